@@ -1,0 +1,60 @@
+# tapstack: `make help` lists the targets.
+SHELL       := /bin/bash
+BUILD       := .build
+TAP         := $(BUILD)/tap
+GO          ?= go
+# go test's own time-out is the last resort: the integration run has a deadline of its own that leaves time to clean up.
+UNIT_FLAGS  ?=
+INTEGRATION ?= -timeout 30m
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+.PHONY: tap
+tap: ## build the command line into .build/tap (the first build compiles the AWS SDKs: about 5 minutes on 2 cores)
+	@mkdir -p $(BUILD)
+	@$(GO) build -o $(TAP) ./bin/tap
+
+.PHONY: demo
+demo: tap ## deploy the whole stack to a local cloud, check it, remove it
+	@$(TAP) demo $(ARGS)
+
+.PHONY: doctor
+doctor: tap ## tell what this machine has and what is missing
+	@$(TAP) doctor $(ARGS)
+
+.PHONY: test
+test: test-unit test-integration ## everything that CI runs
+
+.PHONY: test-unit
+test-unit: ## Pulumi mocks and pure logic: no process, no network
+	$(GO) test $(UNIT_FLAGS) ./tests/unit/... ./lib/... ./fixtures/awsprovider/resource/... 
+
+.PHONY: test-integration
+test-integration: tap ## one deployed stack on the local cloud, every check a subtest, destroy and leak proof
+	$(GO) test $(INTEGRATION) -count=1 -v ./tests/integration/...
+
+.PHONY: bench
+bench: ## deploy and destroy against the floor: the same AWS calls by a bare SDK program
+	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 30m ./tests/integration/...
+
+.PHONY: lint
+lint: ## gofumpt, go vet, staticcheck
+	@out=$$($(GO) tool -modfile=tools/go.mod gofumpt -l .); test -z "$$out" || { echo "gofumpt wants changes in:"; echo "$$out"; exit 1; }
+	$(GO) vet ./...
+	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+
+.PHONY: fmt
+fmt: ## format with gofumpt
+	$(GO) tool -modfile=tools/go.mod gofumpt -w .
+
+.PHONY: clean
+clean: ## remove what was built here (the cache folder of the user stays)
+	rm -rf $(BUILD) reports
+
+.PHONY: picture
+picture: ## draw fixtures/architecture.svg anew
+	GOFLAGS= $(GO) run oss.terrastruct.com/d2@v0.7.2 --layout=elk --theme=0 --pad 20 fixtures/architecture.d2 fixtures/architecture.svg

@@ -1,0 +1,225 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+	"golang.org/x/term"
+
+	"tapstack/lib/lifecycle"
+	"tapstack/lib/verify"
+)
+
+// The phases that only plan.
+const (
+	titlePreview = "preview"
+	titleAgain   = "up again"
+)
+
+// inFlightShown bounds how many names the live line lists.
+const inFlightShown = 3
+
+// display shows what goes on: a live line on a terminal, plain lines elsewhere, or the end of each phase only.
+type display struct {
+	out     io.Writer
+	live    bool
+	lines   bool
+	colours bool
+
+	mutex    sync.Mutex
+	title    string
+	planning bool // nothing is done, so no resource gets a line
+	started  time.Time
+	total    int
+	finished map[string]bool
+	inFlight []string
+	progress *mpb.Progress
+	bar      *mpb.Bar
+}
+
+var _ lifecycle.Observer = (*display)(nil)
+
+func newDisplay(out io.Writer, progress bool) *display {
+	terminal := isTerminal(out)
+	return &display{
+		out: out, live: terminal && progress, lines: !terminal && progress,
+		colours: terminal && os.Getenv("NO_COLOR") == "",
+	}
+}
+
+func isTerminal(out io.Writer) bool {
+	file, is := out.(*os.File)
+	return is && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb"
+}
+
+// note writes a line of its own.
+func (d *display) note(text string) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.write(text)
+}
+
+// begin starts a phase. A total of 0 is one that is not known.
+func (d *display) begin(title string, total int) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.title, d.total, d.started = title, total, time.Now()
+	d.planning = title == titlePreview || title == titleAgain
+	d.finished, d.inFlight = map[string]bool{}, nil
+	if !d.live {
+		return
+	}
+	d.progress = mpb.New(mpb.WithOutput(d.out), mpb.WithWidth(24), mpb.WithRefreshRate(100*time.Millisecond),
+		mpb.WithAutoRefresh())
+	style := mpb.BarStyle().Lbound("").Rbound("").Filler("█").Tip("█").Padding("░")
+	filler := mpb.BarFillerBuilder(style)
+	if total == 0 {
+		filler = mpb.NopStyle()
+	}
+	d.bar = d.progress.New(int64(total), filler, mpb.BarRemoveOnComplete(),
+		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-10s ", title))),
+		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return d.status() })))
+}
+
+// status is what the live line shows behind the bar.
+func (d *display) status() string {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	count := fmt.Sprint(len(d.finished))
+	if d.total > 0 {
+		count = fmt.Sprintf("%d/%d", min(len(d.finished), d.total), d.total)
+	}
+	text := fmt.Sprintf(" %s  %s", count, seconds(time.Since(d.started)))
+	if len(d.inFlight) == 0 {
+		return text
+	}
+	shown := strings.Join(d.inFlight[:min(len(d.inFlight), inFlightShown)], ", ")
+	if more := len(d.inFlight) - inFlightShown; more > 0 {
+		shown += fmt.Sprintf(" +%d", more)
+	}
+	return text + "  " + shown
+}
+
+// done ends a phase with one line that says what it came to.
+func (d *display) done(detail string) { d.finish("done", "32", detail) }
+
+// fail ends a phase that failed, and hands its error on.
+func (d *display) fail(err error) error {
+	d.finish("failed", "31", "")
+	return err
+}
+
+func (d *display) finish(word, colour, detail string) {
+	elapsed := time.Since(d.started)
+	d.abort()
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	line := fmt.Sprintf("%-10s %s %8s", d.title, d.paint(colour, fmt.Sprintf("%-6s", word)), seconds(elapsed))
+	if detail != "" {
+		line += "  " + detail
+	}
+	d.write(line)
+}
+
+// abort takes the live line away.
+func (d *display) abort() {
+	d.mutex.Lock()
+	progress, bar := d.progress, d.bar
+	d.progress, d.bar = nil, nil
+	d.mutex.Unlock()
+	if progress != nil {
+		bar.Abort(true)
+		progress.Wait()
+	}
+}
+
+// Started shows an operation as in flight.
+func (d *display) Started(step lifecycle.Step) {
+	if !step.Changes() {
+		return
+	}
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.inFlight = append(d.inFlight, step.Name)
+}
+
+// Done counts a resource.
+func (d *display) Done(step lifecycle.Step) {
+	d.settle(step)
+	if d.lines && !d.planning && step.Changes() && step.Type != rootType {
+		d.note(fmt.Sprintf("%-10s %s  %s %s %s", d.title, d.progressText(), past(step.Op), step.Type, step.Name))
+	}
+}
+
+// Failed counts a resource that failed. The diagnostic says why.
+func (d *display) Failed(step lifecycle.Step) { d.settle(step) }
+
+// Diagnostic shows warnings and errors as they come.
+func (d *display) Diagnostic(diagnostic lifecycle.Diagnostic) {
+	colour := map[string]string{"warning": "33", "error": "31"}[diagnostic.Severity]
+	if colour == "" || !d.live && !d.lines {
+		return
+	}
+	text := diagnostic.Message
+	if diagnostic.Name != "" && diagnostic.Type != rootType {
+		text = diagnostic.Type + " " + diagnostic.Name + ": " + text
+	}
+	d.note(d.paint(colour, diagnostic.Severity+": ") + text)
+}
+
+// checked counts a check, and shows one that failed.
+func (d *display) checked(result verify.Result) {
+	d.settle(lifecycle.Step{URN: result.ID, Name: result.ID})
+	if result.Status == verify.Failed && (d.live || d.lines) {
+		d.note(d.paint("31", "failed: ") + result.ID + ": " + result.Reason)
+	}
+}
+
+func (d *display) settle(step lifecycle.Step) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.finished[step.URN] = true
+	if index := slices.Index(d.inFlight, step.Name); index >= 0 {
+		d.inFlight = slices.Delete(d.inFlight, index, index+1)
+	}
+	if d.bar != nil && d.total > 0 {
+		// One short of the total, or the bar would take itself for complete.
+		d.bar.SetCurrent(int64(min(len(d.finished), d.total-1)))
+	}
+}
+
+func (d *display) progressText() string {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	if d.total == 0 {
+		return fmt.Sprintf("%d", len(d.finished))
+	}
+	return fmt.Sprintf("%d/%d", min(len(d.finished), d.total), d.total)
+}
+
+// write puts a line above the live one, if there is one. The caller holds the mutex.
+func (d *display) write(text string) {
+	var out io.Writer = d.out
+	if d.progress != nil {
+		out = d.progress
+	}
+	_, _ = io.WriteString(out, text+"\n")
+}
+
+func (d *display) paint(colour, text string) string { return paint(d.colours, colour, text) }
+
+func paint(colours bool, colour, text string) string {
+	if !colours || colour == "" {
+		return text
+	}
+	return "\x1b[" + colour + "m" + text + "\x1b[0m"
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }

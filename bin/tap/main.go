@@ -1,0 +1,170 @@
+// Command tap deploys the payment stack to a cloud, checks it there and removes it again. This package is wiring only:
+// the infrastructure is lib, the engine lib/lifecycle, the checks lib/verify, the clouds fixtures/target.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"tapstack/lib/lifecycle"
+)
+
+// Exit codes.
+const (
+	exitFine        = 0
+	exitFailed      = 1
+	exitUsage       = 2
+	exitInterrupted = 130
+)
+
+// errReported ends a command whose failure has been shown already.
+var errReported = errors.New("failed")
+
+func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
+
+// run is main without its process: it answers with the exit code.
+func run(args []string, stdout, stderr io.Writer) int {
+	app := &app{stdout: stdout, stderr: stderr}
+	root := app.command()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(context.Background())
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.Is(err, lifecycle.ErrInterrupted):
+		if !errors.Is(err, errReported) {
+			app.say("%s", err)
+		}
+		return exitInterrupted
+	case !app.started:
+		app.say("%s", err)
+		return exitUsage
+	case !errors.Is(err, errReported):
+		app.say("%s", err)
+	}
+	return exitFailed
+}
+
+// app is one run of the command line.
+type app struct {
+	options options
+	stdout  io.Writer
+	stderr  io.Writer
+	// started is true once the command line was found to be right: what fails after that is not a wrong use.
+	started bool
+}
+
+// say writes a line for people, apart from results.
+func (a *app) say(format string, arguments ...any) {
+	_, _ = fmt.Fprintf(a.stderr, format+"\n", arguments...)
+}
+
+// print writes a line of the result.
+func (a *app) print(format string, arguments ...any) {
+	_, _ = fmt.Fprintf(a.stdout, format+"\n", arguments...)
+}
+
+const about = `tap deploys the payment stack to a cloud, checks it through the AWS API and removes it again.
+
+The cloud is the target: local (an AWS API emulator that tap starts on this machine, the default), endpoint (any
+running AWS-compatible API, given with --endpoint) or aws (a real account).
+
+Exit codes: 0 fine; 1 a deployment or a check failed, or something is left; 2 wrong use; 130 interrupted.
+
+The first interrupt (Ctrl-C) stops the engine, waits for what is in flight and cleans up; the second stops at once and
+prints the command that finishes the clean-up.`
+
+func (a *app) command() *cobra.Command {
+	root := &cobra.Command{
+		Use: "tap", Short: "Deploy, check and remove the payment stack", Long: about,
+		SilenceErrors: true, SilenceUsage: true,
+		Args: cobra.NoArgs,
+		RunE: func(command *cobra.Command, _ []string) error { return command.Help() },
+	}
+	root.CompletionOptions.HiddenDefaultCmd = true
+	a.options.bind(root.PersistentFlags())
+	for _, it := range []struct {
+		use, short, long, example string
+		uses                      usage
+		run                       func(context.Context, *plan) error
+	}{
+		{
+			"demo", "Deploy, check and remove the stack, and prove that nothing is left",
+			"Sets up all that is needed, previews, deploys, checks, shows that a second deployment changes nothing and that\n" +
+				"nothing drifted, destroys, and asks every service whether anything is left.",
+			"  tap demo\n  tap demo --suffix pr42 --output json\n  tap demo --target endpoint --endpoint http://127.0.0.1:4566",
+			usage{program: true, fresh: true, changes: true},
+			a.demo,
+		},
+		{
+			"preview", "Show what up would do",
+			"Shows what up would create, change and delete. A stack that was never deployed is previewed without leaving\nanything behind.",
+			"  tap preview\n  tap preview --config apiDesiredCount=5 --output json",
+			usage{program: true},
+			a.preview,
+		},
+		{
+			"up", "Deploy the stack, or bring it up to date",
+			"Deploys the stack and leaves it running until destroy; on target local the emulator as well. Configuration given\n" +
+				"with --config is kept for later runs; an empty value goes back to the default.",
+			"  tap up\n  tap up --config alertEmail=ops@example.com --config dbInstanceClass=db.r6g.xlarge\n  tap up --target aws --suffix prod --yes --config …",
+			usage{program: true, changes: true},
+			a.up,
+		},
+		{
+			"verify", "Check the deployed stack through the AWS API",
+			"Holds the deployed stack to every sentence of the brief, by reading the AWS API. Exits with 1 if a check fails.",
+			"  tap verify\n  tap verify --output json",
+			usage{},
+			a.verify,
+		},
+		{
+			"outputs", "Print the outputs of the deployed stack", "Prints the outputs of the deployed stack. None of them is secret.",
+			"  tap outputs\n  tap outputs --output json | jq -r .apiUrl",
+			usage{},
+			a.outputs,
+		},
+		{
+			"refresh", "Read the cloud into the state and report drift",
+			"Reads every resource from the cloud into the state, and lists what was changed or deleted behind Pulumi's back.",
+			"  tap refresh",
+			usage{},
+			a.refresh,
+		},
+		{
+			"destroy", "Remove the stack, and prove that nothing is left",
+			"Deletes every resource of the stack and its state, then asks every service whether anything is left. On target\n" +
+				"local the emulator ends with its last stack.",
+			"  tap destroy\n  tap destroy --target aws --suffix prod --yes",
+			usage{changes: true},
+			a.destroy,
+		},
+		{
+			"doctor", "Show what this machine has and lacks",
+			"Lists what tap needs, whether it is there, and what to do where it is not. Exits with 1 if the target cannot run.",
+			"  tap doctor\n  tap doctor --target aws",
+			usage{doctor: true},
+			a.doctor,
+		},
+	} {
+		root.AddCommand(&cobra.Command{
+			Use: it.use, Short: it.short, Long: it.long, Example: it.example, Args: cobra.NoArgs,
+			RunE: func(command *cobra.Command, _ []string) error {
+				p, err := a.options.plan(command.Name(), it.uses)
+				if err != nil {
+					return err
+				}
+				a.started = true
+				return it.run(command.Context(), p)
+			},
+		})
+	}
+	return root
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib"
+)
+
+// toolVariable turns the test binary into tap itself, for tests that need a process.
+const toolVariable = "TAP_TEST_IS_TAP"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(toolVariable) != "" {
+		main()
+	}
+	_ = os.Unsetenv("ENVIRONMENT_SUFFIX")
+	os.Exit(m.Run())
+}
+
+// tap runs the command line with a state folder of the test's own.
+func tap(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	return tapIn(t, t.TempDir(), args...)
+}
+
+func tapIn(t *testing.T, stateDir string, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, err bytes.Buffer
+	code = run(append(args, "--state-dir", stateDir), &out, &err)
+	return code, out.String(), err.String()
+}
+
+func TestWrongUseIsToldBeforeAnythingStartsAndExitsWith2(t *testing.T) {
+	cases := []struct {
+		name string
+		args []string
+		want []string // each on a line of its own
+	}{
+		{"unknown command", []string{"launch"}, []string{`unknown command "launch" for "tap"`}},
+		{"unknown flag", []string{"demo", "--sufix", "dev"}, []string{"unknown flag: --sufix"}},
+		{"an argument too many", []string{"demo", "now"}, []string{`unknown command "now" for "tap demo"`}},
+		{"unknown target", []string{"demo", "--target", "moon"}, []string{`unknown target "moon": choose one of local, endpoint, aws`}},
+		{"unknown output", []string{"outputs", "--output", "xml"}, []string{`unknown --output "xml": choose text or json`}},
+		{"unknown provider", []string{"up", "--provider", "mine"}, []string{`unknown --provider "mine": choose local or official`}},
+		{"endpoint without URL", []string{"up", "--target", "endpoint"}, []string{"target endpoint needs --endpoint URL"}},
+		{"AWS without consent", []string{"destroy", "--target", "aws"}, []string{"destroy changes a real AWS account and costs money: agree with --yes"}},
+		{
+			"AWS with the local provider",
+			[]string{"preview", "--target", "aws", "--provider", "local"},
+			[]string{"--provider local is for emulators: target aws always uses the official provider"},
+		},
+		{"no key", []string{"up", "--config", "dev"}, []string{`--config "dev" is not key=value`}},
+		{"a key twice", []string{"up", "--config", "waf=true", "--config", "waf=false"}, []string{"--config waf is given twice"}},
+		{"the suffix as a key", []string{"up", "--config", "environmentSuffix=x"}, []string{"environmentSuffix is set with --suffix"}},
+		{"configuration where none is used", []string{"verify", "--config", "waf=true"}, []string{"--config is for demo, preview and up: verify does not run the program"}},
+		{
+			"several flags at once",
+			[]string{"demo", "--target", "moon", "--output", "xml"},
+			[]string{`unknown target "moon"`, `unknown --output "xml"`},
+		},
+		{
+			"every illegal value at once, each with its key",
+			[]string{"demo", "--config", "vpcCidr=10.0.0.0/33", "--config", "dbBackupRetentionDays=99", "--config", "alertEmail=nobody", "--config", "colour=red"},
+			[]string{"vpcCidr", "dbBackupRetentionDays", "alertEmail", "colour"},
+		},
+		{"a suffix that AWS would refuse", []string{"destroy", "--suffix", "../../etc"}, []string{"environmentSuffix"}},
+		{
+			"AWS without the keys that have no default",
+			[]string{"preview", "--target", "aws"},
+			[]string{"paymentApiImage", "jobProcessorImage", "alertEmail"},
+		},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			stateDir := filepath.Join(t.TempDir(), "never-made")
+			code, stdout, stderr := tapIn(t, stateDir, c.args...)
+			require.Equal(t, exitUsage, code, stderr)
+			require.Empty(t, stdout)
+			for _, want := range c.want {
+				require.Contains(t, stderr, want)
+			}
+			require.Len(t, strings.Split(strings.TrimSpace(stderr), "\n"), len(c.want), "one line each:\n%s", stderr)
+			require.NoDirExists(t, stateDir)
+		})
+	}
+}
+
+func TestAStackThatDoesNotExistGivesOneClearLine(t *testing.T) {
+	for _, command := range []string{"verify", "outputs", "refresh", "destroy"} {
+		code, stdout, stderr := tap(t, command, "--suffix", "nope")
+		require.Equal(t, exitFailed, code, command)
+		require.Empty(t, stdout)
+		require.Regexp(t, `^stack nope does not exist on target local: .* up --target local --suffix nope .* creates it\n$`, stderr)
+	}
+}
+
+func TestABusyPortGivesOneClearLine(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	port := listener.Addr().(*net.TCPAddr).Port
+	code, _, stderr := tap(t, "up", "--no-progress", "--port", fmt.Sprint(port))
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, stderr, fmt.Sprintf("port %d of 127.0.0.1 is busy", port))
+	require.NotContains(t, stderr, "goroutine")
+}
+
+func TestAWrongEndpointGivesOneClearLine(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	endpoint := "http://" + listener.Addr().String()
+	require.NoError(t, listener.Close())
+	code, stdout, stderr := tap(t, "up", "--target", "endpoint", "--endpoint", endpoint)
+	require.Equal(t, exitFailed, code)
+	require.Empty(t, stdout)
+	require.Contains(t, stderr, "nothing answers at "+endpoint)
+}
+
+func TestEveryCommandExplainsItselfWithExamples(t *testing.T) {
+	code, stdout, _ := tap(t, "--help")
+	require.Equal(t, exitFine, code)
+	require.Contains(t, stdout, "Exit codes: 0 fine; 1 ")
+	for _, command := range []string{"demo", "preview", "up", "verify", "outputs", "refresh", "destroy", "doctor"} {
+		require.Contains(t, stdout, "\n  "+command)
+		code, help, _ := tap(t, command, "--help")
+		require.Equal(t, exitFine, code)
+		require.Contains(t, help, "Examples:\n  tap "+command)
+	}
+}
+
+// fakeStack leaves the traces of a deployed stack in a state folder, and the record of an emulator that is gone.
+func fakeStack(t *testing.T, stateDir, suffix string) string {
+	t.Helper()
+	home := filepath.Join(stateDir, "local")
+	stacks := filepath.Join(home, suffix, "backend", ".pulumi", "stacks", lib.ProjectName)
+	require.NoError(t, os.MkdirAll(stacks, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(stacks, suffix+".json"), []byte("{}"), 0o600))
+	record := `{"pid":4194000,"port":1,"token":"gone","started":"2026-01-01T00:00:00Z"}`
+	require.NoError(t, os.WriteFile(filepath.Join(home, "emulator.json"), []byte(record), 0o600))
+	return home
+}
+
+func TestAStackWhoseEmulatorIsGoneIsExplainedAndCleared(t *testing.T) {
+	stateDir := t.TempDir()
+	home := fakeStack(t, stateDir, "old")
+	for _, command := range []string{"verify", "refresh", "up"} {
+		code, _, stderr := tapIn(t, stateDir, command, "--suffix", "old")
+		require.Equal(t, exitFailed, code, command)
+		require.Contains(t, stderr, "stack old: the local cloud (process 4194000 at http://127.0.0.1:1, started ")
+		require.Regexp(t, `clear its state with: .* destroy --target local --suffix old`, stderr)
+	}
+	code, _, stderr := tapIn(t, stateDir, "up", "--suffix", "new")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, stderr, "stack old lived there: destroy it first")
+
+	code, stdout, stderr := tapIn(t, stateDir, "destroy", "--suffix", "old")
+	require.Equal(t, exitFine, code, stderr)
+	require.Contains(t, stdout, "Its state is cleared.")
+	require.NoDirExists(t, filepath.Join(home, "old"))
+	require.NoFileExists(t, filepath.Join(home, "emulator.json"))
+}
+
+func TestTheDoctorSaysWhatIsMissingAndWhatToDo(t *testing.T) {
+	code, stdout, _ := tap(t, "doctor", "--output", "json")
+	require.Equal(t, exitFine, code, stdout)
+	var findings []finding
+	require.NoError(t, json.Unmarshal([]byte(stdout), &findings))
+	var names []string
+	for _, it := range findings {
+		names = append(names, it.What)
+	}
+	require.Equal(t, []string{"go", "pulumi", "moto", "docker", "cache folder", "state folder", "target local"}, names)
+
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv("TAPSTACK_CACHE", t.TempDir())
+	code, stdout, _ = tap(t, "doctor")
+	require.Equal(t, exitFailed, code)
+	require.Regexp(t, `(?m)^moto +missing`, stdout)
+	require.Regexp(t, `(?m)^pulumi +missing`, stdout)
+	require.Contains(t, stdout, "apt install python3-venv")
+}

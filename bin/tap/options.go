@@ -1,0 +1,234 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"tapstack/fixtures/target"
+	"tapstack/lib"
+	"tapstack/lib/lifecycle"
+)
+
+const (
+	outputText = "text"
+	outputJSON = "json"
+
+	providerLocal    = "local"
+	providerOfficial = "official"
+
+	suffixKey = "environmentSuffix"
+)
+
+// testValues stand in, on emulators, for the keys that have no default.
+var testValues = map[string]string{
+	"paymentApiImage":   "registry.example.com/payment-api:1.0.0",
+	"jobProcessorImage": "registry.example.com/job-processor:1.0.0",
+	"alertEmail":        "ops@example.com",
+}
+
+// options are the flags as given.
+type options struct {
+	target, endpoint, suffix, output, stateDir, provider string
+
+	config     []string
+	port       int
+	noProgress bool
+	yes        bool
+}
+
+func (o *options) bind(flags *pflag.FlagSet) {
+	suffix := os.Getenv("ENVIRONMENT_SUFFIX")
+	if suffix == "" {
+		suffix = "dev"
+	}
+	flags.StringVar(&o.target, "target", target.Local, "where the AWS API is: "+strings.Join(target.Names(), ", "))
+	flags.StringVar(&o.endpoint, "endpoint", "", "URL of the AWS API, for target endpoint")
+	flags.StringVar(&o.suffix, "suffix", suffix, "environmentSuffix of the stack, the end of every resource name ($ENVIRONMENT_SUFFIX)")
+	flags.StringArrayVar(&o.config, "config", nil, "a configuration value, as `key=value`; may be repeated")
+	flags.StringVar(&o.output, "output", outputText, "how results are printed: text, json")
+	flags.IntVar(&o.port, "port", 0, "port of the local emulator on 127.0.0.1; 0 takes a free one")
+	flags.StringVar(&o.stateDir, "state-dir", "", "folder of the states (default $XDG_STATE_HOME/tapstack or ~/.local/state/tapstack)")
+	flags.StringVar(&o.provider, "provider", "", "the aws provider: local (in this process, the default on emulators) or official (downloaded; always on aws)")
+	flags.BoolVar(&o.noProgress, "no-progress", false, "print only what each phase came to")
+	flags.BoolVar(&o.yes, "yes", false, "agree to changes in a real account (target aws)")
+}
+
+// usage says what a command does with the options.
+type usage struct {
+	program bool // it runs the program, and so needs a whole configuration
+	fresh   bool // it starts from nothing stored
+	changes bool // it changes the cloud
+	doctor  bool // it looks at the machine only
+}
+
+// plan is what a command is to do, found to be right.
+type plan struct {
+	command  string
+	target   target.Options
+	suffix   string
+	json     bool
+	progress bool
+	official bool
+	// home is the folder of the target's states, dir that of this stack within it.
+	home, dir string
+	// config is whole and legal for commands that run the program; assumed are the test values in it.
+	config  map[string]string
+	assumed map[string]string
+	// rerun holds the flags that lead another command to the same stack.
+	rerun []string
+}
+
+// plan checks the options against what a command needs and tells all that is wrong at once.
+func (o *options) plan(command string, uses usage) (*plan, error) {
+	p := &plan{
+		command: command, suffix: o.suffix, json: o.output == outputJSON, progress: !o.noProgress,
+		target:   target.Options{Name: o.target, Endpoint: o.endpoint, Port: o.port},
+		official: o.target == target.AWS || o.provider == providerOfficial,
+		rerun:    o.rerun(),
+	}
+	faults := []error{p.target.Fault()}
+	if o.output != outputText && o.output != outputJSON {
+		faults = append(faults, fmt.Errorf("unknown --output %q: choose text or json", o.output))
+	}
+	if !slices.Contains([]string{"", providerLocal, providerOfficial}, o.provider) {
+		faults = append(faults, fmt.Errorf("unknown --provider %q: choose local or official", o.provider))
+	}
+	if o.target == target.AWS && o.provider == providerLocal {
+		faults = append(faults, errors.New("--provider local is for emulators: target aws always uses the official provider"))
+	}
+	if o.target == target.AWS && uses.changes && !o.yes {
+		faults = append(faults, fmt.Errorf("%s changes a real AWS account and costs money: agree with --yes", command))
+	}
+	given, err := pairs(o.config)
+	faults = append(faults, err, suffixFault(o.suffix), o.locate(p))
+	if err := errors.Join(faults...); err != nil || uses.doctor {
+		return p, err
+	}
+	return p, p.configure(given, uses)
+}
+
+// locate finds the folder of the stack's state.
+func (o *options) locate(p *plan) error {
+	root := o.stateDir
+	if root == "" {
+		root = os.Getenv("XDG_STATE_HOME")
+		if filepath.IsAbs(root) {
+			root = filepath.Join(root, "tapstack")
+		} else {
+			home, err := os.UserHomeDir()
+			if err != nil {
+				return fmt.Errorf("finding the state folder (give --state-dir): %w", err)
+			}
+			root = filepath.Join(home, ".local", "state", "tapstack")
+		}
+	}
+	root, err := filepath.Abs(root)
+	if err != nil {
+		return fmt.Errorf("finding the state folder: %w", err)
+	}
+	p.home = filepath.Join(root, p.target.Key())
+	p.dir = filepath.Join(p.home, o.suffix)
+	p.target.Home = p.home
+	return nil
+}
+
+// configure puts the configuration together: what the stack was last deployed with, what is given now, and on an
+// emulator the test values.
+func (p *plan) configure(given map[string]string, uses usage) error {
+	if !uses.program {
+		if len(given) > 0 {
+			return fmt.Errorf("--config is for demo, preview and up: %s does not run the program", p.command)
+		}
+		return nil
+	}
+	p.config = map[string]string{}
+	if !uses.fresh {
+		stored, err := lifecycle.StoredConfig(p.dir, lib.ProjectName, p.suffix)
+		if err != nil {
+			return err
+		}
+		p.config = stored
+	}
+	maps.Copy(p.config, given)
+	p.assumed = map[string]string{}
+	for key, value := range testValues {
+		if p.config[key] == "" && p.target.Name != target.AWS {
+			p.config[key], p.assumed[key] = value, value
+		}
+	}
+	p.config[suffixKey] = p.suffix
+	_, err := lib.ParseConfig(p.config)
+	return err
+}
+
+// rerun repeats the flags that find the stack again.
+func (o *options) rerun() []string {
+	flags := []string{"--target", o.target}
+	if o.endpoint != "" {
+		flags = append(flags, "--endpoint", o.endpoint)
+	}
+	flags = append(flags, "--suffix", o.suffix)
+	if o.stateDir != "" {
+		flags = append(flags, "--state-dir", o.stateDir)
+	}
+	if o.provider != "" {
+		flags = append(flags, "--provider", o.provider)
+	}
+	if o.target == target.AWS {
+		flags = append(flags, "--yes")
+	}
+	return flags
+}
+
+// tell is the command line of another command on the same stack.
+func (p *plan) tell(command string) string {
+	self := os.Args[0]
+	if strings.Contains(self, "go-build") {
+		self = "go run ./bin/tap"
+	}
+	parts := []string{self, command}
+	for _, flag := range p.rerun {
+		if strings.ContainsAny(flag, " \t\"'$&;|*?") {
+			flag = strconv.Quote(flag)
+		}
+		parts = append(parts, flag)
+	}
+	return strings.Join(parts, " ")
+}
+
+func pairs(given []string) (map[string]string, error) {
+	values := make(map[string]string, len(given))
+	var faults []error
+	for _, pair := range given {
+		key, value, found := strings.Cut(pair, "=")
+		_, twice := values[key]
+		switch {
+		case !found || key == "":
+			faults = append(faults, fmt.Errorf("--config %q is not key=value", pair))
+		case key == suffixKey:
+			faults = append(faults, fmt.Errorf("%s is set with --suffix", suffixKey))
+		case twice:
+			faults = append(faults, fmt.Errorf("--config %s is given twice", key))
+		default:
+			values[key] = value
+		}
+	}
+	return values, errors.Join(faults...)
+}
+
+// suffixFault is what the program has against the suffix. Commands that do not run the program have it checked too,
+// since it is part of a path.
+func suffixFault(suffix string) error {
+	config := maps.Clone(testValues)
+	config[suffixKey] = suffix
+	_, err := lib.ParseConfig(config)
+	return err
+}

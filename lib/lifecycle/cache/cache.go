@@ -1,0 +1,109 @@
+// Package cache is the folder of the things that the tool makes once and keeps: the Pulumi CLI that it built, the
+// Python environment of the emulator. It knows where that folder is, and how to fill it safely when two runs start at
+// the same time. It touches nothing outside the paths it is given.
+package cache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+)
+
+// EnvDir names the environment variable that moves the cache folder elsewhere.
+const EnvDir = "TAPSTACK_CACHE"
+
+// ErrHeld says that another process holds a lock.
+var ErrHeld = errors.New("held by another process")
+
+const retryEvery = 100 * time.Millisecond
+
+// Dir is the cache folder: $TAPSTACK_CACHE, else $XDG_CACHE_HOME/tapstack, else ~/.cache/tapstack. It need not exist.
+func Dir() (string, error) {
+	if dir := os.Getenv(EnvDir); dir != "" {
+		return filepath.Abs(dir)
+	}
+	if dir := os.Getenv("XDG_CACHE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "tapstack"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("finding the cache folder (set %s): %w", EnvDir, err)
+	}
+	return filepath.Join(home, ".cache", "tapstack"), nil
+}
+
+// Make builds path once, whoever asks first. build fills a folder beside path, which is renamed to path when build
+// succeeds and removed when it fails: path is never seen half made. Others who ask meanwhile wait for the lock.
+func Make(ctx context.Context, path string, build func(ctx context.Context, folder string) error) error {
+	if exists(path) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return fmt.Errorf("making the cache folder: %w", err)
+	}
+	unlock, err := Lock(ctx, path+".lock")
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if exists(path) {
+		return nil
+	}
+	folder, err := os.MkdirTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("making a folder to build in: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	if err := build(ctx, folder); err != nil {
+		return err
+	}
+	if err := os.Rename(folder, path); err != nil {
+		return fmt.Errorf("putting %s in place: %w", path, err)
+	}
+	return nil
+}
+
+// Lock takes an exclusive lock on path, which it creates, and waits for it until ctx ends. The kernel frees the lock
+// when the process dies, however it dies.
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
+	tick := time.NewTicker(retryEvery)
+	defer tick.Stop()
+	for {
+		unlock, err = TryLock(path)
+		if !errors.Is(err, ErrHeld) {
+			return unlock, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for the lock %s: %w", path, context.Cause(ctx))
+		case <-tick.C:
+		}
+	}
+}
+
+// TryLock takes the lock on path or fails with ErrHeld at once.
+func TryLock(path string) (unlock func(), err error) {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the lock: %w", err)
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err != nil {
+		_ = file.Close()
+		if errors.Is(err, syscall.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock %s: %w", path, ErrHeld)
+		}
+		return nil, fmt.Errorf("locking %s: %w", path, err)
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}

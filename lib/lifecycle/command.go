@@ -1,0 +1,131 @@
+package lifecycle
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/blang/semver"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+)
+
+// cancelGrace bounds how long an interrupted engine may take to finish what is in flight before it is killed. An
+// Aurora instance that is being created on AWS takes up to 15 minutes, and its id would be lost with the engine.
+const cancelGrace = 20 * time.Minute
+
+// command runs the CLI for one stack in place of the Automation API's own runner, which kills the engine 10 s after
+// a cancellation, lets the terminal interrupt it a second time, and hands it the whole environment.
+type command struct {
+	engine *Engine
+	env    []string
+	// attached is the variable that names the providers of the current operation, if any.
+	attached string
+
+	mutex  sync.Mutex
+	stderr string
+}
+
+var _ auto.PulumiCommand = (*command)(nil)
+
+// newCommand takes over the environment save what would lead the engine elsewhere: the user's Pulumi settings, and
+// the AWS ones when the target brings its own.
+func newCommand(engine *Engine, env map[string]string) *command {
+	ownAWS := env["AWS_ACCESS_KEY_ID"] != ""
+	var kept []string
+	for _, entry := range os.Environ() {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, "PULUMI_") || ownAWS && strings.HasPrefix(name, "AWS_") {
+			continue
+		}
+		kept = append(kept, entry)
+	}
+	for name, value := range env {
+		kept = append(kept, name+"="+value)
+	}
+	return &command{engine: engine, env: kept}
+}
+
+// Version is the CLI's version.
+func (c *command) Version() semver.Version { return c.engine.version }
+
+// Run runs one CLI command to its end. The end of ctx interrupts it once, as Ctrl-C would.
+func (c *command) Run(ctx context.Context, workdir string, stdin io.Reader, stdouts, stderrs []io.Writer, env []string,
+	args ...string,
+) (string, string, int, error) {
+	if !slices.Contains(args, "--non-interactive") {
+		args = append([]string{"--non-interactive"}, args...)
+	}
+	process := exec.CommandContext(ctx, c.engine.path, args...)
+	process.Dir = workdir
+	process.Env = slices.Concat(c.env, env, []string{"PULUMI_AUTOMATION_API=true"})
+	if c.attached != "" {
+		process.Env = append(process.Env, c.attached)
+	}
+	process.Stdin = stdin
+	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	process.Cancel = func() error { return process.Process.Signal(os.Interrupt) }
+	process.WaitDelay = cancelGrace
+	var stdout, stderr bytes.Buffer
+	process.Stdout = io.MultiWriter(append(slices.Clone(stdouts), &stdout)...)
+	process.Stderr = io.MultiWriter(append(slices.Clone(stderrs), &stderr)...)
+
+	err := process.Start()
+	if err == nil {
+		c.engine.running.add(process.Process.Pid)
+		err = process.Wait()
+		c.engine.running.remove(process.Process.Pid)
+	}
+	c.mutex.Lock()
+	c.stderr = stderr.String()
+	c.mutex.Unlock()
+	code := -2
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		code = 0
+	case errors.As(err, &exit):
+		code = exit.ExitCode()
+	}
+	return stdout.String(), stderr.String(), code, err
+}
+
+// lastStderr is what the last command wrote to its standard error.
+func (c *command) lastStderr() string {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return c.stderr
+}
+
+// processes are the process groups that run now.
+type processes struct {
+	mutex  sync.Mutex
+	groups []int
+}
+
+func (p *processes) add(pid int) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.groups = append(p.groups, pid)
+}
+
+func (p *processes) remove(pid int) {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	p.groups = slices.DeleteFunc(p.groups, func(group int) bool { return group == pid })
+}
+
+func (p *processes) kill() {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	for _, group := range p.groups {
+		_ = syscall.Kill(-group, syscall.SIGKILL)
+	}
+}

@@ -1,0 +1,395 @@
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/events"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optdestroy"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
+	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+
+	"tapstack/lib/lifecycle/cache"
+)
+
+// Provider serves resource providers that the engine attaches to in place of downloaded plugins. It is attached and
+// closed for each operation, as a plugin's process is started and ended: a provider that the engine has cancelled
+// takes no more calls.
+type Provider interface {
+	// Attach starts serving and answers with the loopback port of each package, by its name ("aws").
+	Attach(ctx context.Context) (map[string]int, error)
+	Close() error
+}
+
+// Options say which stack of which program, where its state lives, and what the engine is to see of the world.
+type Options struct {
+	Project string
+	Stack   string
+	Program pulumi.RunFunc
+	// Dir is the state folder of this stack alone. It is created, readable by its owner only.
+	Dir string
+	// Config is the program's configuration, keys without the project's namespace. It replaces what was stored.
+	Config map[string]string
+	// ProviderConfig is configuration of other namespaces, keys in full ("aws:s3UsePathStyle").
+	ProviderConfig map[string]string
+	// Env is added to the engine's environment. When it brings AWS credentials, no other AWS variable is passed on.
+	Env map[string]string
+	// Provider is attached in place of the official plugins. Nil leaves the engine to those.
+	Provider Provider
+	// Observer hears the live events. Nil is nobody.
+	Observer Observer
+}
+
+// Result tells what an operation did, or would do.
+type Result struct {
+	Operation string         `json:"operation"`
+	Changes   map[string]int `json:"changes"` // resources by what happened to them: create, update, same …
+	Changed   []Step         `json:"-"`       // those that were altered, in the order in which that ended
+	Duration  time.Duration  `json:"-"`
+}
+
+// Total is the number of resources that the operation looked at.
+func (r Result) Total() int {
+	total := 0
+	for _, count := range r.Changes {
+		total += count
+	}
+	return total
+}
+
+// Altered is the number of resources that the operation alters.
+func (r Result) Altered() int {
+	altered := 0
+	for op, count := range r.Changes {
+		if changes(op) {
+			altered += count
+		}
+	}
+	return altered
+}
+
+// Stack is one stack, open for operations, one at a time.
+type Stack struct {
+	options   Options
+	folder    folder
+	command   *command
+	workspace auto.Workspace
+	handle    *auto.Stack
+	unlock    func()
+	mask      func(string) string
+}
+
+// Open prepares the state folder and takes its lock, which Close gives back. It creates no stack yet.
+func Open(ctx context.Context, engine *Engine, options Options) (*Stack, error) {
+	s := &Stack{options: options, folder: folder(options.Dir)}
+	if s.options.Observer == nil {
+		s.options.Observer = silent{}
+	}
+	if err := s.folder.make(); err != nil {
+		return nil, err
+	}
+	unlock, err := cache.TryLock(s.folder.lock())
+	if errors.Is(err, cache.ErrHeld) {
+		return nil, fmt.Errorf("stack %s is in use by another tap: wait for it to end, then run the command again", options.Stack)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.unlock = unlock
+	if err := s.prepare(ctx, engine); err != nil {
+		s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Close gives back the lock. The stack and its state stay.
+func (s *Stack) Close() { s.unlock() }
+
+func (s *Stack) prepare(ctx context.Context, engine *Engine) error {
+	env, err := s.environment()
+	if err != nil {
+		return err
+	}
+	s.mask = masker(env[passphraseVariable], env["AWS_SECRET_ACCESS_KEY"], env["AWS_SESSION_TOKEN"])
+	s.command = newCommand(engine, env)
+	s.workspace, err = auto.NewLocalWorkspace(ctx,
+		auto.WorkDir(s.folder.project()),
+		auto.PulumiHome(s.folder.home()),
+		auto.Pulumi(s.command),
+		auto.Program(s.options.Program),
+		auto.SecretsProvider("passphrase"),
+		auto.Project(workspace.Project{
+			Name:    tokens.PackageName(s.options.Project),
+			Runtime: workspace.NewProjectRuntimeInfo("go", nil),
+		}))
+	if err != nil {
+		return fmt.Errorf("preparing the workspace of stack %s: %w", s.options.Stack, err)
+	}
+	return nil
+}
+
+func (s *Stack) environment() (map[string]string, error) {
+	passphrase, err := s.folder.secret(s.options.Stack)
+	if err != nil {
+		return nil, err
+	}
+	env := map[string]string{
+		"PULUMI_BACKEND_URL":                            "file://" + s.folder.backend(),
+		passphraseVariable:                              passphrase,
+		"PULUMI_SKIP_UPDATE_CHECK":                      "true",
+		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+	}
+	maps.Copy(env, s.options.Env)
+	if s.options.Provider == nil {
+		return env, s.folder.sharePlugins()
+	}
+	env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
+	return env, nil
+}
+
+// attach starts the provider for one operation.
+func (s *Stack) attach(ctx context.Context) (detach func() error, err error) {
+	if s.options.Provider == nil {
+		return func() error { return nil }, nil
+	}
+	ports, err := s.options.Provider.Attach(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("starting the local provider: %w", err)
+	}
+	s.command.attached = "PULUMI_DEBUG_PROVIDERS=" + attachment(ports)
+	return func() error {
+		s.command.attached = ""
+		if err := s.options.Provider.Close(); err != nil {
+			return fmt.Errorf("closing the local provider: %w", err)
+		}
+		return nil
+	}, nil
+}
+
+func attachment(ports map[string]int) string {
+	var parts []string
+	for _, name := range slices.Sorted(maps.Keys(ports)) {
+		parts = append(parts, fmt.Sprintf("%s:%d", name, ports[name]))
+	}
+	return strings.Join(parts, ",")
+}
+
+// Preview tells what Up would do. The stack is created, empty, if it does not exist.
+func (s *Stack) Preview(ctx context.Context) (Result, error) {
+	return s.operate(ctx, "preview", true, func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+		_, err := stack.Preview(ctx, optpreview.EventStreams(stream), optpreview.Color("never"), optpreview.SuppressOutputs())
+		return err
+	})
+}
+
+// Up deploys. It first recovers from an earlier run that was killed.
+func (s *Stack) Up(ctx context.Context) (Result, error) {
+	if err := s.recover(ctx); err != nil && !errors.Is(err, ErrNoStack) {
+		return Result{}, err
+	}
+	return s.operate(ctx, "up", true, func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+		_, err := stack.Up(ctx, optup.EventStreams(stream), optup.Color("never"), optup.SuppressOutputs(),
+			optup.SuppressProgress(), optup.ShowSecrets(false))
+		return err
+	})
+}
+
+// Refresh reads the cloud into the state. What Changed lists is drift. Creates that a killed run left pending are
+// dropped from the state.
+func (s *Stack) Refresh(ctx context.Context) (Result, error) {
+	return s.operate(ctx, "refresh", false, func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+		_, err := stack.Refresh(ctx, optrefresh.EventStreams(stream), optrefresh.Color("never"), optrefresh.SuppressOutputs(),
+			optrefresh.SuppressProgress(), optrefresh.ShowSecrets(false), optrefresh.ClearPendingCreates())
+		return err
+	})
+}
+
+// Destroy deletes every resource of the stack, as many as it can, and the stack itself once nothing is left.
+func (s *Stack) Destroy(ctx context.Context) (Result, error) {
+	if err := s.recover(ctx); err != nil {
+		return Result{}, err
+	}
+	result, err := s.operate(ctx, "destroy", false, func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+		_, err := stack.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.Color("never"), optdestroy.SuppressOutputs(),
+			optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false), optdestroy.ContinueOnError(), optdestroy.Remove())
+		return err
+	})
+	if err == nil {
+		s.handle = nil
+	}
+	return result, err
+}
+
+// Outputs are the stack's outputs. Those that are secret read "[secret]".
+func (s *Stack) Outputs(ctx context.Context) (map[string]any, error) {
+	if _, err := s.existing(ctx); err != nil {
+		return nil, err
+	}
+	stdout, stderr, _, err := s.command.Run(ctx, s.folder.project(), nil, nil, nil, nil,
+		"stack", "output", "--json", "--stack", s.options.Stack)
+	if err != nil {
+		failure, _ := fromStderr(stderr)
+		return nil, fmt.Errorf("reading the outputs of stack %s: %s", s.options.Stack, s.mask(failure.Message))
+	}
+	outputs := make(map[string]any)
+	if err := json.Unmarshal([]byte(stdout), &outputs); err != nil {
+		return nil, fmt.Errorf("reading the outputs of stack %s: %w", s.options.Stack, err)
+	}
+	return outputs, nil
+}
+
+// recover brings the state of a stack whose last run was killed back in line with the cloud: the operations that were
+// under way then are settled by a refresh.
+func (s *Stack) recover(ctx context.Context) error {
+	state, err := s.State(ctx)
+	if err != nil || len(state.Pending) == 0 {
+		return err
+	}
+	for _, step := range state.Pending {
+		s.options.Observer.Diagnostic(Diagnostic{
+			Severity: "warning", Type: step.Type, Name: step.Name,
+			Message: fmt.Sprintf("an earlier run was killed while %s it; reading the cloud to find out what is there", step.Op),
+		})
+	}
+	_, err = s.Refresh(ctx)
+	return err
+}
+
+// operate runs one engine operation with its events, once more if a dead process held the lock.
+func (s *Stack) operate(ctx context.Context, operation string, create bool,
+	run func(*auto.Stack, chan<- events.EngineEvent) error,
+) (Result, error) {
+	start := time.Now()
+	stack, err := s.existing(ctx)
+	if create && errors.Is(err, ErrNoStack) {
+		stack, err = s.create(ctx)
+	}
+	if err == nil && create {
+		err = s.configure(ctx)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	detach, err := s.attach(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	heard, err := s.listen(stack, run)
+	if err != nil && ctx.Err() == nil && s.freeDeadLock(ctx, stack) {
+		heard, err = s.listen(stack, run)
+	}
+	result := Result{Operation: operation, Changes: heard.counts, Changed: heard.changed, Duration: time.Since(start)}
+	if err != nil {
+		return result, errors.Join(s.explain(ctx, operation, heard.failures), detach())
+	}
+	return result, detach()
+}
+
+func (s *Stack) listen(stack *auto.Stack, run func(*auto.Stack, chan<- events.EngineEvent) error) (*listener, error) {
+	heard := &listener{observer: s.options.Observer, mask: s.mask}
+	stream := make(chan events.EngineEvent)
+	done, quiet := make(chan struct{}), make(chan struct{})
+	go func() {
+		heard.follow(stream, done)
+		close(quiet)
+	}()
+	err := run(stack, stream)
+	close(done)
+	<-quiet
+	return heard, err
+}
+
+func (s *Stack) explain(ctx context.Context, operation string, failures []Failure) error {
+	fault := &OperationError{Operation: operation, Stack: s.options.Stack, Failures: reduce(failures)}
+	if ctx.Err() != nil {
+		fault.Interrupted = true
+		return fault
+	}
+	if held, err := s.folder.holders(s.options.Project, s.options.Stack); err == nil && len(held) > 0 && locked(s.command.lastStderr()) {
+		fault.Failures = []Failure{{Message: fmt.Sprintf("the stack is locked by process %d on %s", held[0].PID, held[0].Hostname)}}
+		fault.Next = fmt.Sprintf("Wait for that process to end, then run the command again. If it is no pulumi, delete %s.", held[0].file)
+		return fault
+	}
+	if len(fault.Failures) == 0 {
+		failure, next := fromStderr(s.command.lastStderr())
+		failure.Message = s.mask(failure.Message)
+		fault.Failures, fault.Next = []Failure{failure}, next
+	}
+	return fault
+}
+
+// freeDeadLock removes the engine's lock when the process that took it is gone.
+func (s *Stack) freeDeadLock(ctx context.Context, stack *auto.Stack) bool {
+	if !locked(s.command.lastStderr()) {
+		return false
+	}
+	held, err := s.folder.holders(s.options.Project, s.options.Stack)
+	if err != nil || len(held) == 0 || slices.ContainsFunc(held, holder.alive) {
+		return false
+	}
+	return stack.Cancel(ctx) == nil
+}
+
+func locked(stderr string) bool { return strings.Contains(stderr, "the stack is currently locked by") }
+
+// existing selects the stack, or fails with ErrNoStack.
+func (s *Stack) existing(ctx context.Context) (*auto.Stack, error) {
+	if s.handle != nil {
+		return s.handle, nil
+	}
+	stack, err := auto.SelectStack(ctx, s.options.Stack, s.workspace)
+	switch {
+	case err == nil:
+		s.handle = &stack
+		return s.handle, nil
+	case auto.IsSelectStack404Error(err):
+		return nil, fmt.Errorf("stack %s %w", s.options.Stack, ErrNoStack)
+	default:
+		return nil, s.explain(ctx, "opening", nil)
+	}
+}
+
+func (s *Stack) create(ctx context.Context) (*auto.Stack, error) {
+	stack, err := auto.NewStack(ctx, s.options.Stack, s.workspace)
+	if err != nil {
+		return nil, s.explain(ctx, "creation", nil)
+	}
+	s.handle = &stack
+	return s.handle, nil
+}
+
+// configure writes the configuration beside the salt that the stack's creation left in the same file.
+func (s *Stack) configure(ctx context.Context) error {
+	settings, err := s.workspace.StackSettings(ctx, s.options.Stack)
+	if err != nil {
+		return fmt.Errorf("reading the settings of stack %s: %w", s.options.Stack, err)
+	}
+	settings.Config = config.Map{}
+	for name, value := range s.options.Config {
+		settings.Config[config.MustMakeKey(s.options.Project, name)] = config.NewValue(value)
+	}
+	for key, value := range s.options.ProviderConfig {
+		parsed, err := config.ParseKey(key)
+		if err != nil {
+			return fmt.Errorf("reading the provider's configuration key %q: %w", key, err)
+		}
+		settings.Config[parsed] = config.NewValue(value)
+	}
+	if err := s.workspace.SaveStackSettings(ctx, s.options.Stack, settings); err != nil {
+		return fmt.Errorf("writing the settings of stack %s: %w", s.options.Stack, err)
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package lifecycle_test
+
+import (
+	"context"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib/lifecycle"
+)
+
+func TestAStackIsPreviewedDeployedRefreshedAndDestroyed(t *testing.T) {
+	dir, cloud, heard := t.TempDir(), newToy(), &recorder{}
+	stack := open(t, dir, cloud, things(thingArgs{Title: "one"}, thingArgs{Title: "two"}), heard)
+	defer stack.Close()
+	ctx := t.Context()
+
+	planned, err := stack.Preview(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 3, planned.Altered(), "two things and the stack itself")
+	require.Zero(t, cloud.count())
+
+	deployed, err := stack.Up(ctx)
+	require.NoError(t, err)
+	require.Equal(t, planned.Total(), deployed.Changes["create"])
+	require.Equal(t, 2, cloud.count())
+	require.Contains(t, heard.done, "create thing-1")
+
+	again, err := stack.Up(ctx)
+	require.NoError(t, err)
+	require.Zero(t, again.Altered(), "%v", again.Changes)
+
+	outputs, err := stack.Outputs(ctx)
+	require.NoError(t, err)
+	require.EqualValues(t, 2, outputs["count"])
+	require.Equal(t, "[secret]", outputs["hidden"])
+
+	still, err := stack.Refresh(ctx)
+	require.NoError(t, err)
+	require.Zero(t, still.Altered(), "%v", still.Changes)
+
+	cloud.set("thing-0", thingArgs{Title: "changed by hand"})
+	cloud.remove("thing-1")
+	drift, err := stack.Refresh(ctx)
+	require.NoError(t, err)
+	require.Len(t, drift.Changed, 2)
+	byName := map[string]lifecycle.Step{}
+	for _, step := range drift.Changed {
+		byName[step.Name] = step
+	}
+	require.Equal(t, "update", byName["thing-0"].Op)
+	require.Contains(t, byName["thing-0"].Properties, "title")
+	require.Equal(t, "delete", byName["thing-1"].Op)
+
+	destroyed, err := stack.Destroy(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 2, destroyed.Changes["delete"])
+	require.Zero(t, cloud.count())
+	_, err = stack.Outputs(ctx)
+	require.ErrorIs(t, err, lifecycle.ErrNoStack)
+}
+
+func TestAStackThatDoesNotExistIsNamed(t *testing.T) {
+	stack := open(t, t.TempDir(), newToy(), things(), nil)
+	defer stack.Close()
+	for name, operation := range map[string]func(context.Context) (lifecycle.Result, error){
+		"refresh": stack.Refresh, "destroy": stack.Destroy,
+	} {
+		_, err := operation(t.Context())
+		require.ErrorIs(t, err, lifecycle.ErrNoStack, name)
+		require.EqualError(t, err, "stack dev does not exist")
+	}
+}
+
+func TestAFailureNamesTheResourceAndMasksSecrets(t *testing.T) {
+	cloud, heard := newToy(), &recorder{}
+	stack := open(t, t.TempDir(), cloud, things(
+		thingArgs{Title: "fine"},
+		thingArgs{Title: "bad", Fault: "api error QuotaExceeded: no more; password=hunter2hunter2"},
+		thingArgs{Title: "never reached"},
+	), heard)
+	defer stack.Close()
+
+	_, err := stack.Up(t.Context())
+	var fault *lifecycle.OperationError
+	require.ErrorAs(t, err, &fault)
+	require.Equal(t, "up of stack dev failed: toy:index:Thing thing-1: api error QuotaExceeded: no more; password=[secret]", err.Error())
+	require.Equal(t, []string{"create thing-1"}, heard.failed)
+	require.Equal(t, 1, cloud.count())
+	_, err = stack.Destroy(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, cloud.count())
+}
+
+func TestAnInterruptedUpFinishesWhatIsInFlightAndLosesNothing(t *testing.T) {
+	dir, cloud := t.TempDir(), newToy()
+	stack := open(t, dir, cloud, things(thingArgs{Title: "slow", Millis: 1500}, thingArgs{Title: "next", Millis: 1500}), nil)
+	defer stack.Close()
+	ctx, cancel := context.WithCancelCause(t.Context())
+	go func() {
+		<-cloud.creating
+		cancel(lifecycle.ErrInterrupted)
+	}()
+	_, err := stack.Up(ctx)
+	require.ErrorIs(t, err, lifecycle.ErrInterrupted)
+	require.Contains(t, err.Error(), "was interrupted")
+
+	state, err := stack.State(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, state.Pending, "the create in flight was waited for")
+	require.Equal(t, 1, cloud.count())
+	_, err = stack.Destroy(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, cloud.count())
+}
+
+func TestAKilledEngineLeavesAStackThatTheNextRunRepairs(t *testing.T) {
+	dir, cloud, heard := t.TempDir(), newToy(), &recorder{}
+	program := things(thingArgs{Title: "quick"}, thingArgs{Title: "slow", Millis: 2000})
+	engine, err := lifecycle.FindEngine(t.Context(), func(string) {})
+	require.NoError(t, err)
+	options := lifecycle.Options{Project: "toy", Stack: "dev", Program: program, Dir: dir, Provider: cloud, Observer: heard}
+	stack, err := lifecycle.Open(t.Context(), engine, options)
+	require.NoError(t, err)
+	go func() {
+		for name := range cloud.creating {
+			if name == "thing-1" {
+				engine.Kill()
+				return
+			}
+		}
+	}()
+	_, err = stack.Up(t.Context())
+	require.Error(t, err)
+	state, err := stack.State(t.Context())
+	require.NoError(t, err)
+	require.Len(t, state.Pending, 1)
+	stack.Close()
+
+	again, err := lifecycle.Open(t.Context(), engine, options)
+	require.NoError(t, err)
+	defer again.Close()
+	_, err = again.Up(t.Context())
+	require.NoError(t, err, "the dead engine's lock and its pending create are cleared")
+	require.Equal(t, 2, cloud.count())
+	require.True(t, strings.Contains(heard.diagnostics[0].Message, "killed while creating"), "%v", heard.diagnostics)
+	_, err = again.Destroy(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, cloud.count())
+}
+
+func TestTwoAtOnceAreKeptApart(t *testing.T) {
+	dir := t.TempDir()
+	stack := open(t, dir, newToy(), things(), nil)
+	defer stack.Close()
+	engine, err := lifecycle.FindEngine(t.Context(), func(string) {})
+	require.NoError(t, err)
+	_, err = lifecycle.Open(t.Context(), engine, lifecycle.Options{Project: "toy", Stack: "dev", Dir: dir})
+	require.ErrorContains(t, err, "in use by another tap")
+}
+
+func TestTheStateIsForItsOwnerOnlyAndHoldsNoSecretInClear(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "state")
+	stack := open(t, dir, newToy(), things(thingArgs{Title: "one"}), nil)
+	_, err := stack.Up(t.Context())
+	require.NoError(t, err)
+	stack.Close()
+
+	for path, mode := range map[string]fs.FileMode{dir: 0o700, filepath.Join(dir, "passphrase"): 0o600} {
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		require.Equal(t, mode, info.Mode().Perm(), path)
+	}
+	passphrase, err := os.ReadFile(filepath.Join(dir, "passphrase"))
+	require.NoError(t, err)
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || entry.Name() == "passphrase" {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		require.NotContains(t, string(content), "a-secret-output", path)
+		require.NotContains(t, string(content), strings.TrimSpace(string(passphrase)), path)
+		return err
+	}))
+	require.True(t, lifecycle.Exists(dir, "toy", "dev"))
+	require.False(t, lifecycle.Exists(dir, "toy", "other"))
+	stored, err := lifecycle.StoredConfig(dir, "toy", "dev")
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"colour": "green"}, stored)
+}

@@ -1,0 +1,194 @@
+package lifecycle
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"gopkg.in/yaml.v3"
+
+	"tapstack/lib/lifecycle/cache"
+)
+
+const passphraseVariable = "PULUMI_CONFIG_PASSPHRASE"
+
+// folder is where everything about one stack lives: the engine's state, its home, the passphrase of the secrets.
+type folder string
+
+func (f folder) home() string       { return filepath.Join(string(f), "home") }
+func (f folder) backend() string    { return filepath.Join(string(f), "backend") }
+func (f folder) project() string    { return filepath.Join(string(f), "project") }
+func (f folder) passphrase() string { return filepath.Join(string(f), "passphrase") }
+func (f folder) lock() string       { return filepath.Join(string(f), "lock") }
+
+func (f folder) settings(stack string) string {
+	return filepath.Join(f.project(), "Pulumi."+stack+".yaml")
+}
+
+// make creates what is missing, for the user's eyes only.
+func (f folder) make() error {
+	for _, path := range []string{string(f), f.home(), f.backend(), f.project()} {
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return fmt.Errorf("making the state folder: %w", err)
+		}
+	}
+	if err := os.Chmod(string(f), 0o700); err != nil {
+		return fmt.Errorf("closing the state folder to others: %w", err)
+	}
+	return nil
+}
+
+// sharePlugins lets the official plugins, hundreds of megabytes each, outlive the folder.
+func (f folder) sharePlugins() error {
+	dir, err := cache.Dir()
+	if err != nil {
+		return err
+	}
+	shared := filepath.Join(dir, "plugins")
+	if err := os.MkdirAll(shared, 0o755); err != nil {
+		return fmt.Errorf("making the plugin cache: %w", err)
+	}
+	err = os.Symlink(shared, filepath.Join(f.home(), "plugins"))
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("linking the plugin cache: %w", err)
+	}
+	return nil
+}
+
+// secret answers with the passphrase of the stack's secrets. One that was written down wins over the environment,
+// since the state is encrypted with it.
+func (f folder) secret(stack string) (string, error) {
+	content, err := os.ReadFile(f.passphrase())
+	if err == nil {
+		return strings.TrimSpace(string(content)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading the passphrase: %w", err)
+	}
+	if given := os.Getenv(passphraseVariable); given != "" {
+		return given, nil
+	}
+	if _, err := os.Stat(f.settings(stack)); err == nil {
+		return "", fmt.Errorf("the state in %s is encrypted with a passphrase that is not there: set %s",
+			f, passphraseVariable)
+	}
+	random := make([]byte, 32)
+	if _, err := rand.Read(random); err != nil {
+		return "", fmt.Errorf("making a passphrase: %w", err)
+	}
+	made := base64.RawURLEncoding.EncodeToString(random)
+	if err := os.WriteFile(f.passphrase(), []byte(made+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("writing the passphrase: %w", err)
+	}
+	return made, nil
+}
+
+// holder is the process that the engine's lock on a stack belongs to.
+type holder struct {
+	PID      int    `json:"pid"`
+	Hostname string `json:"hostname"`
+	file     string
+}
+
+// alive is true when in doubt: a lock taken on another host cannot be judged here.
+func (h holder) alive() bool {
+	host, err := os.Hostname()
+	if err != nil || host != h.Hostname || h.PID <= 0 {
+		return true
+	}
+	return !errors.Is(syscall.Kill(h.PID, 0), syscall.ESRCH)
+}
+
+// holders lists who holds the engine's lock on a stack, in the layout of Pulumi's file backend.
+func (f folder) holders(project, stack string) ([]holder, error) {
+	files, err := filepath.Glob(filepath.Join(f.backend(), ".pulumi", "locks", "organization", project, stack, "*.json"))
+	if err != nil {
+		return nil, fmt.Errorf("listing the locks: %w", err)
+	}
+	var holders []holder
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return nil, fmt.Errorf("reading a lock: %w", err)
+		}
+		held := holder{file: file}
+		if err := json.Unmarshal(content, &held); err != nil {
+			return nil, fmt.Errorf("reading the lock %s: %w", file, err)
+		}
+		holders = append(holders, held)
+	}
+	return holders, nil
+}
+
+// Exists says whether dir holds the state of a stack, in the layout of Pulumi's file backend.
+func Exists(dir, project, stack string) bool {
+	_, err := os.Stat(filepath.Join(folder(dir).backend(), ".pulumi", "stacks", project, stack+".json"))
+	return err == nil
+}
+
+// StoredConfig reads back the configuration that a stack in dir was last deployed with, without the project's
+// namespace. It is empty for a stack that was never deployed.
+func StoredConfig(dir, project, stack string) (map[string]string, error) {
+	content, err := os.ReadFile(folder(dir).settings(stack))
+	if errors.Is(err, fs.ErrNotExist) {
+		return map[string]string{}, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the stored configuration: %w", err)
+	}
+	var settings struct {
+		Config map[string]any `yaml:"config"`
+	}
+	if err := yaml.Unmarshal(content, &settings); err != nil {
+		return nil, fmt.Errorf("reading the stored configuration: %w", err)
+	}
+	values := make(map[string]string)
+	for key, value := range settings.Config {
+		if name, found := strings.CutPrefix(key, project+":"); found {
+			values[name] = fmt.Sprint(value)
+		}
+	}
+	return values, nil
+}
+
+// State is what the engine remembers of a stack.
+type State struct {
+	Resources int // providers and components included
+	Pending   []Step
+}
+
+// State reads the engine's state. Secrets stay encrypted on the way.
+func (s *Stack) State(ctx context.Context) (State, error) {
+	if _, err := s.existing(ctx); err != nil {
+		return State{}, err
+	}
+	stdout, stderr, _, err := s.command.Run(ctx, s.folder.project(), nil, nil, nil, nil,
+		"stack", "export", "--stack", s.options.Stack)
+	if err != nil {
+		failure, _ := fromStderr(stderr)
+		return State{}, fmt.Errorf("reading the state of stack %s: %s", s.options.Stack, s.mask(failure.Message))
+	}
+	var exported struct {
+		Deployment apitype.DeploymentV3 `json:"deployment"`
+	}
+	if err := json.Unmarshal([]byte(stdout), &exported); err != nil {
+		return State{}, fmt.Errorf("reading the state of stack %s: %w", s.options.Stack, err)
+	}
+	state := State{Resources: len(exported.Deployment.Resources)}
+	for _, pending := range exported.Deployment.PendingOperations {
+		kind, name := typeAndName(string(pending.Resource.URN))
+		state.Pending = append(state.Pending, Step{
+			Op: string(pending.Type), Type: kind, Name: name, URN: string(pending.Resource.URN),
+		})
+	}
+	return state, nil
+}

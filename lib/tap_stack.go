@@ -1,0 +1,3079 @@
+// Package lib is the payment platform's infrastructure: one Pulumi program, in this one file, from typed and validated
+// configuration to stack outputs. It declares resources and nothing else: which cloud answers is the provider's affair.
+//
+// The file reads from top to bottom like a table of contents:
+//
+//	Outputs and configuration    what goes out and what comes in
+//	Deploy and the builder       how the layers are put together
+//	Network                      VPC, subnets, NAT, routes, security groups, flow log, endpoints
+//	Database                     Aurora PostgreSQL and the secrets that open it
+//	Application                  ECS cluster, task definitions, services, autoscaling
+//	Load balancing               ALB, certificate, listeners and rules, web application firewall
+//	Queue                        payment-jobs and its dead-letter queue
+//	Monitoring                   alerts topic, alarms, events, dashboard
+//	Configuration and permissions  parameters, roles, policy documents
+package lib
+
+import (
+	"cmp"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/hkdf"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"maps"
+	"math/big"
+	"net/mail"
+	"net/netip"
+	"net/url"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/acm"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/appautoscaling"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/cloudwatch"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ec2"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ecs"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/iam"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/kms"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/lb"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/rds"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/route53"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/s3"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/secretsmanager"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sns"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/sqs"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/ssm"
+	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/vpc"
+	"github.com/pulumi/pulumi-random/sdk/v4/go/random"
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+)
+
+// ProjectName is the Pulumi project's name and the namespace of its configuration.
+const ProjectName = "tapstack"
+
+// SuffixVariable is the environment variable that names the environment when the configuration does not.
+const SuffixVariable = "ENVIRONMENT_SUFFIX"
+
+// Names of the stack's outputs. None of them is secret.
+const (
+	OutputVpcID                   = "vpcId"
+	OutputPublicSubnetIDs         = "publicSubnetIds"
+	OutputPrivateSubnetIDs        = "privateSubnetIds"
+	OutputAvailabilityZones       = "availabilityZones"
+	OutputAlbDNSName              = "albDnsName"
+	OutputAlbZoneID               = "albZoneId"
+	OutputAlbArn                  = "albArn"
+	OutputAPIURL                  = "apiUrl"
+	OutputClusterEndpoint         = "clusterEndpoint"
+	OutputClusterReaderEndpoint   = "clusterReaderEndpoint"
+	OutputClusterIdentifier       = "clusterIdentifier"
+	OutputDBEngineVersion         = "dbEngineVersionActual"
+	OutputDBSecretArn             = "dbSecretArn"
+	OutputAPIKeysSecretArn        = "apiKeysSecretArn"
+	OutputEcsClusterName          = "ecsClusterName"
+	OutputPaymentAPIServiceName   = "paymentApiServiceName"
+	OutputJobProcessorServiceName = "jobProcessorServiceName"
+	OutputQueueURL                = "queueUrl"
+	OutputDlqURL                  = "dlqUrl"
+	OutputAlertsTopicArn          = "alertsTopicArn"
+	OutputLogGroupNames           = "logGroupNames"
+	OutputParameterNames          = "parameterNames"
+	OutputDashboardURL            = "dashboardUrl"
+)
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Configuration
+// ---------------------------------------------------------------------------------------------------------------------
+
+// Config is the stack's configuration, complete and legal: ParseConfig makes no other.
+type Config struct {
+	// EnvironmentSuffix ends every resource name.
+	EnvironmentSuffix string
+	// VpcCidr is the VPC's address range.
+	VpcCidr string
+	// AvailabilityZones overrides the choice of zones: empty, or exactly three zone names.
+	AvailabilityZones []string
+
+	DBInstanceClass string
+	// DBEngineVersion may be partial ("16"); OutputDBEngineVersion tells the real one.
+	DBEngineVersion string
+	// DBBackupRetentionDays is also the window of point-in-time recovery, in days.
+	DBBackupRetentionDays int
+	DBName                string
+
+	PaymentAPIImage, JobProcessorImage string
+	ContainerPort                      int
+	// ContainerProtocol is what the load balancer speaks to the containers: HTTP or HTTPS.
+	ContainerProtocol string
+	// APICPU and JobCPU are in CPU units (1024 = one vCPU), APIMemory and JobMemory in MiB.
+	APICPU, APIMemory, JobCPU, JobMemory                       int
+	APIDesiredCount, APIMaxCount, JobDesiredCount, JobMaxCount int
+	// CPUTargetPercent is the average CPU utilisation that autoscaling aims at.
+	CPUTargetPercent int
+
+	AlertEmail string
+	// CertificateArn, or DomainName with HostedZoneID, or none of the three (then a self-signed certificate is made).
+	CertificateArn, DomainName, HostedZoneID string
+
+	APITimeoutSeconds, APIRetryCount, JobRetryCount, QueueVisibilityTimeoutSeconds int
+
+	// InterfaceEndpoints adds private endpoints for the AWS services that the tasks call.
+	InterfaceEndpoints bool
+	// WAF puts the web application firewall in front of the load balancer.
+	WAF bool
+}
+
+// ConfigKey describes one configuration key; the table of them is the same as Pulumi.yaml's.
+type ConfigKey struct {
+	Name string
+	// Type is string, integer or boolean, as in Pulumi.yaml.
+	Type string
+	// Default is the value of a key that is not set.
+	Default string
+	// Required keys have no default.
+	Required    bool
+	Description string
+}
+
+// ConfigKeys returns every configuration key, in the order of Pulumi.yaml.
+func ConfigKeys() []ConfigKey {
+	fields := configFields(&Config{})
+	keys := make([]ConfigKey, len(fields))
+	for i, f := range fields {
+		keys[i] = f.ConfigKey
+	}
+	return keys
+}
+
+// ParseConfig turns raw values, by key without namespace, into a Config. A key that is absent or empty takes its
+// default. Every fault found is in the error (errors.Join), each naming its key, the value and the rule; a key that
+// ConfigKeys does not list is a fault.
+func ParseConfig(values map[string]string) (Config, error) {
+	var (
+		cfg    Config
+		faults []error
+		known  = map[string]bool{}
+		faulty = map[string]bool{}
+	)
+	for _, f := range configFields(&cfg) {
+		known[f.Name] = true
+		if err := f.parse(strings.TrimSpace(values[f.Name])); err != nil {
+			faulty[f.Name] = true
+			faults = append(faults, err)
+		}
+	}
+	for _, rule := range crossRules(&cfg) {
+		if !slices.ContainsFunc(rule.keys, func(key string) bool { return faulty[key] }) && !rule.holds() {
+			faults = append(faults, fmt.Errorf("%s: %s", strings.Join(rule.keys, ", "), rule.says()))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if !known[name] {
+			faults = append(faults, fmt.Errorf("%s: not a configuration key of %s", name, ProjectName))
+		}
+	}
+	if len(faults) > 0 {
+		return Config{}, errors.Join(faults...)
+	}
+	return cfg, nil
+}
+
+// configField is one key bound to its place in a Config.
+type configField struct {
+	ConfigKey
+	target any // *string, *int, *bool or *[]string (comma-separated)
+	rule   string
+	legal  func() bool
+}
+
+// parse stores raw, or the default, in the field's target and holds it to the field's rule.
+func (f configField) parse(raw string) error {
+	if raw == "" {
+		raw = f.Default
+	}
+	if raw == "" {
+		if f.Required {
+			return fmt.Errorf("%s: not set, but required: %s; set it with `pulumi config set %s VALUE`", f.Name, f.rule, f.Name)
+		}
+		return nil
+	}
+	var err error
+	switch target := f.target.(type) {
+	case *string:
+		*target = raw
+	case *int:
+		*target, err = strconv.Atoi(raw)
+	case *bool:
+		*target, err = raw == "true", nil
+		if raw != "true" && raw != "false" {
+			err = errors.New("not a boolean")
+		}
+	case *[]string:
+		for _, item := range strings.Split(raw, ",") {
+			*target = append(*target, strings.TrimSpace(item))
+		}
+	}
+	if err != nil || !f.legal() {
+		return fmt.Errorf("%s: %q is not legal: must be %s", f.Name, raw, f.rule)
+	}
+	return nil
+}
+
+// crossRule is a rule over several keys, asked only when each of them is legal by itself.
+type crossRule struct {
+	keys  []string
+	holds func() bool
+	says  func() string
+}
+
+var (
+	suffixPattern        = regexp.MustCompile(`^[a-z](-?[a-z0-9])*$`)
+	zonePattern          = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$`)
+	instanceClassPattern = regexp.MustCompile(`^db\.[a-z]+[0-9]+[a-z0-9-]*\.(medium|large|[0-9]*xlarge)$`)
+	engineVersionPattern = regexp.MustCompile(`^(1[3-9]|2[0-9])(\.[0-9]{1,2})?$`)
+	dbNamePattern        = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+	certificatePattern   = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-zA-Z-]+$`)
+	domainPattern        = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
+	hostedZonePattern    = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
+	imagePattern         = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*` +
+		`(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$`)
+	ecrImagePattern = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+)`)
+)
+
+// configFields is the one table of configuration: keys, defaults, rules.
+func configFields(c *Config) []configField {
+	text := func(name, def, description string, target *string, rule string, legal func() bool) configField {
+		return configField{ConfigKey{name, "string", def, false, description}, target, rule, legal}
+	}
+	number := func(name string, def int, description string, target *int, least, most int) configField {
+		return configField{
+			ConfigKey{name, "integer", strconv.Itoa(def), false, description}, target,
+			fmt.Sprintf("a whole number from %d to %d", least, most),
+			func() bool { return *target >= least && *target <= most },
+		}
+	}
+	flag := func(name, def, description string, target *bool) configField {
+		return configField{ConfigKey{name, "boolean", def, false, description}, target, "true or false", func() bool { return true }}
+	}
+	required := func(f configField) configField {
+		f.Required, f.Default = true, ""
+		return f
+	}
+	image := func(name, description string, target *string) configField {
+		return required(text(name, "", description, target,
+			"a container image reference with a tag or a digest, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payment-api:1.0.0",
+			func() bool { return imagePattern.MatchString(*target) && imageIsPinned(*target) }))
+	}
+	cpu := func(name string, def int, description string, target *int) configField {
+		f := number(name, def, description, target, 0, 0)
+		f.rule = fmt.Sprintf("one of Fargate's CPU sizes %v", slices.Sorted(maps.Keys(fargateMemory())))
+		f.legal = func() bool { return len(fargateMemory()[*target]) > 0 }
+		return f
+	}
+
+	return []configField{
+		required(text("environmentSuffix", "", "Ends every resource name; also read from the environment variable "+SuffixVariable+".",
+			&c.EnvironmentSuffix,
+			fmt.Sprintf("1 to %d lower-case letters, digits and single hyphens, starting with a letter, not ending with a hyphen or s3alias", MaxSuffixLength()),
+			func() bool { return legalSuffix(c.EnvironmentSuffix) })),
+		text("vpcCidr", "10.0.0.0/16", "Address range of the VPC; three /24 and three /20 subnets are cut from it.",
+			&c.VpcCidr, "a private (RFC 1918) IPv4 network from /16 to /18, written by its first address",
+			func() bool { return legalVpcCidr(c.VpcCidr) }),
+		{
+			ConfigKey{"availabilityZones", "string", "", false, "Overrides the choice of availability zones: three names, comma-separated. Moving a stack that exists to other zones replaces its subnets."},
+			&c.AvailabilityZones, "three different availability zone names, comma-separated, such as us-east-1a,us-east-1b,us-east-1d",
+			func() bool { return legalZones(c.AvailabilityZones) },
+		},
+		text("dbInstanceClass", "db.r6g.large", "Instance class of the Aurora writer and readers.",
+			&c.DBInstanceClass, "a provisioned Aurora instance class, such as db.r6g.large",
+			func() bool { return instanceClassPattern.MatchString(c.DBInstanceClass) }),
+		text("dbEngineVersion", "16", "Aurora PostgreSQL version; a major version alone takes its default minor version.",
+			&c.DBEngineVersion, "a PostgreSQL version from 13 on, such as 16 or 16.6",
+			func() bool { return engineVersionPattern.MatchString(c.DBEngineVersion) }),
+		number("dbBackupRetentionDays", 14, "Days of automated backups, and so of point-in-time recovery.", &c.DBBackupRetentionDays, 1, 35),
+		text("dbName", "payments", "Name of the first database in the cluster.",
+			&c.DBName, "1 to 63 lower-case letters, digits and underscores, starting with a letter, not a name that PostgreSQL or RDS reserves",
+			func() bool {
+				return dbNamePattern.MatchString(c.DBName) && !slices.Contains(reservedDBNames(), c.DBName)
+			}),
+		image("paymentApiImage", "Container image of the payment-api service.", &c.PaymentAPIImage),
+		image("jobProcessorImage", "Container image of the job-processor service.", &c.JobProcessorImage),
+		number("containerPort", 8443, "Port that both containers listen on.", &c.ContainerPort, 1024, 65535),
+		text("containerProtocol", "HTTPS", "Protocol between the load balancer and the containers: HTTPS, or HTTP where nothing sensitive flows.",
+			&c.ContainerProtocol, "HTTP or HTTPS",
+			func() bool { return c.ContainerProtocol == "HTTP" || c.ContainerProtocol == "HTTPS" }),
+		cpu("apiCpu", 1024, "CPU units of a payment-api task (1024 is one vCPU).", &c.APICPU),
+		number("apiMemory", 2048, "Memory of a payment-api task, in MiB.", &c.APIMemory, 512, 122880),
+		cpu("jobCpu", 512, "CPU units of a job-processor task (1024 is one vCPU).", &c.JobCPU),
+		number("jobMemory", 1024, "Memory of a job-processor task, in MiB.", &c.JobMemory, 512, 122880),
+		number("apiDesiredCount", 3, "payment-api tasks to start with and to keep at least.", &c.APIDesiredCount, 2, 500),
+		number("apiMaxCount", 12, "payment-api tasks that autoscaling may reach.", &c.APIMaxCount, 2, 500),
+		number("jobDesiredCount", 2, "job-processor tasks to start with and to keep at least.", &c.JobDesiredCount, 2, 500),
+		number("jobMaxCount", 8, "job-processor tasks that autoscaling may reach.", &c.JobMaxCount, 2, 500),
+		number("cpuTargetPercent", 60, "Average CPU utilisation that autoscaling aims at, in percent.", &c.CPUTargetPercent, 1, 100),
+		required(text("alertEmail", "", "Address of the operations team, subscribed to the alerts topic.",
+			&c.AlertEmail, "one e-mail address, such as ops@example.com",
+			func() bool { return legalEmail(c.AlertEmail) })),
+		text("certificateArn", "", "ACM certificate for the HTTPS listener; instead of domainName and hostedZoneId.",
+			&c.CertificateArn, "the ARN of an ACM certificate",
+			func() bool { return certificatePattern.MatchString(c.CertificateArn) }),
+		text("domainName", "", "Name under which the API is served; a certificate for it is requested and validated by DNS.",
+			&c.DomainName, "a fully qualified, lower-case domain name without a final dot",
+			func() bool { return len(c.DomainName) <= 253 && domainPattern.MatchString(c.DomainName) }),
+		text("hostedZoneId", "", "Route 53 hosted zone that holds domainName.",
+			&c.HostedZoneID, "a Route 53 hosted zone id, such as Z0123456789ABCDEFGHIJ",
+			func() bool { return hostedZonePattern.MatchString(c.HostedZoneID) }),
+		number("apiTimeoutSeconds", 30, "Time that payment-api gives a request, in seconds.", &c.APITimeoutSeconds, 1, 900),
+		number("apiRetryCount", 3, "Times that payment-api tries a failed call again.", &c.APIRetryCount, 0, 20),
+		number("jobRetryCount", 5, "Times that job-processor tries a failed call again.", &c.JobRetryCount, 0, 20),
+		number("queueVisibilityTimeoutSeconds", 300, "Time that a received message stays hidden from other consumers, in seconds.", &c.QueueVisibilityTimeoutSeconds, 0, 43200),
+		flag("interfaceEndpoints", "false", "Reach AWS services through private VPC endpoints instead of NAT (costs by the hour, endpoint and zone).", &c.InterfaceEndpoints),
+		flag("waf", "true", "Web application firewall in front of the load balancer (PCI DSS 6.4.2).", &c.WAF),
+	}
+}
+
+// crossRules are the rules that hold between keys.
+func crossRules(c *Config) []crossRule {
+	sizes := func(cpuKey, memoryKey string, cpu, memory *int) crossRule {
+		return crossRule{
+			[]string{cpuKey, memoryKey},
+			func() bool { return slices.Contains(fargateMemory()[*cpu], *memory) },
+			func() string {
+				return fmt.Sprintf("%d CPU units with %d MiB is not a Fargate size: %d CPU units go with %v MiB", *cpu, *memory, *cpu, fargateMemory()[*cpu])
+			},
+		}
+	}
+	counts := func(desiredKey, maxKey string, desired, most *int) crossRule {
+		return crossRule{
+			[]string{desiredKey, maxKey},
+			func() bool { return *desired <= *most },
+			func() string { return fmt.Sprintf("%d desired tasks are more than the %d allowed", *desired, *most) },
+		}
+	}
+	return []crossRule{
+		sizes("apiCpu", "apiMemory", &c.APICPU, &c.APIMemory),
+		sizes("jobCpu", "jobMemory", &c.JobCPU, &c.JobMemory),
+		counts("apiDesiredCount", "apiMaxCount", &c.APIDesiredCount, &c.APIMaxCount),
+		counts("jobDesiredCount", "jobMaxCount", &c.JobDesiredCount, &c.JobMaxCount),
+		{
+			[]string{"certificateArn", "domainName", "hostedZoneId"},
+			func() bool { return c.CertificateArn == "" || (c.DomainName == "" && c.HostedZoneID == "") },
+			func() string { return "set either certificateArn or domainName with hostedZoneId, not both" },
+		},
+		{
+			[]string{"domainName", "hostedZoneId"},
+			func() bool { return (c.DomainName == "") == (c.HostedZoneID == "") },
+			func() string { return "set both or neither" },
+		},
+		{
+			[]string{"queueVisibilityTimeoutSeconds", "apiTimeoutSeconds"},
+			func() bool { return c.QueueVisibilityTimeoutSeconds > c.APITimeoutSeconds },
+			func() string {
+				return fmt.Sprintf("a visibility timeout of %d s must be longer than the API timeout of %d s, or a job still at work is handed out again",
+					c.QueueVisibilityTimeoutSeconds, c.APITimeoutSeconds)
+			},
+		},
+	}
+}
+
+// fargateMemory lists, by CPU units, the memory sizes in MiB that Fargate takes (AWS: "Fargate task sizes").
+func fargateMemory() map[int][]int {
+	steps := func(from, to, step int) (sizes []int) {
+		for size := from; size <= to; size += step {
+			sizes = append(sizes, size)
+		}
+		return sizes
+	}
+	return map[int][]int{
+		256:   {512, 1024, 2048},
+		512:   steps(1024, 4096, 1024),
+		1024:  steps(2048, 8192, 1024),
+		2048:  steps(4096, 16384, 1024),
+		4096:  steps(8192, 30720, 1024),
+		8192:  steps(16384, 61440, 4096),
+		16384: steps(32768, 122880, 8192),
+	}
+}
+
+// nameLimit is AWS's limit, in characters, on a name that this stack builds as role-suffix.
+type nameLimit struct {
+	role string
+	most int
+}
+
+// nameLimits holds the longest role of every kind of resource whose name AWS bounds.
+func nameLimits() []nameLimit {
+	return []nameLimit{
+		{jobProcessor + "-tg", 32},                   // load balancer, target group
+		{jobProcessor + "-execution-role", 64},       // IAM role
+		{"ecs-essential-container-exited", 64},       // EventBridge rule
+		{"payment-jobs-dlq", 80},                     // SQS queue
+		{"aurora-cluster", 63},                       // RDS identifier
+		{"alb-logs-123456789012-ap-southeast-1", 63}, // S3 bucket
+		{"aws-waf-logs", 512},                        // log group
+	}
+}
+
+// MaxSuffixLength is the longest legal environmentSuffix: what the tightest name limit leaves.
+func MaxSuffixLength() int {
+	longest := nameLimits()[0].most
+	for _, limit := range nameLimits() {
+		longest = min(longest, limit.most-len(limit.role)-len("-"))
+	}
+	return longest
+}
+
+// legalSuffix also refuses the endings that S3 reserves in bucket names: -s3alias (others contain a double hyphen).
+func legalSuffix(s string) bool {
+	return len(s) <= MaxSuffixLength() && suffixPattern.MatchString(s) && !strings.HasSuffix("-"+s, "-s3alias")
+}
+
+func legalVpcCidr(s string) bool {
+	cidr, err := netip.ParsePrefix(s)
+	return err == nil && cidr.Addr().Is4() && cidr.Addr().IsPrivate() && cidr == cidr.Masked() &&
+		cidr.Bits() >= 16 && cidr.Bits() <= 18
+}
+
+func legalZones(zones []string) bool {
+	distinct := map[string]bool{}
+	for _, zone := range zones {
+		if !zonePattern.MatchString(zone) {
+			return false
+		}
+		distinct[zone] = true
+	}
+	return len(zones) == zoneCount && len(distinct) == zoneCount
+}
+
+func legalEmail(s string) bool {
+	address, err := mail.ParseAddress(s)
+	if err != nil || address.Address != s {
+		return false
+	}
+	_, domain, _ := strings.Cut(s, "@")
+	return domainPattern.MatchString(strings.ToLower(domain))
+}
+
+// imageIsPinned says whether the reference names a tag or a digest; without either, what runs would be whatever was
+// pushed last.
+func imageIsPinned(image string) bool {
+	return strings.Contains(image[strings.LastIndex(image, "/")+1:], ":")
+}
+
+func reservedDBNames() []string {
+	return []string{"db", "postgres", "rdsadmin", "template0", "template1"}
+}
+
+// readConfig gathers the stack's configuration and parses it.
+func readConfig(ctx *pulumi.Context) (Config, error) {
+	values := map[string]string{}
+	for _, key := range ConfigKeys() {
+		if value, ok := ctx.GetConfig(ProjectName + ":" + key.Name); ok {
+			values[key.Name] = value
+		}
+	}
+	if values["environmentSuffix"] == "" {
+		values["environmentSuffix"] = os.Getenv(SuffixVariable)
+	}
+	cfg, err := ParseConfig(values)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration:\n%w", err)
+	}
+	return cfg, nil
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Deploy and the builder
+// ---------------------------------------------------------------------------------------------------------------------
+
+const (
+	defaultRegion    = "us-east-1"
+	zoneCount        = 3
+	paymentAPI       = "payment-api"
+	jobProcessor     = "job-processor"
+	healthPath       = "/health"
+	logRetentionDays = 30
+	anywhere         = "0.0.0.0/0"
+	httpPort         = 80
+	httpsPort        = 443
+	postgresPort     = 5432
+)
+
+// Deploy is the Pulumi program: it reads and checks the configuration, declares every layer, and exports the outputs.
+func Deploy(ctx *pulumi.Context) error {
+	cfg, err := readConfig(ctx)
+	if err != nil {
+		return err
+	}
+	b, err := newBuilder(ctx, cfg)
+	if err != nil {
+		return err
+	}
+
+	net, err := b.network()
+	if err != nil {
+		return err
+	}
+	db, err := b.database(net)
+	if err != nil {
+		return err
+	}
+	balancer, err := b.loadBalancing(net)
+	if err != nil {
+		return err
+	}
+	jobs, err := b.queues()
+	if err != nil {
+		return err
+	}
+	alerts, err := b.alerts()
+	if err != nil {
+		return err
+	}
+	settings, err := b.parameters(jobs)
+	if err != nil {
+		return err
+	}
+	app, err := b.application(net, db, balancer, jobs, alerts, settings)
+	if err != nil {
+		return err
+	}
+	dashboardURL, err := b.monitoring(net, db, balancer, jobs, alerts, app)
+	if err != nil {
+		return err
+	}
+
+	b.export(net, db, balancer, jobs, alerts, settings, app, dashboardURL)
+	return nil
+}
+
+// export publishes the stack's outputs.
+func (b *builder) export(net *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, settings *parameters, app *application, dashboardURL string) {
+	apiHost := balancer.alb.DnsName
+	if b.cfg.DomainName != "" {
+		apiHost = pulumi.String(b.cfg.DomainName).ToStringOutput()
+	}
+	slices.Sort(b.logGroups)
+	for name, value := range map[string]pulumi.Input{
+		OutputVpcID:                   net.vpc.ID(),
+		OutputPublicSubnetIDs:         subnetIDs(net.public),
+		OutputPrivateSubnetIDs:        subnetIDs(net.private),
+		OutputAvailabilityZones:       net.zones(),
+		OutputAlbDNSName:              balancer.alb.DnsName,
+		OutputAlbZoneID:               balancer.alb.ZoneId,
+		OutputAlbArn:                  balancer.alb.Arn,
+		OutputAPIURL:                  pulumi.Sprintf("https://%s", apiHost),
+		OutputClusterEndpoint:         db.cluster.Endpoint,
+		OutputClusterReaderEndpoint:   db.cluster.ReaderEndpoint,
+		OutputClusterIdentifier:       db.cluster.ClusterIdentifier,
+		OutputDBEngineVersion:         db.cluster.EngineVersionActual,
+		OutputDBSecretArn:             db.credentials.Arn,
+		OutputAPIKeysSecretArn:        db.apiKeys.Arn,
+		OutputEcsClusterName:          app.cluster.Name,
+		OutputPaymentAPIServiceName:   app.services[paymentAPI].Name,
+		OutputJobProcessorServiceName: app.services[jobProcessor].Name,
+		OutputQueueURL:                jobs.main.Url,
+		OutputDlqURL:                  jobs.dead.Url,
+		OutputAlertsTopicArn:          alerts.topic.Arn,
+		OutputLogGroupNames:           pulumi.ToStringArray(b.logGroups),
+		OutputParameterNames:          settings.names(),
+		OutputDashboardURL:            pulumi.String(dashboardURL),
+	} {
+		b.ctx.Export(name, value)
+	}
+}
+
+// builder declares resources: it holds what every layer needs and nothing that a layer makes, save the list of log
+// groups.
+type builder struct {
+	ctx      *pulumi.Context
+	cfg      Config
+	provider *aws.Provider
+
+	account, region, partition, reverseDNS string
+
+	logGroups []string
+}
+
+// newBuilder sets up the provider and asks it where it is.
+func newBuilder(ctx *pulumi.Context, cfg Config) (*builder, error) {
+	provider, err := newProvider(ctx)
+	if err != nil {
+		return nil, err
+	}
+	identity, err := aws.GetCallerIdentity(ctx, &aws.GetCallerIdentityArgs{}, pulumi.Provider(provider))
+	if err != nil {
+		return nil, fmt.Errorf("asking AWS for the account: %w", err)
+	}
+	region, err := aws.GetRegion(ctx, &aws.GetRegionArgs{}, pulumi.Provider(provider))
+	if err != nil {
+		return nil, fmt.Errorf("asking AWS for the region: %w", err)
+	}
+	partition, err := aws.GetPartition(ctx, &aws.GetPartitionArgs{}, pulumi.Provider(provider))
+	if err != nil {
+		return nil, fmt.Errorf("asking AWS for the partition: %w", err)
+	}
+	return &builder{
+		ctx: ctx, cfg: cfg, provider: provider,
+		account: identity.AccountId, region: region.Name,
+		partition: partition.Partition, reverseDNS: partition.ReverseDnsPrefix,
+	}, nil
+}
+
+// newProvider declares the AWS provider explicitly, so that the tags that every resource must carry cannot be left
+// out by a stack's configuration. What the `aws:` namespace says is passed on.
+func newProvider(ctx *pulumi.Context) (*aws.Provider, error) {
+	args := &aws.ProviderArgs{
+		Region: pulumi.String(region(ctx)),
+		DefaultTags: aws.ProviderDefaultTagsArgs{Tags: pulumi.StringMap{
+			"Environment":    pulumi.String("production"),
+			"MigrationBatch": pulumi.String("phase-1"),
+		}},
+	}
+	if profile, ok := ctx.GetConfig("aws:profile"); ok {
+		args.Profile = pulumi.String(profile)
+	}
+	var faults []error
+	for name, target := range map[string]*pulumi.BoolPtrInput{
+		"s3UsePathStyle":            &args.S3UsePathStyle,
+		"skipCredentialsValidation": &args.SkipCredentialsValidation,
+		"skipMetadataApiCheck":      &args.SkipMetadataApiCheck,
+		"skipRegionValidation":      &args.SkipRegionValidation,
+		"skipRequestingAccountId":   &args.SkipRequestingAccountId,
+	} {
+		raw, ok := ctx.GetConfig("aws:" + name)
+		if !ok {
+			continue
+		}
+		value, err := strconv.ParseBool(raw)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("aws:%s: %q is not legal: must be true or false", name, raw))
+			continue
+		}
+		*target = pulumi.Bool(value)
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	provider, err := aws.NewProvider(ctx, "aws", args)
+	if err != nil {
+		return nil, fmt.Errorf("declaring the AWS provider: %w", err)
+	}
+	return provider, nil
+}
+
+// region is the configured AWS region, else the environment's, else us-east-1.
+func region(ctx *pulumi.Context) string {
+	configured, _ := ctx.GetConfig("aws:region")
+	return cmp.Or(configured, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion)
+}
+
+// constructor is the shape of every generated New function of the SDKs.
+type constructor[A, R any] func(*pulumi.Context, string, *A, ...pulumi.ResourceOption) (*R, error)
+
+// create declares one AWS resource. Most physical names are fixed, and AWS refuses two of the same name, so that a
+// replacement is deleted first unless an option says otherwise.
+func create[A, R any](b *builder, construct constructor[A, R], role string, args *A, options ...pulumi.ResourceOption) (*R, error) {
+	options = append([]pulumi.ResourceOption{pulumi.Provider(b.provider), pulumi.DeleteBeforeReplace(true)}, options...)
+	return declare(b, construct, role, args, options...)
+}
+
+// declare declares one resource under its logical name, which is its role.
+func declare[A, R any](b *builder, construct constructor[A, R], role string, args *A, options ...pulumi.ResourceOption) (*R, error) {
+	resource, err := construct(b.ctx, role, args, options...)
+	if err != nil {
+		return nil, fmt.Errorf("declaring %s: %w", role, err)
+	}
+	return resource, nil
+}
+
+// createBeforeDelete is for what is still in use when its replacement is made and has no name of its own.
+func createBeforeDelete() pulumi.ResourceOption { return pulumi.DeleteBeforeReplace(false) }
+
+// after makes a resource wait for others on the way up, and go before them on the way down.
+func after(resources ...pulumi.Resource) pulumi.ResourceOption { return pulumi.DependsOn(resources) }
+
+// slowDelete gives AWS an hour to let go, where it has been seen to take its time.
+func slowDelete() pulumi.ResourceOption {
+	return pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: "60m"})
+}
+
+// name is the physical name of a role: {role}-{environmentSuffix}.
+func (b *builder) name(role string) string { return role + "-" + b.cfg.EnvironmentSuffix }
+
+// tags is the Name tag; the provider adds those that every resource carries.
+func (b *builder) tags(role string) pulumi.StringMap { return nameTag(b.name(role)) }
+
+func nameTag(name string) pulumi.StringMap { return pulumi.StringMap{"Name": pulumi.String(name)} }
+
+// arn is the ARN of something in this account and region.
+func (b *builder) arn(service, resource string) string {
+	return strings.Join([]string{"arn", b.partition, service, b.region, b.account, resource}, ":")
+}
+
+// logGroup declares a log group that keeps its lines as long as the brief asks.
+func (b *builder) logGroup(role, name string) (*cloudwatch.LogGroup, error) {
+	b.logGroups = append(b.logGroups, name)
+	return create(b, cloudwatch.NewLogGroup, role, &cloudwatch.LogGroupArgs{
+		Name:            pulumi.String(name),
+		RetentionInDays: pulumi.Int(logRetentionDays),
+		Tags:            nameTag(name),
+	})
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Network
+// ---------------------------------------------------------------------------------------------------------------------
+
+const (
+	publicSubnetBits  = 24
+	privateSubnetBits = 20
+	// flowLogSeconds is the aggregation interval: 60 is the finest that VPC flow logs offer.
+	flowLogSeconds = 60
+)
+
+// network is what the other layers build on.
+type network struct {
+	vpc             *ec2.Vpc
+	internet        pulumi.Resource // the public subnets' way out
+	public, private []*ec2.Subnet
+	nats            []*ec2.NatGateway
+	privateTables   []*ec2.RouteTable
+	groups          securityGroups
+	// ready is everything that a task needs before it can reach anything: routes, associations, rules.
+	ready []pulumi.Resource
+}
+
+// securityGroups has one group per role. endpoints is nil unless interface endpoints are wanted.
+type securityGroups struct {
+	alb, paymentAPI, jobProcessor, database, endpoints *ec2.SecurityGroup
+}
+
+func (n *network) zones() pulumi.StringArray {
+	zones := make(pulumi.StringArray, len(n.private))
+	for i, subnet := range n.private {
+		zones[i] = subnet.AvailabilityZone
+	}
+	return zones
+}
+
+func subnetIDs(subnets []*ec2.Subnet) pulumi.StringArray {
+	ids := make(pulumi.StringArray, len(subnets))
+	for i, subnet := range subnets {
+		ids[i] = subnet.ID()
+	}
+	return ids
+}
+
+// network declares the VPC and everything in it that carries packets.
+func (b *builder) network() (*network, error) {
+	mainVpc, err := create(b, ec2.NewVpc, "vpc", &ec2.VpcArgs{
+		CidrBlock:          pulumi.String(b.cfg.VpcCidr),
+		EnableDnsSupport:   pulumi.Bool(true),
+		EnableDnsHostnames: pulumi.Bool(true),
+		Tags:               b.tags("vpc"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	n := &network{vpc: mainVpc}
+	// Adopted without rules: nothing may talk through the group that everything gets by default.
+	_, err = create(b, ec2.NewDefaultSecurityGroup, "default-sg", &ec2.DefaultSecurityGroupArgs{
+		VpcId: mainVpc.ID(),
+		Tags:  b.tags("default-sg"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, step := range []func(*network) error{b.subnets, b.publicRoutes, b.privateRoutes, b.securityGroups, b.flowLog, b.endpoints} {
+		if err := step(n); err != nil {
+			return nil, err
+		}
+	}
+	return n, nil
+}
+
+// subnets declares a public and a private subnet in each of three zones.
+//
+// The choice of zones is made once. The public subnets remember it (ignoreChanges), the private ones and the database
+// instances take theirs from the public ones' state, so that a zone that AWS adds or closes later moves nothing.
+// Only a configured override moves them.
+func (b *builder) subnets(n *network) error {
+	zones := b.cfg.AvailabilityZones
+	frozen := []pulumi.ResourceOption{}
+	if len(zones) == 0 {
+		chosen, err := b.chooseZones()
+		if err != nil {
+			return err
+		}
+		zones, frozen = chosen, append(frozen, pulumi.IgnoreChanges([]string{"availabilityZone"}))
+	}
+	cidr, err := netip.ParsePrefix(b.cfg.VpcCidr)
+	if err != nil {
+		return fmt.Errorf("reading vpcCidr %q: %w", b.cfg.VpcCidr, err)
+	}
+	for i, zone := range zones {
+		public, err := b.subnet(n, fmt.Sprintf("public-subnet-%d", i+1), nthSubnet(cidr, publicSubnetBits, i), pulumi.String(zone), frozen...)
+		if err != nil {
+			return err
+		}
+		// The first /20 holds the public subnets; the private ones follow.
+		private, err := b.subnet(n, fmt.Sprintf("private-subnet-%d", i+1), nthSubnet(cidr, privateSubnetBits, i+1), public.AvailabilityZone)
+		if err != nil {
+			return err
+		}
+		n.public, n.private = append(n.public, public), append(n.private, private)
+	}
+	return nil
+}
+
+func (b *builder) subnet(n *network, role string, cidr netip.Prefix, zone pulumi.StringInput, options ...pulumi.ResourceOption) (*ec2.Subnet, error) {
+	return create(b, ec2.NewSubnet, role, &ec2.SubnetArgs{
+		VpcId:               n.vpc.ID(),
+		CidrBlock:           pulumi.String(cidr.String()),
+		AvailabilityZone:    zone.ToStringOutput().ToStringPtrOutput(),
+		MapPublicIpOnLaunch: pulumi.Bool(false),
+		Tags:                b.tags(role),
+	}, options...)
+}
+
+// nthSubnet is the nth network of the given length from the start of an IPv4 prefix.
+func nthSubnet(within netip.Prefix, bits, n int) netip.Prefix {
+	base := within.Masked().Addr().As4()
+	var address [4]byte
+	binary.BigEndian.PutUint32(address[:], binary.BigEndian.Uint32(base[:])+uint32(n)<<(32-bits))
+	return netip.PrefixFrom(netip.AddrFrom4(address), bits)
+}
+
+// chooseZones picks three zones by zone id, which names the same place in every account, where names do not.
+// use1-az3 is left out: Fargate on ARM64, RDS Proxy and MSK are not offered there (AWS).
+func (b *builder) chooseZones() ([]string, error) {
+	found, err := aws.GetAvailabilityZones(b.ctx, &aws.GetAvailabilityZonesArgs{
+		State:          pulumi.StringRef("available"),
+		ExcludeZoneIds: []string{"use1-az3"},
+		Filters:        []aws.GetAvailabilityZonesFilter{{Name: "opt-in-status", Values: []string{"opt-in-not-required"}}},
+	}, pulumi.Provider(b.provider))
+	if err != nil {
+		return nil, fmt.Errorf("asking AWS for availability zones: %w", err)
+	}
+	if len(found.Names) < zoneCount || len(found.ZoneIds) != len(found.Names) {
+		return nil, fmt.Errorf("choosing availability zones: %s offers %d usable ones, %d are needed; choose another region", b.region, len(found.Names), zoneCount)
+	}
+	order := make([]int, len(found.Names))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(i, j int) int { return strings.Compare(found.ZoneIds[i], found.ZoneIds[j]) })
+	zones := make([]string, zoneCount)
+	for i := range zones {
+		zones[i] = found.Names[order[i]]
+	}
+	return zones, nil
+}
+
+// publicRoutes declares the internet gateway and the one route table that leads to it.
+func (b *builder) publicRoutes(n *network) error {
+	gateway, err := create(b, ec2.NewInternetGateway, "internet-gateway", &ec2.InternetGatewayArgs{
+		VpcId: n.vpc.ID(),
+		Tags:  b.tags("internet-gateway"),
+	})
+	if err != nil {
+		return err
+	}
+	table, err := b.routeTable(n, "public-route-table", n.public...)
+	if err != nil {
+		return err
+	}
+	n.internet, err = create(b, ec2.NewRoute, "public-default-route", &ec2.RouteArgs{
+		RouteTableId:         table.ID(),
+		DestinationCidrBlock: pulumi.String(anywhere),
+		GatewayId:            gateway.ID(),
+	})
+	return err
+}
+
+// privateRoutes declares, per zone, a NAT gateway with its address and a route table that leads to it: a zone that
+// fails takes no other zone's way out along.
+func (b *builder) privateRoutes(n *network) error {
+	for i := range n.private {
+		eipRole, natRole, tableRole := fmt.Sprintf("nat-eip-%d", i+1), fmt.Sprintf("nat-gateway-%d", i+1), fmt.Sprintf("private-route-table-%d", i+1)
+		eip, err := create(b, ec2.NewEip, eipRole, &ec2.EipArgs{
+			Domain: pulumi.String("vpc"),
+			Tags:   b.tags(eipRole),
+		}, after(n.internet))
+		if err != nil {
+			return err
+		}
+		nat, err := create(b, ec2.NewNatGateway, natRole, &ec2.NatGatewayArgs{
+			AllocationId: eip.ID(),
+			SubnetId:     n.public[i].ID(),
+			Tags:         b.tags(natRole),
+		}, after(n.internet), slowDelete())
+		if err != nil {
+			return err
+		}
+		table, err := b.routeTable(n, tableRole, n.private[i])
+		if err != nil {
+			return err
+		}
+		route, err := create(b, ec2.NewRoute, fmt.Sprintf("private-default-route-%d", i+1), &ec2.RouteArgs{
+			RouteTableId:         table.ID(),
+			DestinationCidrBlock: pulumi.String(anywhere),
+			NatGatewayId:         nat.ID(),
+		})
+		if err != nil {
+			return err
+		}
+		n.nats, n.privateTables = append(n.nats, nat), append(n.privateTables, table)
+		n.ready = append(n.ready, route)
+	}
+	return nil
+}
+
+func (b *builder) routeTable(n *network, role string, subnets ...*ec2.Subnet) (*ec2.RouteTable, error) {
+	table, err := create(b, ec2.NewRouteTable, role, &ec2.RouteTableArgs{
+		VpcId: n.vpc.ID(),
+		Tags:  b.tags(role),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, subnet := range subnets {
+		association, err := create(b, ec2.NewRouteTableAssociation, fmt.Sprintf("%s-association-%d", role, i+1), &ec2.RouteTableAssociationArgs{
+			SubnetId:     subnet.ID(),
+			RouteTableId: table.ID(),
+		})
+		if err != nil {
+			return nil, err
+		}
+		n.ready = append(n.ready, association)
+	}
+	return table, nil
+}
+
+// securityGroups declares the groups and their rules, both ways; what the table does not list cannot flow.
+func (b *builder) securityGroups(n *network) error {
+	wanted := []struct {
+		role, description string
+		group             **ec2.SecurityGroup
+		when              bool
+	}{
+		{"alb-sg", "Load balancer", &n.groups.alb, true},
+		{"payment-api-sg", "payment-api tasks", &n.groups.paymentAPI, true},
+		{"job-processor-sg", "job-processor tasks", &n.groups.jobProcessor, true},
+		{"db-sg", "Aurora cluster", &n.groups.database, true},
+		{"endpoints-sg", "VPC interface endpoints", &n.groups.endpoints, b.cfg.InterfaceEndpoints},
+	}
+	for _, w := range wanted {
+		if !w.when {
+			continue
+		}
+		group, err := create(b, ec2.NewSecurityGroup, w.role, &ec2.SecurityGroupArgs{
+			Name:        pulumi.String(b.name(w.role)),
+			Description: pulumi.String(w.description),
+			VpcId:       n.vpc.ID(),
+			Tags:        b.tags(w.role),
+		}, slowDelete())
+		if err != nil {
+			return err
+		}
+		*w.group = group
+	}
+	for _, rule := range b.trafficRules(n.groups) {
+		declared, err := b.trafficRule(rule)
+		if err != nil {
+			return err
+		}
+		n.ready = append(n.ready, declared)
+	}
+	return nil
+}
+
+// trafficRule lets TCP to one port pass between a group and a peer, which is another group or, if nil, the internet.
+type trafficRule struct {
+	role        string
+	inbound     bool
+	group, peer *ec2.SecurityGroup
+	port        int
+	description string
+}
+
+func (b *builder) trafficRules(g securityGroups) []trafficRule {
+	port := b.cfg.ContainerPort
+	rules := []trafficRule{
+		{"alb-in-https", true, g.alb, nil, httpsPort, "HTTPS from the internet"},
+		{"alb-in-http", true, g.alb, nil, httpPort, "HTTP from the internet, to be redirected to HTTPS"},
+		{"alb-out-payment-api", false, g.alb, g.paymentAPI, port, "Requests to payment-api"},
+		{"alb-out-job-processor", false, g.alb, g.jobProcessor, port, "Health requests to job-processor"},
+		{"payment-api-in-alb", true, g.paymentAPI, g.alb, port, "Requests from the load balancer"},
+		{"payment-api-out-db", false, g.paymentAPI, g.database, postgresPort, "PostgreSQL to the Aurora cluster"},
+		{"payment-api-out-https", false, g.paymentAPI, nil, httpsPort, "HTTPS to AWS services and merchants"},
+		{"job-processor-in-alb", true, g.jobProcessor, g.alb, port, "Health requests from the load balancer"},
+		{"job-processor-out-db", false, g.jobProcessor, g.database, postgresPort, "PostgreSQL to the Aurora cluster"},
+		{"job-processor-out-https", false, g.jobProcessor, nil, httpsPort, "HTTPS to AWS services and merchants"},
+		{"db-in-payment-api", true, g.database, g.paymentAPI, postgresPort, "PostgreSQL from payment-api"},
+		{"db-in-job-processor", true, g.database, g.jobProcessor, postgresPort, "PostgreSQL from job-processor"},
+	}
+	if g.endpoints != nil {
+		rules = append(rules,
+			trafficRule{"endpoints-in-payment-api", true, g.endpoints, g.paymentAPI, httpsPort, "AWS API calls from payment-api"},
+			trafficRule{"endpoints-in-job-processor", true, g.endpoints, g.jobProcessor, httpsPort, "AWS API calls from job-processor"})
+	}
+	return rules
+}
+
+func (b *builder) trafficRule(rule trafficRule) (pulumi.Resource, error) {
+	var cidr, peer pulumi.StringPtrInput
+	if rule.peer == nil {
+		cidr = pulumi.String(anywhere)
+	} else {
+		peer = rule.peer.ID().ToStringOutput().ToStringPtrOutput()
+	}
+	if rule.inbound {
+		return create(b, vpc.NewSecurityGroupIngressRule, rule.role, &vpc.SecurityGroupIngressRuleArgs{
+			SecurityGroupId: rule.group.ID(), IpProtocol: pulumi.String("tcp"),
+			FromPort: pulumi.Int(rule.port), ToPort: pulumi.Int(rule.port),
+			CidrIpv4: cidr, ReferencedSecurityGroupId: peer,
+			Description: pulumi.String(rule.description), Tags: b.tags(rule.role),
+		})
+	}
+	return create(b, vpc.NewSecurityGroupEgressRule, rule.role, &vpc.SecurityGroupEgressRuleArgs{
+		SecurityGroupId: rule.group.ID(), IpProtocol: pulumi.String("tcp"),
+		FromPort: pulumi.Int(rule.port), ToPort: pulumi.Int(rule.port),
+		CidrIpv4: cidr, ReferencedSecurityGroupId: peer,
+		Description: pulumi.String(rule.description), Tags: b.tags(rule.role),
+	})
+}
+
+// flowLog records all traffic of the VPC (PCI DSS 10.2).
+func (b *builder) flowLog(n *network) error {
+	group, err := b.logGroup("vpc-flow-log-group", "/vpc/"+b.name("flow-log"))
+	if err != nil {
+		return err
+	}
+	writer, err := b.role(roleSpec{
+		role:        "vpc-flow-log-role",
+		description: "Lets VPC flow logs write to their log group",
+		service:     "vpc-flow-logs.amazonaws.com",
+		sourceArn:   b.arn("ec2", "vpc-flow-log/*"),
+		allows: []statement{
+			{
+				sid:       "WriteFlowLogs",
+				actions:   []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
+				resources: []pulumi.StringInput{group.Arn, pulumi.Sprintf("%s:*", group.Arn)},
+			},
+			{
+				sid:       "FindLogGroup",
+				actions:   []string{"logs:DescribeLogGroups"},
+				resources: []pulumi.StringInput{pulumi.String(b.arn("logs", "log-group:*"))},
+			},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = create(b, ec2.NewFlowLog, "vpc-flow-log", &ec2.FlowLogArgs{
+		VpcId:                  n.vpc.ID(),
+		TrafficType:            pulumi.String("ALL"),
+		LogDestinationType:     pulumi.String("cloud-watch-logs"),
+		LogDestination:         group.Arn,
+		IamRoleArn:             writer.role.Arn,
+		MaxAggregationInterval: pulumi.Int(flowLogSeconds),
+		Tags:                   b.tags("vpc-flow-log"),
+	}, after(writer.policy))
+	return err
+}
+
+// endpoints keeps S3 traffic (ECR layers, access logs) off the NAT gateways and, where wanted, AWS API calls too.
+func (b *builder) endpoints(n *network) error {
+	tables := make(pulumi.StringArray, len(n.privateTables))
+	for i, table := range n.privateTables {
+		tables[i] = table.ID()
+	}
+	_, err := create(b, ec2.NewVpcEndpoint, "s3-endpoint", &ec2.VpcEndpointArgs{
+		VpcId:           n.vpc.ID(),
+		ServiceName:     pulumi.String(b.endpointService("s3")),
+		VpcEndpointType: pulumi.String("Gateway"),
+		RouteTableIds:   tables,
+		Tags:            b.tags("s3-endpoint"),
+	})
+	if err != nil || !b.cfg.InterfaceEndpoints {
+		return err
+	}
+	for _, service := range []string{"ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssm", "sqs", "sns"} {
+		role := strings.ReplaceAll(service, ".", "-") + "-endpoint"
+		endpoint, err := create(b, ec2.NewVpcEndpoint, role, &ec2.VpcEndpointArgs{
+			VpcId:             n.vpc.ID(),
+			ServiceName:       pulumi.String(b.endpointService(service)),
+			VpcEndpointType:   pulumi.String("Interface"),
+			SubnetIds:         subnetIDs(n.private),
+			SecurityGroupIds:  pulumi.StringArray{n.groups.endpoints.ID()},
+			PrivateDnsEnabled: pulumi.Bool(true),
+			Tags:              b.tags(role),
+		})
+		if err != nil {
+			return err
+		}
+		n.ready = append(n.ready, endpoint)
+	}
+	return nil
+}
+
+// endpointService is the name of an AWS service for VPC endpoints, such as com.amazonaws.us-east-1.s3.
+func (b *builder) endpointService(service string) string {
+	return strings.Join([]string{b.reverseDNS, b.region, service}, ".")
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Database
+// ---------------------------------------------------------------------------------------------------------------------
+
+const (
+	dbEngine     = "aurora-postgresql"
+	dbMasterUser = "payments_admin"
+	// Windows are in UTC and must not overlap.
+	dbBackupWindow      = "03:00-04:00"
+	dbMaintenanceWindow = "sun:05:00-sun:06:00"
+	dbMonitoringSeconds = 60
+	// dbInsightsDays is the retention of Performance Insights that costs nothing.
+	dbInsightsDays      = 7
+	dbCertificate       = "rds-ca-rsa2048-g1"
+	dbPasswordLength    = 32
+	dbPasswordSymbols   = "!#$%&*()-_=+[]{}<>:?" // Aurora refuses / @ " and space
+	apiKeyBytes         = 32
+	certificateSeedSize = 32
+)
+
+type database struct {
+	cluster   *rds.Cluster
+	instances []pulumi.Resource
+	// credentials and apiKeys are the secrets; versions are their values, which tasks need before they start.
+	credentials, apiKeys *secretsmanager.Secret
+	versions             []pulumi.Resource
+}
+
+// database declares the Aurora cluster, its writer and readers, and the secrets.
+func (b *builder) database(n *network) (*database, error) {
+	password, err := declare(b, random.NewRandomPassword, "db-password", &random.RandomPasswordArgs{
+		Length:          pulumi.Int(dbPasswordLength),
+		Special:         pulumi.Bool(true),
+		OverrideSpecial: pulumi.String(dbPasswordSymbols),
+		MinLower:        pulumi.Int(2),
+		MinUpper:        pulumi.Int(2),
+		MinNumeric:      pulumi.Int(2),
+		MinSpecial:      pulumi.Int(2),
+	})
+	if err != nil {
+		return nil, err
+	}
+	db := &database{}
+	if db.cluster, err = b.auroraCluster(n, password); err != nil {
+		return nil, err
+	}
+	if err := b.auroraInstances(n, db); err != nil {
+		return nil, err
+	}
+	return db, b.secrets(db, password)
+}
+
+// auroraCluster declares the cluster and what it stands on.
+func (b *builder) auroraCluster(n *network, password *random.RandomPassword) (*rds.Cluster, error) {
+	subnets, err := create(b, rds.NewSubnetGroup, "db-subnet-group", &rds.SubnetGroupArgs{
+		Name:        pulumi.String(b.name("db-subnet-group")),
+		Description: pulumi.String("Private subnets of the payment database"),
+		SubnetIds:   subnetIDs(n.private),
+		Tags:        b.tags("db-subnet-group"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	settings, err := create(b, rds.NewClusterParameterGroup, "db-cluster-parameter-group", &rds.ClusterParameterGroupArgs{
+		Name:        pulumi.String(b.name("db-cluster-parameter-group")),
+		Family:      pulumi.String(b.engineFamily()),
+		Description: pulumi.String("Settings of the payment database"),
+		Parameters:  engineParameters(),
+		Tags:        b.tags("db-cluster-parameter-group"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	// RDS would create this group without retention, and leave it behind.
+	logs, err := b.logGroup("aurora-log-group", fmt.Sprintf("/aws/rds/cluster/%s/postgresql", b.name("aurora-cluster")))
+	if err != nil {
+		return nil, err
+	}
+	// kmsKeyId is left out for the AWS managed key, availabilityZones because fewer than three forces replacement.
+	return create(b, rds.NewCluster, "aurora-cluster", &rds.ClusterArgs{
+		ClusterIdentifier:                pulumi.String(b.name("aurora-cluster")),
+		Engine:                           pulumi.String(dbEngine),
+		EngineVersion:                    pulumi.String(b.cfg.DBEngineVersion),
+		EngineLifecycleSupport:           pulumi.String("open-source-rds-extended-support-disabled"),
+		DatabaseName:                     pulumi.String(b.cfg.DBName),
+		MasterUsername:                   pulumi.String(dbMasterUser),
+		MasterPassword:                   password.Result,
+		Port:                             pulumi.Int(postgresPort),
+		DbSubnetGroupName:                subnets.Name,
+		DbClusterParameterGroupName:      settings.Name,
+		VpcSecurityGroupIds:              pulumi.StringArray{n.groups.database.ID()},
+		StorageEncrypted:                 pulumi.Bool(true),
+		BackupRetentionPeriod:            pulumi.Int(b.cfg.DBBackupRetentionDays),
+		PreferredBackupWindow:            pulumi.String(dbBackupWindow),
+		PreferredMaintenanceWindow:       pulumi.String(dbMaintenanceWindow),
+		CopyTagsToSnapshot:               pulumi.Bool(true),
+		DeleteAutomatedBackups:           pulumi.Bool(true),
+		IamDatabaseAuthenticationEnabled: pulumi.Bool(true),
+		EnabledCloudwatchLogsExports:     pulumi.ToStringArray([]string{"postgresql"}),
+		DeletionProtection:               pulumi.Bool(false),
+		SkipFinalSnapshot:                pulumi.Bool(true),
+		Tags:                             b.tags("aurora-cluster"),
+	}, after(logs), slowDelete())
+}
+
+// engineFamily is the parameter group family of the configured version.
+func (b *builder) engineFamily() string {
+	major, _, _ := strings.Cut(b.cfg.DBEngineVersion, ".")
+	return dbEngine + major
+}
+
+// engineParameters are the cluster's settings that differ from Aurora's. Logical replication is on for the cutover.
+func engineParameters() rds.ClusterParameterGroupParameterArray {
+	const now, atReboot = "immediate", "pending-reboot"
+	var parameters rds.ClusterParameterGroupParameterArray
+	for _, p := range []struct{ name, value, apply string }{
+		{"log_connections", "1", now},
+		{"log_disconnections", "1", now},
+		{"log_statement", "ddl", now},
+		{"pgaudit.log", "ddl,role", now},
+		{"rds.force_ssl", "1", now},
+		{"rds.logical_replication", "1", atReboot},
+		{"shared_preload_libraries", "pg_stat_statements,pgaudit", atReboot},
+	} {
+		parameters = append(parameters, rds.ClusterParameterGroupParameterArgs{
+			Name: pulumi.String(p.name), Value: pulumi.String(p.value), ApplyMethod: pulumi.String(p.apply),
+		})
+	}
+	return parameters
+}
+
+// auroraInstances declares the writer and two readers, each in a zone of its own. Aurora makes the first instance of
+// a cluster its writer, so the readers wait for it.
+func (b *builder) auroraInstances(n *network, db *database) error {
+	monitoring, err := b.role(roleSpec{
+		role:        "rds-monitoring-role",
+		description: "Lets RDS enhanced monitoring write operating system metrics",
+		service:     "monitoring.rds.amazonaws.com",
+		sourceArn:   b.arn("rds", "db:*"),
+		// What AmazonRDSEnhancedMonitoringRole grants, on this account and region only.
+		allows: []statement{
+			{
+				sid:       "ManageLogGroup",
+				actions:   []string{"logs:CreateLogGroup", "logs:PutRetentionPolicy"},
+				resources: []pulumi.StringInput{pulumi.String(b.arn("logs", "log-group:RDS*"))},
+			},
+			{
+				sid:       "WriteLogStreams",
+				actions:   []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:PutLogEvents"},
+				resources: []pulumi.StringInput{pulumi.String(b.arn("logs", "log-group:RDS*:log-stream:*"))},
+			},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	for i, member := range []struct {
+		role          string
+		promotionTier int
+	}{{"aurora-writer", 0}, {"aurora-reader-1", 1}, {"aurora-reader-2", 1}} {
+		waitFor := []pulumi.Resource{monitoring.policy}
+		if i > 0 {
+			waitFor = append(waitFor, db.instances[0])
+		}
+		instance, err := create(b, rds.NewClusterInstance, member.role, &rds.ClusterInstanceArgs{
+			Identifier:                         pulumi.String(b.name(member.role)),
+			ClusterIdentifier:                  db.cluster.ClusterIdentifier,
+			Engine:                             pulumi.String(dbEngine),
+			InstanceClass:                      pulumi.String(b.cfg.DBInstanceClass),
+			AvailabilityZone:                   n.private[i].AvailabilityZone,
+			DbSubnetGroupName:                  db.cluster.DbSubnetGroupName,
+			PromotionTier:                      pulumi.Int(member.promotionTier),
+			PubliclyAccessible:                 pulumi.Bool(false),
+			AutoMinorVersionUpgrade:            pulumi.Bool(true),
+			CaCertIdentifier:                   pulumi.String(dbCertificate),
+			CopyTagsToSnapshot:                 pulumi.Bool(true),
+			PerformanceInsightsEnabled:         pulumi.Bool(true),
+			PerformanceInsightsRetentionPeriod: pulumi.Int(dbInsightsDays),
+			MonitoringInterval:                 pulumi.Int(dbMonitoringSeconds),
+			MonitoringRoleArn:                  monitoring.role.Arn,
+			Tags:                               b.tags(member.role),
+		}, after(waitFor...), slowDelete())
+		if err != nil {
+			return err
+		}
+		db.instances = append(db.instances, instance)
+	}
+	return nil
+}
+
+// Keys of the two secrets, as task definitions name them.
+const (
+	keyWriterConnection = "writerConnectionString"
+	keyReaderConnection = "readerConnectionString"
+	keyAPIKey           = "apiKey"
+)
+
+// dbCredentials is the value of the database secret: the fields that AWS's own tools expect, and the reader's.
+type dbCredentials struct {
+	Engine           string `json:"engine"`
+	Host             string `json:"host"`
+	ReaderHost       string `json:"readerHost"`
+	Port             int    `json:"port"`
+	DBName           string `json:"dbname"`
+	Username         string `json:"username"`
+	Password         string `json:"password"`
+	WriterConnection string `json:"writerConnectionString"`
+	ReaderConnection string `json:"readerConnectionString"`
+}
+
+// secrets stores the database credentials and a generated API key. Neither rotates: the brief wants no rotation for
+// the first deployment, which is also why the password is not managed by RDS.
+func (b *builder) secrets(db *database, password *random.RandomPassword) error {
+	key, err := declare(b, random.NewRandomBytes, "api-key", &random.RandomBytesArgs{Length: pulumi.Int(apiKeyBytes)})
+	if err != nil {
+		return err
+	}
+	credentials := pulumi.All(db.cluster.Endpoint, db.cluster.ReaderEndpoint, db.cluster.Port, password.Result).ApplyT(
+		func(args []any) (string, error) {
+			host, _ := args[0].(string)
+			readerHost, _ := args[1].(string)
+			port, _ := args[2].(int)
+			secret, _ := args[3].(string)
+			return marshal(dbCredentials{
+				Engine: "postgres", Host: host, ReaderHost: readerHost, Port: port,
+				DBName: b.cfg.DBName, Username: dbMasterUser, Password: secret,
+				WriterConnection: connectionString(host, port, b.cfg.DBName, secret),
+				ReaderConnection: connectionString(readerHost, port, b.cfg.DBName, secret),
+			})
+		}).(pulumi.StringOutput)
+	keys := key.Hex.ApplyT(func(hex string) (string, error) {
+		return marshal(map[string]string{keyAPIKey: hex})
+	}).(pulumi.StringOutput)
+
+	if db.credentials, err = b.secret(db, "payment-db-credentials", "Connection to the payment database", credentials); err != nil {
+		return err
+	}
+	db.apiKeys, err = b.secret(db, "payment-api-keys", "Keys of the payment API", keys)
+	return err
+}
+
+// connectionString is a libpq URL; verify-full checks the server's certificate against the RDS root and its name.
+func connectionString(host string, port int, name, password string) string {
+	return (&url.URL{
+		Scheme:   "postgresql",
+		User:     url.UserPassword(dbMasterUser, password),
+		Host:     fmt.Sprintf("%s:%d", host, port),
+		Path:     name,
+		RawQuery: url.Values{"sslmode": {"verify-full"}}.Encode(),
+	}).String()
+}
+
+// secret declares a secret, its value, and a policy that refuses plain-text transport.
+func (b *builder) secret(db *database, role, description string, value pulumi.StringOutput) (*secretsmanager.Secret, error) {
+	secret, err := create(b, secretsmanager.NewSecret, role, &secretsmanager.SecretArgs{
+		Name:        pulumi.String(b.name(role)),
+		Description: pulumi.String(description),
+		// 0 deletes at once; any other window keeps the name taken after destroy.
+		RecoveryWindowInDays: pulumi.Int(0),
+		Tags:                 b.tags(role),
+	})
+	if err != nil {
+		return nil, err
+	}
+	version, err := create(b, secretsmanager.NewSecretVersion, role+"-value", &secretsmanager.SecretVersionArgs{
+		SecretId:     secret.ID(),
+		SecretString: value.ToStringPtrOutput(), // secret, as are the password and the key in it
+	})
+	if err != nil {
+		return nil, err
+	}
+	db.versions = append(db.versions, version)
+	_, err = create(b, secretsmanager.NewSecretPolicy, role+"-policy", &secretsmanager.SecretPolicyArgs{
+		SecretArn:         secret.Arn,
+		BlockPublicPolicy: pulumi.Bool(true),
+		Policy:            document(denyPlainTransport("secretsmanager:*", secret.Arn)),
+	})
+	return secret, err
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Application
+// ---------------------------------------------------------------------------------------------------------------------
+
+const (
+	// containerUser is an unprivileged user and group id; the images must let it run.
+	containerUser = "10001:10001"
+	// stopSeconds is how long a container may take to finish what it is doing (Fargate's limit is 120).
+	stopSeconds = 60
+	// startSeconds is how long a new task may fail its health checks.
+	startSeconds = 60
+	// logBuffer is what AWS recommends for non-blocking logging: a stalled log service must not stall payments.
+	logBuffer = "25m"
+	// jobBacklogTarget is how many waiting messages one job-processor task should find.
+	jobBacklogTarget = 100
+	scaleOutSeconds  = 60
+	scaleInSeconds   = 300
+	tmpVolume        = "tmp"
+)
+
+type application struct {
+	cluster  *ecs.Cluster
+	services map[string]*ecs.Service
+}
+
+// serviceSpec is what tells the two services apart.
+type serviceSpec struct {
+	role                       string
+	image                      string
+	cpu, memory, desired, most int
+	securityGroup              *ec2.SecurityGroup
+	targetGroup                *lb.TargetGroup
+	logs                       *cloudwatch.LogGroup
+	environment                []injectedValue
+	secrets, settings          []injectedValue // by ARN
+	allows                     []statement
+}
+
+// injectedValue is an environment variable and where its value comes from: a plain value, or the ARN of a secret (with
+// the key inside it) or of a parameter.
+type injectedValue struct {
+	variable string
+	from     pulumi.StringInput
+	key      string
+}
+
+// valueFrom is how a task definition names the source of a secret or parameter.
+func (v injectedValue) valueFrom() pulumi.StringInput {
+	if v.key == "" {
+		return v.from
+	}
+	return pulumi.Sprintf("%s:%s::", v.from, v.key)
+}
+
+// application declares the cluster and its two services.
+func (b *builder) application(n *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, settings *parameters) (*application, error) {
+	// Container Insights would create this group without retention, and leave it behind.
+	insights, err := b.logGroup("container-insights-log-group", fmt.Sprintf("/aws/ecs/containerinsights/%s/performance", b.name("ecs-cluster")))
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := create(b, ecs.NewCluster, "ecs-cluster", &ecs.ClusterArgs{
+		Name:     pulumi.String(b.name("ecs-cluster")),
+		Settings: ecs.ClusterSettingArray{ecs.ClusterSettingArgs{Name: pulumi.String("containerInsights"), Value: pulumi.String("enabled")}},
+		Tags:     b.tags("ecs-cluster"),
+	}, after(insights))
+	if err != nil {
+		return nil, err
+	}
+	capacity, err := create(b, ecs.NewClusterCapacityProviders, "ecs-capacity-providers", &ecs.ClusterCapacityProvidersArgs{
+		ClusterName:       cluster.Name,
+		CapacityProviders: pulumi.ToStringArray([]string{"FARGATE"}),
+		DefaultCapacityProviderStrategies: ecs.ClusterCapacityProvidersDefaultCapacityProviderStrategyArray{
+			ecs.ClusterCapacityProvidersDefaultCapacityProviderStrategyArgs{CapacityProvider: pulumi.String("FARGATE"), Weight: pulumi.Int(1)},
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+
+	app := &application{cluster: cluster, services: map[string]*ecs.Service{}}
+	specs, err := b.serviceSpecs(n, db, balancer, jobs, alerts, settings)
+	if err != nil {
+		return nil, err
+	}
+	// A task that starts before it can pull its image, read its secrets or reach the database fails, and the circuit
+	// breaker counts it.
+	ready := slices.Concat([]pulumi.Resource{capacity}, n.ready, db.versions, db.instances, balancer.rules)
+	for _, spec := range specs {
+		service, err := b.service(n, cluster, spec, ready)
+		if err != nil {
+			return nil, err
+		}
+		app.services[spec.role] = service
+		if err := b.autoscaling(cluster, service, spec, jobs); err != nil {
+			return nil, err
+		}
+	}
+	return app, nil
+}
+
+// serviceSpecs is the table of services: what each runs, is told, and may do.
+func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, settings *parameters) ([]serviceSpec, error) {
+	secret := func(variable string, secret *secretsmanager.Secret, key string) injectedValue {
+		return injectedValue{variable, secret.Arn, key}
+	}
+	setting := func(variable, role string) injectedValue {
+		return injectedValue{variable, settings.byRole[role].Arn, ""}
+	}
+	api := serviceSpec{
+		role:  paymentAPI,
+		image: b.cfg.PaymentAPIImage, cpu: b.cfg.APICPU, memory: b.cfg.APIMemory,
+		desired: b.cfg.APIDesiredCount, most: b.cfg.APIMaxCount,
+		securityGroup: n.groups.paymentAPI, targetGroup: balancer.targets[paymentAPI],
+		secrets: []injectedValue{
+			secret("DATABASE_URL", db.credentials, keyWriterConnection),
+			secret("DATABASE_READER_URL", db.credentials, keyReaderConnection),
+			secret("API_KEY", db.apiKeys, keyAPIKey),
+		},
+		settings: []injectedValue{
+			setting("API_TIMEOUT_SECONDS", paramAPITimeout),
+			setting("API_RETRY_COUNT", paramAPIRetries),
+			setting("QUEUE_URL", paramQueueURL),
+		},
+		allows: []statement{{
+			sid:       "SendJobs",
+			actions:   []string{"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"},
+			resources: []pulumi.StringInput{jobs.main.Arn},
+		}},
+	}
+	worker := serviceSpec{
+		role:  jobProcessor,
+		image: b.cfg.JobProcessorImage, cpu: b.cfg.JobCPU, memory: b.cfg.JobMemory,
+		desired: b.cfg.JobDesiredCount, most: b.cfg.JobMaxCount,
+		securityGroup: n.groups.jobProcessor, targetGroup: balancer.targets[jobProcessor],
+		environment: []injectedValue{{"ALERTS_TOPIC_ARN", alerts.topic.Arn, ""}},
+		secrets: []injectedValue{
+			secret("DATABASE_URL", db.credentials, keyWriterConnection),
+		},
+		settings: []injectedValue{
+			setting("JOB_RETRY_COUNT", paramJobRetries),
+			setting("QUEUE_URL", paramQueueURL),
+		},
+		allows: []statement{
+			{
+				sid: "WorkOffJobs",
+				actions: []string{
+					"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage",
+				},
+				resources: []pulumi.StringInput{jobs.main.Arn},
+			},
+			{
+				sid:       "RaiseAlerts",
+				actions:   []string{"sns:Publish"},
+				resources: []pulumi.StringInput{alerts.topic.Arn},
+			},
+			{
+				sid:       "EncryptAlerts",
+				actions:   []string{"kms:Decrypt", "kms:GenerateDataKey"},
+				resources: []pulumi.StringInput{alerts.key.Arn},
+				when:      []condition{{"StringEquals", "kms:ViaService", []string{fmt.Sprintf("sns.%s.amazonaws.com", b.region)}}},
+			},
+		},
+	}
+	specs := []serviceSpec{api, worker}
+	for i := range specs {
+		spec := &specs[i]
+		logs, err := b.logGroup(spec.role+"-log-group", "/ecs/"+b.name(spec.role))
+		if err != nil {
+			return nil, err
+		}
+		spec.logs = logs
+		spec.allows = append(spec.allows, b.readSettings(spec.settings), b.connectToDatabase(db, spec.role))
+	}
+	return specs, nil
+}
+
+// readSettings lets a task read its own parameters again while it runs.
+func (b *builder) readSettings(settings []injectedValue) statement {
+	return statement{
+		sid:       "ReadParameters",
+		actions:   []string{"ssm:GetParameter", "ssm:GetParameters"},
+		resources: sources(settings),
+	}
+}
+
+// connectToDatabase lets a task connect with an IAM token as the database user of its own name.
+func (b *builder) connectToDatabase(db *database, role string) statement {
+	user := strings.ReplaceAll(role, "-", "_")
+	return statement{
+		sid:       "ConnectToDatabase",
+		actions:   []string{"rds-db:connect"},
+		resources: []pulumi.StringInput{pulumi.Sprintf("%s:%s/%s", b.arn("rds-db", "dbuser"), db.cluster.ClusterResourceId, user)},
+	}
+}
+
+// sources lists the ARNs that values come from, each once, in order.
+func sources(values []injectedValue) []pulumi.StringInput {
+	var arns []pulumi.StringInput
+	seen := map[pulumi.StringInput]bool{}
+	for _, v := range values {
+		if !seen[v.from] {
+			seen[v.from] = true
+			arns = append(arns, v.from)
+		}
+	}
+	return arns
+}
+
+// service declares one service with its roles and task definition.
+func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, ready []pulumi.Resource) (*ecs.Service, error) {
+	execution, err := b.role(roleSpec{
+		role:        spec.role + "-execution-role",
+		description: "Lets ECS start " + spec.role + " tasks: pull, log, inject",
+		service:     "ecs-tasks.amazonaws.com",
+		sourceArn:   b.arn("ecs", "*"),
+		allows:      b.executionStatements(spec),
+	})
+	if err != nil {
+		return nil, err
+	}
+	task, err := b.role(roleSpec{
+		role:        spec.role + "-task-role",
+		description: "What " + spec.role + " itself may do",
+		service:     "ecs-tasks.amazonaws.com",
+		sourceArn:   b.arn("ecs", "*"),
+		allows:      spec.allows,
+	})
+	if err != nil {
+		return nil, err
+	}
+	definition, err := create(b, ecs.NewTaskDefinition, spec.role+"-task", &ecs.TaskDefinitionArgs{
+		Family:                  pulumi.String(b.name(spec.role)),
+		Cpu:                     pulumi.String(strconv.Itoa(spec.cpu)),
+		Memory:                  pulumi.String(strconv.Itoa(spec.memory)),
+		NetworkMode:             pulumi.String("awsvpc"),
+		RequiresCompatibilities: pulumi.ToStringArray([]string{"FARGATE"}),
+		RuntimePlatform: ecs.TaskDefinitionRuntimePlatformArgs{
+			CpuArchitecture:       pulumi.String("X86_64"),
+			OperatingSystemFamily: pulumi.String("LINUX"),
+		},
+		ExecutionRoleArn:     execution.role.Arn,
+		TaskRoleArn:          task.role.Arn,
+		Volumes:              ecs.TaskDefinitionVolumeArray{ecs.TaskDefinitionVolumeArgs{Name: pulumi.String(tmpVolume)}},
+		ContainerDefinitions: b.containerDefinitions(spec),
+		Tags:                 b.tags(spec.role),
+	}, createBeforeDelete())
+	if err != nil {
+		return nil, err
+	}
+	// The roles' policies must outlive the service, or it hangs in DRAINING on delete.
+	return create(b, ecs.NewService, spec.role, &ecs.ServiceArgs{
+		Name:           pulumi.String(b.name(spec.role)),
+		Cluster:        cluster.Arn,
+		TaskDefinition: definition.Arn,
+		DesiredCount:   pulumi.Int(spec.desired),
+		LaunchType:     pulumi.String("FARGATE"),
+		NetworkConfiguration: ecs.ServiceNetworkConfigurationArgs{
+			Subnets:        subnetIDs(n.private),
+			SecurityGroups: pulumi.StringArray{spec.securityGroup.ID()},
+			AssignPublicIp: pulumi.Bool(false),
+		},
+		LoadBalancers: ecs.ServiceLoadBalancerArray{ecs.ServiceLoadBalancerArgs{
+			TargetGroupArn: spec.targetGroup.Arn,
+			ContainerName:  pulumi.String(spec.role),
+			ContainerPort:  pulumi.Int(b.cfg.ContainerPort),
+		}},
+		DeploymentCircuitBreaker:        ecs.ServiceDeploymentCircuitBreakerArgs{Enable: pulumi.Bool(true), Rollback: pulumi.Bool(true)},
+		DeploymentMinimumHealthyPercent: pulumi.Int(100),
+		DeploymentMaximumPercent:        pulumi.Int(200),
+		AvailabilityZoneRebalancing:     pulumi.String("ENABLED"),
+		HealthCheckGracePeriodSeconds:   pulumi.Int(startSeconds),
+		EnableEcsManagedTags:            pulumi.Bool(true),
+		PropagateTags:                   pulumi.String("SERVICE"),
+		Tags:                            b.tags(spec.role),
+	}, after(append([]pulumi.Resource{execution.policy, task.policy}, ready...)...), pulumi.IgnoreChanges([]string{"desiredCount"}), slowDelete())
+}
+
+// executionStatements lets ECS pull the image, write the service's log and read exactly what the task definition names.
+func (b *builder) executionStatements(spec serviceSpec) []statement {
+	statements := []statement{
+		{
+			sid:       "WriteLogs",
+			actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+			resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", spec.logs.Arn)},
+		},
+		{
+			sid:       "ReadSecrets",
+			actions:   []string{"secretsmanager:GetSecretValue"},
+			resources: sources(spec.secrets),
+		},
+		{
+			sid:       "ReadParameters",
+			actions:   []string{"ssm:GetParameters"},
+			resources: sources(spec.settings),
+		},
+	}
+	repository, private := b.repositoryArn(spec.image)
+	if !private {
+		return statements
+	}
+	return append(statements,
+		statement{
+			// GetAuthorizationToken knows no resources (AWS service authorization reference).
+			sid:       "LogInToRegistry",
+			actions:   []string{"ecr:GetAuthorizationToken"},
+			resources: []pulumi.StringInput{pulumi.String("*")},
+		},
+		statement{
+			sid:       "PullImage",
+			actions:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
+			resources: []pulumi.StringInput{pulumi.String(repository)},
+		})
+}
+
+// repositoryArn is the ECR repository of an image; other registries need no permission.
+func (b *builder) repositoryArn(image string) (string, bool) {
+	parts := ecrImagePattern.FindStringSubmatch(image)
+	if parts == nil {
+		return "", false
+	}
+	account, region, repository := parts[1], parts[2], parts[3]
+	return strings.Join([]string{"arn", b.partition, "ecr", region, account, "repository/" + repository}, ":"), true
+}
+
+// container is an ECS container definition, as far as this stack uses it.
+type container struct {
+	Name                   string           `json:"name"`
+	Image                  string           `json:"image"`
+	Essential              bool             `json:"essential"`
+	User                   string           `json:"user"`
+	Privileged             bool             `json:"privileged"`
+	ReadonlyRootFilesystem bool             `json:"readonlyRootFilesystem"`
+	StopTimeout            int              `json:"stopTimeout"`
+	PortMappings           []portMapping    `json:"portMappings"`
+	MountPoints            []mountPoint     `json:"mountPoints"`
+	LinuxParameters        linuxParameters  `json:"linuxParameters"`
+	HealthCheck            containerHealth  `json:"healthCheck"`
+	LogConfiguration       logConfiguration `json:"logConfiguration"`
+	Environment            []plainVariable  `json:"environment"`
+	Secrets                []secretVariable `json:"secrets"`
+}
+
+type portMapping struct {
+	ContainerPort int    `json:"containerPort"`
+	HostPort      int    `json:"hostPort"`
+	Protocol      string `json:"protocol"`
+}
+
+type mountPoint struct {
+	SourceVolume  string `json:"sourceVolume"`
+	ContainerPath string `json:"containerPath"`
+	ReadOnly      bool   `json:"readOnly"`
+}
+
+type linuxParameters struct {
+	InitProcessEnabled bool         `json:"initProcessEnabled"`
+	Capabilities       capabilities `json:"capabilities"`
+}
+
+type capabilities struct {
+	Drop []string `json:"drop"`
+}
+
+// containerHealth holds a command and seconds.
+type containerHealth struct {
+	Command     []string `json:"command"`
+	Interval    int      `json:"interval"`
+	Timeout     int      `json:"timeout"`
+	Retries     int      `json:"retries"`
+	StartPeriod int      `json:"startPeriod"`
+}
+
+type logConfiguration struct {
+	LogDriver string            `json:"logDriver"`
+	Options   map[string]string `json:"options"`
+}
+
+type plainVariable struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+type secretVariable struct {
+	Name      string `json:"name"`
+	ValueFrom string `json:"valueFrom"`
+}
+
+// containerDefinitions is the JSON of the task's one container. The root file system is read-only (PCI DSS 7.2); for
+// /tmp there is a volume, which the image should declare (VOLUME /tmp) so that its user may write there.
+func (b *builder) containerDefinitions(spec serviceSpec) pulumi.StringOutput {
+	plain := append([]injectedValue{
+		{"SERVICE_NAME", pulumi.String(b.name(spec.role)), ""},
+		{"CONTAINER_PORT", pulumi.String(strconv.Itoa(b.cfg.ContainerPort)), ""},
+		{"CONTAINER_PROTOCOL", pulumi.String(b.cfg.ContainerProtocol), ""},
+	}, spec.environment...)
+	injected := slices.Concat(spec.secrets, spec.settings)
+
+	values := pulumi.StringArray{}
+	for _, v := range slices.Concat(plain, injected) {
+		values = append(values, v.valueFrom())
+	}
+	health := url.URL{Scheme: strings.ToLower(b.cfg.ContainerProtocol), Host: fmt.Sprintf("localhost:%d", b.cfg.ContainerPort), Path: healthPath}
+	return values.ToStringArrayOutput().ApplyT(func(values []string) (string, error) {
+		c := container{
+			Name: spec.role, Image: spec.image, Essential: true,
+			User: containerUser, ReadonlyRootFilesystem: true, StopTimeout: stopSeconds,
+			PortMappings: []portMapping{{ContainerPort: b.cfg.ContainerPort, HostPort: b.cfg.ContainerPort, Protocol: "tcp"}},
+			MountPoints:  []mountPoint{{SourceVolume: tmpVolume, ContainerPath: "/tmp"}},
+			LinuxParameters: linuxParameters{
+				InitProcessEnabled: true,
+				Capabilities:       capabilities{Drop: []string{"ALL"}},
+			},
+			HealthCheck: containerHealth{
+				// The certificate on this side of the load balancer is the container's own; it is not checked here.
+				Command:  []string{"CMD", "curl", "--fail", "--silent", "--show-error", "--insecure", health.String()},
+				Interval: 30, Timeout: 5, Retries: 3, StartPeriod: startSeconds,
+			},
+			LogConfiguration: logConfiguration{LogDriver: "awslogs", Options: map[string]string{
+				"awslogs-group":         "/ecs/" + b.name(spec.role),
+				"awslogs-region":        b.region,
+				"awslogs-stream-prefix": spec.role,
+				"mode":                  "non-blocking",
+				"max-buffer-size":       logBuffer,
+			}},
+		}
+		for i, v := range plain {
+			c.Environment = append(c.Environment, plainVariable{v.variable, values[i]})
+		}
+		for i, v := range injected {
+			c.Secrets = append(c.Secrets, secretVariable{v.variable, values[len(plain)+i]})
+		}
+		return marshal([]container{c})
+	}).(pulumi.StringOutput)
+}
+
+// autoscaling keeps a service between its desired and its largest count, by CPU and, for jobs, by what waits.
+func (b *builder) autoscaling(cluster *ecs.Cluster, service *ecs.Service, spec serviceSpec, jobs *queues) error {
+	target, err := create(b, appautoscaling.NewTarget, spec.role+"-scaling-target", &appautoscaling.TargetArgs{
+		ServiceNamespace:  pulumi.String("ecs"),
+		ScalableDimension: pulumi.String("ecs:service:DesiredCount"),
+		ResourceId:        pulumi.Sprintf("service/%s/%s", cluster.Name, service.Name),
+		MinCapacity:       pulumi.Int(spec.desired),
+		MaxCapacity:       pulumi.Int(spec.most),
+		Tags:              b.tags(spec.role + "-scaling-target"),
+	})
+	if err != nil {
+		return err
+	}
+	cpu := appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs{
+		TargetValue:      pulumi.Float64(b.cfg.CPUTargetPercent),
+		ScaleOutCooldown: pulumi.Int(scaleOutSeconds),
+		ScaleInCooldown:  pulumi.Int(scaleInSeconds),
+		PredefinedMetricSpecification: appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationPredefinedMetricSpecificationArgs{
+			PredefinedMetricType: pulumi.String("ECSServiceAverageCPUUtilization"),
+		},
+	}
+	if err := b.scalingPolicy(spec.role+"-cpu-scaling", target, cpu); err != nil || spec.role != jobProcessor {
+		return err
+	}
+	return b.scalingPolicy(spec.role+"-backlog-scaling", target, backlogPerTask(cluster, service, jobs))
+}
+
+func (b *builder) scalingPolicy(role string, target *appautoscaling.Target, tracking appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs) error {
+	_, err := create(b, appautoscaling.NewPolicy, role, &appautoscaling.PolicyArgs{
+		Name:                                     pulumi.String(b.name(role)),
+		PolicyType:                               pulumi.String("TargetTrackingScaling"),
+		ServiceNamespace:                         target.ServiceNamespace,
+		ScalableDimension:                        target.ScalableDimension,
+		ResourceId:                               target.ResourceId,
+		TargetTrackingScalingPolicyConfiguration: tracking,
+	})
+	return err
+}
+
+// backlogPerTask tracks waiting messages divided by running tasks (AWS: "scaling based on Amazon SQS").
+func backlogPerTask(cluster *ecs.Cluster, service *ecs.Service, jobs *queues) appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs {
+	type dimension = appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricMetricStatMetricDimensionArgs
+	type dimensions = appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricMetricStatMetricDimensionArray
+	type metric = appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricArgs
+	measured := func(id, label, namespace, name, stat string, by dimensions) metric {
+		return metric{
+			Id: pulumi.String(id), Label: pulumi.String(label), ReturnData: pulumi.Bool(false),
+			MetricStat: appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricMetricStatArgs{
+				Stat: pulumi.String(stat),
+				Metric: appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricMetricStatMetricArgs{
+					Namespace: pulumi.String(namespace), MetricName: pulumi.String(name), Dimensions: by,
+				},
+			},
+		}
+	}
+	return appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs{
+		TargetValue:      pulumi.Float64(jobBacklogTarget),
+		ScaleOutCooldown: pulumi.Int(scaleOutSeconds),
+		ScaleInCooldown:  pulumi.Int(scaleInSeconds),
+		CustomizedMetricSpecification: appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationArgs{
+			Metrics: appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationCustomizedMetricSpecificationMetricArray{
+				measured("waiting", "Messages waiting", "AWS/SQS", "ApproximateNumberOfMessagesVisible", "Sum", dimensions{
+					dimension{Name: pulumi.String("QueueName"), Value: jobs.main.Name},
+				}),
+				measured("running", "Tasks running", "ECS/ContainerInsights", "RunningTaskCount", "Average", dimensions{
+					dimension{Name: pulumi.String("ClusterName"), Value: cluster.Name},
+					dimension{Name: pulumi.String("ServiceName"), Value: service.Name},
+				}),
+				metric{
+					Id: pulumi.String("backlog"), Label: pulumi.String("Messages waiting per task"),
+					Expression: pulumi.String("waiting / running"), ReturnData: pulumi.Bool(true),
+				},
+			},
+		},
+	}
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Load balancing
+// ---------------------------------------------------------------------------------------------------------------------
+
+const (
+	// tlsPolicy is the one that AWS recommends: TLS 1.2 and 1.3, with post-quantum key exchange.
+	tlsPolicy = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
+	// drainSeconds is how long a target that goes may finish its requests.
+	drainSeconds = 30
+	// accessLogDays covers the twelve months of PCI DSS 10.5.1.
+	accessLogDays   = 365
+	accessLogPrefix = "alb"
+	// idleSeconds is the ALB's default idle timeout; a longer API timeout stretches it.
+	idleSeconds = 60
+	// wafRateLimit is how many requests one address may make in five minutes.
+	wafRateLimit = 2000
+)
+
+type balancer struct {
+	alb     *lb.LoadBalancer
+	targets map[string]*lb.TargetGroup
+	// rules tie the target groups to the load balancer: a service must not be created before.
+	rules []pulumi.Resource
+}
+
+// loadBalancing declares the load balancer, its target groups, listeners, rules and firewall.
+func (b *builder) loadBalancing(n *network) (*balancer, error) {
+	bucket, delivery, err := b.accessLogs()
+	if err != nil {
+		return nil, err
+	}
+	alb, err := create(b, lb.NewLoadBalancer, "alb", &lb.LoadBalancerArgs{
+		Name:                     pulumi.String(b.name("alb")),
+		LoadBalancerType:         pulumi.String("application"),
+		Internal:                 pulumi.Bool(false),
+		SecurityGroups:           pulumi.StringArray{n.groups.alb.ID()},
+		Subnets:                  subnetIDs(n.public),
+		DropInvalidHeaderFields:  pulumi.Bool(true),
+		DesyncMitigationMode:     pulumi.String("defensive"),
+		EnableHttp2:              pulumi.Bool(true),
+		EnableDeletionProtection: pulumi.Bool(false),
+		IdleTimeout:              pulumi.Int(max(idleSeconds, b.cfg.APITimeoutSeconds+5)),
+		AccessLogs: lb.LoadBalancerAccessLogsArgs{
+			Bucket:  bucket.Bucket,
+			Prefix:  pulumi.String(accessLogPrefix),
+			Enabled: pulumi.Bool(true),
+		},
+		Tags: b.tags("alb"),
+	}, after(n.internet, delivery), slowDelete())
+	if err != nil {
+		return nil, err
+	}
+	balancer := &balancer{alb: alb, targets: map[string]*lb.TargetGroup{}}
+	for _, service := range []string{paymentAPI, jobProcessor} {
+		if balancer.targets[service], err = b.targetGroup(n, service); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.listeners(balancer); err != nil {
+		return nil, err
+	}
+	if b.cfg.WAF {
+		err = b.firewall(alb)
+	}
+	return balancer, err
+}
+
+// accessLogs declares the bucket that the load balancer logs its requests to. The second result is the last of its
+// protections, to be waited for. The bucket's name carries account and region because S3 names are global.
+func (b *builder) accessLogs() (*s3.BucketV2, pulumi.Resource, error) {
+	const role = "alb-logs"
+	name := b.name(strings.Join([]string{role, b.account, b.region}, "-"))
+	bucket, err := create(b, s3.NewBucketV2, role, &s3.BucketV2Args{
+		Bucket:       pulumi.String(name),
+		ForceDestroy: pulumi.Bool(true),
+		Tags:         nameTag(name),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	private, err := create(b, s3.NewBucketPublicAccessBlock, role+"-private", &s3.BucketPublicAccessBlockArgs{
+		Bucket:                bucket.ID(),
+		BlockPublicAcls:       pulumi.Bool(true),
+		BlockPublicPolicy:     pulumi.Bool(true),
+		IgnorePublicAcls:      pulumi.Bool(true),
+		RestrictPublicBuckets: pulumi.Bool(true),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	// Access logs can be encrypted with SSE-S3 only (AWS).
+	encrypted, err := create(b, s3.NewBucketServerSideEncryptionConfigurationV2, role+"-encryption", &s3.BucketServerSideEncryptionConfigurationV2Args{
+		Bucket: bucket.ID(),
+		Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
+			ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
+				SseAlgorithm: pulumi.String("AES256"),
+			},
+		}},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = create(b, s3.NewBucketLifecycleConfigurationV2, role+"-lifecycle", &s3.BucketLifecycleConfigurationV2Args{
+		Bucket: bucket.ID(),
+		Rules: s3.BucketLifecycleConfigurationV2RuleArray{s3.BucketLifecycleConfigurationV2RuleArgs{
+			Id:         pulumi.String("expire-access-logs"),
+			Status:     pulumi.String("Enabled"),
+			Filter:     s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String(accessLogPrefix + "/")},
+			Expiration: s3.BucketLifecycleConfigurationV2RuleExpirationArgs{Days: pulumi.Int(accessLogDays)},
+			AbortIncompleteMultipartUpload: s3.BucketLifecycleConfigurationV2RuleAbortIncompleteMultipartUploadArgs{
+				DaysAfterInitiation: pulumi.Int(7),
+			},
+		}},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	objects := pulumi.Sprintf("%s/*", bucket.Arn)
+	policy, err := create(b, s3.NewBucketPolicy, role+"-policy", &s3.BucketPolicyArgs{
+		Bucket: bucket.ID(),
+		Policy: document(
+			statement{
+				sid:        "DeliverAccessLogs",
+				principals: services("logdelivery.elasticloadbalancing.amazonaws.com"),
+				actions:    []string{"s3:PutObject"},
+				// ELB writes under the account that owns the load balancer, so that the path lets in this account only.
+				resources: []pulumi.StringInput{pulumi.Sprintf("%s/%s/AWSLogs/%s/*", bucket.Arn, accessLogPrefix, b.account)},
+			},
+			denyPlainTransport("s3:*", bucket.Arn, objects),
+		),
+	}, after(private, encrypted))
+	return bucket, policy, err
+}
+
+// targetGroup declares where a service's tasks register.
+func (b *builder) targetGroup(n *network, service string) (*lb.TargetGroup, error) {
+	role := service + "-tg"
+	return create(b, lb.NewTargetGroup, role, &lb.TargetGroupArgs{
+		Name:                pulumi.String(b.name(role)),
+		VpcId:               n.vpc.ID(),
+		TargetType:          pulumi.String("ip"),
+		Protocol:            pulumi.String(b.cfg.ContainerProtocol),
+		Port:                pulumi.Int(b.cfg.ContainerPort),
+		DeregistrationDelay: pulumi.Int(drainSeconds),
+		HealthCheck: lb.TargetGroupHealthCheckArgs{
+			Enabled:            pulumi.Bool(true),
+			Path:               pulumi.String(healthPath),
+			Protocol:           pulumi.String(b.cfg.ContainerProtocol),
+			Port:               pulumi.String("traffic-port"),
+			Matcher:            pulumi.String("200"),
+			Interval:           pulumi.Int(15),
+			Timeout:            pulumi.Int(5),
+			HealthyThreshold:   pulumi.Int(2),
+			UnhealthyThreshold: pulumi.Int(3),
+		},
+		Tags: b.tags(role),
+	})
+}
+
+// listeners declares the redirect, the HTTPS listener and its rules. What no rule names is answered 404.
+func (b *builder) listeners(balancer *balancer) error {
+	certificateArn, err := b.certificate(balancer.alb)
+	if err != nil {
+		return err
+	}
+	_, err = create(b, lb.NewListener, "http-listener", &lb.ListenerArgs{
+		LoadBalancerArn: balancer.alb.Arn,
+		Port:            pulumi.Int(httpPort),
+		Protocol:        pulumi.String("HTTP"),
+		DefaultActions: lb.ListenerDefaultActionArray{lb.ListenerDefaultActionArgs{
+			Type: pulumi.String("redirect"),
+			Redirect: lb.ListenerDefaultActionRedirectArgs{
+				Port: pulumi.String(strconv.Itoa(httpsPort)), Protocol: pulumi.String("HTTPS"), StatusCode: pulumi.String("HTTP_301"),
+			},
+		}},
+		Tags: b.tags("http-listener"),
+	})
+	if err != nil {
+		return err
+	}
+	https, err := create(b, lb.NewListener, "https-listener", &lb.ListenerArgs{
+		LoadBalancerArn: balancer.alb.Arn,
+		Port:            pulumi.Int(httpsPort),
+		Protocol:        pulumi.String("HTTPS"),
+		SslPolicy:       pulumi.String(tlsPolicy),
+		CertificateArn:  certificateArn,
+		DefaultActions: lb.ListenerDefaultActionArray{lb.ListenerDefaultActionArgs{
+			Type: pulumi.String("fixed-response"),
+			FixedResponse: lb.ListenerDefaultActionFixedResponseArgs{
+				ContentType: pulumi.String("text/plain"), MessageBody: pulumi.String("Not found"), StatusCode: pulumi.String("404"),
+			},
+		}},
+		Tags: b.tags("https-listener"),
+	})
+	if err != nil {
+		return err
+	}
+	for _, rule := range []struct {
+		role, path string
+		priority   int
+		action     lb.ListenerRuleActionArgs
+	}{
+		{"api-rule", "/api/*", 10, lb.ListenerRuleActionArgs{
+			Type: pulumi.String("forward"), TargetGroupArn: balancer.targets[paymentAPI].Arn,
+		}},
+		{"health-rule", healthPath, 20, lb.ListenerRuleActionArgs{
+			Type: pulumi.String("forward"),
+			Forward: lb.ListenerRuleActionForwardArgs{TargetGroups: lb.ListenerRuleActionForwardTargetGroupArray{
+				lb.ListenerRuleActionForwardTargetGroupArgs{Arn: balancer.targets[paymentAPI].Arn, Weight: pulumi.Int(50)},
+				lb.ListenerRuleActionForwardTargetGroupArgs{Arn: balancer.targets[jobProcessor].Arn, Weight: pulumi.Int(50)},
+			}},
+		}},
+	} {
+		declared, err := create(b, lb.NewListenerRule, rule.role, &lb.ListenerRuleArgs{
+			ListenerArn: https.Arn,
+			Priority:    pulumi.Int(rule.priority),
+			Conditions: lb.ListenerRuleConditionArray{lb.ListenerRuleConditionArgs{
+				PathPattern: lb.ListenerRuleConditionPathPatternArgs{Values: pulumi.ToStringArray([]string{rule.path})},
+			}},
+			Actions: lb.ListenerRuleActionArray{rule.action},
+			Tags:    b.tags(rule.role),
+		})
+		if err != nil {
+			return err
+		}
+		balancer.rules = append(balancer.rules, declared)
+	}
+	return nil
+}
+
+// certificate is the ARN of the HTTPS listener's certificate: the configured one, one validated by DNS, or one made
+// here.
+func (b *builder) certificate(alb *lb.LoadBalancer) (pulumi.StringOutput, error) {
+	switch {
+	case b.cfg.CertificateArn != "":
+		return pulumi.String(b.cfg.CertificateArn).ToStringOutput(), nil
+	case b.cfg.DomainName != "":
+		return b.validatedCertificate(alb)
+	default:
+		return b.importedCertificate()
+	}
+}
+
+// validatedCertificate requests a certificate for the domain, proves the domain by DNS, and points it at the ALB.
+func (b *builder) validatedCertificate(alb *lb.LoadBalancer) (pulumi.StringOutput, error) {
+	none := pulumi.StringOutput{}
+	requested, err := create(b, acm.NewCertificate, "certificate", &acm.CertificateArgs{
+		DomainName:       pulumi.String(b.cfg.DomainName),
+		ValidationMethod: pulumi.String("DNS"),
+		Tags:             b.tags("certificate"),
+	}, createBeforeDelete())
+	if err != nil {
+		return none, err
+	}
+	proof := requested.DomainValidationOptions.Index(pulumi.Int(0))
+	record, err := create(b, route53.NewRecord, "certificate-validation-record", &route53.RecordArgs{
+		ZoneId:         pulumi.String(b.cfg.HostedZoneID),
+		Name:           proof.ResourceRecordName().Elem(),
+		Type:           proof.ResourceRecordType().Elem(),
+		Records:        pulumi.StringArray{proof.ResourceRecordValue().Elem()},
+		Ttl:            pulumi.Int(60),
+		AllowOverwrite: pulumi.Bool(true), // a renewed request for the same domain asks for the same record
+	})
+	if err != nil {
+		return none, err
+	}
+	validated, err := create(b, acm.NewCertificateValidation, "certificate-validation", &acm.CertificateValidationArgs{
+		CertificateArn:        requested.Arn,
+		ValidationRecordFqdns: pulumi.StringArray{record.Fqdn},
+	}, createBeforeDelete())
+	if err != nil {
+		return none, err
+	}
+	_, err = create(b, route53.NewRecord, "alias-record", &route53.RecordArgs{
+		ZoneId: pulumi.String(b.cfg.HostedZoneID),
+		Name:   pulumi.String(b.cfg.DomainName),
+		Type:   pulumi.String("A"),
+		Aliases: route53.RecordAliasArray{route53.RecordAliasArgs{
+			Name: alb.DnsName, ZoneId: alb.ZoneId, EvaluateTargetHealth: pulumi.Bool(true),
+		}},
+	})
+	return validated.CertificateArn, err
+}
+
+// importedCertificate makes a self-signed certificate and imports it. Everything about it follows from a random seed
+// that the stack's state keeps, so that it is the same in every run; only its public half is not secret.
+func (b *builder) importedCertificate() (pulumi.StringOutput, error) {
+	seed, err := declare(b, random.NewRandomBytes, "certificate-seed", &random.RandomBytesArgs{Length: pulumi.Int(certificateSeedSize)})
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	pair := pulumi.ToSecret(seed.Base64.ApplyT(func(encoded string) ([]string, error) {
+		raw, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return nil, fmt.Errorf("reading the certificate seed: %w", err)
+		}
+		body, key, err := selfSignedCertificate(raw, b.name("payments")+".internal")
+		return []string{body, key}, err
+	})).(pulumi.StringArrayOutput)
+	imported, err := create(b, acm.NewCertificate, "certificate", &acm.CertificateArgs{
+		CertificateBody: pulumi.Unsecret(pair.Index(pulumi.Int(0))).(pulumi.StringOutput).ToStringPtrOutput(),
+		PrivateKey:      pair.Index(pulumi.Int(1)).ToStringPtrOutput(),
+		Tags:            b.tags("certificate"),
+	}, createBeforeDelete())
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	return imported.Arn, nil
+}
+
+// selfSignedCertificate derives an ECDSA P-256 key and a certificate for one name from a seed: the same seed and name
+// give the same bytes. Both come back in PEM, the key as PKCS #8.
+func selfSignedCertificate(seed []byte, name string) (certificate, key string, err error) {
+	private, err := deriveKey(seed)
+	if err != nil {
+		return "", "", fmt.Errorf("deriving the certificate's key: %w", err)
+	}
+	serial, err := hkdf.Key(sha256.New, seed, nil, ProjectName+" certificate serial "+name, 16)
+	if err != nil {
+		return "", "", fmt.Errorf("deriving the certificate's serial number: %w", err)
+	}
+	serial[0] = serial[0]&0x7f | 0x40 // positive, and always of the same length
+	template := &x509.Certificate{
+		SerialNumber:          new(big.Int).SetBytes(serial),
+		Subject:               pkix.Name{CommonName: name, Organization: []string{ProjectName}},
+		DNSNames:              []string{name},
+		NotBefore:             time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC),
+		NotAfter:              time.Date(2045, time.January, 1, 0, 0, 0, 0, time.UTC),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+	}
+	// Without a source of randomness, crypto/ecdsa signs as RFC 6979 says: deterministically.
+	der, err := x509.CreateCertificate(nil, template, template, private.Public(), private)
+	if err != nil {
+		return "", "", fmt.Errorf("signing the certificate: %w", err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return "", "", fmt.Errorf("encoding the certificate's key: %w", err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})), nil
+}
+
+// deriveKey maps a seed to a P-256 key. 48 bytes reduced to the order's 32 leave no bias worth the name (FIPS 186-5,
+// A.2.1).
+func deriveKey(seed []byte) (*ecdsa.PrivateKey, error) {
+	material, err := hkdf.Key(sha256.New, seed, nil, ProjectName+" certificate key", 48)
+	if err != nil {
+		return nil, err
+	}
+	curve := elliptic.P256()
+	one := big.NewInt(1)
+	scalar := new(big.Int).SetBytes(material)
+	scalar.Mod(scalar, new(big.Int).Sub(curve.Params().N, one)).Add(scalar, one)
+	return ecdsa.ParseRawPrivateKey(curve, scalar.FillBytes(make([]byte, 32)))
+}
+
+// webACL is the part of aws:wafv2/webAcl:WebAcl that the stack reads. The generated wafv2 package nests types so deep
+// that it takes a minute and gigabytes to compile, for three resources; they are registered by token instead.
+type webACL struct {
+	pulumi.CustomResourceState
+	Arn pulumi.StringOutput `pulumi:"arn"`
+}
+
+// firewall puts AWS's managed rules and a rate limit in front of the load balancer (PCI DSS 6.4.2) and logs what it
+// saw, save credentials.
+func (b *builder) firewall(alb *lb.LoadBalancer) error {
+	acl := &webACL{}
+	err := b.register("aws:wafv2/webAcl:WebAcl", "waf", pulumi.Map{
+		"name":             pulumi.String(b.name("waf")),
+		"description":      pulumi.String("Protects the payment API"),
+		"scope":            pulumi.String("REGIONAL"),
+		"defaultAction":    pulumi.Map{"allow": pulumi.Map{}},
+		"rules":            b.firewallRules(),
+		"visibilityConfig": visibility(b.name("waf")),
+		"tags":             b.tags("waf"),
+	}, acl)
+	if err != nil {
+		return err
+	}
+	err = b.register("aws:wafv2/webAclAssociation:WebAclAssociation", "waf-association", pulumi.Map{
+		"resourceArn": alb.Arn,
+		"webAclArn":   acl.Arn,
+	}, &pulumi.CustomResourceState{})
+	if err != nil {
+		return err
+	}
+	// WAF writes only to log groups whose name starts with aws-waf-logs- (AWS).
+	logs, err := b.logGroup("waf-log-group", b.name("aws-waf-logs"))
+	if err != nil {
+		return err
+	}
+	// Left alone, WAF adds to one resource policy of the account, which is limited in size.
+	delivery, err := create(b, cloudwatch.NewLogResourcePolicy, "waf-logs-policy", &cloudwatch.LogResourcePolicyArgs{
+		PolicyName: pulumi.String(b.name("waf-logs-policy")),
+		PolicyDocument: document(statement{
+			sid:        "DeliverFirewallLogs",
+			principals: services("delivery.logs.amazonaws.com"),
+			actions:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
+			resources:  []pulumi.StringInput{pulumi.Sprintf("%s:*", logs.Arn)},
+			when: []condition{
+				b.fromThisAccount(),
+				{"ArnLike", "aws:SourceArn", []string{b.arn("logs", "*")}},
+			},
+		}),
+	})
+	if err != nil {
+		return err
+	}
+	return b.register("aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration", "waf-logging", pulumi.Map{
+		"resourceArn":           acl.Arn,
+		"logDestinationConfigs": pulumi.StringArray{logs.Arn},
+		"redactedFields": pulumi.Array{
+			pulumi.Map{"singleHeader": pulumi.StringMap{"name": pulumi.String("authorization")}},
+		},
+	}, &pulumi.CustomResourceState{}, after(delivery))
+}
+
+// firewallRules is AWS's managed rule groups in order of price and likelihood, after a rate limit.
+func (b *builder) firewallRules() pulumi.Array {
+	rules := pulumi.Array{pulumi.Map{
+		"name":     pulumi.String("rate-limit"),
+		"priority": pulumi.Int(0),
+		"action":   pulumi.Map{"block": pulumi.Map{}},
+		"statement": pulumi.Map{"rateBasedStatement": pulumi.Map{
+			"limit":            pulumi.Int(wafRateLimit),
+			"aggregateKeyType": pulumi.String("IP"),
+		}},
+		"visibilityConfig": visibility("rate-limit"),
+	}}
+	for i, group := range []string{
+		"AWSManagedRulesAmazonIpReputationList",
+		"AWSManagedRulesCommonRuleSet",
+		"AWSManagedRulesKnownBadInputsRuleSet",
+		"AWSManagedRulesSQLiRuleSet",
+	} {
+		rules = append(rules, pulumi.Map{
+			"name":           pulumi.String(group),
+			"priority":       pulumi.Int(i + 1),
+			"overrideAction": pulumi.Map{"none": pulumi.Map{}},
+			"statement": pulumi.Map{"managedRuleGroupStatement": pulumi.Map{
+				"vendorName": pulumi.String("AWS"),
+				"name":       pulumi.String(group),
+			}},
+			"visibilityConfig": visibility(group),
+		})
+	}
+	return rules
+}
+
+func visibility(metric string) pulumi.Map {
+	return pulumi.Map{
+		"cloudwatchMetricsEnabled": pulumi.Bool(true),
+		"sampledRequestsEnabled":   pulumi.Bool(true),
+		"metricName":               pulumi.String(metric),
+	}
+}
+
+// register declares a resource by its type token.
+func (b *builder) register(token, role string, inputs pulumi.Map, resource pulumi.CustomResource, options ...pulumi.ResourceOption) error {
+	options = append([]pulumi.ResourceOption{pulumi.Provider(b.provider), pulumi.DeleteBeforeReplace(true)}, options...)
+	if err := b.ctx.RegisterResource(token, role, inputs, resource, options...); err != nil {
+		return fmt.Errorf("declaring %s: %w", role, err)
+	}
+	return nil
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Queue
+// ---------------------------------------------------------------------------------------------------------------------
+
+const (
+	daySeconds          = 24 * 60 * 60
+	jobRetentionSeconds = 14 * daySeconds
+	// A message keeps its first enqueue time when it is moved to a standard queue's DLQ, so that one which fails after
+	// 7 days in the main queue expires on arrival. The figures are the brief's; the queue-age alarm fires long before.
+	deadRetentionSeconds = 7 * daySeconds
+	longPollSeconds      = 20
+	maxReceives          = 5
+)
+
+type queues struct {
+	main, dead *sqs.Queue
+}
+
+// redrivePolicy and redriveAllowPolicy are SQS attributes, in SQS's own spelling.
+type redrivePolicy struct {
+	DeadLetterTargetArn string `json:"deadLetterTargetArn"`
+	MaxReceiveCount     int    `json:"maxReceiveCount"`
+}
+
+type redriveAllowPolicy struct {
+	RedrivePermission string   `json:"redrivePermission"`
+	SourceQueueArns   []string `json:"sourceQueueArns"`
+}
+
+// queues declares payment-jobs and its dead-letter queue, which takes messages from no other.
+func (b *builder) queues() (*queues, error) {
+	dead, err := create(b, sqs.NewQueue, "payment-jobs-dlq", &sqs.QueueArgs{
+		Name:                    pulumi.String(b.name("payment-jobs-dlq")),
+		MessageRetentionSeconds: pulumi.Int(deadRetentionSeconds),
+		ReceiveWaitTimeSeconds:  pulumi.Int(longPollSeconds),
+		SqsManagedSseEnabled:    pulumi.Bool(true),
+		Tags:                    b.tags("payment-jobs-dlq"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := create(b, sqs.NewQueue, "payment-jobs", &sqs.QueueArgs{
+		Name:                     pulumi.String(b.name("payment-jobs")),
+		MessageRetentionSeconds:  pulumi.Int(jobRetentionSeconds),
+		VisibilityTimeoutSeconds: pulumi.Int(b.cfg.QueueVisibilityTimeoutSeconds),
+		ReceiveWaitTimeSeconds:   pulumi.Int(longPollSeconds),
+		SqsManagedSseEnabled:     pulumi.Bool(true),
+		RedrivePolicy: dead.Arn.ApplyT(func(arn string) (string, error) {
+			return marshal(redrivePolicy{DeadLetterTargetArn: arn, MaxReceiveCount: maxReceives})
+		}).(pulumi.StringOutput).ToStringPtrOutput(),
+		Tags: b.tags("payment-jobs"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = create(b, sqs.NewRedriveAllowPolicy, "payment-jobs-dlq-redrive-allow", &sqs.RedriveAllowPolicyArgs{
+		QueueUrl: dead.Url,
+		RedriveAllowPolicy: jobs.Arn.ApplyT(func(arn string) (string, error) {
+			return marshal(redriveAllowPolicy{RedrivePermission: "byQueue", SourceQueueArns: []string{arn}})
+		}).(pulumi.StringOutput),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for role, queue := range map[string]*sqs.Queue{"payment-jobs-policy": jobs, "payment-jobs-dlq-policy": dead} {
+		_, err := create(b, sqs.NewQueuePolicy, role, &sqs.QueuePolicyArgs{
+			QueueUrl: queue.Url,
+			Policy:   document(denyPlainTransport("sqs:*", queue.Arn)),
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &queues{main: jobs, dead: dead}, nil
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Monitoring
+// ---------------------------------------------------------------------------------------------------------------------
+
+// keyDeletionDays is the shortest deletion window that KMS offers.
+const keyDeletionDays = 7
+
+// alertSources are the AWS services that publish to the alerts topic.
+func alertSources() []string {
+	return []string{"cloudwatch.amazonaws.com", "events.amazonaws.com", "events.rds.amazonaws.com"}
+}
+
+type alerts struct {
+	topic *sns.Topic
+	key   *kms.Key
+	// open is the topic's policy: nothing can publish before.
+	open pulumi.Resource
+}
+
+// alerts declares the topic that the operations team listens to. It has a key of its own because alarms cannot
+// publish to a topic under alias/aws/sns.
+func (b *builder) alerts() (*alerts, error) {
+	key, err := create(b, kms.NewKey, "payment-alerts-key", &kms.KeyArgs{
+		Description:          pulumi.String("Encrypts " + b.name("payment-alerts")),
+		EnableKeyRotation:    pulumi.Bool(true),
+		DeletionWindowInDays: pulumi.Int(keyDeletionDays),
+		Policy: document(
+			statement{
+				sid:        "AccountAdministration",
+				principals: accounts(fmt.Sprintf("arn:%s:iam::%s:root", b.partition, b.account)),
+				actions:    []string{"kms:*"},
+				resources:  []pulumi.StringInput{pulumi.String("*")}, // in a key's policy: this key
+			},
+			statement{
+				sid:        "EncryptForPublishers",
+				principals: services(alertSources()...),
+				actions:    []string{"kms:Decrypt", "kms:GenerateDataKey*"},
+				resources:  []pulumi.StringInput{pulumi.String("*")},
+				when:       []condition{b.fromThisAccount()},
+			},
+		),
+		Tags: b.tags("payment-alerts-key"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = create(b, kms.NewAlias, "payment-alerts-key-alias", &kms.AliasArgs{
+		Name:        pulumi.String("alias/" + b.name("payment-alerts")),
+		TargetKeyId: key.KeyId,
+	})
+	if err != nil {
+		return nil, err
+	}
+	topic, err := create(b, sns.NewTopic, "payment-alerts", &sns.TopicArgs{
+		Name:           pulumi.String(b.name("payment-alerts")),
+		KmsMasterKeyId: key.Arn,
+		Tags:           b.tags("payment-alerts"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	open, err := create(b, sns.NewTopicPolicy, "payment-alerts-policy", &sns.TopicPolicyArgs{
+		Arn: topic.Arn,
+		Policy: document(
+			statement{
+				sid:        "PublishAlerts",
+				principals: services(alertSources()...),
+				actions:    []string{"sns:Publish"},
+				resources:  []pulumi.StringInput{topic.Arn},
+				when:       []condition{b.fromThisAccount()},
+			},
+			denyPlainTransport("sns:Publish", topic.Arn),
+		),
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = create(b, sns.NewTopicSubscription, "payment-alerts-email", &sns.TopicSubscriptionArgs{
+		Topic:    topic.Arn,
+		Protocol: pulumi.String("email"),
+		Endpoint: pulumi.String(b.cfg.AlertEmail),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &alerts{topic: topic, key: key, open: open}, nil
+}
+
+// monitoring declares alarms, event notifications and the dashboard, and returns the dashboard's address.
+func (b *builder) monitoring(n *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, app *application) (string, error) {
+	for _, alarm := range b.alarms(n, db, balancer, jobs, app) {
+		if err := b.alarm(alarm, alerts); err != nil {
+			return "", err
+		}
+	}
+	if err := b.events(db, alerts); err != nil {
+		return "", err
+	}
+	return b.dashboard(db, balancer, jobs, app)
+}
+
+// alarmSpec is one alarm: when the metric, or the difference of two, passes the threshold in so many periods.
+type alarmSpec struct {
+	role, description string
+	metric            metric
+	minus             *metric // subtracted from metric, where set
+	comparison        comparison
+	threshold         float64
+	minutes, periods  int // the length of a period, and how many must be over the threshold
+}
+
+// metric is a CloudWatch metric with its statistic: Sum, Average, Maximum, Minimum or a percentile such as p99.
+type metric struct {
+	namespace, name, statistic string
+	dimensions                 pulumi.StringMap
+}
+
+type comparison string
+
+const (
+	above comparison = "GreaterThanThreshold"
+	below comparison = "LessThanThreshold"
+)
+
+// alarms is the table of everything that wakes the operations team.
+func (b *builder) alarms(n *network, db *database, balancer *balancer, jobs *queues, app *application) []alarmSpec {
+	alb := func(name, statistic string) metric {
+		return metric{"AWS/ApplicationELB", name, statistic, pulumi.StringMap{"LoadBalancer": balancer.alb.ArnSuffix}}
+	}
+	aurora := func(name, statistic string) metric {
+		return metric{"AWS/RDS", name, statistic, pulumi.StringMap{"DBClusterIdentifier": db.cluster.ClusterIdentifier}}
+	}
+	queue := func(q *sqs.Queue, name string) metric {
+		return metric{"AWS/SQS", name, "Maximum", pulumi.StringMap{"QueueName": q.Name}}
+	}
+	table := []alarmSpec{
+		{"alb-5xx", "The load balancer itself answers 5xx", alb("HTTPCode_ELB_5XX_Count", "Sum"), nil, above, 10, 1, 5},
+		{"alb-target-5xx", "The services answer 5xx", alb("HTTPCode_Target_5XX_Count", "Sum"), nil, above, 10, 1, 5},
+		{"alb-latency-p99", "One request in a hundred takes longer than 2 s", alb("TargetResponseTime", "p99"), nil, above, 2, 1, 5},
+		{"alb-rejected-connections", "The load balancer turns connections away", alb("RejectedConnectionCount", "Sum"), nil, above, 0, 1, 3},
+
+		{"aurora-cpu", "A database instance is short of CPU", aurora("CPUUtilization", "Maximum"), nil, above, 80, 5, 3},
+		{"aurora-memory", "A database instance has less than 1 GiB of memory left", aurora("FreeableMemory", "Minimum"), nil, below, 1 << 30, 5, 3},
+		{"aurora-connections", "A database instance has more than 1000 connections", aurora("DatabaseConnections", "Maximum"), nil, above, 1000, 5, 3},
+		{"aurora-replica-lag", "A reader is more than 1 s behind the writer", aurora("AuroraReplicaLagMaximum", "Maximum"), nil, above, 1000, 1, 5},
+		{"aurora-deadlocks", "Transactions deadlock", aurora("Deadlocks", "Maximum"), nil, above, 0, 5, 2},
+
+		{"queue-age", "The oldest job has waited for a day", queue(jobs.main, "ApproximateAgeOfOldestMessage"), nil, above, daySeconds, 5, 1},
+		{"queue-depth", "More than 10000 jobs wait", queue(jobs.main, "ApproximateNumberOfMessagesVisible"), nil, above, 10000, 5, 3},
+		{"dlq-messages", "A job has failed for good", queue(jobs.dead, "ApproximateNumberOfMessagesVisible"), nil, above, 0, 1, 1},
+	}
+	for _, service := range []string{paymentAPI, jobProcessor} {
+		by := pulumi.StringMap{"ClusterName": app.cluster.Name, "ServiceName": app.services[service].Name}
+		unhealthy := metric{"AWS/ApplicationELB", "UnHealthyHostCount", "Maximum", pulumi.StringMap{
+			"LoadBalancer": balancer.alb.ArnSuffix, "TargetGroup": balancer.targets[service].ArnSuffix,
+		}}
+		desired := metric{"ECS/ContainerInsights", "DesiredTaskCount", "Maximum", by}
+		running := metric{"ECS/ContainerInsights", "RunningTaskCount", "Minimum", by}
+		table = append(table,
+			alarmSpec{service + "-unhealthy-hosts", service + " has unhealthy targets", unhealthy, nil, above, 0, 1, 3},
+			alarmSpec{service + "-cpu", service + " is short of CPU", metric{"AWS/ECS", "CPUUtilization", "Average", by}, nil, above, 85, 5, 3},
+			alarmSpec{service + "-memory", service + " is short of memory", metric{"AWS/ECS", "MemoryUtilization", "Average", by}, nil, above, 85, 5, 3},
+			alarmSpec{service + "-below-desired", service + " runs fewer tasks than desired", desired, &running, above, 0, 1, 10})
+	}
+	for i, nat := range n.nats {
+		role := fmt.Sprintf("nat-gateway-%d-port-errors", i+1)
+		by := pulumi.StringMap{"NatGatewayId": nat.ID()}
+		table = append(table, alarmSpec{role, "The NAT gateway has no ports left", metric{"AWS/NATGateway", "ErrorPortAllocation", "Sum", by}, nil, above, 0, 5, 1})
+	}
+	if b.cfg.WAF {
+		by := pulumi.StringMap{"WebACL": pulumi.String(b.name("waf")), "Region": pulumi.String(b.region), "Rule": pulumi.String("ALL")}
+		table = append(table, alarmSpec{"waf-blocked-surge", "The firewall blocks unusually much", metric{"AWS/WAFV2", "BlockedRequests", "Sum", by}, nil, above, 1000, 5, 1})
+	}
+	return table
+}
+
+// alarm declares one alarm; both the alarm and its end are notified.
+func (b *builder) alarm(spec alarmSpec, alerts *alerts) error {
+	role := spec.role + "-alarm"
+	args := &cloudwatch.MetricAlarmArgs{
+		Name:               pulumi.String(b.name(role)),
+		AlarmDescription:   pulumi.String(spec.description),
+		ComparisonOperator: pulumi.String(spec.comparison),
+		Threshold:          pulumi.Float64(spec.threshold),
+		EvaluationPeriods:  pulumi.Int(spec.periods),
+		DatapointsToAlarm:  pulumi.Int(spec.periods),
+		TreatMissingData:   pulumi.String("notBreaching"),
+		AlarmActions:       pulumi.Array{alerts.topic.Arn},
+		OkActions:          pulumi.Array{alerts.topic.Arn},
+		Tags:               b.tags(role),
+	}
+	seconds := pulumi.Int(spec.minutes * 60)
+	if spec.minus != nil {
+		args.MetricQueries = cloudwatch.MetricAlarmMetricQueryArray{
+			metricQuery("minuend", spec.metric, seconds),
+			metricQuery("subtrahend", *spec.minus, seconds),
+			cloudwatch.MetricAlarmMetricQueryArgs{
+				Id: pulumi.String("difference"), Expression: pulumi.String("minuend - subtrahend"),
+				Label: pulumi.String(spec.description), ReturnData: pulumi.Bool(true),
+			},
+		}
+	} else {
+		args.Namespace, args.MetricName = pulumi.String(spec.metric.namespace), pulumi.String(spec.metric.name)
+		args.Dimensions, args.Period = spec.metric.dimensions, seconds
+		if strings.HasPrefix(spec.metric.statistic, "p") {
+			args.ExtendedStatistic = pulumi.String(spec.metric.statistic)
+		} else {
+			args.Statistic = pulumi.String(spec.metric.statistic)
+		}
+	}
+	_, err := create(b, cloudwatch.NewMetricAlarm, role, args, after(alerts.open))
+	return err
+}
+
+func metricQuery(id string, m metric, seconds pulumi.Int) cloudwatch.MetricAlarmMetricQueryArgs {
+	return cloudwatch.MetricAlarmMetricQueryArgs{
+		Id: pulumi.String(id), ReturnData: pulumi.Bool(false),
+		Metric: cloudwatch.MetricAlarmMetricQueryMetricArgs{
+			Namespace: pulumi.String(m.namespace), MetricName: pulumi.String(m.name),
+			Stat: pulumi.String(m.statistic), Period: seconds, Dimensions: m.dimensions,
+		},
+	}
+}
+
+// eventPattern is an EventBridge pattern: an event matches when every field given does.
+type eventPattern struct {
+	Source     []string            `json:"source"`
+	DetailType []string            `json:"detail-type"`
+	Resources  []prefix            `json:"resources,omitempty"`
+	Detail     map[string][]string `json:"detail"`
+}
+
+type prefix struct {
+	Prefix string `json:"prefix"`
+}
+
+// events tells the topic of what metrics do not show: failed deployments, dying containers, database incidents.
+func (b *builder) events(db *database, alerts *alerts) error {
+	cluster := b.name("ecs-cluster")
+	for _, rule := range []struct {
+		role, description string
+		pattern           eventPattern
+	}{
+		{"ecs-deployment-failed", "A deployment of the payment services failed", eventPattern{
+			Source: []string{"aws.ecs"}, DetailType: []string{"ECS Deployment State Change"},
+			Resources: []prefix{{b.arn("ecs", "service/"+cluster+"/")}},
+			Detail:    map[string][]string{"eventName": {"SERVICE_DEPLOYMENT_FAILED"}},
+		}},
+		{"ecs-essential-container-exited", "A container of the payment services died", eventPattern{
+			Source: []string{"aws.ecs"}, DetailType: []string{"ECS Task State Change"},
+			Detail: map[string][]string{
+				"clusterArn": {b.arn("ecs", "cluster/"+cluster)},
+				"lastStatus": {"STOPPED"},
+				"stopCode":   {"EssentialContainerExited"},
+			},
+		}},
+	} {
+		pattern, err := marshal(rule.pattern)
+		if err != nil {
+			return err
+		}
+		declared, err := create(b, cloudwatch.NewEventRule, rule.role, &cloudwatch.EventRuleArgs{
+			Name:         pulumi.String(b.name(rule.role)),
+			Description:  pulumi.String(rule.description),
+			EventPattern: pulumi.String(pattern),
+			Tags:         b.tags(rule.role),
+		})
+		if err != nil {
+			return err
+		}
+		_, err = create(b, cloudwatch.NewEventTarget, rule.role+"-target", &cloudwatch.EventTargetArgs{
+			Rule:     declared.Name,
+			TargetId: pulumi.String("payment-alerts"),
+			Arn:      alerts.topic.Arn,
+		}, after(alerts.open))
+		if err != nil {
+			return err
+		}
+	}
+	// RDS tries the topic when the subscription is made.
+	_, err := create(b, rds.NewEventSubscription, "rds-events", &rds.EventSubscriptionArgs{
+		Name:            pulumi.String(b.name("rds-events")),
+		SnsTopic:        alerts.topic.Arn,
+		SourceType:      pulumi.String("db-cluster"),
+		SourceIds:       pulumi.StringArray{db.cluster.ClusterIdentifier},
+		EventCategories: pulumi.ToStringArray([]string{"failover", "failure", "maintenance", "notification"}),
+		Tags:            b.tags("rds-events"),
+	}, after(alerts.open))
+	return err
+}
+
+// dashboardBody and what follows is CloudWatch's dashboard structure, as far as this stack uses it.
+type dashboardBody struct {
+	Widgets []widget `json:"widgets"`
+}
+
+type widget struct {
+	Type       string           `json:"type"`
+	X          int              `json:"x"`
+	Y          int              `json:"y"`
+	Width      int              `json:"width"`
+	Height     int              `json:"height"`
+	Properties widgetProperties `json:"properties"`
+}
+
+type widgetProperties struct {
+	Title   string     `json:"title"`
+	View    string     `json:"view"`
+	Region  string     `json:"region"`
+	Stat    string     `json:"stat"`
+	Period  int        `json:"period"`
+	Metrics [][]string `json:"metrics"`
+}
+
+// graph is one widget before its dimensions are known: rows of namespace, metric, then dimension names and values.
+type graph struct {
+	title, stat string
+	rows        [][]pulumi.StringInput
+}
+
+const (
+	widgetWidth, widgetHeight, widgetsInRow = 8, 6, 3
+	widgetPeriodSeconds                     = 60
+)
+
+// dashboard draws the whole platform on one page and returns the page's address.
+func (b *builder) dashboard(db *database, balancer *balancer, jobs *queues, app *application) (string, error) {
+	graphs := b.graphs(db, balancer, jobs, app)
+	cells := pulumi.StringArray{}
+	for _, g := range graphs {
+		for _, row := range g.rows {
+			cells = append(cells, row...)
+		}
+	}
+	body := cells.ToStringArrayOutput().ApplyT(func(cells []string) (string, error) {
+		var page dashboardBody
+		for i, g := range graphs {
+			properties := widgetProperties{Title: g.title, View: "timeSeries", Region: b.region, Stat: g.stat, Period: widgetPeriodSeconds}
+			for _, row := range g.rows {
+				properties.Metrics = append(properties.Metrics, cells[:len(row)])
+				cells = cells[len(row):]
+			}
+			page.Widgets = append(page.Widgets, widget{
+				Type: "metric", Width: widgetWidth, Height: widgetHeight,
+				X: i % widgetsInRow * widgetWidth, Y: i / widgetsInRow * widgetHeight,
+				Properties: properties,
+			})
+		}
+		return marshal(page)
+	}).(pulumi.StringOutput)
+
+	name := b.name("payment-platform")
+	_, err := create(b, cloudwatch.NewDashboard, "payment-platform", &cloudwatch.DashboardArgs{
+		DashboardName: pulumi.String(name),
+		DashboardBody: body,
+	})
+	address := url.URL{
+		Scheme: "https", Host: b.region + ".console.aws.amazon.com", Path: "/cloudwatch/home",
+		RawQuery: url.Values{"region": {b.region}}.Encode(), Fragment: "dashboards/dashboard/" + name,
+	}
+	return address.String(), err
+}
+
+// graphs is the dashboard's content, left to right and top to bottom.
+func (b *builder) graphs(db *database, balancer *balancer, jobs *queues, app *application) []graph {
+	alb := func(name string) []pulumi.StringInput {
+		return cells("AWS/ApplicationELB", name, "LoadBalancer", balancer.alb.ArnSuffix)
+	}
+	aurora := func(name string) []pulumi.StringInput {
+		return cells("AWS/RDS", name, "DBClusterIdentifier", db.cluster.ClusterIdentifier)
+	}
+	ecsRow := func(namespace, name, service string) []pulumi.StringInput {
+		return cells(namespace, name, "ClusterName", app.cluster.Name, "ServiceName", app.services[service].Name)
+	}
+	perService := func(namespace string, names ...string) (rows [][]pulumi.StringInput) {
+		for _, service := range []string{paymentAPI, jobProcessor} {
+			for _, name := range names {
+				rows = append(rows, ecsRow(namespace, name, service))
+			}
+		}
+		return rows
+	}
+	type rows = [][]pulumi.StringInput
+	return []graph{
+		{"Requests", "Sum", rows{alb("RequestCount")}},
+		{"Errors", "Sum", rows{alb("HTTPCode_ELB_5XX_Count"), alb("HTTPCode_Target_5XX_Count"), alb("HTTPCode_Target_4XX_Count")}},
+		{"Latency, p99", "p99", rows{alb("TargetResponseTime")}},
+		{"Service CPU and memory", "Average", perService("AWS/ECS", "CPUUtilization", "MemoryUtilization")},
+		{"Tasks", "Average", perService("ECS/ContainerInsights", "RunningTaskCount", "DesiredTaskCount")},
+		{"Jobs", "Maximum", rows{
+			cells("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", jobs.main.Name),
+			cells("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", jobs.dead.Name),
+			cells("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", jobs.main.Name),
+		}},
+		{"Database CPU", "Maximum", rows{aurora("CPUUtilization")}},
+		{"Database connections and deadlocks", "Maximum", rows{aurora("DatabaseConnections"), aurora("Deadlocks")}},
+		{"Database replica lag", "Maximum", rows{aurora("AuroraReplicaLagMaximum")}},
+	}
+}
+
+// cells makes a row of strings known now and strings known later.
+func cells(namespace, metric string, dimensions ...any) []pulumi.StringInput {
+	row := []pulumi.StringInput{pulumi.String(namespace), pulumi.String(metric)}
+	for _, cell := range dimensions {
+		switch cell := cell.(type) {
+		case string:
+			row = append(row, pulumi.String(cell))
+		case pulumi.StringInput:
+			row = append(row, cell)
+		}
+	}
+	return row
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Configuration and permissions
+// ---------------------------------------------------------------------------------------------------------------------
+
+const (
+	paramAPITimeout = "api-timeout-seconds"
+	paramAPIRetries = "api-retry-count"
+	paramJobRetries = "job-retry-count"
+	paramQueueURL   = "queue-url"
+)
+
+type parameters struct {
+	byRole map[string]*ssm.Parameter
+	order  []string
+}
+
+func (p *parameters) names() pulumi.StringArray {
+	names := pulumi.StringArray{}
+	for _, role := range p.order {
+		names = append(names, p.byRole[role].Name)
+	}
+	return names
+}
+
+// parameters declares the configuration that is not secret, under /payment/{environmentSuffix}/.
+func (b *builder) parameters(jobs *queues) (*parameters, error) {
+	declared := &parameters{byRole: map[string]*ssm.Parameter{}}
+	for _, p := range []struct {
+		role, description string
+		value             pulumi.StringInput
+	}{
+		{paramAPIRetries, "Times that payment-api tries a failed call again", pulumi.String(strconv.Itoa(b.cfg.APIRetryCount))},
+		{paramAPITimeout, "Time that payment-api gives a request, in seconds", pulumi.String(strconv.Itoa(b.cfg.APITimeoutSeconds))},
+		{paramJobRetries, "Times that job-processor tries a failed call again", pulumi.String(strconv.Itoa(b.cfg.JobRetryCount))},
+		{paramQueueURL, "Address of the payment-jobs queue", jobs.main.Url},
+	} {
+		name := fmt.Sprintf("/payment/%s/%s", b.cfg.EnvironmentSuffix, p.role)
+		parameter, err := create(b, ssm.NewParameter, p.role, &ssm.ParameterArgs{
+			Name:        pulumi.String(name),
+			Description: pulumi.String(p.description),
+			Type:        pulumi.String("String"),
+			Value:       p.value.ToStringOutput().ToStringPtrOutput(),
+			Tags:        nameTag(name),
+		})
+		if err != nil {
+			return nil, err
+		}
+		declared.byRole[p.role] = parameter
+		declared.order = append(declared.order, p.role)
+	}
+	return declared, nil
+}
+
+// roleSpec is a role that one AWS service takes on for the resources of this account, and what it allows.
+type roleSpec struct {
+	role, description  string
+	service, sourceArn string
+	allows             []statement
+}
+
+// roleWithPolicy keeps the policy at hand, for what must wait for it.
+type roleWithPolicy struct {
+	role   *iam.Role
+	policy *iam.RolePolicy
+}
+
+func (b *builder) role(spec roleSpec) (*roleWithPolicy, error) {
+	role, err := create(b, iam.NewRole, spec.role, &iam.RoleArgs{
+		Name:        pulumi.String(b.name(spec.role)),
+		Description: pulumi.String(spec.description),
+		AssumeRolePolicy: document(statement{
+			sid:        "AssumedByService",
+			principals: services(spec.service),
+			actions:    []string{"sts:AssumeRole"},
+			// Another account's resources must not make the service act as this role (the confused deputy).
+			when: []condition{
+				b.fromThisAccount(),
+				{"ArnLike", "aws:SourceArn", []string{spec.sourceArn}},
+			},
+		}),
+		Tags: b.tags(spec.role),
+	})
+	if err != nil {
+		return nil, err
+	}
+	policyRole := strings.TrimSuffix(spec.role, "role") + "policy"
+	policy, err := create(b, iam.NewRolePolicy, policyRole, &iam.RolePolicyArgs{
+		Name:   pulumi.String(b.name(policyRole)),
+		Role:   role.Name,
+		Policy: document(spec.allows...),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &roleWithPolicy{role, policy}, nil
+}
+
+// statement is one statement of a policy document: it allows, unless it denies.
+type statement struct {
+	sid        string
+	deny       bool
+	principals any // nil in identity policies; services(…), accounts(…) or everyone
+	actions    []string
+	resources  []pulumi.StringInput // empty in trust policies
+	when       []condition
+}
+
+type condition struct {
+	operator, key string
+	values        []string
+}
+
+const everyone = "*"
+
+func services(names ...string) any { return map[string][]string{"Service": names} }
+
+func accounts(arns ...string) any { return map[string][]string{"AWS": arns} }
+
+// fromThisAccount lets in requests that a service makes for this account's resources.
+func (b *builder) fromThisAccount() condition {
+	return condition{"StringEquals", "aws:SourceAccount", []string{b.account}}
+}
+
+// denyPlainTransport refuses requests that do not come over TLS (PCI DSS 4.2.1).
+func denyPlainTransport(action string, resources ...pulumi.StringInput) statement {
+	return statement{
+		sid: "DenyPlainTransport", deny: true,
+		principals: everyone, actions: []string{action}, resources: resources,
+		when: []condition{{"Bool", "aws:SecureTransport", []string{"false"}}},
+	}
+}
+
+// policyDocument and policyStatement are IAM's JSON.
+type policyDocument struct {
+	Version   string
+	Statement []policyStatement
+}
+
+type policyStatement struct {
+	Sid       string
+	Effect    string
+	Principal any `json:",omitempty"`
+	Action    []string
+	Resource  []string                       `json:",omitempty"`
+	Condition map[string]map[string][]string `json:",omitempty"`
+}
+
+// document is the JSON of a policy, once the ARNs in it are known.
+func document(statements ...statement) pulumi.StringOutput {
+	arns := pulumi.StringArray{}
+	for _, s := range statements {
+		arns = append(arns, s.resources...)
+	}
+	return arns.ToStringArrayOutput().ApplyT(func(arns []string) (string, error) {
+		policy := policyDocument{Version: "2012-10-17"}
+		for _, s := range statements {
+			policy.Statement = append(policy.Statement, s.resolve(arns[:len(s.resources)]))
+			arns = arns[len(s.resources):]
+		}
+		return marshal(policy)
+	}).(pulumi.StringOutput)
+}
+
+func (s statement) resolve(arns []string) policyStatement {
+	resolved := policyStatement{Sid: s.sid, Effect: "Allow", Principal: s.principals, Action: s.actions, Resource: arns}
+	if s.deny {
+		resolved.Effect = "Deny"
+	}
+	for _, c := range s.when {
+		if resolved.Condition == nil {
+			resolved.Condition = map[string]map[string][]string{}
+		}
+		if resolved.Condition[c.operator] == nil {
+			resolved.Condition[c.operator] = map[string][]string{}
+		}
+		resolved.Condition[c.operator][c.key] = c.values
+	}
+	return resolved
+}
+
+// marshal is json.Marshal to a string, with an error that says what could not be encoded.
+func marshal(value any) (string, error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return "", fmt.Errorf("encoding %T: %w", value, err)
+	}
+	return string(encoded), nil
+}

@@ -1,0 +1,469 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
+
+	"tapstack/lib"
+)
+
+func alertingChecks() []Check {
+	return []Check{
+		{
+			ID:   "alerts.topic",
+			Says: "Set up SNS topic named 'payment-alerts' for critical infrastructure events",
+			Run:  observed(topicNamed),
+		},
+		{
+			ID:   "alerts.email",
+			Says: "Configure email subscription for operations team notifications",
+			Run:  observed(emailSubscribed),
+		},
+		{
+			ID:   "alerts.topic-policy",
+			Says: "The topic lets in alarms, events and RDS of this account only, over TLS (beyond the brief)",
+			PCI:  []string{"4.2.1", "7.2.5"},
+			Run:  observed(topicPolicy),
+		},
+		{
+			ID:   "alerts.topic-key",
+			Says: "All data encryption at rest: the topic is encrypted with a key that alarms can use, and that rotates (beyond the brief)",
+			PCI:  []string{"3.5.1", "3.7.4"},
+			Run:  observed(topicKey),
+		},
+		{
+			ID:   "alerts.alarms",
+			Says: "Use SNS for alerting on critical infrastructure events: an alarm watches each figure that matters",
+			PCI:  []string{"10.7.2"},
+			Run:  observed(alarmsWatch),
+		},
+		{
+			ID:   "alerts.alarm-actions",
+			Says: "Use SNS for alerting on critical infrastructure events: every alarm tells the topic when it fires and when it ends",
+			PCI:  []string{"10.7.2"},
+			Run:  observed(alarmsNotify),
+		},
+		{
+			ID:   "alerts.queue-age",
+			Says: "An alarm fires when the oldest job is 1 day old, long before it would expire in the dead-letter queue (beyond the brief)",
+			Run:  observed(queueAgeAlarm),
+		},
+		{
+			ID:   "alerts.events",
+			Says: "Use SNS for alerting on critical infrastructure events: failed deployments and exited containers are told",
+			Run:  observed(eventsNotify),
+		},
+		{
+			ID:   "alerts.database-events",
+			Says: "Use SNS for alerting on critical infrastructure events: failover, failure, maintenance and notification of the database are told",
+			Run:  observed(databaseEvents),
+		},
+		{
+			ID:   "alerts.dashboard",
+			Says: "A dashboard shows the whole (beyond the brief)",
+			Run:  observed(dashboard),
+		},
+	}
+}
+
+func (e *Env) topic(ctx context.Context) (map[string]string, error) {
+	id, err := e.output(lib.OutputAlertsTopicArn)
+	if err != nil {
+		return nil, err
+	}
+	return shared(ctx, e, "sns:GetTopicAttributes "+id, func(ctx context.Context) (map[string]string, error) {
+		out, err := e.api.sns.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &id})
+		if err != nil {
+			return nil, err
+		}
+		if out.Attributes["TopicArn"] == "" {
+			return nil, errors.New("the answer is empty")
+		}
+		return out.Attributes, nil
+	})
+}
+
+func topicNamed(ctx context.Context, e *Env, s *sight) error {
+	t, err := e.topic(ctx)
+	if err != nil {
+		return err
+	}
+	id := t["TopicArn"]
+	s.on(id).equal("name", "payment-alerts-"+e.Suffix, id[strings.LastIndex(id, ":")+1:])
+	return nil
+}
+
+// emailSubscribed takes a subscription that waits for its confirmation for configured: only its reader can confirm it.
+func emailSubscribed(ctx context.Context, e *Env, s *sight) error {
+	id, err := e.output(lib.OutputAlertsTopicArn)
+	if err != nil {
+		return err
+	}
+	all, err := pages(ctx, sns.NewListSubscriptionsByTopicPaginator(e.api.sns, &sns.ListSubscriptionsByTopicInput{TopicArn: &id}),
+		func(o *sns.ListSubscriptionsByTopicOutput) []snstypes.Subscription { return o.Subscriptions })
+	if err != nil {
+		return fmt.Errorf("reading the subscriptions of %s: %w", id, err)
+	}
+	var states []string
+	for _, sub := range all {
+		if aws.ToString(sub.Protocol) != "email" || !strings.Contains(aws.ToString(sub.Endpoint), "@") {
+			continue
+		}
+		state := "confirmed"
+		if !strings.HasPrefix(aws.ToString(sub.SubscriptionArn), "arn:") {
+			state = "waiting for its reader to confirm"
+		}
+		states = append(states, state)
+	}
+	s.on(id).that("email subscriptions", "at least 1", listText(states), len(states) > 0)
+	return nil
+}
+
+// publishers are the service principals that must be able to tell the topic.
+func publishers() []string {
+	return []string{"cloudwatch.amazonaws.com", "events.amazonaws.com", "events.rds.amazonaws.com"}
+}
+
+func topicPolicy(ctx context.Context, e *Env, s *sight) error {
+	t, err := e.topic(ctx)
+	if err != nil {
+		return err
+	}
+	who, err := e.identity(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := parsePolicy(t["Policy"])
+	if err != nil {
+		return err
+	}
+	x := s.on(t["TopicArn"])
+	x.includes("services that may publish for this account", publishers(), p.services("sns:Publish", who.Account))
+	x.equal("denies sns:Publish without TLS", true, p.deniesPlainText("sns:Publish"))
+	x.equal("statements open to everyone", 0, len(p.open()))
+	x.sameSet("services that may publish for any account", nil, p.unboundServices("sns:Publish", who.Account))
+	return nil
+}
+
+func topicKey(ctx context.Context, e *Env, s *sight) error {
+	t, err := e.topic(ctx)
+	if err != nil {
+		return err
+	}
+	x := s.on(t["TopicArn"])
+	id := t["KmsMasterKeyId"]
+	x.present("key", id)
+	if id == "" {
+		return nil
+	}
+	key, err := e.key(ctx, id)
+	if err != nil {
+		return err
+	}
+	who, err := e.identity(ctx)
+	if err != nil {
+		return err
+	}
+	x = s.on(aws.ToString(key.Arn))
+	// Alarms cannot publish to a topic under a key that AWS manages: nobody can grant them its use.
+	x.equal("manager of the key", kmstypes.KeyManagerTypeCustomer, key.KeyManager)
+	x.equal("state of the key", kmstypes.KeyStateEnabled, key.KeyState)
+	rotation, err := e.api.kms.GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: key.KeyId})
+	if err != nil {
+		return fmt.Errorf("reading the rotation of %s: %w", aws.ToString(key.Arn), err)
+	}
+	x.equal("rotation", true, rotation.KeyRotationEnabled)
+	policy, err := e.api.kms.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: key.KeyId, PolicyName: aws.String("default")})
+	if err != nil {
+		return fmt.Errorf("reading the policy of %s: %w", aws.ToString(key.Arn), err)
+	}
+	p, err := parsePolicy(aws.ToString(policy.Policy))
+	if err != nil {
+		return err
+	}
+	for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
+		x.includes("services that may "+action+" for this account", publishers(), p.services(action, who.Account))
+	}
+	x.equal("statements open to everyone", 0, len(p.open()))
+	return nil
+}
+
+// watched is a figure that some alarm must watch: metric of a namespace, for one of the stack's own resources.
+type watched struct {
+	namespace, metric string
+	dimension, value  string
+}
+
+// figures is the table of all that must be watched.
+func (e *Env) figures(ctx context.Context) ([]watched, error) {
+	lb, err := e.output(lib.OutputAlbArn)
+	if err != nil {
+		return nil, err
+	}
+	database, err := e.output(lib.OutputClusterIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	main, err := e.queueName(lib.OutputQueueURL)
+	if err != nil {
+		return nil, err
+	}
+	dead, err := e.queueName(lib.OutputDlqURL)
+	if err != nil {
+		return nil, err
+	}
+	_, balancer, _ := strings.Cut(lb, ":loadbalancer/")
+	var table []watched
+	for _, metric := range []string{
+		"HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count", "TargetResponseTime", "UnHealthyHostCount", "RejectedConnectionCount",
+	} {
+		table = append(table, watched{"AWS/ApplicationELB", metric, "LoadBalancer", balancer})
+	}
+	for _, kind := range serviceKinds() {
+		service, err := e.output(kind.output)
+		if err != nil {
+			return nil, err
+		}
+		table = append(table,
+			watched{"AWS/ECS", "CPUUtilization", "ServiceName", service},
+			watched{"AWS/ECS", "MemoryUtilization", "ServiceName", service},
+			watched{"ECS/ContainerInsights", "RunningTaskCount", "ServiceName", service})
+	}
+	for _, metric := range []string{"CPUUtilization", "FreeableMemory", "DatabaseConnections", "AuroraReplicaLagMaximum", "Deadlocks"} {
+		table = append(table, watched{"AWS/RDS", metric, "DBClusterIdentifier", database})
+	}
+	table = append(table,
+		watched{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", main},
+		watched{"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", main},
+		watched{"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", dead})
+	gateways, err := e.natGateways(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range gateways {
+		table = append(table, watched{"AWS/NATGateway", "ErrorPortAllocation", "NatGatewayId", aws.ToString(g.NatGatewayId)})
+	}
+	acl, err := e.firewall(ctx)
+	if errors.Is(err, errNoFirewall) {
+		return table, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append(table, watched{"AWS/WAFV2", "BlockedRequests", "WebACL", aws.ToString(acl.Name)}), nil
+}
+
+// watches tells whether an alarm looks at the figure, by itself or in a formula.
+func watches(a cwtypes.MetricAlarm, w watched) bool {
+	has := func(dimensions []cwtypes.Dimension) bool {
+		return slices.ContainsFunc(dimensions, func(d cwtypes.Dimension) bool {
+			return aws.ToString(d.Name) == w.dimension && aws.ToString(d.Value) == w.value
+		})
+	}
+	if aws.ToString(a.Namespace) == w.namespace && aws.ToString(a.MetricName) == w.metric && has(a.Dimensions) {
+		return true
+	}
+	return slices.ContainsFunc(a.Metrics, func(q cwtypes.MetricDataQuery) bool {
+		return q.MetricStat != nil && q.MetricStat.Metric != nil && aws.ToString(q.MetricStat.Metric.Namespace) == w.namespace &&
+			aws.ToString(q.MetricStat.Metric.MetricName) == w.metric && has(q.MetricStat.Metric.Dimensions)
+	})
+}
+
+// ownAlarms are the alarms that carry the suffix, without those that Application Auto Scaling makes for itself.
+func (e *Env) ownAlarms(ctx context.Context) ([]cwtypes.MetricAlarm, error) {
+	all, err := e.allAlarms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	own := e.owner()
+	return those("alarm of this stack", all, func(a cwtypes.MetricAlarm) bool {
+		name := aws.ToString(a.AlarmName)
+		return !strings.HasPrefix(name, "TargetTracking-") && own.owns(kindAlarm, name)
+	})
+}
+
+func alarmsWatch(ctx context.Context, e *Env, s *sight) error {
+	alarms, err := e.ownAlarms(ctx)
+	if err != nil {
+		return err
+	}
+	figures, err := e.figures(ctx)
+	if err != nil {
+		return err
+	}
+	for _, w := range figures {
+		what := fmt.Sprintf("%s %s of %s", w.namespace, w.metric, w.value)
+		i := slices.IndexFunc(alarms, func(a cwtypes.MetricAlarm) bool { return watches(a, w) })
+		if i < 0 {
+			s.on("").that(what, "watched by an alarm", "watched by none", false)
+			continue
+		}
+		s.on(aws.ToString(alarms[i].AlarmArn)).that(what, "watched by an alarm", aws.ToString(alarms[i].AlarmName), true)
+	}
+	return nil
+}
+
+func alarmsNotify(ctx context.Context, e *Env, s *sight) error {
+	alarms, err := e.ownAlarms(ctx)
+	if err != nil {
+		return err
+	}
+	topic, err := e.output(lib.OutputAlertsTopicArn)
+	if err != nil {
+		return err
+	}
+	for _, a := range alarms {
+		x := s.on(aws.ToString(a.AlarmArn))
+		x.equal("actions enabled", true, a.ActionsEnabled)
+		x.includes("actions on ALARM", []string{topic}, a.AlarmActions)
+		x.includes("actions on OK", []string{topic}, a.OKActions)
+	}
+	return nil
+}
+
+func queueAgeAlarm(ctx context.Context, e *Env, s *sight) error {
+	alarms, err := e.ownAlarms(ctx)
+	if err != nil {
+		return err
+	}
+	name, err := e.queueName(lib.OutputQueueURL)
+	if err != nil {
+		return err
+	}
+	a, err := the("alarm on the age of the oldest job", alarms, func(a cwtypes.MetricAlarm) bool {
+		return watches(a, watched{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name})
+	})
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(a.AlarmArn))
+	age := aws.ToFloat64(a.Threshold)
+	x.that("age in seconds", fmt.Sprintf("at most %d", daySeconds), age, age > 0 && age <= daySeconds)
+	x.that("comparison", "greater", a.ComparisonOperator, strings.HasPrefix(string(a.ComparisonOperator), "GreaterThan"))
+	return nil
+}
+
+// eventPattern is as much of an EventBridge pattern as tells what it catches.
+type eventPattern struct {
+	Source     []string       `json:"source"`
+	DetailType []string       `json:"detail-type"`
+	Detail     map[string]any `json:"detail"`
+}
+
+func (p eventPattern) catches(source, detailType, detail string) bool {
+	if !slices.Contains(p.Source, source) || !slices.Contains(p.DetailType, detailType) {
+		return false
+	}
+	for _, values := range p.Detail {
+		list, _ := values.([]any)
+		if slices.Contains(list, any(detail)) {
+			return true
+		}
+	}
+	return false
+}
+
+func eventsNotify(ctx context.Context, e *Env, s *sight) error {
+	topic, err := e.output(lib.OutputAlertsTopicArn)
+	if err != nil {
+		return err
+	}
+	all, err := e.allEventRules(ctx)
+	if err != nil {
+		return err
+	}
+	own := e.owner()
+	rules, err := those("event rule of this stack", all, func(r eventtypes.Rule) bool { return own.owns(kindEventRule, aws.ToString(r.Name)) })
+	if err != nil {
+		return err
+	}
+	for _, w := range []struct{ what, detailType, detail string }{
+		{"a failed deployment", "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"},
+		{"an essential container that exited", "ECS Task State Change", "EssentialContainerExited"},
+	} {
+		i := slices.IndexFunc(rules, func(r eventtypes.Rule) bool {
+			var p eventPattern
+			return json.Unmarshal([]byte(aws.ToString(r.EventPattern)), &p) == nil && p.catches("aws.ecs", w.detailType, w.detail)
+		})
+		if i < 0 {
+			s.on("").that(w.what, "caught by a rule", "caught by none", false)
+			continue
+		}
+		targets, err := e.ruleTargets(ctx, aws.ToString(rules[i].Name))
+		if err != nil {
+			return err
+		}
+		var arns []string
+		for _, t := range targets {
+			arns = append(arns, aws.ToString(t.Arn))
+		}
+		x := s.on(aws.ToString(rules[i].Arn))
+		x.equal("rule for "+w.what, "ENABLED", rules[i].State)
+		x.includes("targets", []string{topic}, arns)
+	}
+	return nil
+}
+
+func databaseEvents(ctx context.Context, e *Env, s *sight) error {
+	topic, err := e.output(lib.OutputAlertsTopicArn)
+	if err != nil {
+		return err
+	}
+	cluster, err := e.output(lib.OutputClusterIdentifier)
+	if err != nil {
+		return err
+	}
+	all, err := e.allEventSubscriptions(ctx)
+	if err != nil {
+		return err
+	}
+	sub, err := the("RDS event subscription to "+topic, all, func(v rdstypes.EventSubscription) bool { return aws.ToString(v.SnsTopicArn) == topic })
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(sub.EventSubscriptionArn))
+	x.equal("enabled", true, sub.Enabled)
+	x.equal("status", "active", sub.Status)
+	x.equal("source type", "db-cluster", sub.SourceType)
+	x.includes("sources", []string{cluster}, sub.SourceIdsList)
+	x.includes("categories", []string{"failover", "failure", "maintenance", "notification"}, sub.EventCategoriesList)
+	return nil
+}
+
+func dashboard(ctx context.Context, e *Env, s *sight) error {
+	address, err := e.output(lib.OutputDashboardURL)
+	if err != nil {
+		return err
+	}
+	name := address[strings.LastIndexAny(address, "/=")+1:]
+	out, err := e.api.cw.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &name})
+	if err != nil {
+		return fmt.Errorf("reading the dashboard %s: %w", name, err)
+	}
+	var body struct {
+		Widgets []json.RawMessage `json:"widgets"`
+	}
+	if err := json.Unmarshal([]byte(aws.ToString(out.DashboardBody)), &body); err != nil {
+		return fmt.Errorf("reading the body of the dashboard %s: %w", name, err)
+	}
+	x := s.on(aws.ToString(out.DashboardArn))
+	x.that("widgets", "at least 1", len(body.Widgets), len(body.Widgets) > 0)
+	for _, namespace := range []string{"AWS/ApplicationELB", "AWS/ECS", "AWS/RDS", "AWS/SQS"} {
+		x.equal("shows "+namespace, true, strings.Contains(aws.ToString(out.DashboardBody), namespace))
+	}
+	return nil
+}

@@ -1,0 +1,644 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"tapstack/lib"
+)
+
+// serviceKind is one of the brief's two services.
+type serviceKind struct {
+	role    string // also its name in the brief
+	output  string // the output that names the service
+	desired int32  // tasks, by the brief
+}
+
+func serviceKinds() []serviceKind {
+	return []serviceKind{
+		{role: rolePayment, output: lib.OutputPaymentAPIServiceName, desired: 3},
+		{role: roleJobs, output: lib.OutputJobProcessorServiceName, desired: 2},
+	}
+}
+
+func applicationChecks() []Check {
+	checks := []Check{
+		{
+			ID:   "application.cluster",
+			Says: "Set up ECS Fargate cluster with two services",
+			Run:  observed(ecsCluster),
+		},
+	}
+	for _, kind := range serviceKinds() {
+		checks = append(checks, Check{
+			ID:   "application." + kind.role,
+			Says: fmt.Sprintf("'%s' service with %d desired tasks", kind.role, kind.desired),
+			Run:  observed(desiredTasks(kind)),
+		})
+	}
+	return append(checks, []Check{
+		{
+			ID:    "application.running",
+			Says:  "Functionality: all AWS services deployed and integrated correctly: as many tasks run as are desired, and the deployment is complete",
+			Needs: []Capability{capTasks},
+			Run:   observed(eachService(runningTasks)),
+		},
+		{
+			ID:   "application.private",
+			Says: "Private subnets for compute and database resources: the services run in the private subnets without public addresses",
+			PCI:  []string{"1.4.4"},
+			Run:  observed(servicesPrivate),
+		},
+		{
+			ID:   "application.zones",
+			Says: "Deploy containers across multiple availability zones for fault tolerance: each service spans the subnets of three",
+			Run:  observed(serviceZones),
+		},
+		{
+			ID:    "application.zone-rebalancing",
+			Says:  "Deploy containers across multiple availability zones for fault tolerance: ECS evens them out after a zone's failure (beyond the brief)",
+			Needs: []Capability{capServiceSettings},
+			Run: observed(eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+				x.equal("availabilityZoneRebalancing", "ENABLED", svc.AvailabilityZoneRebalancing)
+				return nil
+			})),
+		},
+		{
+			ID:    "application.tasks-spread",
+			Says:  "High Availability: resources distributed across at least 2 availability zones: the running tasks of each service are",
+			Needs: []Capability{capTasks},
+			Run:   observed(tasksSpread),
+		},
+		{
+			ID:   "application.own-security-group",
+			Says: "Security groups must follow least privilege principle: each service wears one group of its own",
+			PCI:  []string{"1.4.2"},
+			Run:  observed(ownSecurityGroups),
+		},
+		{
+			ID:    "application.circuit-breaker",
+			Says:  "A deployment that fails rolls back by itself (beyond the brief)",
+			Needs: []Capability{capServiceSettings},
+			Run:   observed(eachService(circuitBreaker)),
+		},
+		{
+			ID:    "application.rolling-update",
+			Says:  "Highly available, production-grade infrastructure: an update never runs fewer tasks than desired (100/200 percent), and new tasks get time to start (beyond the brief)",
+			Needs: []Capability{capServiceSettings},
+			Run:   observed(eachService(rollingUpdate)),
+		},
+		{
+			ID:   "application.load-balanced",
+			Says: "Set up target groups for both ECS services: each service registers its container port with its own target group",
+			Run:  observed(eachService(loadBalanced)),
+		},
+		{
+			ID:   "application.tag-propagation",
+			Says: "Tag all resources: tasks get the tags of their service",
+			Run: observed(eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+				x.equal("propagateTags", "SERVICE", svc.PropagateTags)
+				return nil
+			})),
+		},
+		{
+			ID:    "application.managed-tags",
+			Says:  "Tag all resources: ECS adds cluster and service to the tags of tasks (beyond the brief)",
+			Needs: []Capability{capServiceSettings},
+			Run: observed(eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+				x.equal("enableECSManagedTags", true, svc.EnableECSManagedTags)
+				return nil
+			})),
+		},
+		{
+			ID:   "application.task-size",
+			Says: "Configure proper task definitions with CPU and memory allocations",
+			Run:  observed(eachTask(taskSize)),
+		},
+		{
+			ID:   "application.task-platform",
+			Says: "Use ECS Fargate for containerized applications: the task definitions are for Fargate, X86_64 Linux, with an interface of their own per task",
+			Run:  observed(eachTask(taskPlatform)),
+		},
+		{
+			ID:   "application.task-hardening",
+			Says: "Containers run as a user other than root, on a read-only root file system, without privileges (beyond the brief)",
+			PCI:  []string{"2.2.6", "7.2.5"},
+			Run:  observed(eachTask(taskHardening)),
+		},
+		{
+			ID:   "application.secrets-injected",
+			Says: "Use Secrets Manager for database credentials and API keys: containers get them through secrets, from the stack's own secrets and parameters",
+			PCI:  []string{"8.6.2"},
+			Run:  observed(eachTask(secretsInjected)),
+		},
+		{
+			ID:   "application.no-secret-in-environment",
+			Says: "Use Secrets Manager for database credentials and API keys: no plain environment variable holds one",
+			PCI:  []string{"8.3.2", "8.6.2"},
+			Run:  observed(eachTask(noSecretInEnvironment)),
+		},
+		{
+			ID:   "application.logs",
+			Says: "Use CloudWatch Logs for centralized logging: each container writes to the log group of its service",
+			PCI:  []string{"10.2.1"},
+			Run:  observed(eachTask(taskLogs)),
+		},
+		{
+			ID:   "application.container-health",
+			Says: "Enable connection draining and health checks: each container has one, and time to finish its work when stopped",
+			Run:  observed(eachTask(containerHealth)),
+		},
+	}...)
+}
+
+func (e *Env) cluster(ctx context.Context) (ecstypes.Cluster, error) {
+	name, err := e.output(lib.OutputEcsClusterName)
+	if err != nil {
+		return ecstypes.Cluster{}, err
+	}
+	all, err := e.allClusters(ctx)
+	if err != nil {
+		return ecstypes.Cluster{}, err
+	}
+	return the("ECS cluster "+name, all, func(c ecstypes.Cluster) bool { return aws.ToString(c.ClusterName) == name })
+}
+
+func (e *Env) service(ctx context.Context, kind serviceKind) (ecstypes.Service, error) {
+	name, err := e.output(kind.output)
+	if err != nil {
+		return ecstypes.Service{}, err
+	}
+	cluster, err := e.output(lib.OutputEcsClusterName)
+	if err != nil {
+		return ecstypes.Service{}, err
+	}
+	all, err := e.services(ctx, cluster)
+	if err != nil {
+		return ecstypes.Service{}, err
+	}
+	return the("ECS service "+name, all, func(s ecstypes.Service) bool { return aws.ToString(s.ServiceName) == name })
+}
+
+func serviceNetwork(svc ecstypes.Service) ecstypes.AwsVpcConfiguration {
+	if svc.NetworkConfiguration == nil || svc.NetworkConfiguration.AwsvpcConfiguration == nil {
+		return ecstypes.AwsVpcConfiguration{}
+	}
+	return *svc.NetworkConfiguration.AwsvpcConfiguration
+}
+
+// container is the essential container of a service's task definition.
+func essential(td taskDefinition) (ecstypes.ContainerDefinition, error) {
+	return the("essential container in "+aws.ToString(td.TaskDefinitionArn), td.ContainerDefinitions, func(c ecstypes.ContainerDefinition) bool {
+		return c.Essential == nil || *c.Essential
+	})
+}
+
+// containerPort is the port on which the load balancer reaches both services.
+func (e *Env) containerPort(ctx context.Context) (int32, error) {
+	var port int32
+	for _, kind := range serviceKinds() {
+		svc, err := e.service(ctx, kind)
+		if err != nil {
+			return 0, err
+		}
+		if len(svc.LoadBalancers) == 0 {
+			return 0, fmt.Errorf("service %s is behind no load balancer", kind.role)
+		}
+		for _, b := range svc.LoadBalancers {
+			p := aws.ToInt32(b.ContainerPort)
+			if port != 0 && p != port {
+				return 0, fmt.Errorf("the services listen on different ports, %d and %d", port, p)
+			}
+			port = p
+		}
+	}
+	return port, nil
+}
+
+func eachService(look func(ctx context.Context, e *Env, x subject, svc ecstypes.Service) error) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		for _, kind := range serviceKinds() {
+			svc, err := e.service(ctx, kind)
+			if err != nil {
+				return err
+			}
+			if err := look(ctx, e, s.on(aws.ToString(svc.ServiceArn)), svc); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		for _, kind := range serviceKinds() {
+			svc, err := e.service(ctx, kind)
+			if err != nil {
+				return err
+			}
+			td, err := e.taskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+			if err != nil {
+				return err
+			}
+			if err := look(ctx, e, s.on(aws.ToString(td.TaskDefinitionArn)), kind, td); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func ecsCluster(ctx context.Context, e *Env, s *sight) error {
+	c, err := e.cluster(ctx)
+	if err != nil {
+		return err
+	}
+	services, err := e.services(ctx, aws.ToString(c.ClusterName))
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(c.ClusterArn))
+	x.equal("status", "ACTIVE", c.Status)
+	x.includes("capacity providers", []string{"FARGATE"}, c.CapacityProviders)
+	var got []string
+	for _, svc := range services {
+		got = append(got, aws.ToString(svc.ServiceName))
+	}
+	var wanted []string
+	for _, kind := range serviceKinds() {
+		name, err := e.output(kind.output)
+		if err != nil {
+			return err
+		}
+		wanted = append(wanted, name)
+	}
+	x.sameSet("services", wanted, got)
+	return nil
+}
+
+// desiredTasks allows more than the brief's count: autoscaling adds tasks under load and never goes below.
+func desiredTasks(kind serviceKind) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		svc, err := e.service(ctx, kind)
+		if err != nil {
+			return err
+		}
+		target, err := e.scalableTarget(ctx, kind)
+		if err != nil {
+			return err
+		}
+		x := s.on(aws.ToString(svc.ServiceArn))
+		x.equal("status", "ACTIVE", svc.Status)
+		x.that("runs on", "Fargate", onFargate(svc), strings.HasPrefix(onFargate(svc), "FARGATE"))
+		x.equal("least count of autoscaling", kind.desired, target.MinCapacity)
+		x.that("desired tasks", fmt.Sprintf("%d, or more under load", kind.desired), svc.DesiredCount,
+			svc.DesiredCount >= kind.desired && svc.DesiredCount <= max(kind.desired, aws.ToInt32(target.MaxCapacity)))
+		return nil
+	}
+}
+
+func onFargate(svc ecstypes.Service) string {
+	if svc.LaunchType != "" {
+		return string(svc.LaunchType)
+	}
+	var providers []string
+	for _, p := range svc.CapacityProviderStrategy {
+		providers = append(providers, aws.ToString(p.CapacityProvider))
+	}
+	return listText(providers)
+}
+
+func runningTasks(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+	x.equal("running tasks", svc.DesiredCount, svc.RunningCount)
+	for _, d := range svc.Deployments {
+		if aws.ToString(d.Status) == "PRIMARY" {
+			x.equal("state of the deployment", "COMPLETED", d.RolloutState)
+		}
+	}
+	return nil
+}
+
+func servicesPrivate(ctx context.Context, e *Env, s *sight) error {
+	private, err := e.outputList(lib.OutputPrivateSubnetIDs)
+	if err != nil {
+		return err
+	}
+	return eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+		n := serviceNetwork(svc)
+		x.sameSet("subnets", private, n.Subnets)
+		x.equal("assignPublicIp", "DISABLED", n.AssignPublicIp)
+		return nil
+	})(ctx, e, s)
+}
+
+func serviceZones(ctx context.Context, e *Env, s *sight) error {
+	all, err := e.vpcSubnets(ctx)
+	if err != nil {
+		return err
+	}
+	zones, err := e.outputList(lib.OutputAvailabilityZones)
+	if err != nil {
+		return err
+	}
+	return eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+		var got []string
+		for _, n := range all {
+			if slices.Contains(serviceNetwork(svc).Subnets, aws.ToString(n.SubnetId)) {
+				got = append(got, aws.ToString(n.AvailabilityZone))
+			}
+		}
+		x.sameSet("zones of the subnets", zones, got)
+		return nil
+	})(ctx, e, s)
+}
+
+func tasksSpread(ctx context.Context, e *Env, s *sight) error {
+	cluster, err := e.output(lib.OutputEcsClusterName)
+	if err != nil {
+		return err
+	}
+	tasks, err := e.tasks(ctx, cluster)
+	if err != nil {
+		return err
+	}
+	return eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+		var zones []string
+		for _, t := range tasks {
+			zone := aws.ToString(t.AvailabilityZone)
+			if aws.ToString(t.Group) == "service:"+aws.ToString(svc.ServiceName) && aws.ToString(t.LastStatus) == "RUNNING" && !slices.Contains(zones, zone) {
+				zones = append(zones, zone)
+			}
+		}
+		x.that("zones with running tasks", "at least 2", listText(zones), len(zones) >= 2)
+		return nil
+	})(ctx, e, s)
+}
+
+func ownSecurityGroups(ctx context.Context, e *Env, s *sight) error {
+	roles, err := e.wearers(ctx)
+	if err != nil {
+		return err
+	}
+	for _, kind := range serviceKinds() {
+		svc, err := e.service(ctx, kind)
+		if err != nil {
+			return err
+		}
+		x := s.on(aws.ToString(svc.ServiceArn))
+		groups := serviceNetwork(svc).SecurityGroups
+		x.equal("number of security groups", 1, len(groups))
+		for _, g := range groups {
+			x.equal("worn by", kind.role, roles[g])
+		}
+	}
+	return nil
+}
+
+func circuitBreaker(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+	var breaker ecstypes.DeploymentCircuitBreaker
+	if c := svc.DeploymentConfiguration; c != nil && c.DeploymentCircuitBreaker != nil {
+		breaker = *c.DeploymentCircuitBreaker
+	}
+	x.equal("circuit breaker", true, breaker.Enable)
+	x.equal("rollback", true, breaker.Rollback)
+	return nil
+}
+
+func rollingUpdate(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+	var c ecstypes.DeploymentConfiguration
+	if svc.DeploymentConfiguration != nil {
+		c = *svc.DeploymentConfiguration
+	}
+	x.equal("minimumHealthyPercent", 100, c.MinimumHealthyPercent)
+	x.equal("maximumPercent", 200, c.MaximumPercent)
+	grace := aws.ToInt32(svc.HealthCheckGracePeriodSeconds)
+	x.that("seconds of grace for health checks", "more than 0", grace, grace > 0)
+	return nil
+}
+
+func loadBalanced(ctx context.Context, e *Env, x subject, svc ecstypes.Service) error {
+	td, err := e.taskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+	if err != nil {
+		return err
+	}
+	c, err := essential(td)
+	if err != nil {
+		return err
+	}
+	x.equal("load balancers", 1, len(svc.LoadBalancers))
+	var ports []string
+	for _, p := range c.PortMappings {
+		ports = append(ports, text(p.ContainerPort))
+	}
+	for _, b := range svc.LoadBalancers {
+		x.equal("container behind the load balancer", c.Name, b.ContainerName)
+		x.includes("ports of the container", []string{text(b.ContainerPort)}, ports)
+	}
+	return nil
+}
+
+// fargateMemory is what Fargate offers, in MiB, by CPU units (AWS, "Fargate task size").
+func fargateMemory(cpu string) (least, most int64, known bool) {
+	const gib = 1024
+	switch cpu {
+	case "256":
+		return gib / 2, 2 * gib, true
+	case "512":
+		return gib, 4 * gib, true
+	case "1024":
+		return 2 * gib, 8 * gib, true
+	case "2048":
+		return 4 * gib, 16 * gib, true
+	case "4096":
+		return 8 * gib, 30 * gib, true
+	case "8192":
+		return 16 * gib, 60 * gib, true
+	case "16384":
+		return 32 * gib, 120 * gib, true
+	}
+	return 0, 0, false
+}
+
+func taskSize(_ context.Context, _ *Env, x subject, _ serviceKind, td taskDefinition) error {
+	cpu, memory := aws.ToString(td.Cpu), aws.ToString(td.Memory)
+	least, most, known := fargateMemory(cpu)
+	x.that("CPU units", "a size that Fargate offers", cpu, known)
+	var mib int64
+	if _, err := fmt.Sscan(memory, &mib); err != nil {
+		x.that("memory in MiB", "a number", memory, false)
+		return nil
+	}
+	x.within("memory in MiB", least, most, mib)
+	return nil
+}
+
+func taskPlatform(_ context.Context, _ *Env, x subject, _ serviceKind, td taskDefinition) error {
+	var needs []string
+	for _, c := range td.RequiresCompatibilities {
+		needs = append(needs, string(c))
+	}
+	x.sameSet("requires", []string{"FARGATE"}, needs)
+	x.equal("network mode", "awsvpc", td.NetworkMode)
+	var p ecstypes.RuntimePlatform
+	if td.RuntimePlatform != nil {
+		p = *td.RuntimePlatform
+	}
+	x.equal("processor", "X86_64", p.CpuArchitecture)
+	x.equal("operating system", "LINUX", p.OperatingSystemFamily)
+	return nil
+}
+
+func taskHardening(_ context.Context, _ *Env, x subject, _ serviceKind, td taskDefinition) error {
+	for _, c := range td.ContainerDefinitions {
+		name := aws.ToString(c.Name) + ": "
+		x.that(name+"user", "not root", aws.ToString(c.User), !isRoot(aws.ToString(c.User)))
+		x.equal(name+"readonlyRootFilesystem", true, aws.ToBool(c.ReadonlyRootFilesystem))
+		x.equal(name+"privileged", false, aws.ToBool(c.Privileged))
+		var added, dropped []string
+		if c.LinuxParameters != nil && c.LinuxParameters.Capabilities != nil {
+			added, dropped = c.LinuxParameters.Capabilities.Add, c.LinuxParameters.Capabilities.Drop
+		}
+		x.sameSet(name+"kernel capabilities added", nil, added)
+		x.includes(name+"kernel capabilities dropped", []string{"ALL"}, dropped)
+		x.that(name+"a place to write", "a mounted volume", len(c.MountPoints), len(c.MountPoints) > 0)
+	}
+	return nil
+}
+
+// isRoot knows root by name and number, with or without a group; a container without a user runs as root unless its
+// image says otherwise, which nobody can see here.
+func isRoot(user string) bool {
+	name, _, _ := strings.Cut(user, ":")
+	return name == "" || name == "root" || strings.Trim(name, "0") == ""
+}
+
+// secretSource is the ARN of the secret or parameter that a container's secret comes from, without the key inside it
+// (arn:…:secret:name:key:stage:version).
+func secretSource(valueFrom string) string {
+	id, err := arn.Parse(valueFrom)
+	if err != nil || id.Service != "secretsmanager" {
+		return valueFrom
+	}
+	parts := strings.SplitN(id.Resource, ":", 3)
+	if len(parts) < 3 {
+		return valueFrom
+	}
+	id.Resource = parts[0] + ":" + parts[1]
+	return id.String()
+}
+
+func secretsInjected(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
+	own, err := e.configurationARNs(ctx)
+	if err != nil {
+		return err
+	}
+	database, err := e.output(lib.OutputDBSecretArn)
+	if err != nil {
+		return err
+	}
+	keys, err := e.output(lib.OutputAPIKeysSecretArn)
+	if err != nil {
+		return err
+	}
+	c, err := essential(td)
+	if err != nil {
+		return err
+	}
+	var sources []string
+	for _, s := range c.Secrets {
+		from := secretSource(aws.ToString(s.ValueFrom))
+		sources = append(sources, from)
+		x.that("source of "+aws.ToString(s.Name), "a secret or parameter of this stack", from, slices.Contains(own, from))
+	}
+	wanted := []string{database}
+	if kind.role == rolePayment {
+		wanted = append(wanted, keys)
+	}
+	x.includes("sources of secrets", wanted, slices.Compact(slices.Sorted(slices.Values(sources))))
+	return nil
+}
+
+// noSecretInEnvironment looks for the real values of the stack's secrets, and for names that promise one.
+func noSecretInEnvironment(ctx context.Context, e *Env, x subject, _ serviceKind, td taskDefinition) error {
+	var values []string
+	for _, output := range secretOutputs() {
+		fields, err := e.secretFields(ctx, output)
+		if err != nil {
+			return err
+		}
+		for name, v := range fields {
+			if looksSecret(name) && len(v) > 0 {
+				values = append(values, v)
+			}
+		}
+	}
+	x.that("secrets to look for", "at least 1", len(values), len(values) > 0)
+	for _, c := range td.ContainerDefinitions {
+		for _, v := range c.Environment {
+			name := aws.ToString(v.Name)
+			holds := slices.ContainsFunc(values, func(secret string) bool { return strings.Contains(aws.ToString(v.Value), secret) })
+			x.equal("variable "+name+" is named like a secret", false, looksSecret(name))
+			x.equal("variable "+name+" holds a secret", false, holds)
+		}
+	}
+	return nil
+}
+
+func looksSecret(name string) bool {
+	lower := strings.ToLower(name)
+	return slices.ContainsFunc([]string{"password", "passwd", "secret", "token", "apikey", "api_key", "privatekey", "private_key", "credential", "connectionstring"}, func(word string) bool {
+		return strings.Contains(lower, word)
+	})
+}
+
+func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
+	groups, err := e.allLogGroups(ctx)
+	if err != nil {
+		return err
+	}
+	service, err := e.output(kind.output)
+	if err != nil {
+		return err
+	}
+	for _, c := range td.ContainerDefinitions {
+		name := aws.ToString(c.Name) + ": "
+		var l ecstypes.LogConfiguration
+		if c.LogConfiguration != nil {
+			l = *c.LogConfiguration
+		}
+		x.equal(name+"log driver", "awslogs", l.LogDriver)
+		group := l.Options["awslogs-group"]
+		x.equal(name+"log group", "/ecs/"+service, group)
+		x.that(name+"log group", "exists", group, findLogGroup(groups, group) != nil)
+		x.equal(name+"log region", e.Region, l.Options["awslogs-region"])
+		// AWS changed the default from blocking to non-blocking on 2025-06-25: what is meant must be said.
+		x.present(name+"log mode", l.Options["mode"])
+		if l.Options["mode"] == "non-blocking" {
+			x.present(name+"log buffer", l.Options["max-buffer-size"])
+		}
+	}
+	return nil
+}
+
+func containerHealth(_ context.Context, _ *Env, x subject, _ serviceKind, td taskDefinition) error {
+	c, err := essential(td)
+	if err != nil {
+		return err
+	}
+	var h ecstypes.HealthCheck
+	if c.HealthCheck != nil {
+		h = *c.HealthCheck
+	}
+	x.that("health check command", "present", len(h.Command), len(h.Command) > 1)
+	x.that("health check path", "/health", strings.Join(h.Command, " "), strings.Contains(strings.Join(h.Command, " "), healthPath))
+	// 120 seconds is the most that Fargate grants.
+	x.within("seconds to stop", int64(drainSeconds), 120, int64(aws.ToInt32(c.StopTimeout)))
+	return nil
+}

@@ -1,0 +1,155 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"tapstack/lib"
+)
+
+func configurationChecks() []Check {
+	return []Check{
+		{
+			ID:   "parameters.stored",
+			Says: "Store non-sensitive configuration in Systems Manager Parameter Store",
+			Run:  observed(parametersStored),
+		},
+		{
+			ID:   "parameters.values",
+			Says: "Create parameters for API timeout values and retry counts",
+			Run:  observed(parameterValues),
+		},
+		{
+			ID:   "parameters.not-secret",
+			Says: "Store non-sensitive configuration in Systems Manager Parameter Store: none of the parameters holds a secret",
+			PCI:  []string{"8.6.2"},
+			Run:  observed(parametersNotSecret),
+		},
+	}
+}
+
+// parameters are those that the stack puts out, with their values, by the last part of their names.
+func (e *Env) parameters(ctx context.Context) (map[string]ssmtypes.Parameter, error) {
+	names, err := e.outputList(lib.OutputParameterNames)
+	if err != nil {
+		return nil, err
+	}
+	return shared(ctx, e, "ssm:GetParameters", func(ctx context.Context) (map[string]ssmtypes.Parameter, error) {
+		found := map[string]ssmtypes.Parameter{}
+		for some := range slices.Chunk(names, 10) {
+			out, err := e.api.ssm.GetParameters(ctx, &ssm.GetParametersInput{Names: some})
+			if err != nil {
+				return nil, err
+			}
+			if len(out.InvalidParameters) > 0 {
+				return nil, fmt.Errorf("there is no parameter %s", listText(out.InvalidParameters))
+			}
+			for _, p := range out.Parameters {
+				name := aws.ToString(p.Name)
+				found[name[strings.LastIndex(name, "/")+1:]] = p
+			}
+		}
+		return found, nil
+	})
+}
+
+func parametersStored(ctx context.Context, e *Env, s *sight) error {
+	all, err := e.parameters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, role := range []string{"api-timeout-seconds", "api-retry-count", "job-retry-count", "queue-url"} {
+		p, ok := all[role]
+		if !ok {
+			s.on("").that("parameter "+role, "exists", "missing", false)
+			continue
+		}
+		x := s.on(aws.ToString(p.ARN))
+		x.equal("name", "/payment/"+e.Suffix+"/"+role, p.Name)
+		x.equal("type of "+role, ssmtypes.ParameterTypeString, p.Type)
+	}
+	return nil
+}
+
+// Bounds of the values: a timeout of more than 15 minutes or more than 100 tries is a slip of the hand.
+const mostTimeoutSeconds, mostRetries = 900, 100
+
+func parameterValues(ctx context.Context, e *Env, s *sight) error {
+	all, err := e.parameters(ctx)
+	if err != nil {
+		return err
+	}
+	queue, err := e.output(lib.OutputQueueURL)
+	if err != nil {
+		return err
+	}
+	for _, n := range []struct {
+		role        string
+		least, most int64
+	}{
+		{"api-timeout-seconds", 1, mostTimeoutSeconds},
+		{"api-retry-count", 0, mostRetries},
+		{"job-retry-count", 0, mostRetries},
+	} {
+		x := s.on(aws.ToString(all[n.role].ARN))
+		v, err := strconv.ParseInt(aws.ToString(all[n.role].Value), 10, 64)
+		if err != nil {
+			x.that(n.role, "a whole number", aws.ToString(all[n.role].Value), false)
+			continue
+		}
+		x.within(n.role, n.least, n.most, v)
+	}
+	s.on(aws.ToString(all["queue-url"].ARN)).equal("queue-url", queue, all["queue-url"].Value)
+	return nil
+}
+
+func parametersNotSecret(ctx context.Context, e *Env, s *sight) error {
+	all, err := e.parameters(ctx)
+	if err != nil {
+		return err
+	}
+	var secrets []string
+	for _, output := range secretOutputs() {
+		fields, err := e.secretFields(ctx, output)
+		if err != nil {
+			return err
+		}
+		for name, v := range fields {
+			if looksSecret(name) && v != "" {
+				secrets = append(secrets, v)
+			}
+		}
+	}
+	for role, p := range all {
+		holds := slices.ContainsFunc(secrets, func(v string) bool { return strings.Contains(aws.ToString(p.Value), v) })
+		s.on(aws.ToString(p.ARN)).equal(role+" holds a secret", false, holds)
+	}
+	return nil
+}
+
+// configurationARNs are the stack's own secrets and parameters.
+func (e *Env) configurationARNs(ctx context.Context) ([]string, error) {
+	var out []string
+	for _, output := range secretOutputs() {
+		id, err := e.output(output)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, id)
+	}
+	all, err := e.parameters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range all {
+		out = append(out, aws.ToString(p.ARN))
+	}
+	return out, nil
+}

@@ -1,0 +1,463 @@
+package verify
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"tapstack/lib"
+)
+
+const (
+	// leastBackupDays is the shortest retention that counts as kept backups; the longest that RDS offers is 35 days.
+	leastBackupDays, mostBackupDays = 7, 35
+	// monitoringSeconds is the interval of enhanced monitoring.
+	monitoringSeconds = 60
+	certificateOfRDS  = "rds-ca-rsa2048-g1"
+)
+
+func databaseChecks() []Check {
+	return []Check{
+		{
+			ID:   "database.engine",
+			Says: "Deploy RDS Aurora PostgreSQL cluster",
+			Run:  observed(databaseEngine),
+		},
+		{
+			ID:   "database.topology",
+			Says: "Deploy RDS Aurora PostgreSQL cluster with one writer instance and two reader instances",
+			Run:  observed(databaseTopology),
+		},
+		{
+			ID:   "database.zones",
+			Says: "Deploy across private subnets in at least 2 availability zones for high availability: each instance in a zone of its own",
+			Run:  observed(databaseZones),
+		},
+		{
+			ID:   "database.private-subnets",
+			Says: "Deploy across private subnets in at least 2 availability zones: the subnet group holds exactly the private subnets, none with a way in from the internet",
+			PCI:  []string{"1.4.4"},
+			Run:  observed(databaseSubnets),
+		},
+		{
+			ID:    "database.not-public",
+			Says:  "Private subnets for compute and database resources: no instance has a public address",
+			PCI:   []string{"1.4.4"},
+			Needs: []Capability{capPublicFlag},
+			Run: observed(eachInstance(func(x subject, i rdstypes.DBInstance) {
+				x.equal("PubliclyAccessible", false, i.PubliclyAccessible)
+			})),
+		},
+		{
+			ID:   "database.encrypted",
+			Says: "Enable encryption at rest using AWS managed KMS keys: the storage of cluster and instances is encrypted",
+			PCI:  []string{"3.5.1"},
+			Run:  observed(databaseEncrypted),
+		},
+		{
+			ID:    "database.aws-managed-key",
+			Says:  "Enable encryption at rest using AWS managed KMS keys: the key is AWS's own for RDS",
+			PCI:   []string{"3.6.1", "3.7.4"},
+			Needs: []Capability{capDatabaseKey},
+			Run:   observed(databaseKey),
+		},
+		{
+			ID:   "database.backups",
+			Says: "Configure automated backups with point-in-time recovery",
+			Run:  observed(databaseBackups),
+		},
+		{
+			ID:   "database.force-ssl",
+			Says: "All data encryption at rest and in transit: the database refuses connections without TLS",
+			PCI:  []string{"4.2.1"},
+			Run: observed(parametersAre(map[string]string{
+				"rds.force_ssl": "1",
+			})),
+		},
+		{
+			ID:   "database.audit-parameters",
+			Says: "The database logs connections, schema changes and role changes (beyond the brief)",
+			PCI:  []string{"10.2.1"},
+			Run: observed(parametersAre(map[string]string{
+				"log_connections":    "1",
+				"log_disconnections": "1",
+				"log_statement":      "ddl",
+				"pgaudit.log":        "ddl,role",
+			})),
+		},
+		{
+			ID:   "database.replication-ready",
+			Says: "PostgreSQL databases need to be replicated in AWS with minimal downtime during the cutover phase: logical replication is on",
+			Run: observed(parametersAre(map[string]string{
+				"rds.logical_replication": "1",
+			})),
+		},
+		{
+			ID:   "database.libraries",
+			Says: "The audit and statistics extensions that the parameters speak of are loaded (beyond the brief)",
+			Run:  observed(databaseLibraries),
+		},
+		{
+			ID:   "database.iam-auth",
+			Says: "Proper IAM roles with minimal permissions for inter-service communication: the database accepts IAM authentication (beyond the brief)",
+			PCI:  []string{"8.6.3"},
+			Run: observed(theCluster(func(x subject, c rdstypes.DBCluster) {
+				x.equal("IAMDatabaseAuthenticationEnabled", true, c.IAMDatabaseAuthenticationEnabled)
+			})),
+		},
+		{
+			ID:   "database.log-exports",
+			Says: "Use CloudWatch Logs for centralized logging: the database exports its PostgreSQL log",
+			PCI:  []string{"10.2.1", "10.3.3"},
+			Run: observed(theCluster(func(x subject, c rdstypes.DBCluster) {
+				x.includes("EnabledCloudwatchLogsExports", []string{"postgresql"}, c.EnabledCloudwatchLogsExports)
+			})),
+		},
+		{
+			ID:   "database.promotion-tiers",
+			Says: "High availability: one instance is first in line for the writer's place, the two others follow (beyond the brief)",
+			Run:  observed(promotionTiers),
+		},
+		{
+			ID:    "database.performance-insights",
+			Says:  "Performance insights on every instance (beyond the brief)",
+			Needs: []Capability{capPerformanceInsights},
+			Run: observed(eachInstance(func(x subject, i rdstypes.DBInstance) {
+				x.equal("PerformanceInsightsEnabled", true, i.PerformanceInsightsEnabled)
+			})),
+		},
+		{
+			ID:    "database.enhanced-monitoring",
+			Says:  "Enhanced monitoring every 60 s with its role (beyond the brief)",
+			Needs: []Capability{capEnhancedMonitoring},
+			Run: observed(eachInstance(func(x subject, i rdstypes.DBInstance) {
+				x.equal("MonitoringInterval", monitoringSeconds, i.MonitoringInterval)
+				x.present("MonitoringRoleArn", i.MonitoringRoleArn)
+			})),
+		},
+		{
+			ID:   "database.certificate-authority",
+			Says: "All data encryption in transit: the instances' certificates come from a CA that is valid for decades (beyond the brief)",
+			PCI:  []string{"4.2.1"},
+			Run: observed(eachInstance(func(x subject, i rdstypes.DBInstance) {
+				x.equal("CACertificateIdentifier", certificateOfRDS, i.CACertificateIdentifier)
+			})),
+		},
+		{
+			ID:   "database.minor-upgrades",
+			Says: "Instances take minor engine versions, which carry security fixes, by themselves (beyond the brief)",
+			PCI:  []string{"6.3.3"},
+			Run: observed(eachInstance(func(x subject, i rdstypes.DBInstance) {
+				x.equal("AutoMinorVersionUpgrade", true, i.AutoMinorVersionUpgrade)
+			})),
+		},
+		{
+			ID:    "database.no-paid-extended-support",
+			Says:  "The cluster does not slide into paid extended support (beyond the brief)",
+			Needs: []Capability{capEngineLifecycle},
+			Run: observed(theCluster(func(x subject, c rdstypes.DBCluster) {
+				x.equal("EngineLifecycleSupport", "open-source-rds-extended-support-disabled", c.EngineLifecycleSupport)
+			})),
+		},
+		{
+			ID:   "database.outputs",
+			Says: "Stack outputs including ALB DNS name, RDS cluster endpoint, and SQS queue URLs: the endpoints put out are the cluster's",
+			Run:  observed(databaseOutputs),
+		},
+	}
+}
+
+func (e *Env) dbCluster(ctx context.Context) (rdstypes.DBCluster, error) {
+	id, err := e.output(lib.OutputClusterIdentifier)
+	if err != nil {
+		return rdstypes.DBCluster{}, err
+	}
+	all, err := e.allDBClusters(ctx)
+	if err != nil {
+		return rdstypes.DBCluster{}, err
+	}
+	return the("database cluster "+id, all, func(c rdstypes.DBCluster) bool { return aws.ToString(c.DBClusterIdentifier) == id })
+}
+
+func (e *Env) dbInstances(ctx context.Context) ([]rdstypes.DBInstance, error) {
+	cluster, err := e.dbCluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.allDBInstances(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id := aws.ToString(cluster.DBClusterIdentifier)
+	return those("instance in database cluster "+id, all, func(i rdstypes.DBInstance) bool { return aws.ToString(i.DBClusterIdentifier) == id })
+}
+
+func theCluster(look func(subject, rdstypes.DBCluster)) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		c, err := e.dbCluster(ctx)
+		if err != nil {
+			return err
+		}
+		look(s.on(aws.ToString(c.DBClusterArn)), c)
+		return nil
+	}
+}
+
+func eachInstance(look func(subject, rdstypes.DBInstance)) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		instances, err := e.dbInstances(ctx)
+		if err != nil {
+			return err
+		}
+		for _, i := range instances {
+			look(s.on(aws.ToString(i.DBInstanceArn)), i)
+		}
+		return nil
+	}
+}
+
+func databaseEngine(ctx context.Context, e *Env, s *sight) error {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	version, err := e.output(lib.OutputDBEngineVersion)
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(c.DBClusterArn))
+	x.equal("engine", "aurora-postgresql", c.Engine)
+	x.equal("engine version", version, c.EngineVersion)
+	x.equal("status", "available", c.Status)
+	instances, err := e.dbInstances(ctx)
+	if err != nil {
+		return err
+	}
+	for _, i := range instances {
+		s.on(aws.ToString(i.DBInstanceArn)).equal("engine", "aurora-postgresql", i.Engine)
+	}
+	return nil
+}
+
+func databaseTopology(ctx context.Context, e *Env, s *sight) error {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	instances, err := e.dbInstances(ctx)
+	if err != nil {
+		return err
+	}
+	var writers, readers []string
+	for _, m := range c.DBClusterMembers {
+		if aws.ToBool(m.IsClusterWriter) {
+			writers = append(writers, aws.ToString(m.DBInstanceIdentifier))
+		} else {
+			readers = append(readers, aws.ToString(m.DBInstanceIdentifier))
+		}
+	}
+	x := s.on(aws.ToString(c.DBClusterArn))
+	x.equal("writers", 1, len(writers))
+	x.equal("readers", 2, len(readers))
+	var names []string
+	for _, i := range instances {
+		names = append(names, aws.ToString(i.DBInstanceIdentifier))
+		s.on(aws.ToString(i.DBInstanceArn)).equal("status", "available", i.DBInstanceStatus)
+	}
+	x.sameSet("members", append(writers, readers...), names)
+	return nil
+}
+
+func databaseZones(ctx context.Context, e *Env, s *sight) error {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	instances, err := e.dbInstances(ctx)
+	if err != nil {
+		return err
+	}
+	zones, err := e.outputList(lib.OutputAvailabilityZones)
+	if err != nil {
+		return err
+	}
+	var got []string
+	for _, i := range instances {
+		got = append(got, aws.ToString(i.AvailabilityZone))
+	}
+	s.on(aws.ToString(c.DBClusterArn)).sameSet("zones of the instances", zones, got)
+	return nil
+}
+
+func (e *Env) dbSubnetGroup(ctx context.Context) (rdstypes.DBSubnetGroup, error) {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return rdstypes.DBSubnetGroup{}, err
+	}
+	all, err := e.allDBSubnetGroups(ctx)
+	if err != nil {
+		return rdstypes.DBSubnetGroup{}, err
+	}
+	name := aws.ToString(c.DBSubnetGroup)
+	return the("subnet group "+name, all, func(g rdstypes.DBSubnetGroup) bool { return aws.ToString(g.DBSubnetGroupName) == name })
+}
+
+func databaseSubnets(ctx context.Context, e *Env, s *sight) error {
+	group, err := e.dbSubnetGroup(ctx)
+	if err != nil {
+		return err
+	}
+	private, err := e.outputList(lib.OutputPrivateSubnetIDs)
+	if err != nil {
+		return err
+	}
+	tables, err := e.routeTables(ctx)
+	if err != nil {
+		return err
+	}
+	var ids, zones []string
+	for _, n := range group.Subnets {
+		id := aws.ToString(n.SubnetIdentifier)
+		ids = append(ids, id)
+		if n.SubnetAvailabilityZone != nil && !slices.Contains(zones, aws.ToString(n.SubnetAvailabilityZone.Name)) {
+			zones = append(zones, aws.ToString(n.SubnetAvailabilityZone.Name))
+		}
+		table, _ := effectiveTable(id, tables)
+		s.on(e.ec2ARN(ctx, "subnet", id)).equal("has a route to an internet gateway", false, table.towards("igw-"))
+	}
+	x := s.on(aws.ToString(group.DBSubnetGroupArn))
+	x.sameSet("subnets", private, ids)
+	x.within("zones", 2, zonesWanted, int64(len(zones)))
+	return nil
+}
+
+func databaseEncrypted(ctx context.Context, e *Env, s *sight) error {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	s.on(aws.ToString(c.DBClusterArn)).equal("StorageEncrypted", true, c.StorageEncrypted)
+	return eachInstance(func(x subject, i rdstypes.DBInstance) {
+		x.equal("StorageEncrypted", true, i.StorageEncrypted)
+	})(ctx, e, s)
+}
+
+func databaseKey(ctx context.Context, e *Env, s *sight) error {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := e.key(ctx, aws.ToString(c.KmsKeyId))
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(c.DBClusterArn))
+	x.equal("manager of the key", "AWS", key.KeyManager)
+	x.equal("state of the key", "Enabled", key.KeyState)
+	return nil
+}
+
+func databaseBackups(ctx context.Context, e *Env, s *sight) error {
+	return theCluster(func(x subject, c rdstypes.DBCluster) {
+		x.within("days that backups are kept", leastBackupDays, mostBackupDays, int64(aws.ToInt32(c.BackupRetentionPeriod)))
+		x.present("backup window", c.PreferredBackupWindow)
+		x.present("earliest restorable time", c.EarliestRestorableTime)
+		x.present("latest restorable time", c.LatestRestorableTime)
+		x.equal("CopyTagsToSnapshot", true, c.CopyTagsToSnapshot)
+	})(ctx, e, s)
+}
+
+// parametersAre holds the parameter group that the cluster uses to values. PostgreSQL's flags may read 1 or on.
+func parametersAre(wanted map[string]string) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		c, err := e.dbCluster(ctx)
+		if err != nil {
+			return err
+		}
+		values, err := e.dbParameters(ctx, aws.ToString(c.DBClusterParameterGroup))
+		if err != nil {
+			return err
+		}
+		x := s.on(aws.ToString(c.DBClusterArn))
+		for name, want := range wanted {
+			got, ok := values[name]
+			if !ok {
+				got = notSet
+			}
+			x.that(name, want, got, got == want || want == "1" && got == "on")
+		}
+		for _, m := range c.DBClusterMembers {
+			x.equal("parameters on "+aws.ToString(m.DBInstanceIdentifier), "in-sync", m.DBClusterParameterGroupStatus)
+		}
+		return nil
+	}
+}
+
+func databaseLibraries(ctx context.Context, e *Env, s *sight) error {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	values, err := e.dbParameters(ctx, aws.ToString(c.DBClusterParameterGroup))
+	if err != nil {
+		return err
+	}
+	libraries := strings.Split(values["shared_preload_libraries"], ",")
+	s.on(aws.ToString(c.DBClusterArn)).includes("shared_preload_libraries", []string{"pg_stat_statements", "pgaudit"}, libraries)
+	return nil
+}
+
+// promotionTiers does not ask which instance writes: after a failover another one does, and nothing is wrong.
+func promotionTiers(ctx context.Context, e *Env, s *sight) error {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	instances, err := e.dbInstances(ctx)
+	if err != nil {
+		return err
+	}
+	var tiers []string
+	for _, i := range instances {
+		tiers = append(tiers, text(i.PromotionTier))
+	}
+	s.on(aws.ToString(c.DBClusterArn)).sameSet("promotion tiers", []string{"0", "1", "1"}, tiers)
+	return nil
+}
+
+func databaseOutputs(ctx context.Context, e *Env, s *sight) error {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(c.DBClusterArn))
+	for _, end := range []struct {
+		name, output string
+		got          *string
+	}{
+		{"endpoint", lib.OutputClusterEndpoint, c.Endpoint},
+		{"reader endpoint", lib.OutputClusterReaderEndpoint, c.ReaderEndpoint},
+	} {
+		want, err := e.output(end.output)
+		if err != nil {
+			return err
+		}
+		x.equal(end.name, strings.TrimSuffix(want, ":5432"), end.got)
+	}
+	return nil
+}
+
+// rdsTags asks RDS for the tags of one resource.
+func (e *Env) rdsTags(ctx context.Context, id string) (map[string]string, error) {
+	return shared(ctx, e, "rds:ListTagsForResource "+id, func(ctx context.Context) (map[string]string, error) {
+		out, err := e.api.rds.ListTagsForResource(ctx, &rds.ListTagsForResourceInput{ResourceName: &id})
+		if err != nil {
+			return nil, err
+		}
+		return tagMap(out.TagList, func(t rdstypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+	})
+}

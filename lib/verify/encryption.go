@@ -1,0 +1,172 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// What other areas' checks hold about encryption (database, queues, topic, listeners) is not repeated here.
+func encryptionChecks() []Check {
+	return []Check{
+		{
+			ID:   "bucket.encrypted",
+			Says: "All data encryption at rest and in transit: the bucket of the access logs is encrypted",
+			PCI:  []string{"3.5.1"},
+			Run:  observed(bucketEncrypted),
+		},
+		{
+			ID:   "bucket.tls-only",
+			Says: "All data encryption at rest and in transit: the bucket of the access logs refuses requests without TLS",
+			PCI:  []string{"4.2.1"},
+			Run:  observed(bucketOverTLS),
+		},
+		{
+			ID:   "bucket.private",
+			Says: "The bucket of the access logs blocks every way to public access (beyond the brief)",
+			PCI:  []string{"1.4.4", "10.3.2"},
+			Run:  observed(bucketPrivate),
+		},
+		{
+			ID:   "bucket.lifecycle",
+			Says: "Access logs expire, and not before twelve months (beyond the brief)",
+			PCI:  []string{"10.5.1"},
+			Run:  observed(bucketLifecycle),
+		},
+		{
+			ID:   "secrets.encrypted",
+			Says: "All data encryption at rest and in transit: the secrets are encrypted with AWS's key for secrets, or with one that is enabled",
+			PCI:  []string{"3.5.1"},
+			Run:  observed(secretsEncrypted),
+		},
+	}
+}
+
+// bucket is the one that the load balancer writes its access logs to.
+func (e *Env) bucket(ctx context.Context) (string, error) {
+	attributes, id, err := e.albAttributes(ctx)
+	if err != nil {
+		return "", err
+	}
+	name := attributes["access_logs.s3.bucket"]
+	if name == "" {
+		return "", fmt.Errorf("%s writes its access logs to no bucket", id)
+	}
+	return name, nil
+}
+
+func (e *Env) bucketARN(ctx context.Context, name string) string {
+	partition := e.target(ctx).Partition
+	if partition == "" {
+		partition = "aws"
+	}
+	return "arn:" + partition + ":s3:::" + name
+}
+
+func bucketEncrypted(ctx context.Context, e *Env, s *sight) error {
+	name, err := e.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := e.api.s3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
+	if err != nil {
+		return fmt.Errorf("reading the encryption of %s: %w", name, err)
+	}
+	x := s.on(e.bucketARN(ctx, name))
+	if out.ServerSideEncryptionConfiguration == nil {
+		x.that("encryption", "SSE-S3", notSet, false)
+		return nil
+	}
+	for _, r := range out.ServerSideEncryptionConfiguration.Rules {
+		var algorithm s3types.ServerSideEncryption
+		if r.ApplyServerSideEncryptionByDefault != nil {
+			algorithm = r.ApplyServerSideEncryptionByDefault.SSEAlgorithm
+		}
+		// Load balancers can write under SSE-S3 only.
+		x.equal("encryption", s3types.ServerSideEncryptionAes256, algorithm)
+	}
+	return nil
+}
+
+func bucketOverTLS(ctx context.Context, e *Env, s *sight) error {
+	name, err := e.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := e.api.s3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &name})
+	if err != nil {
+		return fmt.Errorf("reading the policy of %s: %w", name, err)
+	}
+	x := s.on(e.bucketARN(ctx, name))
+	resourcePolicy(x, aws.ToString(out.Policy), "s3:GetObject")
+	resourcePolicy(x, aws.ToString(out.Policy), "s3:PutObject")
+	return nil
+}
+
+func bucketPrivate(ctx context.Context, e *Env, s *sight) error {
+	name, err := e.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := e.api.s3.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
+	if err != nil {
+		return fmt.Errorf("reading the public access block of %s: %w", name, err)
+	}
+	var c s3types.PublicAccessBlockConfiguration
+	if out.PublicAccessBlockConfiguration != nil {
+		c = *out.PublicAccessBlockConfiguration
+	}
+	x := s.on(e.bucketARN(ctx, name))
+	x.equal("BlockPublicAcls", true, c.BlockPublicAcls)
+	x.equal("BlockPublicPolicy", true, c.BlockPublicPolicy)
+	x.equal("IgnorePublicAcls", true, c.IgnorePublicAcls)
+	x.equal("RestrictPublicBuckets", true, c.RestrictPublicBuckets)
+	return nil
+}
+
+// twelveMonths is what PCI DSS 10.5.1 wants logs to be kept, in days.
+const twelveMonths = 365
+
+func bucketLifecycle(ctx context.Context, e *Env, s *sight) error {
+	name, err := e.bucket(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := e.api.s3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
+	if err != nil {
+		return fmt.Errorf("reading the lifecycle of %s: %w", name, err)
+	}
+	for _, r := range out.Rules {
+		if r.Status != s3types.ExpirationStatusEnabled || r.Expiration == nil {
+			continue
+		}
+		days := aws.ToInt32(r.Expiration.Days)
+		s.on(e.bucketARN(ctx, name)).that("days until logs expire", fmt.Sprintf("at least %d", twelveMonths), days, days >= twelveMonths)
+	}
+	return nil
+}
+
+func secretsEncrypted(ctx context.Context, e *Env, s *sight) error {
+	for _, output := range secretOutputs() {
+		d, err := e.secret(ctx, output)
+		if err != nil {
+			return err
+		}
+		x := s.on(aws.ToString(d.ARN))
+		id := aws.ToString(d.KmsKeyId)
+		if id == "" {
+			// Secrets Manager encrypts every secret; without a key of its own it takes aws/secretsmanager.
+			x.that("key", "AWS's for secrets, or an enabled one", "aws/secretsmanager", true)
+			continue
+		}
+		key, err := e.key(ctx, id)
+		if err != nil {
+			return err
+		}
+		x.equal("state of the key", "Enabled", key.KeyState)
+	}
+	return nil
+}

@@ -1,0 +1,138 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/wafv2"
+	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
+
+	"tapstack/lib"
+)
+
+func firewallChecks() []Check {
+	return []Check{
+		{
+			ID:   "waf.in-front",
+			Says: "Maintaining PCI DSS compliance: a web application firewall stands in front of the load balancer and blocks (beyond the brief)",
+			PCI:  []string{"6.4.2"},
+			Run:  observed(firewallInFront),
+		},
+		{
+			ID:   "waf.rules",
+			Says: "The firewall has AWS's rules against common attacks, known bad inputs, SQL injection and bad addresses, and a rate limit (beyond the brief)",
+			PCI:  []string{"6.4.2"},
+			Run:  observed(firewallRules),
+		},
+		{
+			ID:   "waf.logging",
+			Says: "The firewall logs to its own log group, with the authorization header redacted (beyond the brief)",
+			PCI:  []string{"6.4.2", "10.2.1"},
+			Run:  observed(firewallLogs),
+		},
+	}
+}
+
+// managedRules are the rule groups of AWS's that must be there.
+func managedRules() []string {
+	return []string{
+		"AWSManagedRulesAmazonIpReputationList",
+		"AWSManagedRulesCommonRuleSet",
+		"AWSManagedRulesKnownBadInputsRuleSet",
+		"AWSManagedRulesSQLiRuleSet",
+	}
+}
+
+// errNoFirewall is for checks of other matters, which need not fail for want of a firewall.
+var errNoFirewall = errors.New("no web ACL is associated")
+
+// firewall is the web ACL in front of the load balancer.
+func (e *Env) firewall(ctx context.Context) (*waftypes.WebACL, error) {
+	lb, err := e.output(lib.OutputAlbArn)
+	if err != nil {
+		return nil, err
+	}
+	acl, err := shared(ctx, e, "wafv2:GetWebACLForResource "+lb, func(ctx context.Context) (*waftypes.WebACL, error) {
+		out, err := e.api.waf.GetWebACLForResource(ctx, &wafv2.GetWebACLForResourceInput{ResourceArn: &lb})
+		if err != nil {
+			return nil, err
+		}
+		return out.WebACL, nil
+	})
+	if err == nil && acl == nil {
+		err = fmt.Errorf("%w with %s", errNoFirewall, lb)
+	}
+	return acl, err
+}
+
+func firewallInFront(ctx context.Context, e *Env, s *sight) error {
+	acl, err := e.firewall(ctx)
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(acl.ARN))
+	x.that("rules", "at least 1", len(acl.Rules), len(acl.Rules) > 0)
+	x.equal("metrics", true, acl.VisibilityConfig != nil && acl.VisibilityConfig.CloudWatchMetricsEnabled)
+	return nil
+}
+
+func firewallRules(ctx context.Context, e *Env, s *sight) error {
+	acl, err := e.firewall(ctx)
+	if err != nil {
+		return err
+	}
+	var blocking []string
+	rateLimited := false
+	for _, r := range acl.Rules {
+		st := r.Statement
+		switch {
+		case st == nil:
+		case st.ManagedRuleGroupStatement != nil && (r.OverrideAction == nil || r.OverrideAction.Count == nil):
+			blocking = append(blocking, aws.ToString(st.ManagedRuleGroupStatement.Name))
+		case st.RateBasedStatement != nil && r.Action != nil && r.Action.Block != nil:
+			rateLimited = rateLimited || aws.ToInt64(st.RateBasedStatement.Limit) > 0
+		}
+	}
+	x := s.on(aws.ToString(acl.ARN))
+	x.includes("managed rule groups that block", managedRules(), blocking)
+	x.equal("rate limit that blocks", true, rateLimited)
+	return nil
+}
+
+func firewallLogs(ctx context.Context, e *Env, s *sight) error {
+	acl, err := e.firewall(ctx)
+	if err != nil {
+		return err
+	}
+	out, err := e.api.waf.GetLoggingConfiguration(ctx, &wafv2.GetLoggingConfigurationInput{ResourceArn: acl.ARN})
+	if err != nil {
+		return fmt.Errorf("reading the firewall's logging: %w", err)
+	}
+	if out.LoggingConfiguration == nil {
+		return fmt.Errorf("the firewall %s logs nothing", aws.ToString(acl.Name))
+	}
+	groups, err := e.allLogGroups(ctx)
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(acl.ARN))
+	destinations := out.LoggingConfiguration.LogDestinationConfigs
+	x.equal("destinations", 1, len(destinations))
+	for _, d := range destinations {
+		_, name, _ := strings.Cut(d, ":log-group:")
+		name = strings.TrimSuffix(name, ":*")
+		x.that("destination", "an existing log group of this stack", name, findLogGroup(groups, name) != nil && e.owner().owns(kindLogGroup, name))
+	}
+	var redacted []string
+	for _, f := range out.LoggingConfiguration.RedactedFields {
+		if f.SingleHeader != nil {
+			redacted = append(redacted, strings.ToLower(aws.ToString(f.SingleHeader.Name)))
+		}
+	}
+	x.that("redacted headers", "includes authorization", listText(redacted), slices.Contains(redacted, "authorization"))
+	return nil
+}

@@ -1,0 +1,890 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/acm"
+	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
+	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	astypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	eventtypes "github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
+	tagtypes "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+	route53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/aws/aws-sdk-go-v2/service/wafv2"
+	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
+	"github.com/aws/smithy-go"
+)
+
+// resource is one AWS resource as its own service lists it.
+type resource struct {
+	kind kind
+	name string // its name, or its Name tag where it has none of its own
+	id   string // what the service wants to hear in order to tell the tags
+	arn  string
+	vpc  string // the VPC that it stands in, where it does
+	tags map[string]string
+	// tagsErr is why the tags are not known.
+	tagsErr error
+}
+
+// source lists one kind of resource, everything in the account and region.
+type source struct {
+	kind kind
+	list func(ctx context.Context, e *Env) ([]resource, error)
+	// tags asks for the tags of one resource, where the list does not have them; nil where it does.
+	tags func(ctx context.Context, e *Env, r resource) (map[string]string, error)
+	// bare kinds cannot be tagged, or not by the stack.
+	bare bool
+}
+
+// sources is every kind of resource that the stack uses.
+func sources() []source {
+	return []source{
+		{kind: kindVPC, list: listVPCs},
+		{kind: kindSubnet, list: listSubnets},
+		{kind: kindInternetGateway, list: listInternetGateways},
+		{kind: kindNAT, list: listNATs},
+		{kind: kindAddress, list: listAddresses},
+		{kind: kindRouteTable, list: listRouteTables},
+		{kind: kindSecurityGroup, list: listSecurityGroups},
+		{kind: kindGroupRule, list: listGroupRules},
+		{kind: kindEndpoint, list: listEndpoints},
+		{kind: kindFlowLog, list: listFlowLogs},
+		{kind: kindInterface, list: listInterfaces, bare: true},
+		{kind: kindDBCluster, list: listDBClusters},
+		{kind: kindDBInstance, list: listDBInstances},
+		{kind: kindDBSubnetGroup, list: listDBSubnetGroups, tags: rdsTags},
+		{kind: kindDBParameters, list: listDBParameterGroups, tags: rdsTags},
+		{kind: kindDBEvents, list: listEventSubscriptions, tags: rdsTags},
+		{kind: kindDBSnapshot, list: listSnapshots, bare: true},
+		{kind: kindDBBackup, list: listBackups, bare: true},
+		{kind: kindECSCluster, list: listClusters},
+		{kind: kindECSService, list: listServices},
+		{kind: kindTaskDefinition, list: listTaskDefinitions, tags: taskDefinitionTags},
+		{kind: kindScalableTarget, list: listScalableTargets, tags: scalingTags},
+		{kind: kindScalingPolicy, list: listScalingPolicies, bare: true},
+		{kind: kindLoadBalancer, list: listLoadBalancers, tags: elbTags},
+		{kind: kindTargetGroup, list: listTargetGroups, tags: elbTags},
+		{kind: kindListener, list: listListeners},
+		{kind: kindListenerRule, list: listListenerRules},
+		{kind: kindCertificate, list: listCertificates},
+		{kind: kindWebACL, list: listWebACLs, tags: wafTags},
+		{kind: kindQueue, list: listQueues, tags: queueTags},
+		{kind: kindTopic, list: listTopics, tags: topicTags},
+		{kind: kindKey, list: listKeys},
+		{kind: kindAlias, list: listAliases, bare: true},
+		{kind: kindSecret, list: listSecrets},
+		{kind: kindParameter, list: listParameters, tags: parameterTags},
+		{kind: kindLogGroup, list: listLogGroups, tags: logGroupTags},
+		{kind: kindLogPolicy, list: listLogPolicies, bare: true},
+		{kind: kindAlarm, list: listAlarms, tags: alarmTags},
+		{kind: kindDashboard, list: listDashboards, bare: true},
+		{kind: kindEventRule, list: listEventRules, tags: eventRuleTags},
+		{kind: kindRole, list: listRoles, tags: roleTags},
+		{kind: kindPolicy, list: listPolicies, bare: true},
+		{kind: kindBucket, list: listBuckets, tags: bucketTags},
+		{kind: kindRecord, list: listRecords, bare: true},
+		{kind: kindOther, list: listOthers, bare: true},
+	}
+}
+
+// taggable tells whether resources of a kind carry tags.
+func taggable(k kind) bool {
+	i := slices.IndexFunc(sources(), func(s source) bool { return s.kind == k })
+	return i >= 0 && !sources()[i].bare
+}
+
+// inventory is everything of the stack that the services of AWS list, each asked by itself, with its tags. A kind that
+// cannot be listed fails it: nobody could tell what is missing.
+func (e *Env) inventory(ctx context.Context) ([]resource, error) {
+	return shared(ctx, e, "the inventory", func(ctx context.Context) ([]resource, error) {
+		all := sources()
+		found := make([][]resource, len(all))
+		faults := make([]error, len(all))
+		var wg sync.WaitGroup
+		slot := make(chan struct{}, defaultConcurrency)
+		for i, s := range all {
+			wg.Go(func() {
+				slot <- struct{}{}
+				defer func() { <-slot }()
+				found[i], faults[i] = e.ownOf(ctx, s)
+			})
+		}
+		wg.Wait()
+		if err := errors.Join(faults...); err != nil {
+			return nil, err
+		}
+		return slices.Concat(found...), nil
+	})
+}
+
+// ownOf is what the stack owns of one kind. A name that only ends in the suffix is not enough: the tags must agree. A
+// resource in the stack's own VPC is its own whatever its name.
+func (e *Env) ownOf(ctx context.Context, s source) ([]resource, error) {
+	all, err := s.list(ctx, e)
+	if err != nil {
+		return nil, fmt.Errorf("listing each %s: %w", s.kind, err)
+	}
+	own, err := e.ownVPCs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []resource
+	for _, r := range all {
+		r.kind = s.kind
+		verdict := e.owner().judge(s.kind, r.name)
+		if r.vpc != "" && slices.Contains(own, r.vpc) {
+			verdict = ours
+		}
+		if verdict == foreign {
+			continue
+		}
+		if s.tags != nil {
+			r.tags, r.tagsErr = s.tags(ctx, e, r)
+		}
+		if r.tagsErr != nil && isNotFound(r.tagsErr) {
+			continue // listed, but gone: some lists lag behind
+		}
+		if verdict == unsure {
+			if r.tagsErr != nil {
+				return nil, fmt.Errorf("telling whose %s %s is: %w", s.kind, r.name, r.tagsErr)
+			}
+			if r.tags[tagBatch] != briefTags()[tagBatch] {
+				continue
+			}
+		}
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// ownVPCs are the VPCs whose Name tag is the stack's.
+func (e *Env) ownVPCs(ctx context.Context) ([]string, error) {
+	all, err := e.allVPCs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var ids []string
+	for _, v := range all {
+		if e.owner().judge(kindVPC, ec2Tags(v.Tags)[tagName]) == ours {
+			ids = append(ids, aws.ToString(v.VpcId))
+		}
+	}
+	return ids, nil
+}
+
+func ec2Tags(tags []ec2types.Tag) map[string]string {
+	return tagMap(tags, func(t ec2types.Tag) (*string, *string) { return t.Key, t.Value })
+}
+
+// ec2Resource is a resource whose name is its Name tag.
+func (e *Env) ec2Resource(ctx context.Context, part string, id *string, tags []ec2types.Tag, vpc *string) resource {
+	m := ec2Tags(tags)
+	return resource{name: m[tagName], arn: e.ec2ARN(ctx, part, aws.ToString(id)), tags: m, vpc: aws.ToString(vpc)}
+}
+
+// listed makes resources of the items of an answer.
+func listed[T any](items []T, err error, each func(T) (resource, bool)) ([]resource, error) {
+	if err != nil {
+		return nil, err
+	}
+	var out []resource
+	for _, item := range items {
+		if r, ok := each(item); ok {
+			out = append(out, r)
+		}
+	}
+	return out, nil
+}
+
+// Network
+
+func listVPCs(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allVPCs(ctx)
+	return listed(all, err, func(v ec2types.Vpc) (resource, bool) {
+		return e.ec2Resource(ctx, "vpc", v.VpcId, v.Tags, nil), true
+	})
+}
+
+func listSubnets(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allSubnets(ctx)
+	return listed(all, err, func(n ec2types.Subnet) (resource, bool) {
+		return e.ec2Resource(ctx, "subnet", n.SubnetId, n.Tags, n.VpcId), true
+	})
+}
+
+func listInternetGateways(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allInternetGateways(ctx)
+	return listed(all, err, func(g ec2types.InternetGateway) (resource, bool) {
+		var vpc *string
+		if len(g.Attachments) > 0 {
+			vpc = g.Attachments[0].VpcId
+		}
+		return e.ec2Resource(ctx, "internet-gateway", g.InternetGatewayId, g.Tags, vpc), true
+	})
+}
+
+func listNATs(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allNatGateways(ctx)
+	return listed(all, err, func(g ec2types.NatGateway) (resource, bool) {
+		return e.ec2Resource(ctx, "natgateway", g.NatGatewayId, g.Tags, g.VpcId), true
+	})
+}
+
+func listAddresses(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allAddresses(ctx)
+	return listed(all, err, func(a ec2types.Address) (resource, bool) {
+		return e.ec2Resource(ctx, "elastic-ip", a.AllocationId, a.Tags, nil), true
+	})
+}
+
+// listRouteTables leaves out the main ones, which come and go with their VPCs.
+func listRouteTables(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allRouteTables(ctx)
+	return listed(all, err, func(t ec2types.RouteTable) (resource, bool) {
+		return e.ec2Resource(ctx, "route-table", t.RouteTableId, t.Tags, t.VpcId), !parseRouteTable(t).main
+	})
+}
+
+func listSecurityGroups(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allSecurityGroups(ctx)
+	return listed(all, err, func(g ec2types.SecurityGroup) (resource, bool) {
+		r := e.ec2Resource(ctx, "security-group", g.GroupId, g.Tags, g.VpcId)
+		if aws.ToString(g.GroupName) != roleDefault {
+			r.name = aws.ToString(g.GroupName)
+		}
+		return r, true
+	})
+}
+
+// listGroupRules puts each rule into the VPC of its group.
+func listGroupRules(ctx context.Context, e *Env) ([]resource, error) {
+	groups, err := e.allSecurityGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	vpcOf := map[string]*string{}
+	for _, g := range groups {
+		vpcOf[aws.ToString(g.GroupId)] = g.VpcId
+	}
+	all, err := e.allSecurityGroupRules(ctx)
+	return listed(all, err, func(r ec2types.SecurityGroupRule) (resource, bool) {
+		return e.ec2Resource(ctx, "security-group-rule", r.SecurityGroupRuleId, r.Tags, vpcOf[aws.ToString(r.GroupId)]), true
+	})
+}
+
+func listEndpoints(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allEndpoints(ctx)
+	return listed(all, err, func(v ec2types.VpcEndpoint) (resource, bool) {
+		return e.ec2Resource(ctx, "vpc-endpoint", v.VpcEndpointId, v.Tags, v.VpcId), true
+	})
+}
+
+func listFlowLogs(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allFlowLogs(ctx)
+	return listed(all, err, func(f ec2types.FlowLog) (resource, bool) {
+		return e.ec2Resource(ctx, "vpc-flow-log", f.FlowLogId, f.Tags, f.ResourceId), true
+	})
+}
+
+func listInterfaces(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allNetworkInterfaces(ctx)
+	return listed(all, err, func(i ec2types.NetworkInterface) (resource, bool) {
+		return e.ec2Resource(ctx, "network-interface", i.NetworkInterfaceId, i.TagSet, i.VpcId), true
+	})
+}
+
+// Database
+
+func rdsTagMap(tags []rdstypes.Tag) map[string]string {
+	return tagMap(tags, func(t rdstypes.Tag) (*string, *string) { return t.Key, t.Value })
+}
+
+func rdsTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	return e.rdsTags(ctx, r.arn)
+}
+
+func listDBClusters(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allDBClusters(ctx)
+	return listed(all, err, func(c rdstypes.DBCluster) (resource, bool) {
+		return resource{name: aws.ToString(c.DBClusterIdentifier), arn: aws.ToString(c.DBClusterArn), tags: rdsTagMap(c.TagList)}, true
+	})
+}
+
+func listDBInstances(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allDBInstances(ctx)
+	return listed(all, err, func(i rdstypes.DBInstance) (resource, bool) {
+		return resource{name: aws.ToString(i.DBInstanceIdentifier), arn: aws.ToString(i.DBInstanceArn), tags: rdsTagMap(i.TagList)}, true
+	})
+}
+
+func listDBSubnetGroups(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allDBSubnetGroups(ctx)
+	return listed(all, err, func(g rdstypes.DBSubnetGroup) (resource, bool) {
+		return resource{name: aws.ToString(g.DBSubnetGroupName), arn: aws.ToString(g.DBSubnetGroupArn)}, true
+	})
+}
+
+func listDBParameterGroups(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allDBParameterGroups(ctx)
+	return listed(all, err, func(g rdstypes.DBClusterParameterGroup) (resource, bool) {
+		return resource{name: aws.ToString(g.DBClusterParameterGroupName), arn: aws.ToString(g.DBClusterParameterGroupArn)}, true
+	})
+}
+
+func listEventSubscriptions(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allEventSubscriptions(ctx)
+	return listed(all, err, func(s rdstypes.EventSubscription) (resource, bool) {
+		return resource{name: aws.ToString(s.CustSubscriptionId), arn: aws.ToString(s.EventSubscriptionArn)}, true
+	})
+}
+
+// automatedBackups are the cluster backups that RDS makes by itself. A target that does not know the call has known false.
+type automatedBackups struct {
+	known bool
+	list  []rdstypes.DBClusterAutomatedBackup
+}
+
+func (e *Env) automatedBackups(ctx context.Context) (automatedBackups, error) {
+	return shared(ctx, e, "rds:DescribeDBClusterAutomatedBackups", func(ctx context.Context) (automatedBackups, error) {
+		once := func(o *rds.Options) { o.Retryer = aws.NopRetryer{} }
+		p := rds.NewDescribeDBClusterAutomatedBackupsPaginator(e.api.rds, &rds.DescribeDBClusterAutomatedBackupsInput{})
+		b := automatedBackups{known: true}
+		for p.HasMorePages() {
+			page, err := p.NextPage(ctx, once)
+			if err != nil && isUnimplemented(err) {
+				return automatedBackups{}, nil
+			}
+			if err != nil {
+				return automatedBackups{}, err
+			}
+			b.list = append(b.list, page.DBClusterAutomatedBackups...)
+		}
+		return b, nil
+	})
+}
+
+// listSnapshots knows snapshots by the cluster or instance that they are of. Those that RDS takes by itself are part of
+// the automated backups and go with them, so that a target without such backups, which cannot make them go, is not asked
+// about them.
+func listSnapshots(ctx context.Context, e *Env) ([]resource, error) {
+	clusters, err := e.allDBClusterSnapshots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	instances, err := e.allDBSnapshots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	backups, err := e.automatedBackups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []resource
+	note := func(of, id, snapshotType *string) {
+		if backups.known || aws.ToString(snapshotType) != "automated" {
+			out = append(out, resource{name: aws.ToString(of), arn: aws.ToString(id)})
+		}
+	}
+	for _, s := range clusters {
+		note(s.DBClusterIdentifier, s.DBClusterSnapshotArn, s.SnapshotType)
+	}
+	for _, s := range instances {
+		note(s.DBInstanceIdentifier, s.DBSnapshotArn, s.SnapshotType)
+	}
+	return out, nil
+}
+
+// listBackups leaves out the backups of clusters that are there.
+func listBackups(ctx context.Context, e *Env) ([]resource, error) {
+	backups, err := e.automatedBackups(ctx)
+	return listed(backups.list, err, func(b rdstypes.DBClusterAutomatedBackup) (resource, bool) {
+		r := resource{name: aws.ToString(b.DBClusterIdentifier), arn: aws.ToString(b.DBClusterAutomatedBackupsArn)}
+		return r, aws.ToString(b.Status) != "active"
+	})
+}
+
+// Application
+
+func ecsTags(tags []ecstypes.Tag) map[string]string {
+	return tagMap(tags, func(t ecstypes.Tag) (*string, *string) { return t.Key, t.Value })
+}
+
+func listClusters(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allClusters(ctx)
+	return listed(all, err, func(c ecstypes.Cluster) (resource, bool) {
+		return resource{name: aws.ToString(c.ClusterName), arn: aws.ToString(c.ClusterArn), tags: ecsTags(c.Tags)}, true
+	})
+}
+
+func listServices(ctx context.Context, e *Env) ([]resource, error) {
+	clusters, err := e.allClusters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []resource
+	for _, c := range clusters {
+		name := aws.ToString(c.ClusterName)
+		if !e.owner().owns(kindECSCluster, name) {
+			continue
+		}
+		services, err := e.services(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range services {
+			out = append(out, resource{name: aws.ToString(s.ServiceName), arn: aws.ToString(s.ServiceArn), tags: ecsTags(s.Tags)})
+		}
+	}
+	return out, nil
+}
+
+func listTaskDefinitions(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.activeTaskDefinitions(ctx)
+	return listed(all, err, func(id string) (resource, bool) {
+		family, _, _ := strings.Cut(id[strings.LastIndex(id, "/")+1:], ":")
+		return resource{name: family, arn: id}, true
+	})
+}
+
+func taskDefinitionTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	td, err := e.taskDefinition(ctx, r.arn)
+	return ecsTags(td.tags), err
+}
+
+func listScalableTargets(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allScalableTargets(ctx)
+	return listed(all, err, func(t astypes.ScalableTarget) (resource, bool) {
+		return resource{name: aws.ToString(t.ResourceId), arn: aws.ToString(t.ScalableTargetARN)}, true
+	})
+}
+
+func scalingTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	out, err := e.api.scaling.ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{ResourceARN: &r.arn},
+		func(o *applicationautoscaling.Options) { o.Retryer = aws.NopRetryer{} })
+	if err != nil {
+		return nil, err
+	}
+	return out.Tags, nil
+}
+
+func listScalingPolicies(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allScalingPolicies(ctx)
+	return listed(all, err, func(p astypes.ScalingPolicy) (resource, bool) {
+		return resource{name: aws.ToString(p.PolicyName), arn: aws.ToString(p.PolicyARN)}, true
+	})
+}
+
+// Load balancing
+
+func listLoadBalancers(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allLoadBalancers(ctx)
+	return listed(all, err, func(b elbtypes.LoadBalancer) (resource, bool) {
+		return resource{name: aws.ToString(b.LoadBalancerName), arn: aws.ToString(b.LoadBalancerArn), vpc: aws.ToString(b.VpcId)}, true
+	})
+}
+
+func listTargetGroups(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allTargetGroups(ctx)
+	return listed(all, err, func(g elbtypes.TargetGroup) (resource, bool) {
+		return resource{name: aws.ToString(g.TargetGroupName), arn: aws.ToString(g.TargetGroupArn), vpc: aws.ToString(g.VpcId)}, true
+	})
+}
+
+func elbTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	out, err := e.api.elb.DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: []string{r.arn}})
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range out.TagDescriptions {
+		if aws.ToString(d.ResourceArn) == r.arn {
+			return tagMap(d.Tags, func(t elbtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+		}
+	}
+	return nil, fmt.Errorf("DescribeTags says nothing of %s", r.arn)
+}
+
+// ownListeners are the listeners of the load balancers that carry the suffix; they go when those go.
+func (e *Env) ownListeners(ctx context.Context) ([]elbtypes.Listener, error) {
+	balancers, err := e.allLoadBalancers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []elbtypes.Listener
+	for _, b := range balancers {
+		if !e.owner().owns(kindLoadBalancer, aws.ToString(b.LoadBalancerName)) {
+			continue
+		}
+		some, err := e.listeners(ctx, aws.ToString(b.LoadBalancerArn))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, some...)
+	}
+	return out, nil
+}
+
+func (e *Env) elbResource(ctx context.Context, id string) resource {
+	r := resource{arn: id}
+	r.tags, r.tagsErr = elbTags(ctx, e, r)
+	r.name = r.tags[tagName]
+	return r
+}
+
+func listListeners(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.ownListeners(ctx)
+	return listed(all, err, func(l elbtypes.Listener) (resource, bool) {
+		return e.elbResource(ctx, aws.ToString(l.ListenerArn)), true
+	})
+}
+
+func listListenerRules(ctx context.Context, e *Env) ([]resource, error) {
+	listeners, err := e.ownListeners(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []resource
+	for _, l := range listeners {
+		rules, err := e.rules(ctx, aws.ToString(l.ListenerArn))
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range rules {
+			if !aws.ToBool(r.IsDefault) {
+				out = append(out, e.elbResource(ctx, aws.ToString(r.RuleArn)))
+			}
+		}
+	}
+	return out, nil
+}
+
+// listCertificates asks every certificate for its tags: nothing else tells whose it is.
+func listCertificates(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allCertificates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []resource
+	for _, c := range all {
+		answer, err := e.api.acm.ListTagsForCertificate(ctx, &acm.ListTagsForCertificateInput{CertificateArn: c.CertificateArn})
+		if err != nil && isNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		tags := tagMap(answer.Tags, func(t acmtypes.Tag) (*string, *string) { return t.Key, t.Value })
+		out = append(out, resource{name: tags[tagName], arn: aws.ToString(c.CertificateArn), tags: tags})
+	}
+	return out, nil
+}
+
+func listWebACLs(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allWebACLs(ctx)
+	return listed(all, err, func(a waftypes.WebACLSummary) (resource, bool) {
+		return resource{name: aws.ToString(a.Name), arn: aws.ToString(a.ARN)}, true
+	})
+}
+
+func wafTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	out, err := e.api.waf.ListTagsForResource(ctx, &wafv2.ListTagsForResourceInput{ResourceARN: &r.arn})
+	if err != nil {
+		return nil, err
+	}
+	if out.TagInfoForResource == nil {
+		return nil, nil
+	}
+	return tagMap(out.TagInfoForResource.TagList, func(t waftypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+}
+
+// Queues, topics, keys
+
+func listQueues(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allQueueURLs(ctx)
+	return listed(all, err, func(address string) (resource, bool) {
+		name := path.Base(address)
+		return resource{name: name, id: address, arn: e.arn(ctx, "sqs", name)}, true
+	})
+}
+
+func queueTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	return e.queueTags(ctx, r.id)
+}
+
+func listTopics(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allTopics(ctx)
+	return listed(all, err, func(id string) (resource, bool) {
+		return resource{name: id[strings.LastIndex(id, ":")+1:], arn: id}, true
+	})
+}
+
+func topicTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	out, err := e.api.sns.ListTagsForResource(ctx, &sns.ListTagsForResourceInput{ResourceArn: &r.arn})
+	if err != nil {
+		return nil, err
+	}
+	return tagMap(out.Tags, func(t snstypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+}
+
+// listKeys leaves out AWS's own keys and those that wait for their deletion, which nobody can hasten.
+func listKeys(ctx context.Context, e *Env) ([]resource, error) {
+	ids, err := e.allKeyIDs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []resource
+	for _, id := range ids {
+		key, err := e.key(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		if key.KeyManager == kmstypes.KeyManagerTypeAws || key.KeyState == kmstypes.KeyStatePendingDeletion {
+			continue
+		}
+		tags, err := pages(ctx, kms.NewListResourceTagsPaginator(e.api.kms, &kms.ListResourceTagsInput{KeyId: &id}),
+			func(o *kms.ListResourceTagsOutput) []kmstypes.Tag { return o.Tags })
+		if err != nil {
+			return nil, fmt.Errorf("reading the tags of key %s: %w", id, err)
+		}
+		m := tagMap(tags, func(t kmstypes.Tag) (*string, *string) { return t.TagKey, t.TagValue })
+		out = append(out, resource{name: m[tagName], arn: aws.ToString(key.Arn), tags: m})
+	}
+	return out, nil
+}
+
+func listAliases(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allAliases(ctx)
+	return listed(all, err, func(a kmstypes.AliasListEntry) (resource, bool) {
+		return resource{name: aws.ToString(a.AliasName), arn: aws.ToString(a.AliasArn)}, true
+	})
+}
+
+// Secrets and parameters
+
+func listSecrets(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allSecrets(ctx)
+	return listed(all, err, func(s smtypes.SecretListEntry) (resource, bool) {
+		tags := tagMap(s.Tags, func(t smtypes.Tag) (*string, *string) { return t.Key, t.Value })
+		return resource{name: aws.ToString(s.Name), arn: aws.ToString(s.ARN), tags: tags}, true
+	})
+}
+
+func listParameters(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allParameters(ctx)
+	return listed(all, err, func(p ssmtypes.ParameterMetadata) (resource, bool) {
+		name := aws.ToString(p.Name)
+		return resource{name: name, arn: e.arn(ctx, "ssm", "parameter/"+strings.TrimPrefix(name, "/"))}, true
+	})
+}
+
+func parameterTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	out, err := e.api.ssm.ListTagsForResource(ctx, &ssm.ListTagsForResourceInput{
+		ResourceType: ssmtypes.ResourceTypeForTaggingParameter, ResourceId: &r.name,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return tagMap(out.TagList, func(t ssmtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+}
+
+// Logs, alarms, events
+
+func listLogGroups(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allLogGroups(ctx)
+	return listed(all, err, func(g logtypes.LogGroup) (resource, bool) {
+		return resource{name: aws.ToString(g.LogGroupName), arn: strings.TrimSuffix(aws.ToString(g.Arn), ":*")}, true
+	})
+}
+
+func logGroupTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	out, err := e.api.logs.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: &r.arn})
+	if err != nil {
+		return nil, err
+	}
+	return out.Tags, nil
+}
+
+func listLogPolicies(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allLogPolicies(ctx)
+	return listed(all, err, func(p logtypes.ResourcePolicy) (resource, bool) {
+		name := aws.ToString(p.PolicyName)
+		return resource{name: name, arn: e.arn(ctx, "logs", "resource-policy:"+name)}, true
+	})
+}
+
+func listAlarms(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allAlarms(ctx)
+	return listed(all, err, func(a cwtypes.MetricAlarm) (resource, bool) {
+		return resource{name: aws.ToString(a.AlarmName), arn: aws.ToString(a.AlarmArn)}, true
+	})
+}
+
+func alarmTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	out, err := e.api.cw.ListTagsForResource(ctx, &cloudwatch.ListTagsForResourceInput{ResourceARN: &r.arn})
+	if err != nil {
+		return nil, err
+	}
+	return tagMap(out.Tags, func(t cwtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+}
+
+func listDashboards(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allDashboards(ctx)
+	return listed(all, err, func(d cwtypes.DashboardEntry) (resource, bool) {
+		return resource{name: aws.ToString(d.DashboardName), arn: aws.ToString(d.DashboardArn)}, true
+	})
+}
+
+func listEventRules(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allEventRules(ctx)
+	return listed(all, err, func(r eventtypes.Rule) (resource, bool) {
+		return resource{name: aws.ToString(r.Name), arn: aws.ToString(r.Arn)}, true
+	})
+}
+
+func eventRuleTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	out, err := e.api.events.ListTagsForResource(ctx, &eventbridge.ListTagsForResourceInput{ResourceARN: &r.arn})
+	if err != nil {
+		return nil, err
+	}
+	return tagMap(out.Tags, func(t eventtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+}
+
+// Roles, buckets, records
+
+func listRoles(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allRoles(ctx)
+	return listed(all, err, func(r iamtypes.Role) (resource, bool) {
+		return resource{name: aws.ToString(r.RoleName), arn: aws.ToString(r.Arn)}, true
+	})
+}
+
+func roleTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	tags, err := pages(ctx, iam.NewListRoleTagsPaginator(e.api.iam, &iam.ListRoleTagsInput{RoleName: &r.name}),
+		func(o *iam.ListRoleTagsOutput) []iamtypes.Tag { return o.Tags })
+	return tagMap(tags, func(t iamtypes.Tag) (*string, *string) { return t.Key, t.Value }), err
+}
+
+func listPolicies(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allPolicies(ctx)
+	return listed(all, err, func(p iamtypes.Policy) (resource, bool) {
+		return resource{name: aws.ToString(p.PolicyName), arn: aws.ToString(p.Arn)}, true
+	})
+}
+
+func listBuckets(ctx context.Context, e *Env) ([]resource, error) {
+	all, err := e.allBuckets(ctx)
+	return listed(all, err, func(b s3types.Bucket) (resource, bool) {
+		return resource{name: aws.ToString(b.Name), arn: e.bucketARN(ctx, aws.ToString(b.Name))}, true
+	})
+}
+
+func bucketTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
+	out, err := e.api.s3.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: &r.name})
+	var api smithy.APIError
+	if errors.As(err, &api) && api.ErrorCode() == "NoSuchTagSet" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return tagMap(out.TagSet, func(t s3types.Tag) (*string, *string) { return t.Key, t.Value }), nil
+}
+
+// listRecords looks for alias records that point at a load balancer, and names them after it.
+func listRecords(ctx context.Context, e *Env) ([]resource, error) {
+	zones, err := pages(ctx, route53.NewListHostedZonesPaginator(e.api.route53, &route53.ListHostedZonesInput{}),
+		func(o *route53.ListHostedZonesOutput) []route53types.HostedZone { return o.HostedZones })
+	if err != nil {
+		return nil, err
+	}
+	var out []resource
+	for _, z := range zones {
+		records, err := pages(ctx, route53.NewListResourceRecordSetsPaginator(e.api.route53, &route53.ListResourceRecordSetsInput{HostedZoneId: z.Id}),
+			func(o *route53.ListResourceRecordSetsOutput) []route53types.ResourceRecordSet {
+				return o.ResourceRecordSets
+			})
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range records {
+			if r.AliasTarget == nil {
+				continue
+			}
+			if name := balancerOf(aws.ToString(r.AliasTarget.DNSName)); e.owner().judge(kindLoadBalancer, name) == ours {
+				out = append(out, resource{name: "dns-record-" + e.Suffix, arn: aws.ToString(z.Id) + "/" + aws.ToString(r.Name), tags: briefTags()})
+			}
+		}
+	}
+	return out, nil
+}
+
+// balancerOf is the load balancer's name in its DNS name, which is "name-number.region.elb.amazonaws.com".
+func balancerOf(dns string) string {
+	host, rest, _ := strings.Cut(strings.TrimPrefix(dns, "dualstack."), ".")
+	if !strings.Contains(rest, "elb.") {
+		return ""
+	}
+	i := strings.LastIndex(host, "-")
+	if i < 0 {
+		return ""
+	}
+	return host[:i]
+}
+
+// listOthers asks the tagging API for resources of services that no other source asks. It lags behind the services
+// themselves, so that it is not asked about those.
+func listOthers(ctx context.Context, e *Env) ([]resource, error) {
+	asked := []string{
+		"ec2", "rds", "ecs", "elasticloadbalancing", "acm", "wafv2", "sqs", "sns", "kms", "secretsmanager", "ssm", "logs",
+		"cloudwatch", "events", "iam", "s3", "application-autoscaling", "route53",
+	}
+	batch := briefTags()[tagBatch]
+	in := &resourcegroupstaggingapi.GetResourcesInput{
+		TagFilters: []tagtypes.TagFilter{{Key: aws.String(tagBatch), Values: []string{batch}}},
+	}
+	all, err := pages(ctx, resourcegroupstaggingapi.NewGetResourcesPaginator(e.api.tags, in),
+		func(o *resourcegroupstaggingapi.GetResourcesOutput) []tagtypes.ResourceTagMapping {
+			return o.ResourceTagMappingList
+		})
+	return listed(all, err, func(m tagtypes.ResourceTagMapping) (resource, bool) {
+		id, err := arn.Parse(aws.ToString(m.ResourceARN))
+		tags := tagMap(m.Tags, func(t tagtypes.Tag) (*string, *string) { return t.Key, t.Value })
+		name := tags[tagName]
+		if name == "" {
+			name = id.Resource
+		}
+		return resource{name: name, arn: aws.ToString(m.ResourceARN), tags: tags}, err == nil && !slices.Contains(asked, id.Service)
+	})
+}

@@ -1,0 +1,387 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"tapstack/lib"
+)
+
+// Roles of the security groups, found through who wears them.
+const (
+	roleALB       = "alb"
+	rolePayment   = "payment-api"
+	roleJobs      = "job-processor"
+	roleDB        = "db"
+	roleEndpoints = "endpoints"
+	roleDefault   = "default"
+)
+
+const (
+	httpsPort    = 443
+	httpPort     = 80
+	postgresPort = 5432
+)
+
+func reachabilityChecks() []Check {
+	return []Check{
+		{
+			ID:   "network.default-group-closed",
+			Says: "Security groups must follow least privilege principle: the VPC's default security group lets nothing through (beyond the brief)",
+			PCI:  []string{"1.2.1", "1.3.1"},
+			Run:  observed(defaultGroupClosed),
+		},
+		{
+			ID:   "network.ingress-rules",
+			Says: "Security groups must follow least privilege principle: what comes in is exactly internet → alb, alb → services, services → database",
+			PCI:  []string{"1.2.5", "1.3.1"},
+			Run:  observed(rulesAre("ingress")),
+		},
+		{
+			ID:   "network.egress-rules",
+			Says: "Security groups must follow least privilege principle: what goes out is exactly alb → services, services → database and HTTPS, nothing from the database",
+			PCI:  []string{"1.2.5", "1.3.2"},
+			Run:  observed(rulesAre("egress")),
+		},
+		{
+			ID:   "network.reachability",
+			Says: "Security: proper network segmentation: what can reach what, computed over all rules of both sides, is the allowed table and nothing else",
+			PCI:  []string{"1.3.1", "1.3.2", "1.4.2"},
+			Run:  observed(reachability),
+		},
+		{
+			ID:   "network.rules-described",
+			Says: "Configure proper route tables and security groups: every rule says what it is for (beyond the brief)",
+			PCI:  []string{"1.2.5"},
+			Run:  observed(rulesDescribed),
+		},
+		{
+			ID:   "database.reachable-from-services-only",
+			Says: "Private subnets for compute and database resources: the two services reach the database's port, nothing else reaches the database at all",
+			PCI:  []string{"1.4.4"},
+			Run:  observed(databaseReachable),
+		},
+	}
+}
+
+// wearers maps each security group in use to the role that wears it.
+func (e *Env) wearers(ctx context.Context) (map[string]string, error) {
+	roles := map[string]string{}
+	note := func(role string, groups []string) error {
+		if len(groups) == 0 {
+			return fmt.Errorf("the %s wears no security group", role)
+		}
+		for _, g := range groups {
+			if other, taken := roles[g]; taken && other != role {
+				return fmt.Errorf("%s and %s share the security group %s", other, role, g)
+			}
+			roles[g] = role
+		}
+		return nil
+	}
+	lb, err := e.alb(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := note(roleALB, lb.SecurityGroups); err != nil {
+		return nil, err
+	}
+	for _, kind := range serviceKinds() {
+		svc, err := e.service(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		if err := note(kind.role, serviceNetwork(svc).SecurityGroups); err != nil {
+			return nil, err
+		}
+	}
+	cluster, err := e.dbCluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var groups []string
+	for _, g := range cluster.VpcSecurityGroups {
+		groups = append(groups, aws.ToString(g.VpcSecurityGroupId))
+	}
+	if err := note(roleDB, groups); err != nil {
+		return nil, err
+	}
+	endpoints, err := e.allEndpoints(ctx)
+	if err != nil {
+		return nil, err
+	}
+	vpc, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range endpoints {
+		if aws.ToString(v.VpcId) != vpc || v.VpcEndpointType != ec2types.VpcEndpointTypeInterface {
+			continue
+		}
+		for _, g := range v.Groups {
+			if err := note(roleEndpoints, []string{aws.ToString(g.GroupId)}); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return roles, nil
+}
+
+func (e *Env) securityGroups(ctx context.Context) ([]ec2types.SecurityGroup, error) {
+	id, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.allSecurityGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return those("security group in VPC "+id, all, func(g ec2types.SecurityGroup) bool { return aws.ToString(g.VpcId) == id })
+}
+
+// segments are the security groups of the VPC as nodes with their roles, by role name, and the VPC's address ranges. A
+// group that nothing wears is a node under its own name: its rules count like any others.
+func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, err error) {
+	groups, err := e.securityGroups(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	roles, err := e.wearers(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	vpc, err = e.vpcPrefixes(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	public, err := e.subnetPrefixes(ctx, lib.OutputPublicSubnetIDs)
+	if err != nil {
+		return nil, nil, err
+	}
+	private, err := e.subnetPrefixes(ctx, lib.OutputPrivateSubnetIDs)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, g := range groups {
+		n := node{
+			role:     groupRole(g, roles),
+			group:    aws.ToString(g.GroupId),
+			prefixes: private,
+			ingress:  parseRules(g.IpPermissions),
+			egress:   parseRules(g.IpPermissionsEgress),
+		}
+		if n.role == roleALB {
+			n.prefixes = public
+		}
+		nodes = append(nodes, n)
+	}
+	return nodes, vpc, nil
+}
+
+func groupRole(g ec2types.SecurityGroup, roles map[string]string) string {
+	if role, ok := roles[aws.ToString(g.GroupId)]; ok {
+		return role
+	}
+	return aws.ToString(g.GroupName)
+}
+
+func (e *Env) subnetPrefixes(ctx context.Context, output string) ([]netip.Prefix, error) {
+	subnets, err := e.subnets(ctx, output)
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.Prefix
+	for _, n := range subnets {
+		p, err := netip.ParsePrefix(aws.ToString(n.CidrBlock))
+		if err != nil {
+			return nil, fmt.Errorf("subnet %s: %w", aws.ToString(n.SubnetId), err)
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+// allowedFlows is the brief's table of who may talk to whom. That the services reach the load balancer follows from its
+// being open to everyone and their being allowed HTTPS to everyone.
+func allowedFlows(containerPort int32, endpoints bool) []flow {
+	tcp := func(from, to string, port int32) flow {
+		return flow{from: from, to: to, ports: ports{protocol: "tcp", from: port, to: port}}
+	}
+	out := []flow{
+		tcp(internet, roleALB, httpsPort),
+		tcp(internet, roleALB, httpPort),
+	}
+	for _, service := range []string{rolePayment, roleJobs} {
+		out = append(out,
+			tcp(roleALB, service, containerPort),
+			tcp(service, roleDB, postgresPort),
+			tcp(service, internet, httpsPort),
+			tcp(service, roleALB, httpsPort),
+		)
+		if endpoints {
+			out = append(out, tcp(service, roleEndpoints, httpsPort))
+		}
+	}
+	return out
+}
+
+// allowedRules is the same table as the rules of one direction, by role: peer and ports.
+func allowedRules(direction string, containerPort int32) map[string][]string {
+	tcp := func(peer string, port int32) string { return fmt.Sprintf("%s tcp %d", peer, port) }
+	if direction == "ingress" {
+		return map[string][]string{
+			roleALB:       {tcp(internet, httpsPort), tcp(internet, httpPort)},
+			rolePayment:   {tcp(roleALB, containerPort)},
+			roleJobs:      {tcp(roleALB, containerPort)},
+			roleDB:        {tcp(rolePayment, postgresPort), tcp(roleJobs, postgresPort)},
+			roleEndpoints: {tcp(rolePayment, httpsPort), tcp(roleJobs, httpsPort)},
+		}
+	}
+	return map[string][]string{
+		roleALB:     {tcp(rolePayment, containerPort), tcp(roleJobs, containerPort)},
+		rolePayment: {tcp(roleDB, postgresPort), tcp(internet, httpsPort)},
+		roleJobs:    {tcp(roleDB, postgresPort), tcp(internet, httpsPort)},
+	}
+}
+
+func rulesAre(direction string) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		nodes, vpc, err := e.segments(ctx)
+		if err != nil {
+			return err
+		}
+		port, err := e.containerPort(ctx)
+		if err != nil {
+			return err
+		}
+		roles := map[string]string{}
+		for _, n := range nodes {
+			roles[n.group] = n.role
+		}
+		allowed := allowedRules(direction, port)
+		for _, n := range nodes {
+			if n.role == roleDefault {
+				continue
+			}
+			rules := n.ingress
+			if direction == "egress" {
+				rules = n.egress
+			}
+			var got []string
+			for _, r := range rules {
+				if line := r.peerName(roles, vpc) + " " + r.ports.String(); !slices.Contains(got, line) {
+					got = append(got, line)
+				}
+			}
+			s.on(e.ec2ARN(ctx, "security-group", n.group)).sameSet(direction+" of "+n.role, allowed[n.role], got)
+		}
+		return nil
+	}
+}
+
+func reachability(ctx context.Context, e *Env, s *sight) error {
+	got, endpoints, err := e.reachable(ctx)
+	if err != nil {
+		return err
+	}
+	port, err := e.containerPort(ctx)
+	if err != nil {
+		return err
+	}
+	vpc, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return err
+	}
+	allowed := allowedFlows(port, endpoints)
+	x := s.on(e.ec2ARN(ctx, "vpc", vpc))
+	for _, f := range allowed {
+		x.that("allowed: "+f.String(), "open", openOrShut(slices.Contains(got, f)), slices.Contains(got, f))
+	}
+	var others []string
+	for _, f := range got {
+		if !slices.Contains(allowed, f) {
+			others = append(others, f.String())
+		}
+	}
+	x.sameSet("open beyond the table", nil, others)
+	return nil
+}
+
+func openOrShut(open bool) string {
+	if open {
+		return "open"
+	}
+	return "shut"
+}
+
+// reachable computes every flow in, out of and inside the VPC, and whether interface endpoints are among the nodes.
+func (e *Env) reachable(ctx context.Context) (open []flow, endpoints bool, err error) {
+	nodes, vpc, err := e.segments(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	endpoints = slices.ContainsFunc(nodes, func(n node) bool { return n.role == roleEndpoints })
+	return flows(append(nodes, node{role: internet}), vpc), endpoints, nil
+}
+
+func defaultGroupClosed(ctx context.Context, e *Env, s *sight) error {
+	groups, err := e.securityGroups(ctx)
+	if err != nil {
+		return err
+	}
+	g, err := the("default security group in the VPC", groups, func(g ec2types.SecurityGroup) bool {
+		return aws.ToString(g.GroupName) == roleDefault
+	})
+	if err != nil {
+		return err
+	}
+	x := s.on(e.ec2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
+	x.equal("ingress rules", 0, len(parseRules(g.IpPermissions)))
+	x.equal("egress rules", 0, len(parseRules(g.IpPermissionsEgress)))
+	return nil
+}
+
+func rulesDescribed(ctx context.Context, e *Env, s *sight) error {
+	groups, err := e.securityGroups(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range groups {
+		x := s.on(e.ec2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
+		for direction, permissions := range map[string][]ec2types.IpPermission{"ingress": g.IpPermissions, "egress": g.IpPermissionsEgress} {
+			for _, r := range parseRules(permissions) {
+				x.present("description of "+direction+" "+r.ports.String()+" in "+aws.ToString(g.GroupName), r.description)
+			}
+		}
+	}
+	return nil
+}
+
+func databaseReachable(ctx context.Context, e *Env, s *sight) error {
+	got, _, err := e.reachable(ctx)
+	if err != nil {
+		return err
+	}
+	cluster, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	var wanted, into []string
+	for _, role := range []string{rolePayment, roleJobs} {
+		wanted = append(wanted, flow{from: role, to: roleDB, ports: ports{protocol: "tcp", from: postgresPort, to: postgresPort}}.String())
+	}
+	for _, f := range got {
+		if f.to == roleDB {
+			into = append(into, f.String())
+		}
+	}
+	x := s.on(aws.ToString(cluster.DBClusterArn))
+	x.equal("port", postgresPort, cluster.Port)
+	x.sameSet("what reaches the database", wanted, into)
+	return nil
+}

@@ -1,0 +1,473 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"tapstack/lib"
+)
+
+const (
+	// tlsPolicy is AWS's recommended one: TLS 1.2 and 1.3 only, with post-quantum key agreement.
+	tlsPolicy    = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
+	healthPath   = "/health"
+	drainSeconds = 30
+)
+
+func loadBalancingChecks() []Check {
+	return []Check{
+		{
+			ID:   "alb.public",
+			Says: "Configure an Application Load Balancer in public subnets",
+			Run:  observed(albPublic),
+		},
+		{
+			ID:   "alb.attributes",
+			Says: "The load balancer drops invalid headers, guards against request smuggling and speaks HTTP/2 (beyond the brief)",
+			PCI:  []string{"6.4.2"},
+			Run:  observed(albAttributes),
+		},
+		{
+			ID:   "alb.access-logs",
+			Says: "The load balancer keeps access logs in the stack's own bucket (beyond the brief)",
+			PCI:  []string{"10.2.1"},
+			Run:  observed(accessLogs),
+		},
+		{
+			ID:   "alb.target-groups",
+			Says: "Set up target groups for both ECS services",
+			Run:  observed(targetGroups),
+		},
+		{
+			ID:   "alb.tls-to-targets",
+			Says: "All data encryption at rest and in transit: the load balancer speaks HTTPS to the tasks",
+			PCI:  []string{"4.2.1"},
+			Run: observed(eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
+				x.equal("protocol", "HTTPS", g.Protocol)
+			})),
+		},
+		{
+			ID:   "alb.health-checks",
+			Says: "Enable connection draining and health checks: each target group asks /health and takes 200 for fine",
+			Run: observed(eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
+				x.equal("health checks", true, g.HealthCheckEnabled)
+				x.equal("path", healthPath, g.HealthCheckPath)
+				x.equal("protocol of the check", string(g.Protocol), g.HealthCheckProtocol)
+				var code *string
+				if g.Matcher != nil {
+					code = g.Matcher.HttpCode
+				}
+				x.equal("answer that counts as fine", "200", code)
+			})),
+		},
+		{
+			ID:   "alb.draining",
+			Says: "Enable connection draining and health checks: a target that leaves has 30 s to finish",
+			Run: observed(eachTargetGroup(func(x subject, _ serviceKind, _ elbtypes.TargetGroup, attributes map[string]string) {
+				x.equal("deregistration delay in seconds", drainSeconds, attributes["deregistration_delay.timeout_seconds"])
+			})),
+		},
+		{
+			ID:   "alb.api-routing",
+			Says: "Route '/api/*' paths to the payment-api service (rules evaluated in priority order over sample paths)",
+			Run: observed(routing(map[string][]string{
+				"/api/":                 {rolePayment},
+				"/api/v1/payments":      {rolePayment},
+				"/api/v1/payments/4711": {rolePayment},
+			})),
+		},
+		{
+			ID:   "alb.health-routing",
+			Says: "Route '/health' endpoint to both services for health checks",
+			Run:  observed(healthRouting),
+		},
+		{
+			ID:   "alb.default-404",
+			Says: "Use Application Load Balancer with path-based routing rules: what no rule names is answered 404",
+			Run: observed(routing(map[string][]string{
+				"/":                nil,
+				"/api":             nil,
+				"/apifoo":          nil,
+				"/health/x":        nil,
+				"/healthz":         nil,
+				"/admin":           nil,
+				"/API/v1/payments": nil,
+			})),
+		},
+		{
+			ID:   "alb.https",
+			Says: "All data encryption at rest and in transit: the load balancer serves HTTPS with TLS 1.2 and 1.3 only",
+			PCI:  []string{"4.2.1"},
+			Run:  observed(httpsListener),
+		},
+		{
+			ID:   "alb.certificate",
+			Says: "All data encryption at rest and in transit: the certificate is issued and valid, its key strong",
+			PCI:  []string{"4.2.1", "4.2.1.1"},
+			Run:  observed(certificateValid),
+		},
+		{
+			ID:   "alb.redirect",
+			Says: "All data encryption at rest and in transit: HTTP is answered with a permanent redirect to HTTPS, and nothing else listens",
+			PCI:  []string{"4.2.1"},
+			Run:  observed(httpRedirect),
+		},
+		{
+			ID:    "alb.healthy-targets",
+			Says:  "Functionality: all AWS services deployed and integrated correctly: the load balancer finds healthy tasks of both services",
+			Needs: []Capability{capTasks},
+			Run:   observed(healthyTargets),
+		},
+		{
+			ID:   "alb.outputs",
+			Says: "Stack outputs including ALB DNS name, RDS cluster endpoint, and SQS queue URLs: the name and zone put out are the load balancer's",
+			Run:  observed(albOutputs),
+		},
+	}
+}
+
+func (e *Env) alb(ctx context.Context) (elbtypes.LoadBalancer, error) {
+	id, err := e.output(lib.OutputAlbArn)
+	if err != nil {
+		return elbtypes.LoadBalancer{}, err
+	}
+	all, err := e.allLoadBalancers(ctx)
+	if err != nil {
+		return elbtypes.LoadBalancer{}, err
+	}
+	return the("load balancer "+id, all, func(b elbtypes.LoadBalancer) bool { return aws.ToString(b.LoadBalancerArn) == id })
+}
+
+// listener is the load balancer's listener on a port.
+func (e *Env) listener(ctx context.Context, port int32) (elbtypes.Listener, error) {
+	id, err := e.output(lib.OutputAlbArn)
+	if err != nil {
+		return elbtypes.Listener{}, err
+	}
+	all, err := e.listeners(ctx, id)
+	if err != nil {
+		return elbtypes.Listener{}, err
+	}
+	return the(fmt.Sprintf("listener on port %d", port), all, func(l elbtypes.Listener) bool { return aws.ToInt32(l.Port) == port })
+}
+
+// targetGroup is the one that a service registers with.
+func (e *Env) targetGroup(ctx context.Context, kind serviceKind) (elbtypes.TargetGroup, error) {
+	svc, err := e.service(ctx, kind)
+	if err != nil {
+		return elbtypes.TargetGroup{}, err
+	}
+	if len(svc.LoadBalancers) != 1 {
+		return elbtypes.TargetGroup{}, fmt.Errorf("service %s registers with %d target groups, not with one", kind.role, len(svc.LoadBalancers))
+	}
+	id := aws.ToString(svc.LoadBalancers[0].TargetGroupArn)
+	all, err := e.allTargetGroups(ctx)
+	if err != nil {
+		return elbtypes.TargetGroup{}, err
+	}
+	return the("target group "+id, all, func(g elbtypes.TargetGroup) bool { return aws.ToString(g.TargetGroupArn) == id })
+}
+
+func eachTargetGroup(look func(x subject, kind serviceKind, g elbtypes.TargetGroup, attributes map[string]string)) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		for _, kind := range serviceKinds() {
+			g, err := e.targetGroup(ctx, kind)
+			if err != nil {
+				return err
+			}
+			attributes, err := e.targetGroupAttributes(ctx, aws.ToString(g.TargetGroupArn))
+			if err != nil {
+				return err
+			}
+			look(s.on(aws.ToString(g.TargetGroupArn)), kind, g, attributes)
+		}
+		return nil
+	}
+}
+
+func albPublic(ctx context.Context, e *Env, s *sight) error {
+	b, err := e.alb(ctx)
+	if err != nil {
+		return err
+	}
+	public, err := e.outputList(lib.OutputPublicSubnetIDs)
+	if err != nil {
+		return err
+	}
+	vpc, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return err
+	}
+	var subnets []string
+	for _, z := range b.AvailabilityZones {
+		subnets = append(subnets, aws.ToString(z.SubnetId))
+	}
+	x := s.on(aws.ToString(b.LoadBalancerArn))
+	x.equal("type", "application", b.Type)
+	x.equal("scheme", "internet-facing", scheme(b))
+	x.equal("VPC", vpc, b.VpcId)
+	x.sameSet("subnets", public, subnets)
+	if b.State != nil {
+		x.equal("state", "active", b.State.Code)
+	}
+	return nil
+}
+
+// scheme is what the load balancer says; one that says nothing tells it by its DNS name, which starts with "internal-"
+// when it is not public (AWS).
+func scheme(b elbtypes.LoadBalancer) elbtypes.LoadBalancerSchemeEnum {
+	switch name := aws.ToString(b.DNSName); {
+	case b.Scheme != "":
+		return b.Scheme
+	case name == "" || strings.HasPrefix(name, "internal-"):
+		return elbtypes.LoadBalancerSchemeEnumInternal
+	}
+	return elbtypes.LoadBalancerSchemeEnumInternetFacing
+}
+
+func (e *Env) albAttributes(ctx context.Context) (map[string]string, string, error) {
+	id, err := e.output(lib.OutputAlbArn)
+	if err != nil {
+		return nil, "", err
+	}
+	attributes, err := e.loadBalancerAttributes(ctx, id)
+	return attributes, id, err
+}
+
+func albAttributes(ctx context.Context, e *Env, s *sight) error {
+	attributes, id, err := e.albAttributes(ctx)
+	if err != nil {
+		return err
+	}
+	x := s.on(id)
+	x.equal("drop invalid header fields", "true", attributes["routing.http.drop_invalid_header_fields.enabled"])
+	mode := attributes["routing.http.desync_mitigation_mode"]
+	x.that("desync mitigation", "defensive or strictest", mode, mode == "defensive" || mode == "strictest")
+	x.equal("HTTP/2", "true", attributes["routing.http2.enabled"])
+	return nil
+}
+
+func accessLogs(ctx context.Context, e *Env, s *sight) error {
+	attributes, id, err := e.albAttributes(ctx)
+	if err != nil {
+		return err
+	}
+	buckets, err := e.allBuckets(ctx)
+	if err != nil {
+		return err
+	}
+	name := attributes["access_logs.s3.bucket"]
+	exists := false
+	for _, b := range buckets {
+		exists = exists || aws.ToString(b.Name) == name
+	}
+	x := s.on(id)
+	x.equal("access logs", "true", attributes["access_logs.s3.enabled"])
+	x.that("bucket", "one of this account and stack", name, exists && e.owner().owns(kindBucket, name))
+	return nil
+}
+
+func targetGroups(ctx context.Context, e *Env, s *sight) error {
+	vpc, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return err
+	}
+	lb, err := e.output(lib.OutputAlbArn)
+	if err != nil {
+		return err
+	}
+	port, err := e.containerPort(ctx)
+	if err != nil {
+		return err
+	}
+	var seen []string
+	err = eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
+		seen = append(seen, aws.ToString(g.TargetGroupArn))
+		x.equal("target type", "ip", g.TargetType)
+		x.equal("port", port, g.Port)
+		x.equal("VPC", vpc, g.VpcId)
+		x.sameSet("load balancers", []string{lb}, slices.Compact(slices.Sorted(slices.Values(g.LoadBalancerArns))))
+	})(ctx, e, s)
+	s.on(lb).equal("target groups", len(serviceKinds()), len(slices.Compact(slices.Sorted(slices.Values(seen)))))
+	return err
+}
+
+// routed evaluates the HTTPS listener's rules for a path and names the services that requests go to; a fixed answer
+// names none.
+func (e *Env) routed(ctx context.Context, path string) (services []string, to destination, listener string, err error) {
+	l, err := e.listener(ctx, httpsPort)
+	if err != nil {
+		return nil, destination{}, "", err
+	}
+	listener = aws.ToString(l.ListenerArn)
+	rules, err := e.rules(ctx, listener)
+	if err != nil {
+		return nil, destination{}, listener, err
+	}
+	// Some answers leave the default action out of the rules.
+	rules = append(slices.Clone(rules), elbtypes.Rule{IsDefault: aws.Bool(true), Actions: l.DefaultActions})
+	to = send(path, rules)
+	for _, kind := range serviceKinds() {
+		g, err := e.targetGroup(ctx, kind)
+		if err != nil {
+			return nil, to, listener, err
+		}
+		if _, ok := to.groups[aws.ToString(g.TargetGroupArn)]; ok {
+			services = append(services, kind.role)
+		}
+	}
+	return services, to, listener, nil
+}
+
+func routing(table map[string][]string) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		for _, path := range slices.Sorted(maps.Keys(table)) {
+			services, to, listener, err := e.routed(ctx, path)
+			if err != nil {
+				return err
+			}
+			x := s.on(listener)
+			if len(table[path]) == 0 {
+				x.equal(path+" goes to", "404", to)
+				continue
+			}
+			x.sameSet(path+" goes to", table[path], services)
+		}
+		return nil
+	}
+}
+
+func healthRouting(ctx context.Context, e *Env, s *sight) error {
+	services, to, listener, err := e.routed(ctx, healthPath)
+	if err != nil {
+		return err
+	}
+	x := s.on(listener)
+	x.sameSet(healthPath+" goes to", []string{rolePayment, roleJobs}, services)
+	weights := slices.Compact(slices.Sorted(maps.Values(to.groups)))
+	x.that("share of each", "equal", to, len(weights) == 1)
+	return nil
+}
+
+func httpsListener(ctx context.Context, e *Env, s *sight) error {
+	l, err := e.listener(ctx, httpsPort)
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(l.ListenerArn))
+	x.equal("protocol", "HTTPS", l.Protocol)
+	x.equal("TLS policy", tlsPolicy, l.SslPolicy)
+	x.equal("certificates", 1, len(l.Certificates))
+	return nil
+}
+
+func certificateValid(ctx context.Context, e *Env, s *sight) error {
+	l, err := e.listener(ctx, httpsPort)
+	if err != nil {
+		return err
+	}
+	for _, c := range l.Certificates {
+		d, err := e.certificate(ctx, aws.ToString(c.CertificateArn))
+		if err != nil {
+			return err
+		}
+		x := s.on(aws.ToString(c.CertificateArn))
+		x.equal("status", "ISSUED", d.Status)
+		end := aws.ToTime(d.NotAfter)
+		x.that("valid until", "in the future", end, end.After(time.Now()))
+		algorithm := strings.ReplaceAll(string(d.KeyAlgorithm), "-", "_")
+		x.that("key", "RSA 2048 or better, or elliptic", algorithm, algorithm != "" && algorithm != "RSA_1024")
+	}
+	return nil
+}
+
+func httpRedirect(ctx context.Context, e *Env, s *sight) error {
+	id, err := e.output(lib.OutputAlbArn)
+	if err != nil {
+		return err
+	}
+	all, err := e.listeners(ctx, id)
+	if err != nil {
+		return err
+	}
+	var ports []string
+	for _, l := range all {
+		ports = append(ports, text(l.Port))
+	}
+	s.on(id).sameSet("ports listened on", []string{"80", "443"}, ports)
+	l, err := e.listener(ctx, httpPort)
+	if err != nil {
+		return err
+	}
+	rules, err := e.rules(ctx, aws.ToString(l.ListenerArn))
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(l.ListenerArn))
+	others := slices.DeleteFunc(slices.Clone(rules), func(r elbtypes.Rule) bool { return aws.ToBool(r.IsDefault) })
+	x.equal("rules besides the default one", 0, len(others))
+	x.equal("default actions", 1, len(l.DefaultActions))
+	for _, a := range l.DefaultActions {
+		var r elbtypes.RedirectActionConfig
+		if a.RedirectConfig != nil {
+			r = *a.RedirectConfig
+		}
+		x.equal("action", "redirect", a.Type)
+		x.equal("protocol", "HTTPS", r.Protocol)
+		x.equal("port", httpsPort, r.Port)
+		x.equal("status", "HTTP_301", r.StatusCode)
+	}
+	return nil
+}
+
+func healthyTargets(ctx context.Context, e *Env, s *sight) error {
+	for _, kind := range serviceKinds() {
+		g, err := e.targetGroup(ctx, kind)
+		if err != nil {
+			return err
+		}
+		health, err := e.targetHealth(ctx, aws.ToString(g.TargetGroupArn))
+		if err != nil {
+			return err
+		}
+		healthy := 0
+		for _, h := range health {
+			if h.TargetHealth != nil && h.TargetHealth.State == elbtypes.TargetHealthStateEnumHealthy {
+				healthy++
+			}
+		}
+		s.on(aws.ToString(g.TargetGroupArn)).that("healthy targets", fmt.Sprintf("at least %d", kind.desired), healthy, healthy >= int(kind.desired))
+	}
+	return nil
+}
+
+func albOutputs(ctx context.Context, e *Env, s *sight) error {
+	b, err := e.alb(ctx)
+	if err != nil {
+		return err
+	}
+	name, err := e.output(lib.OutputAlbDNSName)
+	if err != nil {
+		return err
+	}
+	zone, err := e.output(lib.OutputAlbZoneID)
+	if err != nil {
+		return err
+	}
+	address, err := e.output(lib.OutputAPIURL)
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(b.LoadBalancerArn))
+	x.equal("DNS name", name, b.DNSName)
+	x.equal("hosted zone", zone, b.CanonicalHostedZoneId)
+	x.that("URL of the API", "https://…", address, strings.HasPrefix(address, "https://"))
+	return nil
+}

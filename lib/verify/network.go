@@ -1,0 +1,485 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"tapstack/lib"
+)
+
+// zonesWanted is the number of availability zones that the brief's VPC spans.
+const zonesWanted = 3
+
+func networkChecks() []Check {
+	return []Check{
+		{
+			ID:   "network.vpc",
+			Says: "Use AWS VPC for network isolation (DNS support and host names on, for private endpoints)",
+			PCI:  []string{"1.4.1"},
+			Run:  observed(vpcStands),
+		},
+		{
+			ID:   "network.three-zones",
+			Says: "Create a VPC spanning 3 availability zones, with 3 public subnets and 3 private subnets, one of each in every zone",
+			Run:  observed(threeZones),
+		},
+		{
+			ID:   "network.public-routes",
+			Says: "Configure 3 public subnets for the Application Load Balancer: their effective default route leads to the internet gateway",
+			Run:  observed(publicRoutes),
+		},
+		{
+			ID:   "network.public-no-auto-ip",
+			Says: "Public subnets only for load balancer: nothing launched there gets a public address by itself",
+			PCI:  []string{"1.4.4"},
+			Run:  observed(noAutomaticAddresses),
+		},
+		{
+			ID:   "network.nat-per-zone",
+			Says: "Set up NAT Gateways in each availability zone to provide outbound internet access for private resources",
+			Run:  observed(natPerZone),
+		},
+		{
+			ID:   "network.private-routes",
+			Says: "Private subnets for compute and database resources: the effective default route leads through the NAT gateway of the same zone, none to an internet gateway",
+			PCI:  []string{"1.4.1", "1.4.4"},
+			Run:  observed(privateRoutes),
+		},
+		{
+			ID:   "network.public-only-for-alb",
+			Says: "Public subnets only for load balancer: no interface there but those of load balancers and NAT gateways",
+			PCI:  []string{"1.4.4"},
+			Run:  observed(publicInterfaces),
+		},
+		{
+			ID:   "network.flow-logs",
+			Says: "Flow logs of all traffic to CloudWatch, with their own role (beyond the brief)",
+			PCI:  []string{"10.2.1"},
+			Run:  observed(flowLogs),
+		},
+		{
+			ID:   "network.s3-endpoint",
+			Says: "S3 gateway endpoint on the private route tables (beyond the brief)",
+			Run:  observed(s3Endpoint),
+		},
+	}
+}
+
+func (e *Env) vpc(ctx context.Context) (ec2types.Vpc, error) {
+	id, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return ec2types.Vpc{}, err
+	}
+	all, err := e.allVPCs(ctx)
+	if err != nil {
+		return ec2types.Vpc{}, err
+	}
+	return the("VPC "+id, all, func(v ec2types.Vpc) bool { return aws.ToString(v.VpcId) == id })
+}
+
+// vpcPrefixes are the address ranges of the VPC.
+func (e *Env) vpcPrefixes(ctx context.Context) ([]netip.Prefix, error) {
+	vpc, err := e.vpc(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var own []netip.Prefix
+	for _, a := range vpc.CidrBlockAssociationSet {
+		if p, err := netip.ParsePrefix(aws.ToString(a.CidrBlock)); err == nil {
+			own = append(own, p)
+		}
+	}
+	if p, err := netip.ParsePrefix(aws.ToString(vpc.CidrBlock)); err == nil && !slices.Contains(own, p) {
+		own = append(own, p)
+	}
+	if len(own) == 0 {
+		return nil, fmt.Errorf("VPC %s shows no address range", aws.ToString(vpc.VpcId))
+	}
+	return own, nil
+}
+
+// subnets are those that an output names, as the API shows them.
+func (e *Env) subnets(ctx context.Context, output string) ([]ec2types.Subnet, error) {
+	ids, err := e.outputList(output)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.allSubnets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []ec2types.Subnet
+	for _, id := range ids {
+		s, err := the("subnet "+id, all, func(s ec2types.Subnet) bool { return aws.ToString(s.SubnetId) == id })
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, s)
+	}
+	return found, nil
+}
+
+// vpcSubnets are all subnets of the VPC, whether an output names them or not.
+func (e *Env) vpcSubnets(ctx context.Context) ([]ec2types.Subnet, error) {
+	id, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.allSubnets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return those("subnet in VPC "+id, all, func(s ec2types.Subnet) bool { return aws.ToString(s.VpcId) == id })
+}
+
+func (e *Env) routeTables(ctx context.Context) ([]routeTable, error) {
+	id, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.allRouteTables(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ours, err := those("route table in VPC "+id, all, func(t ec2types.RouteTable) bool { return aws.ToString(t.VpcId) == id })
+	if err != nil {
+		return nil, err
+	}
+	tables := make([]routeTable, len(ours))
+	for i, t := range ours {
+		tables[i] = parseRouteTable(t)
+	}
+	return tables, nil
+}
+
+func (e *Env) natGateways(ctx context.Context) ([]ec2types.NatGateway, error) {
+	id, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.allNatGateways(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return those("NAT gateway in VPC "+id, all, func(n ec2types.NatGateway) bool { return aws.ToString(n.VpcId) == id })
+}
+
+func (e *Env) internetGateways(ctx context.Context) ([]ec2types.InternetGateway, error) {
+	id, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.allInternetGateways(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return those("internet gateway on VPC "+id, all, func(g ec2types.InternetGateway) bool {
+		return slices.ContainsFunc(g.Attachments, func(a ec2types.InternetGatewayAttachment) bool { return aws.ToString(a.VpcId) == id })
+	})
+}
+
+func (e *Env) vpcAttribute(ctx context.Context, id string, name ec2types.VpcAttributeName) (*ec2.DescribeVpcAttributeOutput, error) {
+	return shared(ctx, e, "ec2:DescribeVpcAttribute "+string(name), func(ctx context.Context) (*ec2.DescribeVpcAttributeOutput, error) {
+		return e.api.ec2.DescribeVpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{VpcId: &id, Attribute: name})
+	})
+}
+
+func vpcStands(ctx context.Context, e *Env, s *sight) error {
+	vpc, err := e.vpc(ctx)
+	if err != nil {
+		return err
+	}
+	id := aws.ToString(vpc.VpcId)
+	support, err := e.vpcAttribute(ctx, id, ec2types.VpcAttributeNameEnableDnsSupport)
+	if err != nil {
+		return err
+	}
+	hostnames, err := e.vpcAttribute(ctx, id, ec2types.VpcAttributeNameEnableDnsHostnames)
+	if err != nil {
+		return err
+	}
+	x := s.on(e.ec2ARN(ctx, "vpc", id))
+	x.equal("state", "available", vpc.State)
+	x.equal("is the account's default VPC", false, aws.ToBool(vpc.IsDefault))
+	x.equal("enableDnsSupport", true, support.EnableDnsSupport != nil && aws.ToBool(support.EnableDnsSupport.Value))
+	x.equal("enableDnsHostnames", true, hostnames.EnableDnsHostnames != nil && aws.ToBool(hostnames.EnableDnsHostnames.Value))
+	return nil
+}
+
+func threeZones(ctx context.Context, e *Env, s *sight) error {
+	vpc, err := e.vpc(ctx)
+	if err != nil {
+		return err
+	}
+	zones, err := e.outputList(lib.OutputAvailabilityZones)
+	if err != nil {
+		return err
+	}
+	id := aws.ToString(vpc.VpcId)
+	x := s.on(e.ec2ARN(ctx, "vpc", id))
+	x.equal("number of availability zones", zonesWanted, len(slices.Compact(slices.Sorted(slices.Values(zones)))))
+	for _, kind := range []struct{ name, output string }{{"public", lib.OutputPublicSubnetIDs}, {"private", lib.OutputPrivateSubnetIDs}} {
+		subnets, err := e.subnets(ctx, kind.output)
+		if err != nil {
+			return err
+		}
+		x.sameSet("zones of the "+kind.name+" subnets", zones, subnetZones(subnets))
+		for _, n := range subnets {
+			on := s.on(e.ec2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
+			on.equal("VPC", id, n.VpcId)
+			on.equal("state", "available", n.State)
+		}
+	}
+	return nil
+}
+
+func subnetZones(subnets []ec2types.Subnet) []string {
+	var zones []string
+	for _, n := range subnets {
+		zones = append(zones, aws.ToString(n.AvailabilityZone))
+	}
+	return zones
+}
+
+func publicRoutes(ctx context.Context, e *Env, s *sight) error {
+	subnets, err := e.subnets(ctx, lib.OutputPublicSubnetIDs)
+	if err != nil {
+		return err
+	}
+	tables, err := e.routeTables(ctx)
+	if err != nil {
+		return err
+	}
+	gateways, err := e.internetGateways(ctx)
+	if err != nil {
+		return err
+	}
+	gateway := aws.ToString(gateways[0].InternetGatewayId)
+	for _, n := range subnets {
+		id := aws.ToString(n.SubnetId)
+		s.on(e.ec2ARN(ctx, "subnet", id)).equal("effective route to the internet", gateway, wayOut(id, tables))
+	}
+	return nil
+}
+
+// wayOut names the target of a subnet's effective route to the internet.
+func wayOut(subnet string, tables []routeTable) string {
+	t, ok := effectiveTable(subnet, tables)
+	if !ok {
+		return "no route table"
+	}
+	r, ok := t.lookup(somewhere)
+	if !ok {
+		return "no route"
+	}
+	return r.target
+}
+
+func noAutomaticAddresses(ctx context.Context, e *Env, s *sight) error {
+	subnets, err := e.vpcSubnets(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range subnets {
+		x := s.on(e.ec2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
+		x.equal("MapPublicIpOnLaunch", false, n.MapPublicIpOnLaunch)
+		x.equal("AssignIpv6AddressOnCreation", false, aws.ToBool(n.AssignIpv6AddressOnCreation))
+	}
+	return nil
+}
+
+func natPerZone(ctx context.Context, e *Env, s *sight) error {
+	vpc, err := e.vpc(ctx)
+	if err != nil {
+		return err
+	}
+	subnets, err := e.subnets(ctx, lib.OutputPublicSubnetIDs)
+	if err != nil {
+		return err
+	}
+	gateways, err := e.natGateways(ctx)
+	if err != nil {
+		return err
+	}
+	zoneOf := map[string]string{}
+	for _, n := range subnets {
+		zoneOf[aws.ToString(n.SubnetId)] = aws.ToString(n.AvailabilityZone)
+	}
+	var zones []string
+	for _, g := range gateways {
+		x := s.on(e.ec2ARN(ctx, "natgateway", aws.ToString(g.NatGatewayId)))
+		zone := zoneOf[aws.ToString(g.SubnetId)]
+		zones = append(zones, zone)
+		x.that("stands in a public subnet", "yes", aws.ToString(g.SubnetId), zone != "")
+		x.equal("state", "available", g.State)
+		x.that("connectivity", "public", g.ConnectivityType, g.ConnectivityType == "" || g.ConnectivityType == ec2types.ConnectivityTypePublic)
+		x.that("Elastic IP", "present", natAddress(g), natAddress(g) != "")
+	}
+	s.on(e.ec2ARN(ctx, "vpc", aws.ToString(vpc.VpcId))).sameSet("zones with a NAT gateway", subnetZones(subnets), zones)
+	return nil
+}
+
+func natAddress(g ec2types.NatGateway) string {
+	for _, a := range g.NatGatewayAddresses {
+		if aws.ToString(a.AllocationId) != "" && aws.ToString(a.PublicIp) != "" {
+			return aws.ToString(a.PublicIp)
+		}
+	}
+	return ""
+}
+
+func privateRoutes(ctx context.Context, e *Env, s *sight) error {
+	private, err := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
+	if err != nil {
+		return err
+	}
+	all, err := e.vpcSubnets(ctx)
+	if err != nil {
+		return err
+	}
+	tables, err := e.routeTables(ctx)
+	if err != nil {
+		return err
+	}
+	gateways, err := e.natGateways(ctx)
+	if err != nil {
+		return err
+	}
+	zoneOfSubnet, zoneOfNAT := map[string]string{}, map[string]string{}
+	for _, n := range all {
+		zoneOfSubnet[aws.ToString(n.SubnetId)] = aws.ToString(n.AvailabilityZone)
+	}
+	for _, g := range gateways {
+		zoneOfNAT[aws.ToString(g.NatGatewayId)] = zoneOfSubnet[aws.ToString(g.SubnetId)]
+	}
+	for _, n := range private {
+		id, zone := aws.ToString(n.SubnetId), aws.ToString(n.AvailabilityZone)
+		x := s.on(e.ec2ARN(ctx, "subnet", id))
+		out := wayOut(id, tables)
+		x.that("effective route to the internet", "a NAT gateway in the same zone", out, zone != "" && zoneOfNAT[out] == zone)
+		table, _ := effectiveTable(id, tables)
+		x.equal("has a route to an internet gateway", false, table.towards("igw-") || table.towards("eigw-"))
+	}
+	return nil
+}
+
+// publicInterfaces leaves out interfaces that the stack's own NAT gateways use, and those that AWS manages for load
+// balancers; whatever is left has no business in a public subnet.
+func publicInterfaces(ctx context.Context, e *Env, s *sight) error {
+	subnets, err := e.subnets(ctx, lib.OutputPublicSubnetIDs)
+	if err != nil {
+		return err
+	}
+	all, err := e.allNetworkInterfaces(ctx)
+	if err != nil {
+		return err
+	}
+	gateways, err := e.natGateways(ctx)
+	if err != nil {
+		return err
+	}
+	var nat []string
+	for _, g := range gateways {
+		for _, a := range g.NatGatewayAddresses {
+			nat = append(nat, aws.ToString(a.NetworkInterfaceId))
+		}
+	}
+	for _, n := range subnets {
+		id := aws.ToString(n.SubnetId)
+		var strangers []string
+		for _, i := range all {
+			if aws.ToString(i.SubnetId) == id && !slices.Contains(nat, aws.ToString(i.NetworkInterfaceId)) && !ofLoadBalancer(i) {
+				strangers = append(strangers, aws.ToString(i.NetworkInterfaceId))
+			}
+		}
+		s.on(e.ec2ARN(ctx, "subnet", id)).sameSet("interfaces of anything else", nil, strangers)
+	}
+	return nil
+}
+
+// ofLoadBalancer knows an interface of a load balancer by the description that Elastic Load Balancing gives it.
+func ofLoadBalancer(i ec2types.NetworkInterface) bool {
+	return i.InterfaceType == ec2types.NetworkInterfaceTypeNatGateway || strings.HasPrefix(aws.ToString(i.Description), "ELB ")
+}
+
+func flowLogs(ctx context.Context, e *Env, s *sight) error {
+	id, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return err
+	}
+	all, err := e.allFlowLogs(ctx)
+	if err != nil {
+		return err
+	}
+	ours, err := those("flow log of VPC "+id, all, func(f ec2types.FlowLog) bool { return aws.ToString(f.ResourceId) == id })
+	if err != nil {
+		return err
+	}
+	groups, err := e.allLogGroups(ctx)
+	if err != nil {
+		return err
+	}
+	for _, f := range ours {
+		x := s.on(e.ec2ARN(ctx, "vpc-flow-log", aws.ToString(f.FlowLogId)))
+		x.equal("status", "ACTIVE", f.FlowLogStatus)
+		x.equal("traffic", "ALL", f.TrafficType)
+		x.equal("destination", "cloud-watch-logs", f.LogDestinationType)
+		x.present("role that delivers", f.DeliverLogsPermissionArn)
+		name := flowLogGroup(f)
+		x.that("log group", "exists", name, findLogGroup(groups, name) != nil)
+	}
+	return nil
+}
+
+// flowLogGroup is the name of the log group that a flow log writes to; AWS tells it as a name or as an ARN.
+func flowLogGroup(f ec2types.FlowLog) string {
+	if name := aws.ToString(f.LogGroupName); name != "" {
+		return name
+	}
+	_, name, _ := strings.Cut(aws.ToString(f.LogDestination), ":log-group:")
+	return strings.TrimSuffix(name, ":*")
+}
+
+func s3Endpoint(ctx context.Context, e *Env, s *sight) error {
+	id, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return err
+	}
+	all, err := e.allEndpoints(ctx)
+	if err != nil {
+		return err
+	}
+	gateway, err := the("S3 gateway endpoint in VPC "+id, all, func(v ec2types.VpcEndpoint) bool {
+		return aws.ToString(v.VpcId) == id && v.VpcEndpointType == ec2types.VpcEndpointTypeGateway &&
+			strings.HasSuffix(aws.ToString(v.ServiceName), ".s3")
+	})
+	if err != nil {
+		return err
+	}
+	private, err := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
+	if err != nil {
+		return err
+	}
+	tables, err := e.routeTables(ctx)
+	if err != nil {
+		return err
+	}
+	var wanted []string
+	for _, n := range private {
+		t, _ := effectiveTable(aws.ToString(n.SubnetId), tables)
+		if !slices.Contains(wanted, t.id) {
+			wanted = append(wanted, t.id)
+		}
+	}
+	x := s.on(e.ec2ARN(ctx, "vpc-endpoint", aws.ToString(gateway.VpcEndpointId)))
+	x.equal("state", "available", strings.ToLower(string(gateway.State)))
+	x.sameSet("route tables", wanted, gateway.RouteTableIds)
+	return nil
+}

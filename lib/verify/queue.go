@@ -1,0 +1,239 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"path"
+	"strconv"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tapstack/lib"
+)
+
+// Figures of the brief and of SQS, in seconds.
+const (
+	daySeconds           = 24 * 60 * 60
+	jobsRetentionSeconds = 14 * daySeconds
+	dlqRetentionSeconds  = 7 * daySeconds
+	longestPollSeconds   = 20        // the most that SQS offers
+	mostVisibility       = 12 * 3600 // the most that SQS offers
+	// leastVisibility is SQS's own default: whoever sets a timeout on purpose gives a job more time than that.
+	leastVisibility = 30
+)
+
+const maxReceives = 5
+
+func queueChecks() []Check {
+	return []Check{
+		{
+			ID:   "queue.named",
+			Says: "Create SQS queue named 'payment-jobs' and dead-letter queue named 'payment-jobs-dlq'",
+			Run:  observed(queuesNamed),
+		},
+		{
+			ID:   "queue.retention",
+			Says: "Set message retention period to 14 days",
+			Run:  observed(queueNumber(lib.OutputQueueURL, "MessageRetentionPeriod", jobsRetentionSeconds)),
+		},
+		{
+			ID:   "queue.dlq-retention",
+			Says: "Create dead-letter queue named 'payment-jobs-dlq' with 7-day retention for failed messages",
+			Run:  observed(queueNumber(lib.OutputDlqURL, "MessageRetentionPeriod", dlqRetentionSeconds)),
+		},
+		{
+			ID:   "queue.redrive",
+			Says: "Use SQS for asynchronous job processing with DLQ configuration: a job that failed 5 times goes to the dead-letter queue",
+			Run:  observed(redrive),
+		},
+		{
+			ID:    "queue.redrive-allow",
+			Says:  "The dead-letter queue takes messages from the main queue only (beyond the brief)",
+			PCI:   []string{"7.2.5"},
+			Needs: []Capability{capRedriveAllow},
+			Run:   observed(redriveAllow),
+		},
+		{
+			ID:   "queue.visibility",
+			Says: "Configure proper visibility timeout and receive message wait time: a job stays invisible while it is worked on",
+			Run:  observed(visibility),
+		},
+		{
+			ID:   "queue.long-poll",
+			Says: "Configure proper visibility timeout and receive message wait time: receivers wait as long as SQS lets them",
+			Run:  observed(queueNumber(lib.OutputQueueURL, "ReceiveMessageWaitTimeSeconds", longestPollSeconds)),
+		},
+		{
+			ID:   "queue.encrypted",
+			Says: "All data encryption at rest and in transit: both queues are encrypted",
+			PCI:  []string{"3.5.1"},
+			Run: observed(eachQueue(func(x subject, a map[string]string) {
+				x.that("encryption", "SSE-SQS or a KMS key", queueEncryption(a), queueEncryption(a) != "none")
+			})),
+		},
+		{
+			ID:   "queue.tls-only",
+			Says: "All data encryption at rest and in transit: both queues refuse requests without TLS",
+			PCI:  []string{"4.2.1"},
+			Run: observed(eachQueue(func(x subject, a map[string]string) {
+				resourcePolicy(x, a["Policy"], "sqs:SendMessage")
+				resourcePolicy(x, a["Policy"], "sqs:ReceiveMessage")
+			})),
+		},
+	}
+}
+
+// queueName is the last part of the queue's URL.
+func (e *Env) queueName(output string) (string, error) {
+	address, err := e.output(output)
+	if err != nil {
+		return "", err
+	}
+	return path.Base(address), nil
+}
+
+func (e *Env) queue(ctx context.Context, output string) (map[string]string, error) {
+	address, err := e.output(output)
+	if err != nil {
+		return nil, err
+	}
+	return shared(ctx, e, "sqs:GetQueueAttributes "+path.Base(address), func(ctx context.Context) (map[string]string, error) {
+		out, err := e.api.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: &address, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
+		})
+		if err != nil {
+			return nil, err
+		}
+		if out.Attributes["QueueArn"] == "" {
+			return nil, errors.New("the answer is empty")
+		}
+		return out.Attributes, nil
+	})
+}
+
+func eachQueue(look func(x subject, attributes map[string]string)) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		for _, output := range []string{lib.OutputQueueURL, lib.OutputDlqURL} {
+			a, err := e.queue(ctx, output)
+			if err != nil {
+				return err
+			}
+			look(s.on(a["QueueArn"]), a)
+		}
+		return nil
+	}
+}
+
+func queueNumber(output, attribute string, want int) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		a, err := e.queue(ctx, output)
+		if err != nil {
+			return err
+		}
+		s.on(a["QueueArn"]).equal(attribute, want, a[attribute])
+		return nil
+	}
+}
+
+func queuesNamed(ctx context.Context, e *Env, s *sight) error {
+	for _, q := range []struct{ output, role string }{{lib.OutputQueueURL, "payment-jobs"}, {lib.OutputDlqURL, "payment-jobs-dlq"}} {
+		name, err := e.queueName(q.output)
+		if err != nil {
+			return err
+		}
+		a, err := e.queue(ctx, q.output)
+		if err != nil {
+			return err
+		}
+		x := s.on(a["QueueArn"])
+		x.equal("name", q.role+"-"+e.Suffix, name)
+		x.that("kind", "standard", "FIFO: "+orNone(a["FifoQueue"]), a["FifoQueue"] != "true")
+	}
+	return nil
+}
+
+func redrive(ctx context.Context, e *Env, s *sight) error {
+	main, err := e.queue(ctx, lib.OutputQueueURL)
+	if err != nil {
+		return err
+	}
+	dead, err := e.queue(ctx, lib.OutputDlqURL)
+	if err != nil {
+		return err
+	}
+	// SQS takes the count as a number or as a string, and gives back what it got.
+	var p struct {
+		Target string      `json:"deadLetterTargetArn"`
+		Count  json.Number `json:"maxReceiveCount"`
+	}
+	if main["RedrivePolicy"] == "" {
+		return fmt.Errorf("%s has no redrive policy", main["QueueArn"])
+	}
+	if err := json.Unmarshal([]byte(main["RedrivePolicy"]), &p); err != nil {
+		return fmt.Errorf("reading the redrive policy of %s: %w", main["QueueArn"], err)
+	}
+	x := s.on(main["QueueArn"])
+	x.equal("dead-letter queue", dead["QueueArn"], p.Target)
+	x.equal("receives before a message moves", maxReceives, p.Count.String())
+	return nil
+}
+
+func redriveAllow(ctx context.Context, e *Env, s *sight) error {
+	main, err := e.queue(ctx, lib.OutputQueueURL)
+	if err != nil {
+		return err
+	}
+	dead, err := e.queue(ctx, lib.OutputDlqURL)
+	if err != nil {
+		return err
+	}
+	var p struct {
+		Permission string   `json:"redrivePermission"`
+		Sources    []string `json:"sourceQueueArns"`
+	}
+	if dead["RedriveAllowPolicy"] == "" {
+		return fmt.Errorf("%s has no redrive allow policy", dead["QueueArn"])
+	}
+	if err := json.Unmarshal([]byte(dead["RedriveAllowPolicy"]), &p); err != nil {
+		return fmt.Errorf("reading the redrive allow policy of %s: %w", dead["QueueArn"], err)
+	}
+	x := s.on(dead["QueueArn"])
+	x.equal("permission", "byQueue", p.Permission)
+	x.sameSet("sources", []string{main["QueueArn"]}, p.Sources)
+	return nil
+}
+
+func visibility(ctx context.Context, e *Env, s *sight) error {
+	a, err := e.queue(ctx, lib.OutputQueueURL)
+	if err != nil {
+		return err
+	}
+	seconds, err := strconv.ParseInt(a["VisibilityTimeout"], 10, 64)
+	if err != nil {
+		return fmt.Errorf("reading the visibility timeout of %s: %w", a["QueueArn"], err)
+	}
+	s.on(a["QueueArn"]).within("VisibilityTimeout", leastVisibility+1, mostVisibility, seconds)
+	return nil
+}
+
+func queueEncryption(a map[string]string) string {
+	switch {
+	case a["KmsMasterKeyId"] != "":
+		return a["KmsMasterKeyId"]
+	case a["SqsManagedSseEnabled"] == "true":
+		return "SSE-SQS"
+	}
+	return "none"
+}
+
+func (e *Env) queueTags(ctx context.Context, address string) (map[string]string, error) {
+	out, err := e.api.sqs.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: aws.String(address)})
+	if err != nil {
+		return nil, err
+	}
+	return out.Tags, nil
+}

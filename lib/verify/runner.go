@@ -1,0 +1,184 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// Run runs the specification against the live API and reports on every check. The error is for a wrong use (no suffix,
+// an unknown check id) only: whatever the cloud answers or refuses to answer ends up in the report, as failed checks.
+func Run(ctx context.Context, o Options) (Report, error) {
+	if err := o.fault(); err != nil {
+		return Report{}, fmt.Errorf("verifying the stack: %w", err)
+	}
+	checks, err := selectChecks(Checks(), o.Only)
+	if err != nil {
+		return Report{}, fmt.Errorf("verifying the stack: %w", err)
+	}
+	return run(ctx, newEnv(o), checks, o), nil
+}
+
+func selectChecks(all []Check, only []string) ([]Check, error) {
+	if len(only) == 0 {
+		return all, nil
+	}
+	var chosen []Check
+	known := map[string]bool{}
+	for _, c := range all {
+		known[c.ID] = true
+		if slices.Contains(only, c.ID) {
+			chosen = append(chosen, c)
+		}
+	}
+	var faults []error
+	for _, id := range only {
+		if !known[id] {
+			faults = append(faults, fmt.Errorf("there is no check %q", id))
+		}
+	}
+	return chosen, errors.Join(faults...)
+}
+
+func run(ctx context.Context, env *Env, checks []Check, o Options) Report {
+	started := time.Now()
+	report := Report{Suffix: o.Suffix, Started: started.UTC(), Results: make([]Result, len(checks))}
+	limit := o.Concurrency
+	if limit == 0 {
+		limit = defaultConcurrency
+	}
+	var (
+		wg   sync.WaitGroup
+		told sync.Mutex
+		slot = make(chan struct{}, limit)
+	)
+	for i, c := range checks {
+		wg.Go(func() {
+			slot <- struct{}{}
+			defer func() { <-slot }()
+			r := runOne(ctx, env, c, o.Strict)
+			report.Results[i] = r
+			if o.Done != nil {
+				told.Lock()
+				defer told.Unlock()
+				o.Done(r)
+			}
+		})
+	}
+	wg.Wait()
+	report.Target = env.target(ctx)
+	report.Counts = count(report.Results)
+	report.DurationMS = milliseconds(time.Since(started))
+	return report
+}
+
+func runOne(ctx context.Context, env *Env, c Check, strict bool) Result {
+	started := time.Now()
+	r := Result{ID: c.ID, Says: c.Says, PCI: c.PCI, At: started.UTC()}
+	if lacking := env.lacking(ctx, c.Needs); len(lacking) > 0 {
+		r.Status = NotObservable
+		r.Reason = strings.Join(lacking, "; ")
+		if strict {
+			r.Status = Failed
+			r.Reason = "nothing may be unobservable on this target: " + r.Reason
+		}
+	} else {
+		r.judge(evidenceOf(ctx, env, c))
+	}
+	r.DurationMS = milliseconds(time.Since(started))
+	return r
+}
+
+// evidenceOf runs a check and turns a panic into a failure: one broken check must not take the others along.
+func evidenceOf(ctx context.Context, env *Env, c Check) (ev Evidence) {
+	defer func() {
+		if p := recover(); p != nil {
+			ev.Err = fmt.Errorf("the check itself is broken: %v", p)
+		}
+	}()
+	if err := ctx.Err(); err != nil {
+		return Evidence{Err: fmt.Errorf("the run was stopped before this check: %w", err)}
+	}
+	return c.Run(ctx, env)
+}
+
+func (r *Result) judge(ev Evidence) {
+	r.Observations = ev.Seen
+	var bad []Observation
+	for _, o := range ev.Seen {
+		if !o.OK {
+			bad = append(bad, o)
+		}
+	}
+	shown := ev.Seen
+	switch {
+	case ev.Err != nil:
+		r.Status = Failed
+		r.Reason = oneLine(ev.Err)
+	case len(ev.Seen) == 0:
+		r.Status = Failed
+		r.Reason = "the cloud showed nothing to look at"
+	case len(bad) > 0:
+		r.Status = Failed
+		r.Reason = faultLine(bad)
+		shown = bad
+	default:
+		r.Status = Passed
+	}
+	r.Expected = summary(shown, func(o Observation) string { return o.Expected })
+	r.Actual = summary(shown, func(o Observation) string { return o.Actual })
+	for _, o := range shown {
+		if o.ARN != "" {
+			r.ARN = o.ARN
+			break
+		}
+	}
+}
+
+// faultLine names the first fault in full and counts the others.
+func faultLine(bad []Observation) string {
+	first := bad[0]
+	line := fmt.Sprintf("%s: expected %s, got %s", first.What, first.Expected, first.Actual)
+	if first.ARN != "" {
+		line += " (" + first.ARN + ")"
+	}
+	if more := len(bad) - 1; more > 0 {
+		line += fmt.Sprintf(", and %d more", more)
+	}
+	return line
+}
+
+// summary joins what was expected or seen, saying each thing once.
+func summary(seen []Observation, side func(Observation) string) string {
+	var parts []string
+	for _, o := range seen {
+		if part := o.What + ": " + side(o); !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+func count(results []Result) Counts {
+	c := Counts{Total: len(results)}
+	for _, r := range results {
+		switch r.Status {
+		case Passed:
+			c.Passed++
+		case Failed:
+			c.Failed++
+		case NotObservable:
+			c.NotObservable++
+		}
+	}
+	return c
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// oneLine is the error's text without line breaks.
+func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }

@@ -1,0 +1,163 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	astypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
+
+	"tapstack/lib"
+)
+
+// Bounds of a sensible CPU target, in percent: below, capacity idles; above, tasks saturate before others start.
+const leastCPUTarget, mostCPUTarget = 20, 80
+
+func scalingChecks() []Check {
+	return []Check{
+		{
+			ID:   "scaling.targets",
+			Says: "Enable auto-scaling based on CPU utilization: both services may grow and shrink, not below the brief's counts",
+			Run:  observed(eachTarget(scalingBounds)),
+		},
+		{
+			ID:   "scaling.cpu",
+			Says: "Enable auto-scaling based on CPU utilization",
+			Run:  observed(eachTarget(cpuTracking)),
+		},
+		{
+			ID:   "scaling.backlog",
+			Says: "job-processor scales on the backlog per task as well (beyond the brief)",
+			Run:  observed(backlogTracking),
+		},
+	}
+}
+
+// scalingResource is how Application Auto Scaling names a service.
+func (e *Env) scalingResource(kind serviceKind) (string, error) {
+	cluster, err := e.output(lib.OutputEcsClusterName)
+	if err != nil {
+		return "", err
+	}
+	service, err := e.output(kind.output)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("service/%s/%s", cluster, service), nil
+}
+
+func (e *Env) scalableTarget(ctx context.Context, kind serviceKind) (astypes.ScalableTarget, error) {
+	resource, err := e.scalingResource(kind)
+	if err != nil {
+		return astypes.ScalableTarget{}, err
+	}
+	all, err := e.allScalableTargets(ctx)
+	if err != nil {
+		return astypes.ScalableTarget{}, err
+	}
+	return the("scalable target "+resource, all, func(t astypes.ScalableTarget) bool {
+		return aws.ToString(t.ResourceId) == resource && t.ScalableDimension == astypes.ScalableDimensionECSServiceDesiredCount
+	})
+}
+
+// trackingPolicies are the target tracking policies of a service.
+func (e *Env) trackingPolicies(ctx context.Context, kind serviceKind) ([]astypes.ScalingPolicy, error) {
+	resource, err := e.scalingResource(kind)
+	if err != nil {
+		return nil, err
+	}
+	all, err := e.allScalingPolicies(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return those("target tracking policy of "+resource, all, func(p astypes.ScalingPolicy) bool {
+		return aws.ToString(p.ResourceId) == resource && p.PolicyType == astypes.PolicyTypeTargetTrackingScaling &&
+			p.TargetTrackingScalingPolicyConfiguration != nil
+	})
+}
+
+func eachTarget(look func(ctx context.Context, e *Env, s *sight, kind serviceKind) error) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		for _, kind := range serviceKinds() {
+			if err := look(ctx, e, s, kind); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+func scalingBounds(ctx context.Context, e *Env, s *sight, kind serviceKind) error {
+	t, err := e.scalableTarget(ctx, kind)
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(t.ScalableTargetARN))
+	x.equal(kind.role+": least tasks", kind.desired, t.MinCapacity)
+	most := aws.ToInt32(t.MaxCapacity)
+	x.that(kind.role+": most tasks", fmt.Sprintf("more than %d", kind.desired), most, most > kind.desired)
+	suspended := t.SuspendedState != nil && (aws.ToBool(t.SuspendedState.DynamicScalingInSuspended) || aws.ToBool(t.SuspendedState.DynamicScalingOutSuspended))
+	x.equal(kind.role+": scaling suspended", false, suspended)
+	return nil
+}
+
+func cpuTracking(ctx context.Context, e *Env, s *sight, kind serviceKind) error {
+	policies, err := e.trackingPolicies(ctx, kind)
+	if err != nil {
+		return err
+	}
+	p, err := the("CPU policy of "+kind.role, policies, func(p astypes.ScalingPolicy) bool {
+		m := p.TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification
+		return m != nil && m.PredefinedMetricType == astypes.MetricTypeECSServiceAverageCPUUtilization
+	})
+	if err != nil {
+		return err
+	}
+	c := p.TargetTrackingScalingPolicyConfiguration
+	x := s.on(aws.ToString(p.PolicyARN))
+	x.within(kind.role+": CPU target in percent", leastCPUTarget, mostCPUTarget, int64(aws.ToFloat64(c.TargetValue)))
+	x.equal(kind.role+": scale-in disabled", false, aws.ToBool(c.DisableScaleIn))
+	return nil
+}
+
+func backlogTracking(ctx context.Context, e *Env, s *sight) error {
+	policies, err := e.trackingPolicies(ctx, serviceKinds()[1])
+	if err != nil {
+		return err
+	}
+	queue, err := e.queueName(lib.OutputQueueURL)
+	if err != nil {
+		return err
+	}
+	p, err := the("backlog policy of "+roleJobs, policies, func(p astypes.ScalingPolicy) bool {
+		return p.TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification != nil
+	})
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(p.PolicyARN))
+	target := aws.ToFloat64(p.TargetTrackingScalingPolicyConfiguration.TargetValue)
+	x.that("waiting messages per task", "more than 0", target, target > 0)
+	x.includes("queues that it watches", []string{queue}, watchedQueues(*p.TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification))
+	return nil
+}
+
+func watchedQueues(m astypes.CustomizedMetricSpecification) []string {
+	var names []string
+	for _, d := range m.Dimensions {
+		if aws.ToString(d.Name) == "QueueName" {
+			names = append(names, aws.ToString(d.Value))
+		}
+	}
+	for _, q := range m.Metrics {
+		if q.MetricStat == nil || q.MetricStat.Metric == nil {
+			continue
+		}
+		for _, d := range q.MetricStat.Metric.Dimensions {
+			if aws.ToString(d.Name) == "QueueName" {
+				names = append(names, aws.ToString(d.Value))
+			}
+		}
+	}
+	return names
+}

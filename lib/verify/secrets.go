@@ -1,0 +1,254 @@
+package verify
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+
+	"tapstack/lib"
+)
+
+// leastSecretLength is how long a password or key must be at least, in characters.
+const leastSecretLength = 32
+
+func secretChecks() []Check {
+	return []Check{
+		{
+			ID:   "secrets.connection-strings",
+			Says: "Store connection strings in AWS Secrets Manager",
+			PCI:  []string{"8.3.2", "8.6.2"},
+			Run:  observed(databaseSecret),
+		},
+		{
+			ID:   "secrets.api-keys",
+			Says: "Use Secrets Manager for database credentials and API keys",
+			PCI:  []string{"8.6.2"},
+			Run:  observed(apiKeysSecret),
+		},
+		{
+			ID:   "secrets.no-rotation",
+			Says: "Store connection strings in AWS Secrets Manager with automatic rotation disabled for initial deployment",
+			Run:  observed(noRotation),
+		},
+		{
+			ID:   "secrets.tls-only",
+			Says: "All data encryption in transit: the secrets' resource policies deny insecure transport (beyond the brief)",
+			PCI:  []string{"4.2.1"},
+			Run:  observed(secretsOverTLS),
+		},
+	}
+}
+
+// secretOutputs are the outputs that name a secret.
+func secretOutputs() []string { return []string{lib.OutputDBSecretArn, lib.OutputAPIKeysSecretArn} }
+
+func (e *Env) secret(ctx context.Context, output string) (*secretsmanager.DescribeSecretOutput, error) {
+	id, err := e.output(output)
+	if err != nil {
+		return nil, err
+	}
+	return shared(ctx, e, "secretsmanager:DescribeSecret "+id, func(ctx context.Context) (*secretsmanager.DescribeSecretOutput, error) {
+		return e.api.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
+	})
+}
+
+// secretFields is the value of a secret. Whoever reads it must not let any of it into the evidence.
+func (e *Env) secretFields(ctx context.Context, output string) (map[string]string, error) {
+	id, err := e.output(output)
+	if err != nil {
+		return nil, err
+	}
+	return shared(ctx, e, "secretsmanager:GetSecretValue "+id, func(ctx context.Context) (map[string]string, error) {
+		out, err := e.api.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
+		if err != nil {
+			return nil, err
+		}
+		return parseSecret(aws.ToString(out.SecretString))
+	})
+}
+
+// parseSecret reads a secret's JSON object. Its errors hold nothing of the value, which an error of the JSON package
+// would.
+func parseSecret(value string) (map[string]string, error) {
+	var raw map[string]any
+	if json.Unmarshal([]byte(value), &raw) != nil {
+		return nil, errors.New("the secret's value is not a JSON object")
+	}
+	fields := make(map[string]string, len(raw))
+	for k, v := range raw {
+		switch v := v.(type) {
+		case string:
+			fields[k] = v
+		case float64:
+			fields[k] = strconv.FormatFloat(v, 'f', -1, 64)
+		default:
+			return nil, fmt.Errorf("the secret's field %q is neither text nor number", k)
+		}
+	}
+	return fields, nil
+}
+
+func databaseSecret(ctx context.Context, e *Env, s *sight) error {
+	d, err := e.secret(ctx, lib.OutputDBSecretArn)
+	if err != nil {
+		return err
+	}
+	fields, err := e.secretFields(ctx, lib.OutputDBSecretArn)
+	if err != nil {
+		return err
+	}
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(d.ARN))
+	writer, reader := aws.ToString(c.Endpoint), aws.ToString(c.ReaderEndpoint)
+	for _, f := range []struct {
+		name string
+		ok   bool
+		want string
+	}{
+		{"engine", strings.Contains(fields["engine"], "postgres"), "PostgreSQL"},
+		{"host", fields["host"] == writer, "the cluster's endpoint"},
+		{"readerHost", fields["readerHost"] == reader, "the cluster's reader endpoint"},
+		{"port", fields["port"] == text(c.Port), "the cluster's port"},
+		{"dbname", fields["dbname"] != "", "present"},
+		{"username", fields["username"] == aws.ToString(c.MasterUsername), "the cluster's master user"},
+		{"password", len(fields["password"]) >= leastSecretLength, fmt.Sprintf("at least %d characters", leastSecretLength)},
+	} {
+		x.that("field "+f.name, f.want, withheld(fields[f.name], f.ok), f.ok)
+	}
+	for _, end := range []struct{ name, host string }{{"writer", writer}, {"reader", reader}} {
+		found := slices.ContainsFunc(mapValues(fields), func(v string) bool { return isConnectionString(v, end.host, fields) })
+		x.that("connection string for the "+end.name, "names it and demands sslmode=verify-full", yesOrNo(found), found)
+	}
+	return nil
+}
+
+// withheld says something about a field of a secret without saying what it holds.
+func withheld(value string, ok bool) string {
+	switch {
+	case ok:
+		return "as expected (withheld)"
+	case value == "":
+		return notSet
+	}
+	return "something else (withheld)"
+}
+
+func yesOrNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
+}
+
+func mapValues(m map[string]string) []string {
+	values := make([]string, 0, len(m))
+	for _, v := range m {
+		values = append(values, v)
+	}
+	return values
+}
+
+// isConnectionString tells whether v is a PostgreSQL URL for the host, with the secret's own credentials, that checks
+// the server's certificate and name.
+func isConnectionString(v, host string, fields map[string]string) bool {
+	u, err := url.Parse(v)
+	if err != nil || host == "" || !strings.HasPrefix(u.Scheme, "postgres") {
+		return false
+	}
+	password, _ := u.User.Password()
+	return u.Hostname() == host && u.Port() == fields["port"] && u.User.Username() == fields["username"] &&
+		password == fields["password"] && strings.Trim(u.Path, "/") == fields["dbname"] &&
+		u.Query().Get("sslmode") == "verify-full"
+}
+
+func apiKeysSecret(ctx context.Context, e *Env, s *sight) error {
+	d, err := e.secret(ctx, lib.OutputAPIKeysSecretArn)
+	if err != nil {
+		return err
+	}
+	fields, err := e.secretFields(ctx, lib.OutputAPIKeysSecretArn)
+	if err != nil {
+		return err
+	}
+	x := s.on(aws.ToString(d.ARN))
+	x.that("keys in the secret", "at least 1", len(fields), len(fields) > 0)
+	for name, v := range fields {
+		ok := len(v) >= leastSecretLength
+		x.that("key "+name, fmt.Sprintf("at least %d characters", leastSecretLength), withheld(v, ok), ok)
+	}
+	return nil
+}
+
+func noRotation(ctx context.Context, e *Env, s *sight) error {
+	for _, output := range secretOutputs() {
+		d, err := e.secret(ctx, output)
+		if err != nil {
+			return err
+		}
+		x := s.on(aws.ToString(d.ARN))
+		x.equal("RotationEnabled", false, aws.ToBool(d.RotationEnabled))
+		x.equal("rotation function", "none", orNone(aws.ToString(d.RotationLambdaARN)))
+		x.equal("rotation rules", "none", orNone(rotationRules(d)))
+	}
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	// A password that RDS manages rotates every 7 days and cannot be told not to.
+	s.on(aws.ToString(c.DBClusterArn)).equal("master password managed by RDS", false, c.MasterUserSecret != nil)
+	return nil
+}
+
+func rotationRules(d *secretsmanager.DescribeSecretOutput) string {
+	if d.RotationRules == nil {
+		return ""
+	}
+	if days := d.RotationRules.AutomaticallyAfterDays; days != nil && *days > 0 {
+		return fmt.Sprintf("every %d days", *days)
+	}
+	return aws.ToString(d.RotationRules.ScheduleExpression)
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
+
+func secretsOverTLS(ctx context.Context, e *Env, s *sight) error {
+	for _, output := range secretOutputs() {
+		d, err := e.secret(ctx, output)
+		if err != nil {
+			return err
+		}
+		out, err := e.api.secrets.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: d.ARN})
+		if err != nil {
+			return fmt.Errorf("reading the resource policy of %s: %w", aws.ToString(d.Name), err)
+		}
+		resourcePolicy(s.on(aws.ToString(d.ARN)), aws.ToString(out.ResourcePolicy), "secretsmanager:GetSecretValue")
+	}
+	return nil
+}
+
+// resourcePolicy wants a resource's policy to refuse the action without TLS, and to let nobody in without a condition.
+func resourcePolicy(x subject, document, action string) {
+	p, err := parsePolicy(document)
+	if err != nil {
+		x.that("resource policy", "present", notSet, false)
+		return
+	}
+	x.equal("denies "+action+" without TLS", true, p.deniesPlainText(action))
+	x.equal("statements open to everyone", 0, len(p.open()))
+}

@@ -1,0 +1,332 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"tapstack/lib"
+)
+
+const (
+	tagName        = "Name"
+	tagEnvironment = "Environment"
+	tagBatch       = "MigrationBatch"
+)
+
+// briefTags are the tags that the brief wants on all resources.
+func briefTags() map[string]string {
+	return map[string]string{tagEnvironment: "production", tagBatch: "phase-1"}
+}
+
+func taggingChecks() []Check {
+	return []Check{
+		{
+			ID:   "tags.environment",
+			Says: "Tag all resources with Environment='production'",
+			Run:  observed(tagged(tagEnvironment)),
+		},
+		{
+			ID:   "tags.migration-batch",
+			Says: "Tag all resources with MigrationBatch='phase-1'",
+			Run:  observed(tagged(tagBatch)),
+		},
+		{
+			ID:    "tags.scaling-targets",
+			Says:  "Tag all resources with Environment='production' and MigrationBatch='phase-1': the scalable targets too",
+			Needs: []Capability{capScalingTags},
+			Run:   observed(scalingTagged),
+		},
+		{
+			ID:   "names.suffix",
+			Says: "Include environmentSuffix in all resource names for uniqueness: all that belongs to the stack, found through its relations, ends in it",
+			Run:  observed(namesEndInSuffix),
+		},
+		{
+			ID:   "names.convention",
+			Says: "Follow naming convention: `{resource-type}-{environmentSuffix}`: every resource has a name that the specification knows",
+			Run:  observed(namesKnown),
+		},
+	}
+}
+
+// fromAWS are alarms that Application Auto Scaling makes for itself; it neither names nor tags them after the stack.
+func fromAWS(r resource) bool {
+	return r.kind == kindAlarm && strings.HasPrefix(r.name, "TargetTracking-")
+}
+
+func tagged(key string) func(context.Context, *Env, *sight) error {
+	return func(ctx context.Context, e *Env, s *sight) error {
+		all, err := e.inventory(ctx)
+		if err != nil {
+			return err
+		}
+		want := briefTags()[key]
+		for _, r := range all {
+			if !taggable(r.kind) || r.kind == kindScalableTarget || fromAWS(r) {
+				continue
+			}
+			if r.tagsErr != nil {
+				return r.tagsErr
+			}
+			s.on(r.arn).equal(string(r.kind)+" "+key, want, tagValue(r.tags, key))
+		}
+		return nil
+	}
+}
+
+func tagValue(tags map[string]string, key string) any {
+	if v, ok := tags[key]; ok {
+		return v
+	}
+	return nil
+}
+
+func scalingTagged(ctx context.Context, e *Env, s *sight) error {
+	all, err := e.inventory(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.kind != kindScalableTarget {
+			continue
+		}
+		if r.tagsErr != nil {
+			return r.tagsErr
+		}
+		for key, want := range briefTags() {
+			s.on(r.arn).equal(key, want, tagValue(r.tags, key))
+		}
+	}
+	return nil
+}
+
+// namesKnown finds resources whose names end in the suffix, as the convention wants, without being in the
+// specification's table: they would be the ones that a leak proof could miss.
+func namesKnown(ctx context.Context, e *Env, s *sight) error {
+	all, err := e.inventory(ctx)
+	if err != nil {
+		return err
+	}
+	for _, r := range all {
+		if r.kind == kindInterface || r.kind == kindRecord || r.kind == kindOther {
+			continue // AWS names these itself, or the configuration does
+		}
+		if r.kind == kindSecurityGroup && r.name == "" {
+			continue // the default group of the VPC, when it carries no name
+		}
+		known := e.owner().judge(r.kind, r.name) == ours
+		s.on(r.arn).that("name of the "+string(r.kind), "known, ending in -"+e.Suffix, r.name, known)
+	}
+	return nil
+}
+
+// named is something that belongs to the stack, with its name.
+type named struct{ arn, name string }
+
+// namesEndInSuffix does not look for the suffix in order to find things, or it could not find a thing without one.
+func namesEndInSuffix(ctx context.Context, e *Env, s *sight) error {
+	for _, related := range []func(context.Context, *Env) ([]named, error){
+		inVPC, ofDatabase, ofApplication, ofBalancer, ofOutputs, ofTopic,
+	} {
+		all, err := related(ctx, e)
+		if err != nil {
+			return err
+		}
+		for _, n := range all {
+			s.on(n.arn).that("name", "has "+e.Suffix+" for its last part", n.name, carriesSuffix(n.name, e.Suffix))
+		}
+	}
+	return nil
+}
+
+// carriesSuffix tells whether a name ends in the suffix, or whether a level of a hierarchical name does.
+func carriesSuffix(name, suffix string) bool {
+	parts := strings.Split(name, "/")
+	return slices.ContainsFunc(parts, func(p string) bool {
+		return p == suffix && len(parts) > 1 || strings.HasSuffix(p, "-"+suffix)
+	})
+}
+
+// inVPC is what stands in the VPC, and the addresses of its NAT gateways.
+func inVPC(ctx context.Context, e *Env) ([]named, error) {
+	vpc, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return nil, err
+	}
+	gateways, err := e.natGateways(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var addresses []string
+	for _, g := range gateways {
+		for _, a := range g.NatGatewayAddresses {
+			addresses = append(addresses, e.ec2ARN(ctx, "elastic-ip", aws.ToString(a.AllocationId)))
+		}
+	}
+	var out []named
+	for _, list := range []func(context.Context, *Env) ([]resource, error){
+		listVPCs, listSubnets, listInternetGateways, listNATs, listAddresses, listRouteTables, listSecurityGroups, listEndpoints,
+		listFlowLogs, listLoadBalancers, listTargetGroups,
+	} {
+		all, err := list(ctx, e)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range all {
+			if r.vpc == vpc || r.arn == e.ec2ARN(ctx, "vpc", vpc) || slices.Contains(addresses, r.arn) {
+				out = append(out, named{r.arn, r.name})
+			}
+		}
+	}
+	return out, nil
+}
+
+func ofDatabase(ctx context.Context, e *Env) ([]named, error) {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	id := aws.ToString(c.DBClusterArn)
+	out := []named{
+		{id, aws.ToString(c.DBClusterIdentifier)},
+		{id, aws.ToString(c.DBSubnetGroup)},
+		{id, aws.ToString(c.DBClusterParameterGroup)},
+	}
+	instances, err := e.dbInstances(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range instances {
+		out = append(out, named{aws.ToString(i.DBInstanceArn), aws.ToString(i.DBInstanceIdentifier)})
+	}
+	topic, err := e.output(lib.OutputAlertsTopicArn)
+	if err != nil {
+		return nil, err
+	}
+	subscriptions, err := e.allEventSubscriptions(ctx)
+	if err != nil {
+		return nil, err
+	}
+	subscriptions = slices.DeleteFunc(slices.Clone(subscriptions), func(v rdstypes.EventSubscription) bool { return aws.ToString(v.SnsTopicArn) != topic })
+	for _, v := range subscriptions {
+		out = append(out, named{aws.ToString(v.EventSubscriptionArn), aws.ToString(v.CustSubscriptionId)})
+	}
+	return out, nil
+}
+
+func ofApplication(ctx context.Context, e *Env) ([]named, error) {
+	c, err := e.cluster(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []named{{aws.ToString(c.ClusterArn), aws.ToString(c.ClusterName)}}
+	services, err := e.services(ctx, aws.ToString(c.ClusterName))
+	if err != nil {
+		return nil, err
+	}
+	for _, svc := range services {
+		td, err := e.taskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out,
+			named{aws.ToString(svc.ServiceArn), aws.ToString(svc.ServiceName)},
+			named{aws.ToString(td.TaskDefinitionArn), aws.ToString(td.Family)},
+			named{aws.ToString(td.ExecutionRoleArn), roleName(td.ExecutionRoleArn)},
+			named{aws.ToString(td.TaskRoleArn), roleName(td.TaskRoleArn)})
+	}
+	return out, nil
+}
+
+func ofBalancer(ctx context.Context, e *Env) ([]named, error) {
+	bucket, err := e.bucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []named{{e.bucketARN(ctx, bucket), bucket}}
+	acl, err := e.firewall(ctx)
+	if errors.Is(err, errNoFirewall) {
+		return out, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return append(out, named{aws.ToString(acl.ARN), aws.ToString(acl.Name)}), nil
+}
+
+// ofOutputs is what the outputs name outright.
+func ofOutputs(ctx context.Context, e *Env) ([]named, error) {
+	var out []named
+	for _, output := range []string{lib.OutputQueueURL, lib.OutputDlqURL} {
+		a, err := e.queue(ctx, output)
+		if err != nil {
+			return nil, err
+		}
+		name, err := e.queueName(output)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, named{a["QueueArn"], name})
+	}
+	for _, output := range secretOutputs() {
+		d, err := e.secret(ctx, output)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, named{aws.ToString(d.ARN), aws.ToString(d.Name)})
+	}
+	groups, err := e.outputList(lib.OutputLogGroupNames)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		out = append(out, named{e.arn(ctx, "logs", "log-group:"+g), g})
+	}
+	parameters, err := e.parameters(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range parameters {
+		out = append(out, named{aws.ToString(p.ARN), aws.ToString(p.Name)})
+	}
+	return out, nil
+}
+
+// ofTopic is the topic and whatever tells it something.
+func ofTopic(ctx context.Context, e *Env) ([]named, error) {
+	topic, err := e.output(lib.OutputAlertsTopicArn)
+	if err != nil {
+		return nil, err
+	}
+	out := []named{{topic, topic[strings.LastIndex(topic, ":")+1:]}}
+	alarms, err := e.allAlarms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range alarms {
+		if slices.Contains(a.AlarmActions, topic) {
+			out = append(out, named{aws.ToString(a.AlarmArn), aws.ToString(a.AlarmName)})
+		}
+	}
+	rules, err := e.allEventRules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rules {
+		targets, err := e.ruleTargets(ctx, aws.ToString(r.Name))
+		if err != nil {
+			return nil, err
+		}
+		for _, t := range targets {
+			if aws.ToString(t.Arn) == topic {
+				out = append(out, named{aws.ToString(r.Arn), aws.ToString(r.Name)})
+			}
+		}
+	}
+	return out, nil
+}

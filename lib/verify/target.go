@@ -1,0 +1,46 @@
+package verify
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+
+	"tapstack/lib"
+)
+
+// briefRegion is where the brief wants the platform.
+const briefRegion = "us-east-1"
+
+func targetChecks() []Check {
+	return []Check{
+		{
+			ID:   "target.region",
+			Says: "Deploy to us-east-1 region",
+			Run:  observed(deployedHere),
+		},
+	}
+}
+
+// deployedHere also catches a stack that was deployed to another account or region than the one asked now: its own ARNs
+// tell.
+func deployedHere(ctx context.Context, e *Env, s *sight) error {
+	who, err := e.identity(ctx)
+	if err != nil {
+		return err
+	}
+	for _, output := range []string{lib.OutputAlbArn, lib.OutputAlertsTopicArn, lib.OutputDBSecretArn} {
+		value, err := e.output(output)
+		if err != nil {
+			return err
+		}
+		id, err := arn.Parse(value)
+		if err != nil {
+			return err
+		}
+		x := s.on(value)
+		x.equal("region of "+output, briefRegion, id.Region)
+		x.equal("account of "+output, who.Account, id.AccountID)
+	}
+	s.on("").equal("region asked", briefRegion, e.Region)
+	return nil
+}

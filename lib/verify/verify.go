@@ -1,0 +1,152 @@
+// Package verify is the brief once more, as named checks that read the live AWS API.
+//
+// A check never looks at Pulumi state or at the program: what counts is what the cloud answers. Checks find the stack
+// through its outputs and the relations between resources, as an auditor would. The package only reads; the one thing
+// that it never puts into its evidence is the value of a secret.
+package verify
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// Status is the outcome of one check.
+type Status string
+
+// The three outcomes. NotObservable is never a pass: the target cannot show what the check needs to see.
+const (
+	Passed        Status = "passed"
+	Failed        Status = "failed"
+	NotObservable Status = "notObservable"
+)
+
+// Check holds the cloud to one sentence of the brief.
+type Check struct {
+	ID    string       // area and subject, such as "queue.dlq-retention"
+	Says  string       // the sentence of the brief, or of the design where it goes beyond the brief
+	PCI   []string     // PCI DSS v4.0.1 requirement numbers, where one applies
+	Needs []Capability // what the target must be able to show
+	Run   func(ctx context.Context, env *Env) Evidence
+}
+
+// Observation is one comparison that a check made.
+type Observation struct {
+	ARN      string `json:"arn,omitempty"`
+	What     string `json:"what"`
+	Expected string `json:"expected"`
+	Actual   string `json:"actual"`
+	OK       bool   `json:"ok"`
+}
+
+// Evidence is all that a check saw. It passes only with at least one observation, every one of them fine, and no error.
+type Evidence struct {
+	Seen []Observation
+	Err  error
+}
+
+// Result is one check of one run. Reason is empty for a pass; else it says in one line why the check failed or could
+// not be observed. ARN is the first resource that failed, or the first one looked at.
+type Result struct {
+	ID           string        `json:"id"`
+	Says         string        `json:"says"`
+	PCI          []string      `json:"pci,omitempty"`
+	Status       Status        `json:"status"`
+	Expected     string        `json:"expected"`
+	Actual       string        `json:"actual"`
+	ARN          string        `json:"arn,omitempty"`
+	Reason       string        `json:"reason,omitempty"`
+	At           time.Time     `json:"at"`
+	DurationMS   float64       `json:"durationMs"`
+	Observations []Observation `json:"observations,omitempty"`
+}
+
+// Counts tells how many checks had which outcome.
+type Counts struct {
+	Total         int `json:"total"`
+	Passed        int `json:"passed"`
+	Failed        int `json:"failed"`
+	NotObservable int `json:"notObservable"`
+}
+
+// Target says whose cloud answered. Account and Partition are empty when the target did not say.
+type Target struct {
+	Account   string `json:"account"`
+	Region    string `json:"region"`
+	Partition string `json:"partition"`
+}
+
+// Report is one run of the specification.
+type Report struct {
+	Target     Target    `json:"target"`
+	Suffix     string    `json:"suffix"`
+	Started    time.Time `json:"started"`
+	DurationMS float64   `json:"durationMs"`
+	Counts     Counts    `json:"counts"`
+	Results    []Result  `json:"results"`
+}
+
+// OK reports whether at least one check ran and none failed.
+func (r Report) OK() bool { return r.Counts.Total > 0 && r.Counts.Failed == 0 }
+
+// Options say what to verify and where.
+type Options struct {
+	AWS     aws.Config     // credentials, region and endpoint of the target
+	Outputs map[string]any // the stack's outputs by name: strings and lists of strings
+	Suffix  string         // the environmentSuffix of the stack
+	Region  string         // overrides AWS.Region when set
+
+	// Strict turns "not observable" into a failure, for targets on which nothing may be unobservable.
+	Strict bool
+	// Only restricts the run to these check IDs; empty runs all.
+	Only []string
+	// Concurrency bounds the checks that run at a time; 0 means 8.
+	Concurrency int
+	// Done, when set, is called with each result as it comes, one call at a time.
+	Done func(Result)
+}
+
+const defaultConcurrency = 8
+
+func (o Options) fault() error {
+	var faults []error
+	if o.Suffix == "" {
+		faults = append(faults, errors.New("the suffix of the stack to verify is empty"))
+	}
+	if o.Region == "" && o.AWS.Region == "" {
+		faults = append(faults, errors.New("no region is set"))
+	}
+	if o.Concurrency < 0 {
+		faults = append(faults, errors.New("the concurrency is negative"))
+	}
+	return errors.Join(faults...)
+}
+
+// Checks lists the whole specification, in the order of the brief.
+func Checks() []Check {
+	var all []Check
+	for _, area := range [][]Check{
+		targetChecks(),
+		networkChecks(),
+		reachabilityChecks(),
+		databaseChecks(),
+		secretChecks(),
+		applicationChecks(),
+		scalingChecks(),
+		loadBalancingChecks(),
+		firewallChecks(),
+		queueChecks(),
+		loggingChecks(),
+		alertingChecks(),
+		configurationChecks(),
+		permissionChecks(),
+		taggingChecks(),
+		encryptionChecks(),
+		destroyabilityChecks(),
+	} {
+		all = append(all, area...)
+	}
+	return all
+}

@@ -1,0 +1,276 @@
+// Package integration deploys the whole stack to a target through the real Pulumi engine, holds it to the
+// specification through the AWS API, and removes it again.
+//
+// The run is one test in stages, in the manner of terratest. SKIP_<stage>=1 skips a stage; with any of them set the
+// stack and its local cloud outlive the test, so that a developer can work on a deployed stack:
+//
+//	SKIP_destroy=1 make test-integration                 deploy, check, keep
+//	SKIP_deploy=1 SKIP_destroy=1 make test-integration   check again
+//	SKIP_deploy=1 make test-integration                  check and destroy
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/gruntwork-io/terratest/modules/random"
+	teststructure "github.com/gruntwork-io/terratest/modules/test-structure"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/fixtures/awsprovider"
+	"tapstack/fixtures/target"
+	"tapstack/lib"
+	"tapstack/lib/lifecycle"
+	"tapstack/lib/verify"
+)
+
+// deadline bounds the run from inside: shorter than go test's own, which would kill the clean-up.
+const deadline = 20 * time.Minute
+
+// kept is where a stack that outlives the test keeps its state.
+const kept = "."
+
+func TestPlatform(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	p := newPlatform(ctx, t)
+
+	teststructure.RunTestStage(t, "deploy", func() { p.deploy(ctx, t) })
+	outputs, err := p.stack.Outputs(ctx)
+	require.NoError(t, err, "the outputs of the deployed stack")
+	teststructure.RunTestStage(t, "verify", func() { p.verify(ctx, t, outputs) })
+	teststructure.RunTestStage(t, "steady", func() { p.steady(ctx, t) })
+	teststructure.RunTestStage(t, "drift", func() { p.drift(ctx, t, outputs) })
+	teststructure.RunTestStage(t, "secrets", func() { p.secrets(ctx, t, outputs) })
+	teststructure.RunTestStage(t, "destroy", func() { p.destroy(t) })
+}
+
+// platform is the stack under test, on its target.
+type platform struct {
+	suffix string
+	dir    string
+	target *target.Target
+	engine *lifecycle.Engine
+	stack  *lifecycle.Stack
+	heard  *transcript
+}
+
+// newPlatform opens target, engine and stack. Nothing is deployed yet, and everything is closed when the test ends.
+func newPlatform(ctx context.Context, t *testing.T) *platform {
+	t.Helper()
+	p := &platform{suffix: "it-" + strings.ToLower(random.UniqueID()), dir: t.TempDir(), heard: &transcript{t: t}}
+	options := target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }}
+	if teststructure.SkipStageEnvVarSet() {
+		p.dir = filepath.Join(kept, ".test-data")
+		options.Lifetime, options.Home = target.Kept, p.dir
+		p.suffix = rememberedSuffix(t, p.suffix)
+	}
+	var err error
+	p.target, err = target.Open(ctx, options)
+	require.NoError(t, err, "opening the target")
+	t.Cleanup(func() { require.NoError(t, p.target.Close()) })
+	p.engine, err = lifecycle.FindEngine(ctx, options.Notify)
+	require.NoError(t, err, "finding the Pulumi engine")
+	p.stack, err = lifecycle.Open(ctx, p.engine, p.options(filepath.Join(p.dir, "stack")))
+	require.NoError(t, err, "opening the stack")
+	t.Cleanup(p.stack.Close)
+	return p
+}
+
+// rememberedSuffix is the suffix of the stack that an earlier run kept, or this run's.
+func rememberedSuffix(t *testing.T, fresh string) string {
+	t.Helper()
+	if path := teststructure.FormatTestDataPath(kept, "suffix.json"); teststructure.IsTestDataPresent(t, path) {
+		return teststructure.LoadString(t, kept, "suffix")
+	}
+	teststructure.SaveString(t, kept, "suffix", fresh)
+	return fresh
+}
+
+func (p *platform) options(dir string) lifecycle.Options {
+	return lifecycle.Options{
+		Project: lib.ProjectName,
+		Stack:   p.suffix,
+		Program: lib.Deploy,
+		Dir:     dir,
+		Config: map[string]string{
+			"environmentSuffix": p.suffix,
+			"paymentApiImage":   "123456789012.dkr.ecr.us-east-1.amazonaws.com/payment-api:1.0.0",
+			"jobProcessorImage": "123456789012.dkr.ecr.us-east-1.amazonaws.com/job-processor:1.0.0",
+			"alertEmail":        "ops@example.com", "waf": "false",
+		},
+		ProviderConfig: p.target.ProviderConfig(),
+		Env:            p.target.Env(),
+		Provider:       awsprovider.NewPlugin(p.target.Config),
+		Observer:       p.heard,
+	}
+}
+
+// deploy asserts a clean cloud, previews and deploys. Whatever fails, what was made is removed.
+func (p *platform) deploy(ctx context.Context, t *testing.T) {
+	left, err := verify.Leaks(ctx, p.target.Config, p.suffix)
+	require.NoError(t, err, "looking for leftovers before the deployment")
+	require.Empty(t, left, "the cloud must hold nothing of %s before the deployment", p.suffix)
+
+	t.Cleanup(func() {
+		if t.Failed() && os.Getenv("SKIP_destroy") == "" {
+			p.destroy(t)
+		}
+	})
+	planned, err := p.stack.Preview(ctx)
+	require.NoError(t, err, "preview")
+	deployed, err := p.stack.Up(ctx)
+	require.NoError(t, err, "up")
+	require.Equal(t, planned.Changes["create"], deployed.Changes["create"], "up must create what the preview announced")
+	t.Logf("deployed %d resources in %s", deployed.Changes["create"], deployed.Duration.Round(time.Millisecond))
+}
+
+// verify runs the specification, one subtest a check.
+func (p *platform) verify(ctx context.Context, t *testing.T, outputs map[string]any) {
+	report, err := verify.Run(ctx, verify.Options{AWS: p.target.Config, Outputs: outputs, Suffix: p.suffix})
+	require.NoError(t, err)
+	for _, r := range report.Results {
+		t.Run(r.ID, func(t *testing.T) {
+			switch r.Status {
+			case verify.Passed:
+			case verify.NotObservable:
+				t.Skipf("not observable here: %s", r.Reason)
+			default:
+				t.Errorf("%s\n%s", r.Says, r.Reason)
+			}
+		})
+	}
+	require.True(t, report.OK() || t.Failed(), "a report without a failed check must be fine")
+	t.Logf("%d checks in %.0f ms: %d passed, %d failed, %d not observable here", report.Counts.Total, report.DurationMS,
+		report.Counts.Passed, report.Counts.Failed, report.Counts.NotObservable)
+	written, err := json.Marshal(report)
+	require.NoError(t, err)
+	p.heard.note(string(written))
+}
+
+// steady holds that nothing is left to do: a second up plans nothing and refresh finds no drift.
+func (p *platform) steady(ctx context.Context, t *testing.T) {
+	t.Run("a second up changes nothing", func(t *testing.T) {
+		again, err := p.stack.Up(ctx)
+		require.NoError(t, err)
+		require.Zero(t, again.Altered(), "%v", steps(again))
+	})
+	t.Run("refresh reports no drift", func(t *testing.T) {
+		refreshed, err := p.stack.Refresh(ctx)
+		require.NoError(t, err)
+		require.Zero(t, refreshed.Altered(), "%v", steps(refreshed))
+		require.Empty(t, steps(refreshed))
+	})
+}
+
+// drift changes the cloud by hand and holds that refresh sees it and up heals it.
+func (p *platform) drift(ctx context.Context, t *testing.T, outputs map[string]any) {
+	url, _ := outputs[lib.OutputQueueURL].(string)
+	require.NotEmpty(t, url)
+	client := sqs.NewFromConfig(p.target.Config)
+	retention := func() string {
+		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
+		})
+		require.NoError(t, err)
+		return out.Attributes[string(types.QueueAttributeNameMessageRetentionPeriod)]
+	}
+	before := retention()
+	_, err := client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
+		QueueUrl: &url, Attributes: map[string]string{string(types.QueueAttributeNameMessageRetentionPeriod): "60"},
+	})
+	require.NoError(t, err)
+
+	refreshed, err := p.stack.Refresh(ctx)
+	require.NoError(t, err)
+	require.Len(t, steps(refreshed), 1, "refresh must see the queue's changed retention and nothing else")
+	healed, err := p.stack.Up(ctx)
+	require.NoError(t, err)
+	require.Equal(t, 1, healed.Altered(), "%v", steps(healed))
+	require.Equal(t, before, retention(), "up must put the retention back")
+}
+
+// secrets looks for the values of the stack's secrets in everything that was written or said.
+func (p *platform) secrets(ctx context.Context, t *testing.T, outputs map[string]any) {
+	said, err := json.Marshal(outputs)
+	require.NoError(t, err)
+	p.heard.note(string(said))
+	for name, value := range p.secretValues(ctx, t, outputs) {
+		require.NotContains(t, p.heard.text(), value, "%s in a log, a report or an output", name)
+		err := filepath.WalkDir(p.dir, func(path string, entry fs.DirEntry, err error) error {
+			if err != nil || !entry.Type().IsRegular() {
+				return err
+			}
+			content, err := os.ReadFile(path)
+			if err == nil && strings.Contains(string(content), value) {
+				err = fmt.Errorf("%s in %s", name, path)
+			}
+			return err
+		})
+		require.NoError(t, err, "a secret lies open in the state folder")
+	}
+}
+
+// secretValues are the plain values of the stack's secrets, each long enough to be looked for.
+func (p *platform) secretValues(ctx context.Context, t *testing.T, outputs map[string]any) map[string]string {
+	t.Helper()
+	values := map[string]string{}
+	client := secretsmanager.NewFromConfig(p.target.Config)
+	for _, output := range []string{lib.OutputDBSecretArn, lib.OutputAPIKeysSecretArn} {
+		arn, _ := outputs[output].(string)
+		got, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
+		require.NoError(t, err, "reading %s", output)
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal([]byte(aws.ToString(got.SecretString)), &fields))
+		for _, field := range []string{"password", "apiKey"} {
+			if value, ok := fields[field].(string); ok {
+				require.GreaterOrEqual(t, len(value), 16, "%s is too short to be a secret", field)
+				values[field] = value
+			}
+		}
+	}
+	require.Len(t, values, 2, "the password and the API key")
+	values["private key"] = "PRIVATE KEY-----"
+	return values
+}
+
+// destroy removes the stack on a context of its own and proves that nothing is left.
+func (p *platform) destroy(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	destroyed, err := p.stack.Destroy(ctx)
+	if errors.Is(err, lifecycle.ErrNoStack) {
+		return
+	}
+	require.NoError(t, err, "destroy")
+	t.Logf("destroyed %d resources in %s", destroyed.Changes["delete"], destroyed.Duration.Round(time.Millisecond))
+	left, err := verify.Leaks(ctx, p.target.Config, p.suffix)
+	require.NoError(t, err, "looking for leftovers")
+	require.Empty(t, left, "destroy left something behind")
+	if teststructure.SkipStageEnvVarSet() {
+		require.NoError(t, p.target.Close())
+		require.NoError(t, target.StopKept(ctx, p.dir), "stopping the local cloud")
+		teststructure.CleanupTestDataFolder(t, kept)
+	}
+}
+
+// steps names what an operation changed, apart from the stack itself.
+func steps(r lifecycle.Result) []string {
+	var names []string
+	for _, s := range r.Changed {
+		names = append(names, fmt.Sprintf("%s %s %s %v", s.Op, s.Type, s.Name, s.Properties))
+	}
+	return names
+}

@@ -1,0 +1,305 @@
+package unit_test
+
+import (
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"gopkg.in/yaml.v3"
+	"pgregory.net/rapid"
+
+	"tapstack/lib"
+)
+
+func TestTheLeastConfigurationTakesTheDocumentedDefaults(t *testing.T) {
+	cfg, err := lib.ParseConfig(legalValues(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, "configuration", cfg, lib.Config{
+		EnvironmentSuffix: suffix, VpcCidr: "10.0.0.0/16",
+		DBInstanceClass: "db.r6g.large", DBEngineVersion: "16", DBBackupRetentionDays: 14, DBName: "payments",
+		PaymentAPIImage: legalValues(nil)["paymentApiImage"], JobProcessorImage: legalValues(nil)["jobProcessorImage"],
+		ContainerPort: 8443, ContainerProtocol: "HTTPS",
+		APICPU: 1024, APIMemory: 2048, JobCPU: 512, JobMemory: 1024,
+		APIDesiredCount: 3, APIMaxCount: 12, JobDesiredCount: 2, JobMaxCount: 8, CPUTargetPercent: 60,
+		AlertEmail:        "ops@example.com",
+		APITimeoutSeconds: 30, APIRetryCount: 3, JobRetryCount: 5, QueueVisibilityTimeoutSeconds: 300,
+		InterfaceEndpoints: false, WAF: true,
+	})
+}
+
+func TestEveryIllegalValueIsRefusedByKeyValueAndRule(t *testing.T) {
+	long := strings.Repeat("a", lib.MaxSuffixLength()+1)
+	for key, illegal := range map[string][]string{
+		"environmentSuffix":     {"Dev", "1dev", "-dev", "dev-", "de--v", "de_v", "dév", long, "s3alias", "a-s3alias"},
+		"vpcCidr":               {"10.0.0.0", "10.0.0.0/15", "10.0.0.0/19", "10.0.0.1/16", "8.8.0.0/16", "172.32.0.0/16", "fd00::/16", "x"},
+		"availabilityZones":     {"us-east-1a", "us-east-1a,us-east-1b", "us-east-1a,us-east-1b,us-east-1b", "us-east-1a,us-east-1b,use1-az1", "a,b,c,d"},
+		"dbInstanceClass":       {"r6g.large", "db.r6g", "db.r6g.huge", "db.serverless"},
+		"dbEngineVersion":       {"9.6", "12", "16.", "16.6.1", "latest", "16-limitless"},
+		"dbBackupRetentionDays": {"0", "36", "-1", "14.5", "two"},
+		"dbName":                {"Payments", "1payments", "pay-ments", "postgres", "rdsadmin", "template1", strings.Repeat("a", 64)},
+		"paymentApiImage":       {"api", "example.com/api", "example.com:5000/api", "API:1", "api:", "api:1@sha256:abc", "a b:1"},
+		"jobProcessorImage":     {"jobs", "https://example.com/jobs:1"},
+		"containerPort":         {"0", "443", "1023", "65536", "http"},
+		"containerProtocol":     {"https", "TCP"},
+		"apiCpu":                {"0", "100", "1000", "32768"},
+		"apiMemory":             {"0", "256", "122881"},
+		"jobCpu":                {"1"},
+		"jobMemory":             {"511"},
+		"apiDesiredCount":       {"0", "1", "501"},
+		"apiMaxCount":           {"1", "501"},
+		"jobDesiredCount":       {"0", "1"},
+		"jobMaxCount":           {"1", "501"},
+		"cpuTargetPercent":      {"0", "101"},
+		"alertEmail":            {"ops", "ops@", "@example.com", "ops@example", "Ops <ops@example.com>", "a@example.com,b@example.com"},
+		"certificateArn":        {"arn:aws:acm:us-east-1:1:certificate/x", "arn:aws:iam::123456789012:server-certificate/x", "x"},
+		"domainName":            {"localhost", "example.com.", "Example.com", "-a.example.com", "a_b.example.com", strings.Repeat("a.", 126) + "com"},
+		"hostedZoneId":          {"/hostedzone/Z1", "z123", "example.com"},
+		"apiTimeoutSeconds":     {"0", "901"},
+		"apiRetryCount":         {"-1", "21"},
+		"jobRetryCount":         {"-1", "21"},
+
+		"queueVisibilityTimeoutSeconds": {"-1", "43201"},
+		"interfaceEndpoints":            {"yes", "1", "True"},
+		"waf":                           {"on", "0"},
+	} {
+		for _, value := range illegal {
+			t.Run(key+"="+value, func(t *testing.T) {
+				_, err := lib.ParseConfig(legalValues(map[string]string{key: value}))
+				if err == nil {
+					t.Fatalf("%s: %q was accepted", key, value)
+				}
+				want := fmt.Sprintf("%s: %q is not legal: must be ", key, value)
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("the fault does not say %q: %v", want, err)
+				}
+			})
+		}
+	}
+}
+
+func TestEveryKeyHasATestOfItsRule(t *testing.T) {
+	source, err := os.ReadFile("config_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range lib.ConfigKeys() {
+		if !strings.Contains(string(source), strconv.Quote(key.Name)+":") {
+			t.Errorf("no illegal value of %s is tried", key.Name)
+		}
+	}
+}
+
+func TestLegalValuesAreAccepted(t *testing.T) {
+	for key, legal := range map[string][]string{
+		"environmentSuffix":             {"a", "dev", "pr-123", "a1-b2-c3", strings.Repeat("a", lib.MaxSuffixLength())},
+		"vpcCidr":                       {"10.4.0.0/16", "172.31.0.0/17", "192.168.128.0/18"},
+		"availabilityZones":             {"us-east-1a,us-east-1b,us-east-1d", " us-gov-west-1a , us-gov-west-1b , us-gov-west-1c "},
+		"dbInstanceClass":               {"db.r6g.large", "db.t4g.medium", "db.r7i.48xlarge", "db.x2g.16xlarge"},
+		"dbEngineVersion":               {"13", "16.6", "17.10"},
+		"dbName":                        {"p", "payments_2"},
+		"paymentApiImage":               {"api:1", "example.com:5000/team/api:v1.0_rc-1", "a/b/c@sha256:" + strings.Repeat("0", 64), "api:1@sha256:" + strings.Repeat("f", 64)},
+		"containerProtocol":             {"HTTP"},
+		"certificateArn":                {"arn:aws:acm:us-east-1:123456789012:certificate/1f2e-3d", "arn:aws-us-gov:acm:us-gov-west-1:123456789012:certificate/x"},
+		"alertEmail":                    {"first.last+tag@mail.example.co"},
+		"queueVisibilityTimeoutSeconds": {"31", "43200"},
+		"waf":                           {"false"},
+	} {
+		for _, value := range legal {
+			if _, err := lib.ParseConfig(legalValues(map[string]string{key: value})); err != nil {
+				t.Errorf("%s=%q: %v", key, value, err)
+			}
+		}
+	}
+}
+
+func TestRulesBetweenKeysAreHeld(t *testing.T) {
+	certificate := "arn:aws:acm:us-east-1:123456789012:certificate/x"
+	for name, c := range map[string]struct {
+		values map[string]string
+		says   string
+	}{
+		"a CPU and memory pair that Fargate lacks":    {map[string]string{"apiCpu": "256", "apiMemory": "4096"}, "apiCpu, apiMemory: 256 CPU units with 4096 MiB"},
+		"the same for jobs":                           {map[string]string{"jobCpu": "16384", "jobMemory": "33000"}, "jobCpu, jobMemory: "},
+		"more desired than allowed":                   {map[string]string{"apiDesiredCount": "13"}, "apiDesiredCount, apiMaxCount: 13 desired tasks are more than the 12"},
+		"the same for more jobs":                      {map[string]string{"jobMaxCount": "2", "jobDesiredCount": "3"}, "jobDesiredCount, jobMaxCount: "},
+		"a certificate and a domain":                  {map[string]string{"certificateArn": certificate, "domainName": "pay.example.com", "hostedZoneId": "Z1"}, "either certificateArn or domainName"},
+		"a domain without its zone":                   {map[string]string{"domainName": "pay.example.com"}, "domainName, hostedZoneId: set both or neither"},
+		"a zone without its domain":                   {map[string]string{"hostedZoneId": "Z1"}, "domainName, hostedZoneId: set both or neither"},
+		"a visibility timeout shorter than the API's": {map[string]string{"queueVisibilityTimeoutSeconds": "30"}, "queueVisibilityTimeoutSeconds, apiTimeoutSeconds: "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := lib.ParseConfig(legalValues(c.values))
+			if err == nil || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("want a fault that says %q, got %v", c.says, err)
+			}
+		})
+	}
+}
+
+func TestAllFaultsAreReportedAtOnce(t *testing.T) {
+	_, err := lib.ParseConfig(map[string]string{
+		"environmentSuffix": "Not Legal", "containerPort": "x", "apiDesiredCount": "20", "surprise": "1",
+	})
+	if err == nil {
+		t.Fatal("accepted")
+	}
+	for _, want := range []string{
+		`environmentSuffix: "Not Legal" is not legal`, `containerPort: "x" is not legal`,
+		"paymentApiImage: not set", "jobProcessorImage: not set", "alertEmail: not set",
+		"apiDesiredCount, apiMaxCount: ", "surprise: not a configuration key",
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not say %q:\n%v", want, err)
+		}
+	}
+	if lines := strings.Count(err.Error(), "\n") + 1; lines != 7 {
+		t.Errorf("want 7 faults, one a line, got %d:\n%v", lines, err)
+	}
+}
+
+func TestNothingIsDeclaredUnderAnIllegalConfiguration(t *testing.T) {
+	r := newRecorder()
+	err := run(r, namespaced(legalValues(map[string]string{"containerPort": "80", "waf": "maybe"})))
+	if err == nil || !strings.Contains(err.Error(), "containerPort") || !strings.Contains(err.Error(), "waf") {
+		t.Errorf("want both faults, got %v", err)
+	}
+	if len(r.resources)+len(r.calls) > 0 {
+		t.Errorf("declared %v, called %v", slices.Collect(maps.Keys(r.resources)), slices.Collect(maps.Keys(r.calls)))
+	}
+}
+
+func TestTheSuffixMayComeFromTheEnvironment(t *testing.T) {
+	t.Setenv(lib.SuffixVariable, "fromenv")
+	r := newRecorder()
+	if err := run(r, namespaced(legalValues(map[string]string{"environmentSuffix": ""}))); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "ALB name", r.one(t, "alb").text(t, "name"), "alb-fromenv")
+
+	r = newRecorder()
+	if err := run(r, namespaced(legalValues(nil))); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "ALB name, with both set", r.one(t, "alb").text(t, "name"), "alb-"+suffix)
+}
+
+func TestAnyConfigurationIsEitherRefusedByKeyOrLegalThroughout(t *testing.T) {
+	keys := lib.ConfigKeys()
+	rapid.Check(t, func(t *rapid.T) {
+		values := legalValues(nil)
+		changed := rapid.SliceOfNDistinct(rapid.SampledFrom(keys), 1, 4, func(k lib.ConfigKey) string { return k.Name }).Draw(t, "keys")
+		for _, key := range changed {
+			values[key.Name] = rapid.OneOf(
+				rapid.String(), rapid.StringMatching(`[a-z0-9./:,@-]{0,20}`), rapid.Map(rapid.IntRange(-5, 130000), strconv.Itoa),
+				rapid.SampledFrom([]string{"true", "false", "HTTP", "10.1.0.0/16", "pay.example.com", "Z123", "256", "512", "1024", "2048", "4096"}),
+			).Draw(t, key.Name)
+		}
+		cfg, err := lib.ParseConfig(values)
+		if err != nil {
+			if !slices.ContainsFunc(changed, func(k lib.ConfigKey) bool { return strings.Contains(err.Error(), k.Name) }) {
+				t.Fatalf("the error names none of the keys that changed: %v", err)
+			}
+			return
+		}
+		if cfg.APIDesiredCount > cfg.APIMaxCount || cfg.QueueVisibilityTimeoutSeconds <= cfg.APITimeoutSeconds ||
+			(cfg.DomainName == "") != (cfg.HostedZoneID == "") || len(cfg.EnvironmentSuffix) > lib.MaxSuffixLength() {
+			t.Fatalf("accepted an inconsistent configuration: %+v", cfg)
+		}
+	})
+}
+
+func TestPulumiYamlIsTheTableOfKeys(t *testing.T) {
+	raw, err := os.ReadFile("../../Pulumi.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var project struct {
+		Name, Description, Runtime, Main string
+		Config                           yaml.Node
+	}
+	if err := yaml.Unmarshal(raw, &project); err != nil {
+		t.Fatal(err)
+	}
+	same(t, "project", []string{project.Name, project.Runtime, project.Main}, []string{lib.ProjectName, "go", "bin/stack"})
+
+	var inYaml []lib.ConfigKey
+	for i := 0; i < len(project.Config.Content); i += 2 {
+		var entry struct {
+			Type, Description string
+			Default           *string
+		}
+		if err := project.Config.Content[i+1].Decode(&entry); err != nil {
+			t.Fatal(err)
+		}
+		key := lib.ConfigKey{Name: project.Config.Content[i].Value, Type: entry.Type, Description: entry.Description, Required: entry.Default == nil}
+		if entry.Default != nil {
+			key.Default = *entry.Default
+		}
+		// The suffix may come from the environment, of which the Pulumi CLI knows nothing: it has an empty default there.
+		if key.Name == "environmentSuffix" && !key.Required && key.Default == "" {
+			key.Required = true
+		}
+		if entry.Description == "" {
+			t.Errorf("%s has no description", key.Name)
+		}
+		inYaml = append(inYaml, key)
+	}
+	same(t, "configuration keys", inYaml, lib.ConfigKeys())
+}
+
+func TestTheProviderTakesWhatTheAwsNamespaceSays(t *testing.T) {
+	settings := namespaced(legalValues(nil))
+	maps.Copy(settings, map[string]string{
+		"aws:region": "eu-central-1", "aws:profile": "payments", "aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true",
+		"aws:skipMetadataApiCheck": "false", "aws:skipRequestingAccountId": "true", "aws:skipRegionValidation": "true",
+	})
+	r := newRecorder()
+	if err := run(r, settings); err != nil {
+		t.Fatal(err)
+	}
+	provider := r.one(t, "aws")
+	same(t, "provider", []any{provider.token, provider.at(t, "region"), provider.at(t, "profile")}, []any{"pulumi:providers:aws", "eu-central-1", "payments"})
+	for name, want := range map[string]string{
+		"s3UsePathStyle": "true", "skipCredentialsValidation": "true", "skipMetadataApiCheck": "false",
+		"skipRequestingAccountId": "true", "skipRegionValidation": "true",
+	} {
+		same(t, name, fmt.Sprint(provider.at(t, name)), want)
+	}
+
+	err := run(newRecorder(), map[string]string{
+		"tapstack:environmentSuffix": suffix, "tapstack:paymentApiImage": "a:1", "tapstack:jobProcessorImage": "b:1",
+		"tapstack:alertEmail": "ops@example.com", "aws:s3UsePathStyle": "perhaps",
+	})
+	if err == nil || !strings.Contains(err.Error(), `aws:s3UsePathStyle: "perhaps" is not legal`) {
+		t.Errorf("want a fault about aws:s3UsePathStyle, got %v", err)
+	}
+}
+
+func TestTheRegionIsUsEast1UnlessSaidOtherwise(t *testing.T) {
+	for name, c := range map[string]struct{ config, variable, fallback, want string }{
+		"nothing set":              {"", "", "", "us-east-1"},
+		"the environment":          {"", "eu-west-1", "eu-west-2", "eu-west-1"},
+		"the second variable":      {"", "", "eu-west-2", "eu-west-2"},
+		"configuration goes first": {"eu-west-3", "eu-west-1", "", "eu-west-3"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("AWS_REGION", c.variable)
+			t.Setenv("AWS_DEFAULT_REGION", c.fallback)
+			settings := namespaced(legalValues(nil))
+			if c.config != "" {
+				settings["aws:region"] = c.config
+			}
+			r := newRecorder()
+			if err := run(r, settings); err != nil {
+				t.Fatal(err)
+			}
+			same(t, "region", r.one(t, "aws").text(t, "region"), c.want)
+		})
+	}
+}
