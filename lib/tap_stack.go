@@ -240,7 +240,7 @@ type crossRule struct {
 }
 
 var (
-	suffixPattern        = regexp.MustCompile(`^[a-z](-?[a-z0-9])*$`)
+	suffixPattern        = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
 	zonePattern          = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$`)
 	instanceClassPattern = regexp.MustCompile(`^db\.[a-z]+[0-9]+[a-z0-9-]*\.(medium|large|[0-9]*xlarge)$`)
 	engineVersionPattern = regexp.MustCompile(`^(1[3-9]|2[0-9])(\.[0-9]{1,2})?$`)
@@ -287,7 +287,7 @@ func configFields(c *Config) []configField {
 	return []configField{
 		required(text("environmentSuffix", "", "Ends every resource name; also read from the environment variable "+SuffixVariable+".",
 			&c.EnvironmentSuffix,
-			fmt.Sprintf("1 to %d lower-case letters, digits and single hyphens, starting with a letter, not ending with a hyphen or s3alias", MaxSuffixLength()),
+			fmt.Sprintf("1 to %d lower-case letters, digits and single hyphens, not starting or ending with a hyphen, not ending with s3alias", MaxSuffixLength()),
 			func() bool { return legalSuffix(c.EnvironmentSuffix) })),
 		text("vpcCidr", "10.0.0.0/16", "Address range of the VPC; three /24 and three /20 subnets are cut from it.",
 			&c.VpcCidr, "a private (RFC 1918) IPv4 network from /16 to /18, written by its first address",
@@ -500,8 +500,10 @@ func readConfig(ctx *pulumi.Context) (Config, error) {
 // ---------------------------------------------------------------------------------------------------------------------
 
 const (
-	defaultRegion    = "us-east-1"
-	zoneCount        = 3
+	defaultRegion = "us-east-1"
+	zoneCount     = 3
+	// incompleteZone is where Fargate on ARM64, RDS Proxy and MSK are not offered (AWS).
+	incompleteZone   = "use1-az3"
 	paymentAPI       = "payment-api"
 	jobProcessor     = "job-processor"
 	healthPath       = "/health"
@@ -858,13 +860,12 @@ func nthSubnet(within netip.Prefix, bits, n int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(address), bits)
 }
 
-// chooseZones picks three zones by zone id, which names the same place in every account, where names do not.
-// use1-az3 is left out: Fargate on ARM64, RDS Proxy and MSK are not offered there (AWS).
+// chooseZones picks three zones by zone id, which names the same place in every account, where names do not. A zone
+// where services are missing is taken only when there are not enough others.
 func (b *builder) chooseZones() ([]string, error) {
 	found, err := aws.GetAvailabilityZones(b.ctx, &aws.GetAvailabilityZonesArgs{
-		State:          pulumi.StringRef("available"),
-		ExcludeZoneIds: []string{"use1-az3"},
-		Filters:        []aws.GetAvailabilityZonesFilter{{Name: "opt-in-status", Values: []string{"opt-in-not-required"}}},
+		State:   pulumi.StringRef("available"),
+		Filters: []aws.GetAvailabilityZonesFilter{{Name: "opt-in-status", Values: []string{"opt-in-not-required"}}},
 	}, pulumi.Provider(b.provider))
 	if err != nil {
 		return nil, fmt.Errorf("asking AWS for availability zones: %w", err)
@@ -876,7 +877,8 @@ func (b *builder) chooseZones() ([]string, error) {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortFunc(order, func(i, j int) int { return strings.Compare(found.ZoneIds[i], found.ZoneIds[j]) })
+	rank := func(i int) string { return strconv.FormatBool(found.ZoneIds[i] == incompleteZone) + found.ZoneIds[i] }
+	slices.SortFunc(order, func(i, j int) int { return strings.Compare(rank(i), rank(j)) })
 	zones := make([]string, zoneCount)
 	for i := range zones {
 		zones[i] = found.Names[order[i]]
@@ -2454,7 +2456,7 @@ func (b *builder) queues() (*queues, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = create(b, sqs.NewRedriveAllowPolicy, "payment-jobs-dlq-redrive-allow", &sqs.RedriveAllowPolicyArgs{
+	allow, err := create(b, sqs.NewRedriveAllowPolicy, "payment-jobs-dlq-redrive-allow", &sqs.RedriveAllowPolicyArgs{
 		QueueUrl: dead.Url,
 		RedriveAllowPolicy: jobs.Arn.ApplyT(func(arn string) (string, error) {
 			return marshal(redriveAllowPolicy{RedrivePermission: "byQueue", SourceQueueArns: []string{arn}})
@@ -2464,10 +2466,11 @@ func (b *builder) queues() (*queues, error) {
 		return nil, err
 	}
 	for role, queue := range map[string]*sqs.Queue{"payment-jobs-policy": jobs, "payment-jobs-dlq-policy": dead} {
+		// One change of a queue's attributes at a time: SQS takes up to a minute to show one.
 		_, err := create(b, sqs.NewQueuePolicy, role, &sqs.QueuePolicyArgs{
 			QueueUrl: queue.Url,
 			Policy:   document(denyPlainTransport("sqs:*", queue.Arn)),
-		})
+		}, after(allow))
 		if err != nil {
 			return nil, err
 		}
@@ -2482,9 +2485,21 @@ func (b *builder) queues() (*queues, error) {
 // keyDeletionDays is the shortest deletion window that KMS offers.
 const keyDeletionDays = 7
 
-// alertSources are the AWS services that publish to the alerts topic.
-func alertSources() []string {
-	return []string{"cloudwatch.amazonaws.com", "events.amazonaws.com", "events.rds.amazonaws.com"}
+// fromPublishers are the statements that let AWS services do actions with the alerts topic or its key. CloudWatch
+// alarms and RDS events must come from this account. EventBridge does not say which account it acts for: conditions
+// on it make its deliveries to encrypted topics fail in silence (SNS developer guide, "Key management").
+func (b *builder) fromPublishers(sid string, actions []string, resource pulumi.StringInput) []statement {
+	return []statement{
+		{
+			sid: sid, actions: actions, resources: []pulumi.StringInput{resource},
+			principals: services("cloudwatch.amazonaws.com", "events.rds.amazonaws.com"),
+			when:       []condition{b.fromThisAccount()},
+		},
+		{
+			sid: sid + "FromEventBridge", actions: actions, resources: []pulumi.StringInput{resource},
+			principals: services("events.amazonaws.com"),
+		},
+	}
 }
 
 type alerts struct {
@@ -2497,25 +2512,20 @@ type alerts struct {
 // alerts declares the topic that the operations team listens to. It has a key of its own because alarms cannot
 // publish to a topic under alias/aws/sns.
 func (b *builder) alerts() (*alerts, error) {
+	thisKey := pulumi.String("*") // what "*" means in a key's own policy
 	key, err := create(b, kms.NewKey, "payment-alerts-key", &kms.KeyArgs{
 		Description:          pulumi.String("Encrypts " + b.name("payment-alerts")),
 		EnableKeyRotation:    pulumi.Bool(true),
 		DeletionWindowInDays: pulumi.Int(keyDeletionDays),
-		Policy: document(
+		Policy: document(append(
+			b.fromPublishers("EncryptForPublishers", []string{"kms:Decrypt", "kms:GenerateDataKey*"}, thisKey),
 			statement{
 				sid:        "AccountAdministration",
 				principals: accounts(fmt.Sprintf("arn:%s:iam::%s:root", b.partition, b.account)),
 				actions:    []string{"kms:*"},
-				resources:  []pulumi.StringInput{pulumi.String("*")}, // in a key's policy: this key
+				resources:  []pulumi.StringInput{thisKey},
 			},
-			statement{
-				sid:        "EncryptForPublishers",
-				principals: services(alertSources()...),
-				actions:    []string{"kms:Decrypt", "kms:GenerateDataKey*"},
-				resources:  []pulumi.StringInput{pulumi.String("*")},
-				when:       []condition{b.fromThisAccount()},
-			},
-		),
+		)...),
 		Tags: b.tags("payment-alerts-key"),
 	})
 	if err != nil {
@@ -2538,16 +2548,10 @@ func (b *builder) alerts() (*alerts, error) {
 	}
 	open, err := create(b, sns.NewTopicPolicy, "payment-alerts-policy", &sns.TopicPolicyArgs{
 		Arn: topic.Arn,
-		Policy: document(
-			statement{
-				sid:        "PublishAlerts",
-				principals: services(alertSources()...),
-				actions:    []string{"sns:Publish"},
-				resources:  []pulumi.StringInput{topic.Arn},
-				when:       []condition{b.fromThisAccount()},
-			},
+		Policy: document(append(
+			b.fromPublishers("PublishAlerts", []string{"sns:Publish"}, topic.Arn),
 			denyPlainTransport("sns:Publish", topic.Arn),
-		),
+		)...),
 	})
 	if err != nil {
 		return nil, err

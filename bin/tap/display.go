@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -23,8 +22,12 @@ const (
 	titleAgain   = "up again"
 )
 
-// inFlightShown bounds how many names the live line lists.
-const inFlightShown = 3
+// Widths of the live line, in columns.
+const (
+	titleWidth   = 11
+	barWidth     = 24
+	defaultWidth = 80
+)
 
 // display shows what goes on: a live line on a terminal, plain lines elsewhere, or the end of each phase only.
 type display struct {
@@ -32,6 +35,7 @@ type display struct {
 	live    bool
 	lines   bool
 	colours bool
+	width   int // of the terminal, in columns
 
 	mutex    sync.Mutex
 	title    string
@@ -50,8 +54,17 @@ func newDisplay(out io.Writer, progress bool) *display {
 	terminal := isTerminal(out)
 	return &display{
 		out: out, live: terminal && progress, lines: !terminal && progress,
-		colours: terminal && os.Getenv("NO_COLOR") == "",
+		colours: terminal && os.Getenv("NO_COLOR") == "", width: terminalWidth(out),
 	}
+}
+
+func terminalWidth(out io.Writer) int {
+	if file, is := out.(*os.File); is {
+		if width, _, err := term.GetSize(int(file.Fd())); err == nil && width > 0 {
+			return width
+		}
+	}
+	return defaultWidth
 }
 
 func isTerminal(out io.Writer) bool {
@@ -76,7 +89,7 @@ func (d *display) begin(title string, total int) {
 	if !d.live {
 		return
 	}
-	d.progress = mpb.New(mpb.WithOutput(d.out), mpb.WithWidth(24), mpb.WithRefreshRate(100*time.Millisecond),
+	d.progress = mpb.New(mpb.WithOutput(d.out), mpb.WithWidth(barWidth), mpb.WithRefreshRate(100*time.Millisecond),
 		mpb.WithAutoRefresh())
 	style := mpb.BarStyle().Lbound("").Rbound("").Filler("█").Tip("█").Padding("░")
 	filler := mpb.BarFillerBuilder(style)
@@ -84,7 +97,7 @@ func (d *display) begin(title string, total int) {
 		filler = mpb.NopStyle()
 	}
 	d.bar = d.progress.New(int64(total), filler, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-10s ", title))),
+		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-*s", titleWidth, title))),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return d.status() })))
 }
 
@@ -97,14 +110,31 @@ func (d *display) status() string {
 		count = fmt.Sprintf("%d/%d", min(len(d.finished), d.total), d.total)
 	}
 	text := fmt.Sprintf(" %s  %s", count, seconds(time.Since(d.started)))
-	if len(d.inFlight) == 0 {
-		return text
+	room := d.width - titleWidth - barWidth - len(text) - 3
+	return text + "  " + inFlightText(d.inFlight, room)
+}
+
+// inFlightText names as many of what is in flight as there is room for, and counts the others.
+func inFlightText(names []string, room int) string {
+	text := ""
+	for index, name := range names {
+		more := ""
+		if rest := len(names) - index - 1; rest > 0 {
+			more = fmt.Sprintf(" +%d", rest)
+		}
+		next := name
+		if index > 0 {
+			next = text + ", " + name
+		}
+		if len(next)+len(more) > room {
+			if index == 0 {
+				return ""
+			}
+			return fmt.Sprintf("%s +%d", text, len(names)-index)
+		}
+		text = next
 	}
-	shown := strings.Join(d.inFlight[:min(len(d.inFlight), inFlightShown)], ", ")
-	if more := len(d.inFlight) - inFlightShown; more > 0 {
-		shown += fmt.Sprintf(" +%d", more)
-	}
-	return text + "  " + shown
+	return text
 }
 
 // done ends a phase with one line that says what it came to.
@@ -142,7 +172,7 @@ func (d *display) abort() {
 
 // Started shows an operation as in flight.
 func (d *display) Started(step lifecycle.Step) {
-	if !step.Changes() {
+	if !step.Changes() || step.Type == rootType {
 		return
 	}
 	d.mutex.Lock()

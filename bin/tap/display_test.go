@@ -91,3 +91,16 @@ func TestResultsAreSummedUpInWords(t *testing.T) {
 		{Op: "create", Type: rootType}, {Op: "create", Type: "pulumi:providers:aws"}, {Op: "create", Type: "aws:ec2/vpc:Vpc"},
 	}}))
 }
+
+func TestWhatIsInFlightIsNamedAsFarAsThereIsRoom(t *testing.T) {
+	names := []string{"vpc", "alb-logs", "payment-jobs"}
+	for room, want := range map[int]string{
+		40: "vpc, alb-logs, payment-jobs",
+		17: "vpc, alb-logs +1",
+		10: "vpc +2",
+		3:  "",
+		-5: "",
+	} {
+		require.Equal(t, want, inFlightText(names, room), "room for %d", room)
+	}
+}

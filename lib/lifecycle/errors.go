@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -23,6 +24,11 @@ func (f Failure) String() string {
 		return f.Message
 	}
 	return fmt.Sprintf("%s %s: %s", f.Type, f.Name, f.Message)
+}
+
+// stopped says that the failure is nothing but the interrupt itself.
+func (f Failure) stopped() bool {
+	return vagueMessage.MatchString(f.Message) || strings.Contains(f.Message, context.Canceled.Error())
 }
 
 // OperationError tells why an operation of the engine did not succeed, in the lines that matter.

@@ -316,6 +316,7 @@ func (s *Stack) explain(ctx context.Context, operation string, failures []Failur
 	fault := &OperationError{Operation: operation, Stack: s.options.Stack, Failures: reduce(failures)}
 	if ctx.Err() != nil {
 		fault.Interrupted = true
+		fault.Failures = slices.DeleteFunc(fault.Failures, Failure.stopped)
 		return fault
 	}
 	if held, err := s.folder.holders(s.options.Project, s.options.Stack); err == nil && len(held) > 0 && locked(s.command.lastStderr()) {

@@ -152,13 +152,21 @@ func faultLine(bad []Observation) string {
 	return line
 }
 
-// summary joins what was expected or seen, saying each thing once.
+// summary tells what was expected or seen, each subject and each value of it once.
 func summary(seen []Observation, side func(Observation) string) string {
-	var parts []string
+	var subjects []string
+	values := map[string][]string{}
 	for _, o := range seen {
-		if part := o.What + ": " + side(o); !slices.Contains(parts, part) {
-			parts = append(parts, part)
+		if _, known := values[o.What]; !known {
+			subjects = append(subjects, o.What)
 		}
+		if v := side(o); !slices.Contains(values[o.What], v) {
+			values[o.What] = append(values[o.What], v)
+		}
+	}
+	parts := make([]string, len(subjects))
+	for i, what := range subjects {
+		parts[i] = what + ": " + strings.Join(values[what], ", ")
 	}
 	return strings.Join(parts, "; ")
 }

@@ -83,7 +83,9 @@ func newPlatform(ctx context.Context, t *testing.T) *platform {
 	t.Cleanup(func() { require.NoError(t, p.target.Close()) })
 	p.engine, err = lifecycle.FindEngine(ctx, options.Notify)
 	require.NoError(t, err, "finding the Pulumi engine")
-	p.stack, err = lifecycle.Open(ctx, p.engine, p.options(filepath.Join(p.dir, "stack")))
+	stack := stackOptions(p.target, p.suffix, filepath.Join(p.dir, "stack"))
+	stack.Observer = p.heard
+	p.stack, err = lifecycle.Open(ctx, p.engine, stack)
 	require.NoError(t, err, "opening the stack")
 	t.Cleanup(p.stack.Close)
 	return p
@@ -99,22 +101,22 @@ func rememberedSuffix(t *testing.T, fresh string) string {
 	return fresh
 }
 
-func (p *platform) options(dir string) lifecycle.Options {
+// stackOptions are those of the stack with its default configuration on a target.
+func stackOptions(cloud *target.Target, suffix, dir string) lifecycle.Options {
 	return lifecycle.Options{
 		Project: lib.ProjectName,
-		Stack:   p.suffix,
+		Stack:   suffix,
 		Program: lib.Deploy,
 		Dir:     dir,
 		Config: map[string]string{
-			"environmentSuffix": p.suffix,
+			"environmentSuffix": suffix,
 			"paymentApiImage":   "123456789012.dkr.ecr.us-east-1.amazonaws.com/payment-api:1.0.0",
 			"jobProcessorImage": "123456789012.dkr.ecr.us-east-1.amazonaws.com/job-processor:1.0.0",
-			"alertEmail":        "ops@example.com", "waf": "false",
+			"alertEmail":        "ops@example.com",
 		},
-		ProviderConfig: p.target.ProviderConfig(),
-		Env:            p.target.Env(),
-		Provider:       awsprovider.NewPlugin(p.target.Config),
-		Observer:       p.heard,
+		ProviderConfig: cloud.ProviderConfig(),
+		Env:            cloud.Env(),
+		Provider:       awsprovider.NewPlugin(cloud.Config),
 	}
 }
 

@@ -17,7 +17,7 @@ func TestThreeZonesAreChosenByZoneIdAmongThoseEveryAccountHas(t *testing.T) {
 	r := deploy(t, nil)
 	asked := plainMap(r.calls["aws:index/getAvailabilityZones:getAvailabilityZones"])
 	same(t, "question", asked, map[string]any{
-		"state": "available", "excludeZoneIds": []string{"use1-az3"},
+		"state": "available",
 		"filters": []any{map[string]any{"name": "opt-in-status", "values": []string{"opt-in-not-required"}}},
 	})
 	// az1, az2 and az4 come before az6; their names are in no order.
@@ -27,6 +27,17 @@ func TestThreeZonesAreChosenByZoneIdAmongThoseEveryAccountHas(t *testing.T) {
 	}
 	for i, instance := range []string{"aurora-writer", "aurora-reader-1", "aurora-reader-2"} {
 		same(t, instance, r.one(t, instance).at(t, "availabilityZone"), r.one(t, fmt.Sprintf("private-subnet-%d", i+1)).at(t, "availabilityZone"))
+	}
+}
+
+func TestAnIncompleteZoneIsTakenOnlyWhenThereAreNotEnoughOthers(t *testing.T) {
+	few := newRecorder()
+	few.zones = map[string]string{"use1-az2": "us-east-1a", "use1-az3": "us-east-1b", "use1-az4": "us-east-1c"}
+	if err := run(few, namespaced(legalValues(nil))); err != nil {
+		t.Fatal(err)
+	}
+	for i, zone := range []string{"us-east-1a", "us-east-1c", "us-east-1b"} {
+		same(t, "zone", few.one(t, fmt.Sprintf("public-subnet-%d", i+1)).at(t, "availabilityZone"), zone)
 	}
 }
 

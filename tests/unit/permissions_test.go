@@ -114,13 +114,17 @@ func TestRolesAreAssumedByOneServiceForThisAccountOnly(t *testing.T) {
 
 func TestResourcePoliciesLetInNamedServicesOfThisAccountOnly(t *testing.T) {
 	r := deploy(t, nil)
-	publishers := []string{"cloudwatch.amazonaws.com", "events.amazonaws.com", "events.rds.amazonaws.com"}
+	publishers := []string{"cloudwatch.amazonaws.com", "events.rds.amazonaws.com"}
 	for name, input := range map[string]string{"payment-alerts-key": "policy", "payment-alerts-policy": "policy", "waf-logs-policy": "policyDocument"} {
 		for _, statement := range decode[policy](t, r.one(t, name), input).Statement {
 			principal := fmt.Sprint(statement.Principal)
 			switch {
 			case statement.Effect == "Deny":
 			case principal == "map[AWS:[arn:aws:iam::123456789012:root]]":
+			case strings.HasSuffix(statement.Sid, "FromEventBridge"):
+				// EventBridge to an encrypted topic supports no condition (SNS developer guide, "Key management").
+				same(t, name+" "+statement.Sid, statement.Principal, map[string]any{"Service": []string{"events.amazonaws.com"}})
+				same(t, name+" "+statement.Sid, len(statement.Condition), 0)
 			case strings.HasPrefix(principal, "map[Service:"):
 				same(t, name+" "+statement.Sid, statement.Condition["StringEquals"]["aws:SourceAccount"], []string{account})
 				if name != "waf-logs-policy" {

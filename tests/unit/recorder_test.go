@@ -65,7 +65,7 @@ func newRecorder() *recorder {
 			resources: map[string]declared{}, outputs: map[string]output{}, calls: map[string]resource.PropertyMap{},
 		},
 		zones: map[string]string{
-			"use1-az6": "us-east-1d", "use1-az1": "us-east-1c", "use1-az4": "us-east-1a", "use1-az2": "us-east-1b",
+			"use1-az6": "us-east-1d", "use1-az3": "us-east-1e", "use1-az1": "us-east-1c", "use1-az4": "us-east-1a", "use1-az2": "us-east-1b",
 		},
 		seed: 7,
 	}

@@ -139,7 +139,7 @@ func TestEveryNameIsLegalUnderEveryLegalSuffix(t *testing.T) {
 	if len(templates) < 50 {
 		t.Fatalf("only %d names found", len(templates))
 	}
-	pattern := fmt.Sprintf(`[a-z](-?[a-z0-9]){0,%d}`, lib.MaxSuffixLength())
+	pattern := fmt.Sprintf(`[a-z0-9](-?[a-z0-9]){0,%d}`, lib.MaxSuffixLength())
 	rapid.Check(t, func(t *rapid.T) {
 		drawn := rapid.StringMatching(pattern).Draw(t, "suffix")
 		if _, err := lib.ParseConfig(legalValues(map[string]string{"environmentSuffix": drawn})); err != nil {

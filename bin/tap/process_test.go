@@ -1,0 +1,191 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// started is a tap that runs as a process of its own.
+type started struct {
+	*exec.Cmd
+	stdout bytes.Buffer
+	// lines are those of its standard error, as they come.
+	lines chan string
+	seen  []string
+}
+
+func start(t *testing.T, stateDir string, args ...string) *started {
+	t.Helper()
+	self, err := os.Executable()
+	require.NoError(t, err)
+	s := &started{Cmd: exec.Command(self, append(args, "--state-dir", stateDir)...), lines: make(chan string, 1024)}
+	s.Env = append(os.Environ(), toolVariable+"=1", "TMPDIR="+filepath.Join(stateDir, "tmp"))
+	require.NoError(t, os.MkdirAll(filepath.Join(stateDir, "tmp"), 0o700))
+	s.Stdout = &s.stdout
+	stderr, err := s.StderrPipe()
+	require.NoError(t, err)
+	require.NoError(t, s.Start())
+	t.Cleanup(func() { _ = s.Process.Kill() })
+	go func() {
+		defer close(s.lines)
+		for scanner := bufio.NewScanner(stderr); scanner.Scan(); {
+			s.lines <- scanner.Text()
+		}
+		_, _ = io.Copy(io.Discard, stderr)
+	}()
+	return s
+}
+
+// until waits for a line with text.
+func (s *started) until(t *testing.T, text string) {
+	t.Helper()
+	deadline := time.After(2 * time.Minute)
+	for {
+		select {
+		case line, open := <-s.lines:
+			s.seen = append(s.seen, line)
+			if !open {
+				t.Fatalf("tap ended before %q:\n%s", text, strings.Join(s.seen, "\n"))
+			}
+			if strings.Contains(line, text) {
+				return
+			}
+		case <-deadline:
+			t.Fatalf("tap did not come to %q:\n%s", text, strings.Join(s.seen, "\n"))
+		}
+	}
+}
+
+// code waits for the end and answers with the exit code.
+func (s *started) code() int {
+	for line := range s.lines {
+		s.seen = append(s.seen, line)
+	}
+	_ = s.Wait()
+	return s.ProcessState.ExitCode()
+}
+
+// offspring lists the processes whose environment says that they come from this test's tap.
+func offspring(t *testing.T, stateDir string) []string {
+	t.Helper()
+	entries, err := filepath.Glob("/proc/[0-9]*/environ")
+	require.NoError(t, err)
+	var found []string
+	for _, entry := range entries {
+		content, err := os.ReadFile(entry)
+		if err == nil && bytes.Contains(content, []byte("TMPDIR="+filepath.Join(stateDir, "tmp"))) {
+			found = append(found, filepath.Dir(entry))
+		}
+	}
+	return found
+}
+
+func noOffspring(t *testing.T, stateDir string) {
+	t.Helper()
+	require.Eventually(t, func() bool { return len(offspring(t, stateDir)) == 0 }, 30*time.Second, 50*time.Millisecond,
+		"no process is left")
+}
+
+func needsProcesses(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("starts the engine and the emulator")
+	}
+	if _, err := os.Stat("/proc/self/environ"); err != nil {
+		t.Skip("looks for processes in /proc")
+	}
+}
+
+func TestTheFirstInterruptOfADemoCleansUp(t *testing.T) {
+	needsProcesses(t)
+	stateDir := t.TempDir()
+	tap := start(t, stateDir, "demo", "--output", "json")
+	tap.until(t, "created aws:ec2/vpc:Vpc")
+	require.NotEmpty(t, offspring(t, stateDir))
+	require.NoError(t, tap.Process.Signal(syscall.SIGINT))
+	require.Equal(t, exitInterrupted, tap.code(), strings.Join(tap.seen, "\n"))
+
+	var told summary
+	require.NoError(t, json.Unmarshal(tap.stdout.Bytes(), &told), tap.stdout.String())
+	require.True(t, told.Interrupted)
+	require.False(t, told.OK)
+	require.Positive(t, told.Resources)
+	require.Empty(t, told.Left, "%v", told.Faults)
+	noOffspring(t, stateDir)
+	left, err := os.ReadDir(filepath.Join(stateDir, "tmp"))
+	require.NoError(t, err)
+	require.Empty(t, left, "its state folder is gone")
+}
+
+func TestTheSecondInterruptStopsAtOnceAndSaysHowToFinish(t *testing.T) {
+	needsProcesses(t)
+	stateDir := t.TempDir()
+	tap := start(t, stateDir, "up", "--suffix", "two")
+	tap.until(t, "created aws:ec2/vpc:Vpc")
+	require.NoError(t, tap.Process.Signal(syscall.SIGTERM))
+	tap.until(t, "interrupt again to stop at once")
+	require.NoError(t, tap.Process.Signal(syscall.SIGTERM))
+	require.Equal(t, exitInterrupted, tap.code(), strings.Join(tap.seen, "\n"))
+	last := tap.seen[len(tap.seen)-1]
+	if strings.HasPrefix(last, "Stopped at once.") {
+		require.Contains(t, last, "To finish the clean-up: ")
+	}
+	require.Contains(t, strings.Join(tap.seen, "\n"), "destroy --target local --suffix two --state-dir "+stateDir)
+
+	code, stdout, stderr := tapIn(t, stateDir, "destroy", "--suffix", "two", "--no-progress")
+	require.Equal(t, exitFine, code, "the printed command finishes the clean-up:\n%s%s", stdout, stderr)
+	noOffspring(t, stateDir)
+}
+
+func TestAKilledDemoLeavesNoProcess(t *testing.T) {
+	needsProcesses(t)
+	stateDir := t.TempDir()
+	tap := start(t, stateDir, "demo")
+	tap.until(t, "created aws:ec2/vpc:Vpc")
+	require.NoError(t, tap.Process.Kill())
+	tap.code()
+	noOffspring(t, stateDir)
+}
+
+func TestAStackStaysUpBetweenCommandsUntilItIsDestroyed(t *testing.T) {
+	needsProcesses(t)
+	stateDir := t.TempDir()
+	code, _, stderr := tapIn(t, stateDir, "up", "--no-progress", "--config", "queueVisibilityTimeoutSeconds=120")
+	require.Equal(t, exitFine, code, stderr)
+	t.Cleanup(func() { tapIn(t, stateDir, "destroy", "--no-progress") })
+
+	code, stdout, stderr := tapIn(t, stateDir, "up", "--no-progress")
+	require.Equal(t, exitFine, code, stderr)
+	require.Contains(t, stdout, "No changes.", "the configuration given before is kept:\n%s", stderr)
+
+	code, stdout, _ = tapIn(t, stateDir, "outputs", "--output", "json")
+	require.Equal(t, exitFine, code)
+	outputs := map[string]any{}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &outputs))
+	require.Contains(t, outputs["queueUrl"], "payment-jobs-dev")
+
+	code, stdout, stderr = tapIn(t, stateDir, "refresh", "--output", "json")
+	require.Equal(t, exitFine, code, stderr)
+	require.Contains(t, stdout, `"resources": []`, "nothing drifted")
+
+	endpoint, _, _ := strings.Cut(outputs["queueUrl"].(string), "/123456789012")
+	code, _, stderr = tapIn(t, stateDir, "destroy", "--no-progress")
+	require.Equal(t, exitFine, code, stderr)
+	_, err := http.Get(endpoint + "/moto-api/")
+	require.Error(t, err, "the emulator ended with its last stack")
+	code, _, stderr = tapIn(t, stateDir, "outputs")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, stderr, "does not exist")
+}

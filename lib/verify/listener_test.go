@@ -1,0 +1,90 @@
+package verify
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+)
+
+func pathRule(priority, path string, groups map[string]int32) elbtypes.Rule {
+	var tuples []elbtypes.TargetGroupTuple
+	for id, weight := range groups {
+		tuples = append(tuples, elbtypes.TargetGroupTuple{TargetGroupArn: aws.String(id), Weight: aws.Int32(weight)})
+	}
+	return elbtypes.Rule{
+		Priority:   aws.String(priority),
+		Conditions: []elbtypes.RuleCondition{{Field: aws.String("path-pattern"), PathPatternConfig: &elbtypes.PathPatternConditionConfig{Values: []string{path}}}},
+		Actions:    []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, ForwardConfig: &elbtypes.ForwardActionConfig{TargetGroups: tuples}}},
+	}
+}
+
+func notFound() elbtypes.Rule {
+	return elbtypes.Rule{
+		IsDefault: aws.Bool(true), Priority: aws.String("default"),
+		Actions: []elbtypes.Action{{
+			Type: elbtypes.ActionTypeEnumFixedResponse, FixedResponseConfig: &elbtypes.FixedResponseActionConfig{StatusCode: aws.String("404")},
+		}},
+	}
+}
+
+func TestRulesAreEvaluatedInPriorityOrderWhateverTheirOrderInTheAnswer(t *testing.T) {
+	rules := []elbtypes.Rule{
+		notFound(),
+		pathRule("100", "/*", map[string]int32{"catch-all": 1}),
+		pathRule("20", "/health", map[string]int32{"api": 50, "job": 50}),
+		pathRule("9", "/api/*", map[string]int32{"api": 1}),
+	}
+	for path, want := range map[string]string{"/api/": "api", "/api/v1": "api", "/apifoo": "catch-all", "/api": "catch-all", "/health/x": "catch-all"} {
+		if got := send(path, rules); len(got.groups) != 1 || got.groups[want] == 0 {
+			t.Errorf("%s goes to %v, want %s", path, got.groups, want)
+		}
+	}
+	if got := send("/health", rules); len(got.groups) != 2 || got.groups["api"] != got.groups["job"] {
+		t.Errorf("/health goes to %v, want both in equal parts", got.groups)
+	}
+	if got := send("/nowhere", rules[2:]); got.fixed != "" || len(got.groups) != 0 {
+		t.Errorf("without a default rule /nowhere goes to %v", got)
+	}
+	if got := send("/nowhere", append(rules[2:3:3], notFound())); got.String() != "404" {
+		t.Errorf("the default answer is %s, want 404", got)
+	}
+}
+
+func TestATargetGroupThatWeighsNothingGetsNothing(t *testing.T) {
+	rule := pathRule("1", "/health", map[string]int32{"api": 100, "job": 0})
+	if got := send("/health", []elbtypes.Rule{rule}); len(got.groups) != 1 || got.groups["api"] != 100 {
+		t.Errorf("/health goes to %v, want api alone", got.groups)
+	}
+}
+
+func TestARuleWithAnotherConditionDoesNotHoldForAPlainRequest(t *testing.T) {
+	rule := pathRule("1", "/api/*", map[string]int32{"api": 1})
+	rule.Conditions = append(rule.Conditions, elbtypes.RuleCondition{Field: aws.String("http-header")})
+	if got := send("/api/v1", []elbtypes.Rule{rule, notFound()}); got.String() != "404" {
+		t.Errorf("/api/v1 goes to %s, want 404", got)
+	}
+}
+
+func TestWildcards(t *testing.T) {
+	for _, c := range []struct {
+		pattern, s string
+		want       bool
+	}{
+		{"/api/*", "/api/", true},
+		{"/api/*", "/api", false},
+		{"/api/*", "/API/x", false},
+		{"*", "", true},
+		{"a?c", "abc", true},
+		{"a?c", "ac", false},
+		{"*/x/*", "/a/b/x/c", true},
+		{"s3:Get*", "s3:GetObject", true},
+		{"", "x", false},
+		{"a*b*c", "aXXbYYbc", true},
+		{"a*b*c", "aXXbYY", false},
+	} {
+		if got := wildcard(c.pattern, c.s); got != c.want {
+			t.Errorf("wildcard(%q, %q) = %t", c.pattern, c.s, got)
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package verify
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+const testPort = 8443
+
+func tcp(port int32) ports { return ports{protocol: "tcp", from: port, to: port} }
+
+func from(group string, port int32) rule { return rule{ports: tcp(port), group: group} }
+
+func anyone(port int32) rule {
+	return rule{ports: tcp(port), cidr: netip.MustParsePrefix("0.0.0.0/0")}
+}
+
+// goodNodes is the stack as it should be.
+func goodNodes() []node {
+	public := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}
+	private := []netip.Prefix{netip.MustParsePrefix("10.0.16.0/20")}
+	return []node{
+		{role: internet},
+		{role: roleDefault, group: "sg-default", prefixes: private},
+		{role: roleALB, group: "sg-alb", prefixes: public,
+			ingress: []rule{anyone(httpsPort), anyone(httpPort)},
+			egress:  []rule{from("sg-api", testPort), from("sg-job", testPort)}},
+		{role: rolePayment, group: "sg-api", prefixes: private,
+			ingress: []rule{from("sg-alb", testPort)},
+			egress:  []rule{from("sg-db", postgresPort), anyone(httpsPort)}},
+		{role: roleJobs, group: "sg-job", prefixes: private,
+			ingress: []rule{from("sg-alb", testPort)},
+			egress:  []rule{from("sg-db", postgresPort), anyone(httpsPort)}},
+		{role: roleDB, group: "sg-db", prefixes: private,
+			ingress: []rule{from("sg-api", postgresPort), from("sg-job", postgresPort)}},
+	}
+}
+
+func testVPC() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")} }
+
+// beyond lists what is open beyond the allowed table, and what of the table is shut.
+func beyond(nodes []node) (open, shut []string) {
+	got, allowed := flows(nodes, testVPC()), allowedFlows(testPort, false)
+	for _, f := range got {
+		if !slices.Contains(allowed, f) {
+			open = append(open, f.String())
+		}
+	}
+	for _, f := range allowed {
+		if !slices.Contains(got, f) {
+			shut = append(shut, f.String())
+		}
+	}
+	return open, shut
+}
+
+func TestTheStacksRulesOpenExactlyTheAllowedFlows(t *testing.T) {
+	if open, shut := beyond(goodNodes()); len(open)+len(shut) > 0 {
+		t.Errorf("open beyond the table: %v; shut: %v", open, shut)
+	}
+}
+
+func TestEveryWideningOrNarrowingOfTheRulesShows(t *testing.T) {
+	role := func(nodes []node, name string) *node {
+		return &nodes[slices.IndexFunc(nodes, func(n node) bool { return n.role == name })]
+	}
+	for _, c := range []struct {
+		what       string
+		change     func([]node)
+		open, shut string
+	}{
+		{"the whole VPC may connect to the database", func(n []node) {
+			role(n, roleDB).ingress = append(role(n, roleDB).ingress, rule{ports: tcp(postgresPort), cidr: testVPC()[0]})
+			role(n, roleDefault).egress = []rule{{ports: ports{protocol: "-1"}, cidr: netip.MustParsePrefix("0.0.0.0/0")}}
+		}, "default → db tcp 5432", ""},
+		{"the database is open to the internet", func(n []node) {
+			role(n, roleDB).ingress = append(role(n, roleDB).ingress, anyone(postgresPort))
+		}, "internet → db tcp 5432", ""},
+		{"a port range hides SSH", func(n []node) {
+			role(n, rolePayment).ingress = []rule{{ports: ports{"tcp", 20, 9000}, group: "sg-alb"}}
+			role(n, roleALB).egress = append(role(n, roleALB).egress, from("sg-api", 22))
+		}, "alb → payment-api tcp 22", ""},
+		{"the services may talk to each other", func(n []node) {
+			role(n, rolePayment).egress = append(role(n, rolePayment).egress, from("sg-job", testPort))
+			role(n, roleJobs).ingress = append(role(n, roleJobs).ingress, from("sg-api", testPort))
+		}, "payment-api → job-processor tcp 8443", ""},
+		{"the database may call out", func(n []node) {
+			role(n, roleDB).egress = []rule{anyone(httpsPort)}
+		}, "db → internet tcp 443", ""},
+		{"half of the internet counts as the internet", func(n []node) {
+			role(n, roleDB).egress = []rule{{ports: tcp(25), cidr: netip.MustParsePrefix("128.0.0.0/1")}}
+		}, "db → internet tcp 25", ""},
+		{"IPv6 counts as the internet", func(n []node) {
+			role(n, roleDB).ingress = append(role(n, roleDB).ingress, rule{ports: tcp(22), cidr: netip.MustParsePrefix("::/0")})
+		}, "internet → db tcp 22", ""},
+		{"the database lets job-processor in no more", func(n []node) {
+			role(n, roleDB).ingress = []rule{from("sg-api", postgresPort)}
+		}, "", "job-processor → db tcp 5432"},
+		{"payment-api may call out no more", func(n []node) {
+			role(n, rolePayment).egress = []rule{from("sg-db", postgresPort)}
+		}, "", "payment-api → internet tcp 443"},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			nodes := goodNodes()
+			c.change(nodes)
+			open, shut := beyond(nodes)
+			if c.open != "" && !slices.Contains(open, c.open) {
+				t.Errorf("%q does not show as open; open are %v", c.open, open)
+			}
+			if c.shut != "" && !slices.Contains(shut, c.shut) {
+				t.Errorf("%q does not show as shut; shut are %v", c.shut, shut)
+			}
+		})
+	}
+}
+
+func TestPermissionsBecomeOneRulePerPeerAndDirection(t *testing.T) {
+	rules := parseRules([]ec2types.IpPermission{
+		{
+			IpProtocol: aws.String("tcp"), FromPort: aws.Int32(443), ToPort: aws.Int32(443),
+			IpRanges:         []ec2types.IpRange{{CidrIp: aws.String("0.0.0.0/0"), Description: aws.String("all")}, {CidrIp: aws.String("not a range")}},
+			Ipv6Ranges:       []ec2types.Ipv6Range{{CidrIpv6: aws.String("::/0")}},
+			UserIdGroupPairs: []ec2types.UserIdGroupPair{{GroupId: aws.String("sg-1")}},
+			PrefixListIds:    []ec2types.PrefixListId{{PrefixListId: aws.String("pl-1")}},
+		},
+		{IpProtocol: aws.String("-1"), UserIdGroupPairs: []ec2types.UserIdGroupPair{{GroupId: aws.String("sg-2")}}},
+	})
+	var got []string
+	for _, r := range rules {
+		got = append(got, r.peerName(map[string]string{"sg-1": roleALB}, testVPC())+" "+r.ports.String())
+	}
+	want := []string{"alb tcp 443", "internet tcp 443", "internet tcp 443", "internet tcp 443", "pl-1 tcp 443", "sg-2 everything"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
