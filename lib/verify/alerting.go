@@ -133,10 +133,12 @@ func emailSubscribed(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
-// publishers are the service principals that must be able to tell the topic.
-func publishers() []string {
-	return []string{"cloudwatch.amazonaws.com", "events.amazonaws.com", "events.rds.amazonaws.com"}
-}
+// publishers are the service principals that must be able to tell the topic, for this account only.
+func publishers() []string { return []string{"cloudwatch.amazonaws.com", "events.rds.amazonaws.com"} }
+
+// eventBridge must be let in without a condition: EventBridge names no source when it publishes to an encrypted topic,
+// and a condition would make every delivery fail in silence (SNS developer guide, "Key management").
+const eventBridge = "events.amazonaws.com"
 
 func topicPolicy(ctx context.Context, e *Env, s *sight) error {
 	t, err := e.topic(ctx)
@@ -155,7 +157,7 @@ func topicPolicy(ctx context.Context, e *Env, s *sight) error {
 	x.includes("services that may publish for this account", publishers(), p.services("sns:Publish", who.Account))
 	x.equal("denies sns:Publish without TLS", true, p.deniesPlainText("sns:Publish"))
 	x.equal("statements open to everyone", 0, len(p.open()))
-	x.sameSet("services that may publish for any account", nil, p.unboundServices("sns:Publish", who.Account))
+	x.sameSet("services that may publish for any account", []string{eventBridge}, p.unboundServices("sns:Publish", who.Account))
 	return nil
 }
 
@@ -197,6 +199,7 @@ func topicKey(ctx context.Context, e *Env, s *sight) error {
 	}
 	for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
 		x.includes("services that may "+action+" for this account", publishers(), p.services(action, who.Account))
+		x.sameSet("services that may "+action+" for any account", []string{eventBridge}, p.unboundServices(action, who.Account))
 	}
 	x.equal("statements open to everyone", 0, len(p.open()))
 	return nil
