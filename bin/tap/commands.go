@@ -222,7 +222,7 @@ func (a *app) destroy(ctx context.Context, p *plan) (err error) {
 	}
 	result, err := s.tearDown(s.ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\nTry again with: %s", err, p.tell("destroy"))
 	}
 	found, err := s.prove(s.ctx)
 	if err != nil {
@@ -251,7 +251,7 @@ func (s *session) tearDown(ctx context.Context) (lifecycle.Result, error) {
 	s.display.begin("destroy", state.Resources)
 	result, err := s.stack.Destroy(ctx)
 	if err != nil {
-		return result, fmt.Errorf("%w\nTry again with: %s", s.display.fail(err), s.plan.tell("destroy"))
+		return result, s.display.fail(err)
 	}
 	s.display.done(changesText(result, ""))
 	return result, nil

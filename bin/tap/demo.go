@@ -192,6 +192,9 @@ func (d *demo) cleanUp() error {
 	if destroyed == nil && d.dir == d.plan.dir {
 		return errors.Join(proved, d.forget())
 	}
+	if destroyed != nil && d.dir == d.plan.dir {
+		destroyed = fmt.Errorf("%w\nTry again with: %s", destroyed, d.plan.tell("destroy"))
+	}
 	return errors.Join(destroyed, proved)
 }
 

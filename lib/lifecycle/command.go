@@ -21,6 +21,9 @@ import (
 // Aurora instance that is being created on AWS takes up to 15 minutes, and its id would be lost with the engine.
 const cancelGrace = 20 * time.Minute
 
+// killGrace bounds the wait for a killed engine to be gone.
+const killGrace = 2 * time.Second
+
 // command runs the CLI for one stack in place of the Automation API's own runner, which kills the engine 10 s after
 // a cancellation, lets the terminal interrupt it a second time, and hands it the whole environment.
 type command struct {
@@ -122,10 +125,22 @@ func (p *processes) remove(pid int) {
 	p.groups = slices.DeleteFunc(p.groups, func(group int) bool { return group == pid })
 }
 
+// kill ends all groups and waits a moment for them to be gone, lest a dead engine look alive to the next command.
 func (p *processes) kill() {
 	p.mutex.Lock()
-	defer p.mutex.Unlock()
 	for _, group := range p.groups {
 		_ = syscall.Kill(-group, syscall.SIGKILL)
 	}
+	p.mutex.Unlock()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(killGrace); !p.none() && time.Now().Before(deadline); {
+		<-tick.C
+	}
+}
+
+func (p *processes) none() bool {
+	p.mutex.Lock()
+	defer p.mutex.Unlock()
+	return len(p.groups) == 0
 }

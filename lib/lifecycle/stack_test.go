@@ -14,6 +14,7 @@ import (
 )
 
 func TestAStackIsPreviewedDeployedRefreshedAndDestroyed(t *testing.T) {
+	t.Parallel()
 	dir, cloud, heard := t.TempDir(), newToy(), &recorder{}
 	stack := open(t, dir, cloud, things(thingArgs{Title: "one"}, thingArgs{Title: "two"}), heard)
 	defer stack.Close()
@@ -65,6 +66,7 @@ func TestAStackIsPreviewedDeployedRefreshedAndDestroyed(t *testing.T) {
 }
 
 func TestAStackThatDoesNotExistIsNamed(t *testing.T) {
+	t.Parallel()
 	stack := open(t, t.TempDir(), newToy(), things(), nil)
 	defer stack.Close()
 	for name, operation := range map[string]func(context.Context) (lifecycle.Result, error){
@@ -77,6 +79,7 @@ func TestAStackThatDoesNotExistIsNamed(t *testing.T) {
 }
 
 func TestAFailureNamesTheResourceAndMasksSecrets(t *testing.T) {
+	t.Parallel()
 	cloud, heard := newToy(), &recorder{}
 	stack := open(t, t.TempDir(), cloud, things(
 		thingArgs{Title: "fine"},
@@ -97,6 +100,7 @@ func TestAFailureNamesTheResourceAndMasksSecrets(t *testing.T) {
 }
 
 func TestAnInterruptedUpFinishesWhatIsInFlightAndLosesNothing(t *testing.T) {
+	t.Parallel()
 	dir, cloud := t.TempDir(), newToy()
 	stack := open(t, dir, cloud, things(thingArgs{Title: "slow", Millis: 1500}, thingArgs{Title: "next", Millis: 1500}), nil)
 	defer stack.Close()
@@ -119,6 +123,7 @@ func TestAnInterruptedUpFinishesWhatIsInFlightAndLosesNothing(t *testing.T) {
 }
 
 func TestAKilledEngineLeavesAStackThatTheNextRunRepairs(t *testing.T) {
+	t.Parallel()
 	dir, cloud, heard := t.TempDir(), newToy(), &recorder{}
 	program := things(thingArgs{Title: "quick"}, thingArgs{Title: "slow", Millis: 2000})
 	engine, err := lifecycle.FindEngine(t.Context(), func(string) {})
@@ -154,6 +159,7 @@ func TestAKilledEngineLeavesAStackThatTheNextRunRepairs(t *testing.T) {
 }
 
 func TestTwoAtOnceAreKeptApart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	stack := open(t, dir, newToy(), things(), nil)
 	defer stack.Close()
@@ -164,6 +170,7 @@ func TestTwoAtOnceAreKeptApart(t *testing.T) {
 }
 
 func TestTheStateIsForItsOwnerOnlyAndHoldsNoSecretInClear(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")
 	stack := open(t, dir, newToy(), things(thingArgs{Title: "one"}), nil)
 	_, err := stack.Up(t.Context())

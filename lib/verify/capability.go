@@ -127,7 +127,7 @@ func anyShows[T any](items []T, shows func(T) bool) bool {
 }
 
 // probeTasks tells a target that starts no tasks from a service whose tasks fail: the latter leaves events, stopped
-// tasks or failure counts behind.
+// tasks or failure counts behind. A count of running tasks proves nothing where no task can be listed.
 func probeTasks(ctx context.Context, e *Env) (bool, error) {
 	cluster, err := e.output(lib.OutputEcsClusterName)
 	if err != nil {
@@ -142,7 +142,7 @@ func probeTasks(ctx context.Context, e *Env) (bool, error) {
 		for _, d := range s.Deployments {
 			failed += d.FailedTasks
 		}
-		return s.RunningCount > 0 || failed > 0 || len(s.Events) > 0 || s.DesiredCount == 0
+		return failed > 0 || len(s.Events) > 0
 	})(ctx, e)
 }
 

@@ -190,6 +190,15 @@ func groupRole(g ec2types.SecurityGroup, roles map[string]string) string {
 	return aws.ToString(g.GroupName)
 }
 
+// groupRoles maps the groups' ids to their roles.
+func groupRoles(nodes []node) map[string]string {
+	roles := make(map[string]string, len(nodes))
+	for _, n := range nodes {
+		roles[n.group] = n.role
+	}
+	return roles
+}
+
 func (e *Env) subnetPrefixes(ctx context.Context, output string) ([]netip.Prefix, error) {
 	subnets, err := e.subnets(ctx, output)
 	if err != nil {
@@ -259,10 +268,7 @@ func rulesAre(direction string) func(context.Context, *Env, *sight) error {
 		if err != nil {
 			return err
 		}
-		roles := map[string]string{}
-		for _, n := range nodes {
-			roles[n.group] = n.role
-		}
+		roles := groupRoles(nodes)
 		allowed := allowedRules(direction, port)
 		for _, n := range nodes {
 			if n.role == roleDefault {
@@ -367,13 +373,28 @@ func databaseReachable(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
+	nodes, vpc, err := e.segments(ctx)
+	if err != nil {
+		return err
+	}
 	cluster, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
 	}
-	var wanted, into []string
+	var wanted, into, letIn []string
 	for _, role := range []string{rolePayment, roleJobs} {
 		wanted = append(wanted, flow{from: role, to: roleDB, ports: ports{protocol: "tcp", from: postgresPort, to: postgresPort}}.String())
+	}
+	roles := groupRoles(nodes)
+	for _, n := range nodes {
+		if n.role != roleDB {
+			continue
+		}
+		for _, r := range n.ingress {
+			if line := r.peerName(roles, vpc); !slices.Contains(letIn, line) {
+				letIn = append(letIn, line)
+			}
+		}
 	}
 	for _, f := range got {
 		if f.to == roleDB {
@@ -383,5 +404,7 @@ func databaseReachable(ctx context.Context, e *Env, s *sight) error {
 	x := s.on(aws.ToString(cluster.DBClusterArn))
 	x.equal("port", postgresPort, cluster.Port)
 	x.sameSet("what reaches the database", wanted, into)
+	// Today's groups are not all that may ever stand in the VPC: whoever the database would let in counts as well.
+	x.sameSet("whom the database would let in", []string{rolePayment, roleJobs}, letIn)
 	return nil
 }

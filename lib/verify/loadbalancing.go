@@ -110,7 +110,7 @@ func loadBalancingChecks() []Check {
 		{
 			ID:   "alb.certificate",
 			Says: "All data encryption at rest and in transit: the certificate is issued and valid, its key strong",
-			PCI:  []string{"4.2.1", "4.2.1.1"},
+			PCI:  []string{"4.2.1"},
 			Run:  observed(certificateValid),
 		},
 		{

@@ -25,7 +25,6 @@ func loggingChecks() []Check {
 		{
 			ID:   "logs.retention",
 			Says: "Set retention period to 30 days for compliance: every log group of the stack, whoever made it",
-			PCI:  []string{"10.3.1"},
 			Run:  observed(logRetention),
 		},
 		{

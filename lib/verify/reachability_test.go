@@ -26,17 +26,25 @@ func goodNodes() []node {
 	return []node{
 		{role: internet},
 		{role: roleDefault, group: "sg-default", prefixes: private},
-		{role: roleALB, group: "sg-alb", prefixes: public,
+		{
+			role: roleALB, group: "sg-alb", prefixes: public,
 			ingress: []rule{anyone(httpsPort), anyone(httpPort)},
-			egress:  []rule{from("sg-api", testPort), from("sg-job", testPort)}},
-		{role: rolePayment, group: "sg-api", prefixes: private,
+			egress:  []rule{from("sg-api", testPort), from("sg-job", testPort)},
+		},
+		{
+			role: rolePayment, group: "sg-api", prefixes: private,
 			ingress: []rule{from("sg-alb", testPort)},
-			egress:  []rule{from("sg-db", postgresPort), anyone(httpsPort)}},
-		{role: roleJobs, group: "sg-job", prefixes: private,
+			egress:  []rule{from("sg-db", postgresPort), anyone(httpsPort)},
+		},
+		{
+			role: roleJobs, group: "sg-job", prefixes: private,
 			ingress: []rule{from("sg-alb", testPort)},
-			egress:  []rule{from("sg-db", postgresPort), anyone(httpsPort)}},
-		{role: roleDB, group: "sg-db", prefixes: private,
-			ingress: []rule{from("sg-api", postgresPort), from("sg-job", postgresPort)}},
+			egress:  []rule{from("sg-db", postgresPort), anyone(httpsPort)},
+		},
+		{
+			role: roleDB, group: "sg-db", prefixes: private,
+			ingress: []rule{from("sg-api", postgresPort), from("sg-job", postgresPort)},
+		},
 	}
 }
 

@@ -91,8 +91,14 @@ func TestTextsReadAlikeWhateverTheirType(t *testing.T) {
 		value any
 		want  string
 	}{
-		{nil, notSet}, {none, notSet}, {aws.String("x"), "x"}, {aws.Int32(5), "5"}, {aws.Bool(false), "false"},
-		{ecstypes.LaunchTypeFargate, "FARGATE"}, {[]string{"b", "a"}, "a, b"}, {[]string{}, "none"},
+		{nil, notSet},
+		{none, notSet},
+		{aws.String("x"), "x"},
+		{aws.Int32(5), "5"},
+		{aws.Bool(false), "false"},
+		{ecstypes.LaunchTypeFargate, "FARGATE"},
+		{[]string{"b", "a"}, "a, b"},
+		{[]string{}, "none"},
 	} {
 		if got := text(c.value); got != c.want {
 			t.Errorf("%v reads %q, want %q", c.value, got, c.want)
