@@ -5,6 +5,10 @@ TAP         := $(BUILD)/tap
 GO          ?= go
 # go test's own time-out is the last resort: the integration run has a deadline of its own that leaves time to clean up.
 UNIT_FLAGS  ?=
+# Packages whose tests start no process and use no network, and those whose tests do.
+PURE        := ./lib/verify/... $(addprefix ./fixtures/awsprovider/,acm appautoscaling cloudwatch ec2 ecs iam index kms lb \
+               partition rds resource route53 s3 secretsmanager sns ssm wafv2)
+PROCESSES   := ./bin/tap ./fixtures/awsprovider ./fixtures/target ./lib/lifecycle/... ./lib/verify
 INTEGRATION ?= -timeout 30m
 
 .DEFAULT_GOAL := help
@@ -30,12 +34,13 @@ doctor: tap ## tell what this machine has and what is missing
 test: test-unit test-integration ## everything that CI runs
 
 .PHONY: test-unit
-test-unit: ## Pulumi mocks and pure logic: no process, no network
-	$(GO) test $(UNIT_FLAGS) ./tests/unit/... ./lib/... ./fixtures/awsprovider/resource/... 
+test-unit: ## Pulumi mocks and pure logic: no process, no network, seconds
+	$(GO) test -short $(UNIT_FLAGS) ./tests/unit/... $(PURE)
 
 .PHONY: test-integration
-test-integration: tap ## one deployed stack on the local cloud, every check a subtest, destroy and leak proof
+test-integration: ## one deployed stack on the local cloud, every check a subtest, destroy and leak proof; and all that starts a process
 	$(GO) test $(INTEGRATION) -count=1 -v ./tests/integration/...
+	$(GO) test $(INTEGRATION) $(PROCESSES)
 
 .PHONY: bench
 bench: ## deploy and destroy against the floor: the same AWS calls by a bare SDK program

@@ -182,7 +182,8 @@ func ParseConfig(values map[string]string) (Config, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if !known[name] {
-			faults = append(faults, fmt.Errorf("%s: not a configuration key of %s", name, ProjectName))
+			printable := strings.Trim(strconv.Quote(name), `"`)
+			faults = append(faults, fmt.Errorf("%s: not a configuration key of %s", printable, ProjectName))
 		}
 	}
 	if len(faults) > 0 {
@@ -260,7 +261,8 @@ func configFields(c *Config) []configField {
 	}
 	number := func(name string, def int, description string, target *int, least, most int) configField {
 		return configField{
-			ConfigKey{name, "integer", strconv.Itoa(def), false, description}, target,
+			ConfigKey{name, "integer", strconv.Itoa(def), false, description},
+			target,
 			fmt.Sprintf("a whole number from %d to %d", least, most),
 			func() bool { return *target >= least && *target <= most },
 		}
@@ -331,8 +333,8 @@ func configFields(c *Config) []configField {
 			&c.CertificateArn, "the ARN of an ACM certificate",
 			func() bool { return certificatePattern.MatchString(c.CertificateArn) }),
 		text("domainName", "", "Name under which the API is served; a certificate for it is requested and validated by DNS.",
-			&c.DomainName, "a fully qualified, lower-case domain name without a final dot",
-			func() bool { return len(c.DomainName) <= 253 && domainPattern.MatchString(c.DomainName) }),
+			&c.DomainName, fmt.Sprintf("a fully qualified, lower-case domain name of at most %d characters without a final dot", maxCommonName),
+			func() bool { return len(c.DomainName) <= maxCommonName && domainPattern.MatchString(c.DomainName) }),
 		text("hostedZoneId", "", "Route 53 hosted zone that holds domainName.",
 			&c.HostedZoneID, "a Route 53 hosted zone id, such as Z0123456789ABCDEFGHIJ",
 			func() bool { return hostedZonePattern.MatchString(c.HostedZoneID) }),
@@ -458,13 +460,15 @@ func legalZones(zones []string) bool {
 	return len(zones) == zoneCount && len(distinct) == zoneCount
 }
 
+// legalEmail takes plain addresses within the lengths of RFC 5321, in ASCII: SNS takes no other.
 func legalEmail(s string) bool {
 	address, err := mail.ParseAddress(s)
 	if err != nil || address.Address != s {
 		return false
 	}
-	_, domain, _ := strings.Cut(s, "@")
-	return domainPattern.MatchString(strings.ToLower(domain))
+	isPlain := !strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c > '~' })
+	local, domain, _ := strings.Cut(s, "@")
+	return isPlain && len(s) <= 254 && len(local) <= 64 && domainPattern.MatchString(strings.ToLower(domain))
 }
 
 // imageIsPinned says whether the reference names a tag or a digest; without either, what runs would be whatever was
@@ -473,8 +477,32 @@ func imageIsPinned(image string) bool {
 	return strings.Contains(image[strings.LastIndex(image, "/")+1:], ":")
 }
 
+// reservedDBNames are databases that exist already, and PostgreSQL's reserved words (its manual, appendix C), which RDS
+// refuses as names.
 func reservedDBNames() []string {
-	return []string{"db", "postgres", "rdsadmin", "template0", "template1"}
+	return strings.Fields(`
+		db postgres rdsadmin template0 template1
+		all analyse analyze and any array as asc asymmetric authorization binary both case cast check collate collation
+		column concurrently constraint create cross current_catalog current_date current_role current_schema current_time
+		current_timestamp current_user default deferrable desc distinct do else end except false fetch for foreign freeze
+		from full grant group having ilike in initially inner intersect into is isnull join lateral leading left like
+		limit localtime localtimestamp natural not notnull null offset on only or order outer overlaps placing primary
+		references returning right select session_user similar some symmetric system_user table tablesample then to
+		trailing true union unique user using variadic verbose when where window with`)
+}
+
+// fitsRegion holds what names a region in the configuration to the stack's.
+func (c Config) fitsRegion(region string) error {
+	var faults []error
+	for _, zone := range c.AvailabilityZones {
+		if zone[:len(zone)-1] != region {
+			faults = append(faults, fmt.Errorf("availabilityZones: %q is not in %s", zone, region))
+		}
+	}
+	if parts := strings.Split(c.CertificateArn, ":"); len(parts) > 3 && parts[3] != region {
+		faults = append(faults, fmt.Errorf("certificateArn: the certificate is in %s, not in %s where the load balancer is", parts[3], region))
+	}
+	return errors.Join(faults...)
 }
 
 // readConfig gathers the stack's configuration and parses it.
@@ -512,6 +540,8 @@ const (
 	httpPort         = 80
 	httpsPort        = 443
 	postgresPort     = 5432
+	// maxCommonName is how many characters of a domain name fit into a certificate (RFC 5280; ACM's RequestCertificate).
+	maxCommonName = 64
 )
 
 // Deploy is the Pulumi program: it reads and checks the configuration, declares every layer, and exports the outputs.
@@ -623,6 +653,9 @@ func newBuilder(ctx *pulumi.Context, cfg Config) (*builder, error) {
 	region, err := aws.GetRegion(ctx, &aws.GetRegionArgs{}, pulumi.Provider(provider))
 	if err != nil {
 		return nil, fmt.Errorf("asking AWS for the region: %w", err)
+	}
+	if err := cfg.fitsRegion(region.Name); err != nil {
+		return nil, fmt.Errorf("configuration:\n%w", err)
 	}
 	partition, err := aws.GetPartition(ctx, &aws.GetPartitionArgs{}, pulumi.Provider(provider))
 	if err != nil {

@@ -124,13 +124,22 @@ func (s *session) afterFailedUp(err error) error {
 }
 
 func (a *app) verify(ctx context.Context, p *plan) (err error) {
+	if p.list {
+		return a.listSpecification(p)
+	}
 	s := a.begin(ctx, p)
 	defer func() { err = errors.Join(err, s.end()) }()
 	if err := s.openExisting(); err != nil {
 		return err
 	}
+	if err := p.prepareReport(); err != nil {
+		return err
+	}
 	report, err := s.verify()
 	if err != nil {
+		return err
+	}
+	if err := a.writeReport(p, report); err != nil {
 		return err
 	}
 	if p.json {

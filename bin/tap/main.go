@@ -121,8 +121,8 @@ func (a *app) command() *cobra.Command {
 		{
 			"verify", "Check the deployed stack through the AWS API",
 			"Holds the deployed stack to every sentence of the brief, by reading the AWS API. Exits with 1 if a check fails.",
-			"  tap verify\n  tap verify --output json",
-			usage{},
+			"  tap verify\n  tap verify --output json\n  tap verify --report reports/dev\n  tap verify --list",
+			usage{verify: true},
 			a.verify,
 		},
 		{
@@ -154,7 +154,7 @@ func (a *app) command() *cobra.Command {
 			a.doctor,
 		},
 	} {
-		root.AddCommand(&cobra.Command{
+		command := &cobra.Command{
 			Use: it.use, Short: it.short, Long: it.long, Example: it.example, Args: cobra.NoArgs,
 			RunE: func(command *cobra.Command, _ []string) error {
 				p, err := a.options.plan(command.Name(), it.uses)
@@ -164,7 +164,11 @@ func (a *app) command() *cobra.Command {
 				a.started = true
 				return it.run(command.Context(), p)
 			},
-		})
+		}
+		if it.uses.verify {
+			a.options.bindVerify(command.Flags())
+		}
+		root.AddCommand(command)
 	}
 	return root
 }

@@ -58,6 +58,8 @@ func TestWrongUseIsToldBeforeAnythingStartsAndExitsWith2(t *testing.T) {
 			[]string{"preview", "--target", "aws", "--provider", "local"},
 			[]string{"--provider local is for emulators: target aws always uses the official provider"},
 		},
+		{"a report of nothing", []string{"verify", "--list", "--report", "reports"}, []string{"--list looks at no cloud, so that there is nothing to --report"}},
+		{"a report to nowhere", []string{"verify", "--report", ""}, []string{`invalid argument "" for "--report" flag: name a folder`}},
 		{"no key", []string{"up", "--config", "dev"}, []string{`--config "dev" is not key=value`}},
 		{"a key twice", []string{"up", "--config", "waf=true", "--config", "waf=false"}, []string{"--config waf is given twice"}},
 		{"the suffix as a key", []string{"up", "--config", "environmentSuffix=x"}, []string{"environmentSuffix is set with --suffix"}},
@@ -71,6 +73,11 @@ func TestWrongUseIsToldBeforeAnythingStartsAndExitsWith2(t *testing.T) {
 			"every illegal value at once, each with its key",
 			[]string{"demo", "--config", "vpcCidr=10.0.0.0/33", "--config", "dbBackupRetentionDays=99", "--config", "alertEmail=nobody", "--config", "colour=red"},
 			[]string{"vpcCidr", "dbBackupRetentionDays", "alertEmail", "colour"},
+		},
+		{
+			"an illegal suffix together with the rest of the configuration",
+			[]string{"demo", "--suffix", "Bad_", "--config", "vpcCidr=1.2.3.4/8", "--config", "colour=red"},
+			[]string{"environmentSuffix", "vpcCidr", "colour"},
 		},
 		{"a suffix that AWS would refuse", []string{"destroy", "--suffix", "../../etc"}, []string{"environmentSuffix"}},
 		{

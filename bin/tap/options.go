@@ -42,6 +42,10 @@ type options struct {
 	port       int
 	noProgress bool
 	yes        bool
+
+	// list and report are verify's own.
+	list   bool
+	report string
 }
 
 func (o *options) bind(flags *pflag.FlagSet) {
@@ -61,12 +65,25 @@ func (o *options) bind(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.yes, "yes", false, "agree to changes in a real account (target aws)")
 }
 
+// bindVerify adds the flags that verify alone has.
+func (o *options) bindVerify(flags *pflag.FlagSet) {
+	flags.Func("report", "write report.json, junit.xml, report.md and index.html into `DIR`", func(dir string) error {
+		if dir == "" {
+			return errors.New("name a folder")
+		}
+		o.report = dir
+		return nil
+	})
+	flags.BoolVar(&o.list, "list", false, "list the specification, and what proves that its checks can fail, without looking at any cloud")
+}
+
 // usage says what a command does with the options.
 type usage struct {
 	program bool // it runs the program, and so needs a whole configuration
 	fresh   bool // it starts from nothing stored
 	changes bool // it changes the cloud
 	doctor  bool // it looks at the machine only
+	verify  bool // it has the flags of verify
 }
 
 // plan is what a command is to do, found to be right.
@@ -82,6 +99,9 @@ type plan struct {
 	// config is whole and legal for commands that run the program; assumed are the test values in it.
 	config  map[string]string
 	assumed map[string]string
+	// list asks for the specification itself; report is the folder for the report of a run, or empty.
+	list   bool
+	report string
 	// rerun holds the flags that lead another command to the same stack.
 	rerun []string
 }
@@ -93,6 +113,7 @@ func (o *options) plan(command string, uses usage) (*plan, error) {
 		target:   target.Options{Name: o.target, Endpoint: o.endpoint, Port: o.port},
 		official: o.target == target.AWS || o.provider == providerOfficial,
 		rerun:    o.rerun(),
+		list:     o.list, report: o.report,
 	}
 	faults := []error{p.target.Fault()}
 	if o.output != outputText && o.output != outputJSON {
@@ -107,8 +128,21 @@ func (o *options) plan(command string, uses usage) (*plan, error) {
 	if o.target == target.AWS && uses.changes && !o.yes {
 		faults = append(faults, fmt.Errorf("%s changes a real AWS account and costs money: agree with --yes", command))
 	}
+	if o.list && o.report != "" {
+		faults = append(faults, errors.New("--list looks at no cloud, so that there is nothing to --report"))
+	}
 	given, err := pairs(o.config)
-	faults = append(faults, err, suffixFault(o.suffix), o.locate(p))
+	faults = append(faults, err)
+	if fault := suffixFault(o.suffix); fault != nil {
+		// An illegal suffix leads to no state: the rest of the configuration is told against the defaults.
+		uses.fresh = true
+		if uses.program {
+			fault = p.configure(given, uses)
+		}
+		faults = append(faults, fault)
+	} else {
+		faults = append(faults, o.locate(p))
+	}
 	if err := errors.Join(faults...); err != nil || uses.doctor {
 		return p, err
 	}

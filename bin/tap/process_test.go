@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"net/http"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"tapstack/fixtures/target"
 )
 
 // started is a tap that runs as a process of its own.
@@ -135,6 +138,7 @@ func TestTheSecondInterruptStopsAtOnceAndSaysHowToFinish(t *testing.T) {
 	t.Parallel()
 	stateDir := t.TempDir()
 	tap := start(t, stateDir, "up", "--suffix", "two")
+	t.Cleanup(func() { _ = target.StopKept(context.Background(), filepath.Join(stateDir, "local")) })
 	tap.until(t, "created aws:ec2/vpc:Vpc")
 	require.NoError(t, tap.Process.Signal(syscall.SIGTERM))
 	tap.until(t, "interrupt again to stop at once")

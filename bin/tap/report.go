@@ -153,19 +153,43 @@ func (a *app) printOutputs(outputs map[string]any) {
 	_ = table.Flush()
 }
 
-// printReport lists the checks that did not pass, then the counts.
+// printReport lists the checks that did not pass, those that failed with what was expected and seen, then the counts.
 func (a *app) printReport(report verify.Report, colours bool) {
-	for _, kind := range []struct {
-		status       verify.Status
-		word, colour string
-	}{{verify.NotObservable, "not observable here", "33"}, {verify.Failed, "failed", "31"}} {
-		for _, result := range report.Results {
-			if result.Status == kind.status {
-				a.print("%s  %s: %s", paint(colours, kind.colour, kind.word), result.ID, result.Reason)
-			}
+	for _, result := range report.Results {
+		if result.Status == verify.NotObservable {
+			a.print("%s  %s: %s", paint(colours, "33", "not observable here"), result.ID, result.Reason)
 		}
 	}
+	for _, result := range report.Results {
+		if result.Status == verify.Failed {
+			a.print("%s  %s: %s", paint(colours, "31", "failed"), result.ID, result.Says)
+			a.printEvidence(result)
+		}
+	}
+	if report.Problem != "" {
+		a.print("%s: %s", paint(colours, "31", "problem"), report.Problem)
+	}
 	a.print("%s, of %d checks", countsText(report.Counts), report.Counts.Total)
+}
+
+// evidenceLimit is how much of a value is printed, in characters; reports have all of it.
+const evidenceLimit = 400
+
+// printEvidence tells of a failed check what was expected, what was seen and where, or why it could not look.
+func (a *app) printEvidence(result verify.Result) {
+	type fact struct{ name, text string }
+	facts := []fact{{"expected", result.Expected}, {"actual", result.Actual}}
+	if !slices.ContainsFunc(result.Observations, func(o verify.Observation) bool { return !o.OK }) {
+		facts = []fact{{"why", result.Reason}}
+	}
+	for _, it := range append(facts, fact{"ARN", result.ARN}) {
+		if text := []rune(it.text); len(text) > evidenceLimit {
+			it.text = string(text[:evidenceLimit]) + "…"
+		}
+		if it.text != "" {
+			a.print("        %-8s  %s", it.name, it.text)
+		}
+	}
 }
 
 func (a *app) printLeft(found []string) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -93,7 +94,11 @@ type Stack struct {
 
 // Open prepares the state folder and takes its lock, which Close gives back. It creates no stack yet.
 func Open(ctx context.Context, engine *Engine, options Options) (*Stack, error) {
-	s := &Stack{options: options, folder: folder(options.Dir)}
+	dir, err := filepath.Abs(options.Dir) // the engine runs in a folder of its own
+	if err != nil {
+		return nil, fmt.Errorf("finding the state folder: %w", err)
+	}
+	s := &Stack{options: options, folder: folder(dir)}
 	if s.options.Observer == nil {
 		s.options.Observer = silent{}
 	}

@@ -199,3 +199,15 @@ func TestTheStateIsForItsOwnerOnlyAndHoldsNoSecretInClear(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"colour": "green"}, stored)
 }
+
+func TestAStateFolderMayBeGivenRelativeToTheWorkingDirectory(t *testing.T) {
+	// Below the repository, which the engine's pinned version is read from.
+	dir, err := os.MkdirTemp(".", "state-*")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	stack := open(t, dir, newToy(), things(thingArgs{Title: "one"}), nil)
+	defer stack.Close()
+	planned, err := stack.Preview(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, 2, planned.Altered())
+}

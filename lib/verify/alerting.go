@@ -119,17 +119,24 @@ func emailSubscribed(ctx context.Context, e *Env, s *sight) error {
 		return fmt.Errorf("reading the subscriptions of %s: %w", id, err)
 	}
 	var states []string
+	x := s.on(id)
 	for _, sub := range all {
 		if aws.ToString(sub.Protocol) != "email" || !strings.Contains(aws.ToString(sub.Endpoint), "@") {
 			continue
 		}
-		state := "confirmed"
+		// Nobody can ask about a subscription before it is confirmed.
 		if !strings.HasPrefix(aws.ToString(sub.SubscriptionArn), "arn:") {
-			state = "waiting for its reader to confirm"
+			states = append(states, "waiting for its reader to confirm")
+			continue
 		}
-		states = append(states, state)
+		states = append(states, "confirmed")
+		out, err := e.api.sns.GetSubscriptionAttributes(ctx, &sns.GetSubscriptionAttributesInput{SubscriptionArn: sub.SubscriptionArn})
+		if err != nil {
+			return fmt.Errorf("reading the subscription %s: %w", aws.ToString(sub.SubscriptionArn), err)
+		}
+		x.equal("filter that holds alerts back", "none", orNone(strings.Trim(out.Attributes["FilterPolicy"], "{} ")))
 	}
-	s.on(id).that("email subscriptions", "at least 1", listText(states), len(states) > 0)
+	x.that("email subscriptions", "at least 1", listText(states), len(states) > 0)
 	return nil
 }
 
@@ -156,7 +163,7 @@ func topicPolicy(ctx context.Context, e *Env, s *sight) error {
 	x := s.on(t["TopicArn"])
 	x.includes("services that may publish for this account", publishers(), p.services("sns:Publish", who.Account))
 	x.equal("denies sns:Publish without TLS", true, p.deniesPlainText("sns:Publish"))
-	x.equal("statements open to everyone", 0, len(p.open()))
+	x.sameSet("lets in from outside the account", nil, p.strangers(who.Account, eventBridge))
 	x.sameSet("services that may publish for any account", []string{eventBridge}, p.unboundServices("sns:Publish", who.Account))
 	return nil
 }
@@ -189,11 +196,11 @@ func topicKey(ctx context.Context, e *Env, s *sight) error {
 		return fmt.Errorf("reading the rotation of %s: %w", aws.ToString(key.Arn), err)
 	}
 	x.equal("rotation", true, rotation.KeyRotationEnabled)
-	policy, err := e.api.kms.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: key.KeyId, PolicyName: aws.String("default")})
+	document, err := e.keyPolicy(ctx, id)
 	if err != nil {
-		return fmt.Errorf("reading the policy of %s: %w", aws.ToString(key.Arn), err)
+		return err
 	}
-	p, err := parsePolicy(aws.ToString(policy.Policy))
+	p, err := parsePolicy(document)
 	if err != nil {
 		return err
 	}
@@ -201,14 +208,46 @@ func topicKey(ctx context.Context, e *Env, s *sight) error {
 		x.includes("services that may "+action+" for this account", publishers(), p.services(action, who.Account))
 		x.sameSet("services that may "+action+" for any account", []string{eventBridge}, p.unboundServices(action, who.Account))
 	}
-	x.equal("statements open to everyone", 0, len(p.open()))
+	x.sameSet("lets in from outside the account", nil, p.strangers(who.Account, eventBridge))
 	return nil
+}
+
+func (e *Env) keyPolicy(ctx context.Context, id string) (string, error) {
+	return shared(ctx, e, "kms:GetKeyPolicy "+id, func(ctx context.Context) (string, error) {
+		out, err := e.api.kms.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id, PolicyName: aws.String("default")})
+		if err != nil {
+			return "", err
+		}
+		return aws.ToString(out.Policy), nil
+	})
 }
 
 // watched is a figure that some alarm must watch: metric of a namespace, for one of the stack's own resources.
 type watched struct {
 	namespace, metric string
 	dimension, value  string
+}
+
+// alerts tells whether an alarm on the figure can go off when it should: it compares in the direction that is bad, with a
+// threshold that the figure can pass. A formula is judged by its comparison alone.
+func (w watched) alerts(a cwtypes.MetricAlarm) bool {
+	threshold := aws.ToFloat64(a.Threshold)
+	direction := "GreaterThan"
+	if w.metric == "FreeableMemory" {
+		direction = "LessThan"
+	}
+	if !strings.HasPrefix(string(a.ComparisonOperator), direction) {
+		return false
+	}
+	switch {
+	case len(a.Metrics) > 0:
+		return true
+	case strings.HasSuffix(w.metric, "Utilization"):
+		return 0 < threshold && threshold < 100
+	case direction == "LessThan":
+		return threshold > 0
+	}
+	return threshold >= 0
 }
 
 // figures is the table of all that must be watched.
@@ -315,7 +354,9 @@ func alarmsWatch(ctx context.Context, e *Env, s *sight) error {
 			s.on("").that(what, "watched by an alarm", "watched by none", false)
 			continue
 		}
-		s.on(aws.ToString(alarms[i].AlarmArn)).that(what, "watched by an alarm", aws.ToString(alarms[i].AlarmName), true)
+		a := alarms[i]
+		s.on(aws.ToString(a.AlarmArn)).that(what, "watched by an alarm that can go off",
+			fmt.Sprintf("%s: %s %g", aws.ToString(a.AlarmName), a.ComparisonOperator, aws.ToFloat64(a.Threshold)), w.alerts(a))
 	}
 	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -164,13 +163,11 @@ func probeRedriveAllow(ctx context.Context, e *Env) (bool, error) {
 }
 
 func probeScalingTags(ctx context.Context, e *Env) (bool, error) {
-	targets, err := e.allScalableTargets(ctx)
-	if err != nil || len(targets) == 0 {
-		return true, err
+	target, err := e.scalableTarget(ctx, serviceKinds()[0])
+	if err != nil {
+		return false, err
 	}
-	_, err = e.api.scaling.ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{
-		ResourceARN: targets[0].ScalableTargetARN,
-	}, func(o *applicationautoscaling.Options) { o.Retryer = aws.NopRetryer{} })
+	_, err = e.scalingTags(ctx, aws.ToString(target.ScalableTargetARN))
 	if err != nil && isUnimplemented(err) {
 		return false, nil
 	}

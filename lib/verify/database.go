@@ -326,8 +326,8 @@ func databaseSubnets(ctx context.Context, e *Env, s *sight) error {
 		if n.SubnetAvailabilityZone != nil && !slices.Contains(zones, aws.ToString(n.SubnetAvailabilityZone.Name)) {
 			zones = append(zones, aws.ToString(n.SubnetAvailabilityZone.Name))
 		}
-		table, _ := effectiveTable(id, tables)
-		s.on(e.ec2ARN(ctx, "subnet", id)).equal("has a route to an internet gateway", false, table.towards("igw-"))
+		table, found := effectiveTable(id, tables)
+		s.on(e.ec2ARN(ctx, "subnet", id)).equal("has a route to an internet gateway", false, !found || table.toInternetGateway())
 	}
 	x := s.on(aws.ToString(group.DBSubnetGroupArn))
 	x.sameSet("subnets", private, ids)

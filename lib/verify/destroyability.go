@@ -2,11 +2,16 @@ package verify
 
 import (
 	"context"
+	"errors"
+	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go"
+
+	"tapstack/lib"
 )
 
 func destroyabilityChecks() []Check {
@@ -35,6 +40,11 @@ func destroyabilityChecks() []Check {
 			ID:   "destroyable.bucket",
 			Says: "All resources must be destroyable: nothing locks the objects of the access log bucket",
 			Run:  observed(bucketUnlocked),
+		},
+		{
+			ID:   "destroyable.policies",
+			Says: "All resources can be destroyed cleanly after testing: no log group is protected, and no policy of a queue, topic, secret, bucket or key keeps it from the account's own administrators",
+			Run:  observed(deletionAllowed),
 		},
 	}
 }
@@ -93,21 +103,127 @@ func secretsNotPending(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
+// bucketUnlocked wants the bucket to let its objects go: no lock on them, and no second factor for their removal.
 func bucketUnlocked(ctx context.Context, e *Env, s *sight) error {
 	name, err := e.bucket(ctx)
 	if err != nil {
 		return err
 	}
 	x := s.on(e.bucketARN(ctx, name))
+	lock := "none"
 	out, err := e.api.s3.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &name})
+	var api smithy.APIError
 	switch {
-	case isNotFound(err):
-		x.equal("object lock", "none", "none")
-		return nil
+	case errors.As(err, &api) && api.ErrorCode() == "ObjectLockConfigurationNotFoundError":
 	case err != nil:
+		return fmt.Errorf("reading the object lock of %s: %w", name, err)
+	case out.ObjectLockConfiguration != nil:
+		lock = string(out.ObjectLockConfiguration.ObjectLockEnabled)
+	}
+	x.equal("object lock", "none", lock)
+	versions, err := e.api.s3.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &name})
+	if err != nil {
+		return fmt.Errorf("reading the versioning of %s: %w", name, err)
+	}
+	x.equal("second factor for removal", false, versions.MFADelete == s3types.MFADeleteStatusEnabled)
+	return nil
+}
+
+func logGroupsUnprotected(ctx context.Context, e *Env, s *sight) error {
+	groups, err := e.allLogGroups(ctx)
+	if err != nil {
 		return err
 	}
-	locked := out.ObjectLockConfiguration != nil && out.ObjectLockConfiguration.ObjectLockEnabled == s3types.ObjectLockEnabledEnabled
-	x.equal("object lock", false, locked)
+	named, err := e.outputList(lib.OutputLogGroupNames)
+	if err != nil {
+		return err
+	}
+	for _, name := range named {
+		g := findLogGroup(groups, name)
+		if g == nil {
+			return fmt.Errorf("there is no log group %s", name)
+		}
+		s.on(aws.ToString(g.Arn)).equal("deletion protection of "+name, false, aws.ToBool(g.DeletionProtectionEnabled))
+	}
 	return nil
+}
+
+// deletionAllowed looks for resource policies that would keep a resource from the administrators of its own account.
+func deletionAllowed(ctx context.Context, e *Env, s *sight) error {
+	who, err := e.identity(ctx)
+	if err != nil {
+		return err
+	}
+	guarded, err := e.guarded(ctx)
+	if err != nil {
+		return err
+	}
+	for _, g := range guarded {
+		x := s.on(g.arn)
+		if g.document == "" {
+			for _, action := range g.actions {
+				x.equal(action, allowed, allowed)
+			}
+			continue
+		}
+		p, err := parsePolicy(g.document)
+		if err != nil {
+			return fmt.Errorf("the policy of %s: %w", g.arn, err)
+		}
+		for _, action := range g.actions {
+			x.equal(action, allowed, p.refuses(deed{action: action, resource: g.arn}, who.Account))
+		}
+	}
+	return logGroupsUnprotected(ctx, e, s)
+}
+
+// guard is a resource with a policy of its own, and what it takes to remove it.
+type guard struct {
+	arn, document string
+	actions       []string
+}
+
+func (e *Env) guarded(ctx context.Context) ([]guard, error) {
+	var out []guard
+	for _, output := range []string{lib.OutputQueueURL, lib.OutputDlqURL} {
+		a, err := e.queue(ctx, output)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, guard{a["QueueArn"], a["Policy"], []string{"sqs:DeleteQueue"}})
+	}
+	topic, err := e.topic(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out = append(out, guard{topic["TopicArn"], topic["Policy"], []string{"sns:DeleteTopic"}})
+	for _, output := range secretOutputs() {
+		id, err := e.output(output)
+		if err != nil {
+			return nil, err
+		}
+		document, err := e.secretPolicy(ctx, output)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, guard{id, document, []string{"secretsmanager:DeleteSecret"}})
+	}
+	bucket, err := e.bucket(ctx)
+	if err != nil {
+		return nil, err
+	}
+	document, err := e.bucketPolicy(ctx, bucket)
+	if err != nil {
+		return nil, err
+	}
+	id := e.bucketARN(ctx, bucket)
+	out = append(out, guard{id, document, []string{"s3:DeleteBucket"}}, guard{id + "/any", document, []string{"s3:DeleteObject"}})
+	if key := topic["KmsMasterKeyId"]; key != "" {
+		document, err := e.keyPolicy(ctx, key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, guard{key, document, []string{"kms:ScheduleKeyDeletion"}})
+	}
+	return out, nil
 }

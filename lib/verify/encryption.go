@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -96,14 +97,32 @@ func bucketOverTLS(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	out, err := e.api.s3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &name})
+	who, err := e.identity(ctx)
 	if err != nil {
-		return fmt.Errorf("reading the policy of %s: %w", name, err)
+		return err
+	}
+	document, err := e.bucketPolicy(ctx, name)
+	if err != nil {
+		return err
 	}
 	x := s.on(e.bucketARN(ctx, name))
-	resourcePolicy(x, aws.ToString(out.Policy), "s3:GetObject")
-	resourcePolicy(x, aws.ToString(out.Policy), "s3:PutObject")
+	resourcePolicy(x, who, document, "s3:GetObject", elbLogDelivery)
+	resourcePolicy(x, who, document, "s3:PutObject", elbLogDelivery)
 	return nil
+}
+
+// elbLogDelivery is the service that writes load balancers' access logs. It names no account when it does; the path that
+// the policy lets it write to has the account in it (ELB user guide, "Access logs").
+const elbLogDelivery = "logdelivery.elasticloadbalancing.amazonaws.com"
+
+func (e *Env) bucketPolicy(ctx context.Context, name string) (string, error) {
+	return shared(ctx, e, "s3:GetBucketPolicy "+name, func(ctx context.Context) (string, error) {
+		out, err := e.api.s3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &name})
+		if err != nil {
+			return "", err
+		}
+		return aws.ToString(out.Policy), nil
+	})
 }
 
 func bucketPrivate(ctx context.Context, e *Env, s *sight) error {
@@ -139,14 +158,37 @@ func bucketLifecycle(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return fmt.Errorf("reading the lifecycle of %s: %w", name, err)
 	}
+	attributes, _, err := e.albAttributes(ctx)
+	if err != nil {
+		return err
+	}
+	// Access logs lie under prefix/AWSLogs/account.
+	logs := strings.TrimPrefix(attributes["access_logs.s3.prefix"]+"/AWSLogs/", "/")
+	x := s.on(e.bucketARN(ctx, name))
+	expire := false
 	for _, r := range out.Rules {
 		if r.Status != s3types.ExpirationStatusEnabled || r.Expiration == nil {
 			continue
 		}
 		days := aws.ToInt32(r.Expiration.Days)
-		s.on(e.bucketARN(ctx, name)).that("days until logs expire", fmt.Sprintf("at least %d", twelveMonths), days, days >= twelveMonths)
+		x.that("days until logs expire", fmt.Sprintf("at least %d", twelveMonths), days, days >= twelveMonths)
+		prefix, plain := lifecyclePrefix(r)
+		expire = expire || plain && strings.HasPrefix(logs, prefix)
 	}
+	x.equal("a rule lets all access logs expire", true, expire)
 	return nil
+}
+
+// lifecyclePrefix is what objects must begin with for the rule; plain is false when it asks for more than that.
+func lifecyclePrefix(r s3types.LifecycleRule) (prefix string, plain bool) {
+	switch f := r.Filter; {
+	case f == nil:
+		return aws.ToString(r.Prefix), true //nolint:staticcheck // deprecated, and still what old rules have
+	case f.And != nil || f.Tag != nil || f.ObjectSizeGreaterThan != nil || f.ObjectSizeLessThan != nil:
+		return "", false
+	default:
+		return aws.ToString(f.Prefix), true
+	}
 }
 
 func secretsEncrypted(ctx context.Context, e *Env, s *sight) error {

@@ -43,6 +43,7 @@ type Env struct {
 	outputs map[string]any
 	api     clients
 	answers memo
+	ledger  ledger
 }
 
 type clients struct {
@@ -73,7 +74,10 @@ func newEnv(o Options) *Env {
 	if o.Region != "" {
 		cfg.Region = o.Region
 	}
-	return &Env{Suffix: o.Suffix, Region: cfg.Region, outputs: o.Outputs, api: newClients(cfg)}
+	e := &Env{Suffix: o.Suffix, Region: cfg.Region, outputs: o.Outputs}
+	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), e.ledger.keep)
+	e.api = newClients(cfg)
+	return e
 }
 
 func newClients(cfg aws.Config) clients {

@@ -76,6 +76,13 @@ func firewallInFront(ctx context.Context, e *Env, s *sight) error {
 	}
 	x := s.on(aws.ToString(acl.ARN))
 	x.that("rules", "at least 1", len(acl.Rules), len(acl.Rules) > 0)
+	var bypasses []string
+	for _, r := range acl.Rules {
+		if r.Action != nil && r.Action.Allow != nil {
+			bypasses = append(bypasses, aws.ToString(r.Name))
+		}
+	}
+	x.sameSet("rules that let requests past the others", nil, bypasses)
 	x.equal("metrics", true, acl.VisibilityConfig != nil && acl.VisibilityConfig.CloudWatchMetricsEnabled)
 	return nil
 }
@@ -91,7 +98,7 @@ func firewallRules(ctx context.Context, e *Env, s *sight) error {
 		st := r.Statement
 		switch {
 		case st == nil:
-		case st.ManagedRuleGroupStatement != nil && (r.OverrideAction == nil || r.OverrideAction.Count == nil):
+		case st.ManagedRuleGroupStatement != nil && blocks(r):
 			blocking = append(blocking, aws.ToString(st.ManagedRuleGroupStatement.Name))
 		case st.RateBasedStatement != nil && r.Action != nil && r.Action.Block != nil:
 			rateLimited = rateLimited || aws.ToInt64(st.RateBasedStatement.Limit) > 0
@@ -101,6 +108,13 @@ func firewallRules(ctx context.Context, e *Env, s *sight) error {
 	x.includes("managed rule groups that block", managedRules(), blocking)
 	x.equal("rate limit that blocks", true, rateLimited)
 	return nil
+}
+
+// blocks tells whether a managed rule group acts as AWS made it: on every request, with no rule of it silenced.
+func blocks(r waftypes.Rule) bool {
+	group := r.Statement.ManagedRuleGroupStatement
+	return (r.OverrideAction == nil || r.OverrideAction.Count == nil) && group.ScopeDownStatement == nil &&
+		len(group.ExcludedRules) == 0 && len(group.RuleActionOverrides) == 0 //nolint:staticcheck // deprecated, and still obeyed
 }
 
 func firewallLogs(ctx context.Context, e *Env, s *sight) error {

@@ -45,6 +45,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/wafv2"
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
 	"github.com/aws/smithy-go"
+
+	"tapstack/lib"
 )
 
 // resource is one AWS resource as its own service lists it.
@@ -54,6 +56,8 @@ type resource struct {
 	id   string // what the service wants to hear in order to tell the tags
 	arn  string
 	vpc  string // the VPC that it stands in, where it does
+	// related belongs to something that is the stack's own, whatever its own name.
+	related bool
 	tags map[string]string
 	// tagsErr is why the tags are not known.
 	tagsErr error
@@ -165,7 +169,7 @@ func (e *Env) ownOf(ctx context.Context, s source) ([]resource, error) {
 	for _, r := range all {
 		r.kind = s.kind
 		verdict := e.owner().judge(s.kind, r.name)
-		if r.vpc != "" && slices.Contains(own, r.vpc) {
+		if r.related || r.vpc != "" && slices.Contains(own, r.vpc) {
 			verdict = ours
 		}
 		if verdict == foreign {
@@ -190,7 +194,7 @@ func (e *Env) ownOf(ctx context.Context, s source) ([]resource, error) {
 	return out, nil
 }
 
-// ownVPCs are the VPCs whose Name tag is the stack's.
+// ownVPCs are the VPC that the stack puts out, and those whose Name tag is the stack's.
 func (e *Env) ownVPCs(ctx context.Context) ([]string, error) {
 	all, err := e.allVPCs(ctx)
 	if err != nil {
@@ -198,7 +202,7 @@ func (e *Env) ownVPCs(ctx context.Context) ([]string, error) {
 	}
 	var ids []string
 	for _, v := range all {
-		if e.owner().judge(kindVPC, ec2Tags(v.Tags)[tagName]) == ours {
+		if e.outputs[lib.OutputVpcID] == aws.ToString(v.VpcId) || e.owner().judge(kindVPC, ec2Tags(v.Tags)[tagName]) == ours {
 			ids = append(ids, aws.ToString(v.VpcId))
 		}
 	}
@@ -234,7 +238,7 @@ func listed[T any](items []T, err error, each func(T) (resource, bool)) ([]resou
 func listVPCs(ctx context.Context, e *Env) ([]resource, error) {
 	all, err := e.allVPCs(ctx)
 	return listed(all, err, func(v ec2types.Vpc) (resource, bool) {
-		return e.ec2Resource(ctx, "vpc", v.VpcId, v.Tags, nil), true
+		return e.ec2Resource(ctx, "vpc", v.VpcId, v.Tags, v.VpcId), true
 	})
 }
 
@@ -264,9 +268,19 @@ func listNATs(ctx context.Context, e *Env) ([]resource, error) {
 }
 
 func listAddresses(ctx context.Context, e *Env) ([]resource, error) {
+	gateways, err := e.allNatGateways(ctx)
+	if err != nil {
+		return nil, err
+	}
+	vpcOf := map[string]*string{}
+	for _, g := range gateways {
+		for _, a := range g.NatGatewayAddresses {
+			vpcOf[aws.ToString(a.AllocationId)] = g.VpcId
+		}
+	}
 	all, err := e.allAddresses(ctx)
 	return listed(all, err, func(a ec2types.Address) (resource, bool) {
-		return e.ec2Resource(ctx, "elastic-ip", a.AllocationId, a.Tags, nil), true
+		return e.ec2Resource(ctx, "elastic-ip", a.AllocationId, a.Tags, vpcOf[aws.ToString(a.AllocationId)]), true
 	})
 }
 
@@ -492,12 +506,19 @@ func listScalableTargets(ctx context.Context, e *Env) ([]resource, error) {
 }
 
 func scalingTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	out, err := e.api.scaling.ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{ResourceARN: &r.arn},
-		func(o *applicationautoscaling.Options) { o.Retryer = aws.NopRetryer{} })
-	if err != nil {
-		return nil, err
-	}
-	return out.Tags, nil
+	return e.scalingTags(ctx, r.arn)
+}
+
+// scalingTags does not try again: a target that does not know the call answers as if it were in trouble.
+func (e *Env) scalingTags(ctx context.Context, id string) (map[string]string, error) {
+	return shared(ctx, e, "application-autoscaling:ListTagsForResource "+id, func(ctx context.Context) (map[string]string, error) {
+		out, err := e.api.scaling.ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{ResourceARN: &id},
+			func(o *applicationautoscaling.Options) { o.Retryer = aws.NopRetryer{} })
+		if err != nil {
+			return nil, err
+		}
+		return out.Tags, nil
+	})
 }
 
 func listScalingPolicies(ctx context.Context, e *Env) ([]resource, error) {
@@ -536,61 +557,75 @@ func elbTags(ctx context.Context, e *Env, r resource) (map[string]string, error)
 	return nil, fmt.Errorf("DescribeTags says nothing of %s", r.arn)
 }
 
-// ownListeners are the listeners of the load balancers that carry the suffix; they go when those go.
-func (e *Env) ownListeners(ctx context.Context) ([]elbtypes.Listener, error) {
+// ownBalancer tells whether a load balancer is the stack's, beyond doubt.
+func (e *Env) ownBalancer(b elbtypes.LoadBalancer) bool {
+	return e.outputs[lib.OutputAlbArn] == aws.ToString(b.LoadBalancerArn) ||
+		e.owner().judge(kindLoadBalancer, aws.ToString(b.LoadBalancerName)) == ours
+}
+
+// ownListeners are the listeners of the load balancers that carry the suffix; they go when those go. The ones of a load
+// balancer that is the stack's beyond doubt are its own whatever their names.
+func (e *Env) ownListeners(ctx context.Context) (listeners []elbtypes.Listener, related map[string]bool, err error) {
 	balancers, err := e.allLoadBalancers(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var out []elbtypes.Listener
+	related = map[string]bool{}
 	for _, b := range balancers {
-		if !e.owner().owns(kindLoadBalancer, aws.ToString(b.LoadBalancerName)) {
+		own := e.ownBalancer(b)
+		if !own && !e.owner().owns(kindLoadBalancer, aws.ToString(b.LoadBalancerName)) {
 			continue
 		}
 		some, err := e.listeners(ctx, aws.ToString(b.LoadBalancerArn))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		out = append(out, some...)
+		for _, l := range some {
+			related[aws.ToString(l.ListenerArn)] = own
+		}
+		listeners = append(listeners, some...)
 	}
-	return out, nil
+	return listeners, related, nil
 }
 
-func (e *Env) elbResource(ctx context.Context, id string) resource {
-	r := resource{arn: id}
+func (e *Env) elbResource(ctx context.Context, id string, related bool) resource {
+	r := resource{arn: id, related: related}
 	r.tags, r.tagsErr = elbTags(ctx, e, r)
 	r.name = r.tags[tagName]
 	return r
 }
 
 func listListeners(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.ownListeners(ctx)
+	all, related, err := e.ownListeners(ctx)
 	return listed(all, err, func(l elbtypes.Listener) (resource, bool) {
-		return e.elbResource(ctx, aws.ToString(l.ListenerArn)), true
+		id := aws.ToString(l.ListenerArn)
+		return e.elbResource(ctx, id, related[id]), true
 	})
 }
 
 func listListenerRules(ctx context.Context, e *Env) ([]resource, error) {
-	listeners, err := e.ownListeners(ctx)
+	listeners, related, err := e.ownListeners(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []resource
 	for _, l := range listeners {
-		rules, err := e.rules(ctx, aws.ToString(l.ListenerArn))
+		id := aws.ToString(l.ListenerArn)
+		rules, err := e.rules(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range rules {
 			if !aws.ToBool(r.IsDefault) {
-				out = append(out, e.elbResource(ctx, aws.ToString(r.RuleArn)))
+				out = append(out, e.elbResource(ctx, aws.ToString(r.RuleArn), related[id]))
 			}
 		}
 	}
 	return out, nil
 }
 
-// listCertificates asks every certificate for its tags: nothing else tells whose it is.
+// listCertificates asks every certificate for its tags: nothing else tells whose it is. That a listener presents one
+// proves nothing: the configuration may have brought it along.
 func listCertificates(ctx context.Context, e *Env) ([]resource, error) {
 	all, err := e.allCertificates(ctx)
 	if err != nil {
@@ -664,6 +699,14 @@ func listKeys(ctx context.Context, e *Env) ([]resource, error) {
 	if err != nil {
 		return nil, err
 	}
+	own := ""
+	if _, deployed := e.outputs[lib.OutputAlertsTopicArn]; deployed {
+		topic, err := e.topic(ctx)
+		if err != nil && !isNotFound(err) {
+			return nil, err
+		}
+		own = topic["KmsMasterKeyId"]
+	}
 	var out []resource
 	for _, id := range ids {
 		key, err := e.key(ctx, id)
@@ -679,7 +722,8 @@ func listKeys(ctx context.Context, e *Env) ([]resource, error) {
 			return nil, fmt.Errorf("reading the tags of key %s: %w", id, err)
 		}
 		m := tagMap(tags, func(t kmstypes.Tag) (*string, *string) { return t.TagKey, t.TagValue })
-		out = append(out, resource{name: m[tagName], arn: aws.ToString(key.Arn), tags: m})
+		arn := aws.ToString(key.Arn)
+		out = append(out, resource{name: m[tagName], arn: arn, tags: m, related: arn == own})
 	}
 	return out, nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tapstack/lib"
@@ -167,20 +168,82 @@ func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, e
 	if err != nil {
 		return nil, nil, err
 	}
+	lists, err := e.prefixLists(ctx, groups)
+	if err != nil {
+		return nil, nil, err
+	}
 	for _, g := range groups {
 		n := node{
 			role:     groupRole(g, roles),
 			group:    aws.ToString(g.GroupId),
 			prefixes: private,
-			ingress:  parseRules(g.IpPermissions),
-			egress:   parseRules(g.IpPermissionsEgress),
+			ingress:  parseRules(g.IpPermissions, lists),
+			egress:   parseRules(g.IpPermissionsEgress, lists),
 		}
-		if n.role == roleALB {
+		switch _, worn := roles[n.group]; {
+		case n.role == roleALB:
 			n.prefixes = public
+		case !worn:
+			n.prefixes = vpc // whoever puts it on may stand anywhere
 		}
 		nodes = append(nodes, n)
 	}
-	return nodes, vpc, nil
+	return append(nodes, strangers(nodes)...), vpc, nil
+}
+
+// strangers are the groups that rules name without their being in the VPC: of a peered VPC, or gone. Nobody here sees
+// their own rules, so that they count as letting everything through.
+func strangers(nodes []node) []node {
+	known := groupRoles(nodes)
+	var out []node
+	for _, n := range nodes {
+		for _, r := range slices.Concat(n.ingress, n.egress) {
+			if _, ok := known[r.group]; r.group == "" || ok {
+				continue
+			}
+			known[r.group] = r.group
+			out = append(out, node{role: r.group, group: r.group, elsewhere: true})
+		}
+	}
+	return out
+}
+
+// prefixLists are the entries of the managed prefix lists that rules name.
+func (e *Env) prefixLists(ctx context.Context, groups []ec2types.SecurityGroup) (map[string][]netip.Prefix, error) {
+	lists := map[string][]netip.Prefix{}
+	for _, g := range groups {
+		for _, p := range slices.Concat(g.IpPermissions, g.IpPermissionsEgress) {
+			for _, l := range p.PrefixListIds {
+				id := aws.ToString(l.PrefixListId)
+				entries, err := e.prefixList(ctx, id)
+				if err != nil {
+					return nil, err
+				}
+				lists[id] = entries
+			}
+		}
+	}
+	return lists, nil
+}
+
+func (e *Env) prefixList(ctx context.Context, id string) ([]netip.Prefix, error) {
+	return shared(ctx, e, "ec2:GetManagedPrefixListEntries "+id, func(ctx context.Context) ([]netip.Prefix, error) {
+		in := &ec2.GetManagedPrefixListEntriesInput{PrefixListId: &id}
+		entries, err := pages(ctx, ec2.NewGetManagedPrefixListEntriesPaginator(e.api.ec2, in),
+			func(o *ec2.GetManagedPrefixListEntriesOutput) []ec2types.PrefixListEntry { return o.Entries })
+		if err != nil {
+			return nil, err
+		}
+		var out []netip.Prefix
+		for _, entry := range entries {
+			p, err := netip.ParsePrefix(aws.ToString(entry.Cidr))
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, p)
+		}
+		return out, nil
+	})
 }
 
 func groupRole(g ec2types.SecurityGroup, roles map[string]string) string {
@@ -206,11 +269,17 @@ func (e *Env) subnetPrefixes(ctx context.Context, output string) ([]netip.Prefix
 	}
 	var out []netip.Prefix
 	for _, n := range subnets {
-		p, err := netip.ParsePrefix(aws.ToString(n.CidrBlock))
-		if err != nil {
-			return nil, fmt.Errorf("subnet %s: %w", aws.ToString(n.SubnetId), err)
+		cidrs := []string{aws.ToString(n.CidrBlock)}
+		for _, a := range n.Ipv6CidrBlockAssociationSet {
+			cidrs = append(cidrs, aws.ToString(a.Ipv6CidrBlock))
 		}
-		out = append(out, p)
+		for _, cidr := range cidrs {
+			p, err := netip.ParsePrefix(cidr)
+			if err != nil {
+				return nil, fmt.Errorf("subnet %s: %w", aws.ToString(n.SubnetId), err)
+			}
+			out = append(out, p)
+		}
 	}
 	return out, nil
 }
@@ -271,7 +340,7 @@ func rulesAre(direction string) func(context.Context, *Env, *sight) error {
 		roles := groupRoles(nodes)
 		allowed := allowedRules(direction, port)
 		for _, n := range nodes {
-			if n.role == roleDefault {
+			if n.role == roleDefault || n.elsewhere {
 				continue
 			}
 			rules := n.ingress
@@ -347,8 +416,8 @@ func defaultGroupClosed(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	x := s.on(e.ec2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
-	x.equal("ingress rules", 0, len(parseRules(g.IpPermissions)))
-	x.equal("egress rules", 0, len(parseRules(g.IpPermissionsEgress)))
+	x.equal("ingress rules", 0, len(parseRules(g.IpPermissions, nil)))
+	x.equal("egress rules", 0, len(parseRules(g.IpPermissionsEgress, nil)))
 	return nil
 }
 
@@ -360,7 +429,7 @@ func rulesDescribed(ctx context.Context, e *Env, s *sight) error {
 	for _, g := range groups {
 		x := s.on(e.ec2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
 		for direction, permissions := range map[string][]ec2types.IpPermission{"ingress": g.IpPermissions, "egress": g.IpPermissionsEgress} {
-			for _, r := range parseRules(permissions) {
+			for _, r := range parseRules(permissions, nil) {
 				x.present("description of "+direction+" "+r.ports.String()+" in "+aws.ToString(g.GroupName), r.description)
 			}
 		}

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,7 +15,8 @@ import (
 // load balancer's own.
 type destination struct {
 	groups map[string]int32
-	fixed  string // the status code of a fixed answer, or "redirect"
+	fixed  string // the status code of a fixed answer, "redirect", or what is not understood
+	sticky bool   // a client is sent to the same target group again
 }
 
 func (d destination) String() string {
@@ -31,13 +33,28 @@ func (d destination) String() string {
 	return "target groups weighing " + strings.Join(parts, ":")
 }
 
-// send evaluates a listener's rules, in order of priority, for a plain GET of a path.
-func send(path string, rules []elbtypes.Rule) destination {
+// visit is a request as listeners see it.
+type visit struct{ method, path string }
+
+// send evaluates a listener's rules, in order of priority. A rule that might take the request, but that this evaluator does
+// not understand, ends it: nobody can tell where the request goes.
+func send(v visit, rules []elbtypes.Rule) destination {
 	ordered := slices.SortedStableFunc(slices.Values(rules), func(a, b elbtypes.Rule) int {
 		return cmp.Compare(priority(a), priority(b))
 	})
 	for _, r := range ordered {
-		if aws.ToBool(r.IsDefault) || matchesAll(r.Conditions, path) {
+		takes, unclear := aws.ToBool(r.IsDefault), ""
+		if !takes {
+			takes, unclear = matchesAll(r.Conditions, v)
+		}
+		if takes && unclear == "" && len(r.Transforms) > 0 {
+			unclear = "a transformation"
+		}
+		switch {
+		case !takes:
+		case unclear != "":
+			return destination{fixed: fmt.Sprintf("not understood: %s in the rule of priority %s", unclear, aws.ToString(r.Priority))}
+		default:
 			return destinationOf(r.Actions)
 		}
 	}
@@ -53,31 +70,46 @@ func priority(r elbtypes.Rule) int {
 	return n
 }
 
-func matchesAll(conditions []elbtypes.RuleCondition, path string) bool {
+// matchesAll tells whether a rule takes a request, and what in it is not understood: such a condition may hold or not.
+func matchesAll(conditions []elbtypes.RuleCondition, v visit) (takes bool, unclear string) {
 	if len(conditions) == 0 {
-		return false
+		return true, "no condition"
 	}
 	for _, c := range conditions {
-		if !matchesCondition(c, path) {
-			return false
+		holds, unknown := matchesCondition(c, v)
+		if unknown != "" {
+			unclear = unknown
+			continue
+		}
+		if !holds {
+			return false, ""
 		}
 	}
-	return true
+	return true, unclear
 }
 
-// matchesCondition knows paths and methods; a condition on anything else does not hold for a plain request.
-func matchesCondition(c elbtypes.RuleCondition, path string) bool {
-	switch aws.ToString(c.Field) {
-	case "path-pattern":
-		patterns := c.Values
-		if c.PathPatternConfig != nil {
-			patterns = append(slices.Clone(patterns), c.PathPatternConfig.Values...)
-		}
-		return slices.ContainsFunc(patterns, func(p string) bool { return wildcard(p, path) })
-	case "http-request-method":
-		return c.HttpRequestMethodConfig != nil && slices.Contains(c.HttpRequestMethodConfig.Values, "GET")
+func matchesCondition(c elbtypes.RuleCondition, v visit) (holds bool, unclear string) {
+	if len(c.RegexValues) > 0 {
+		return false, "a regular expression"
 	}
-	return false
+	patterns := slices.Clone(c.Values)
+	switch field := aws.ToString(c.Field); field {
+	case "path-pattern":
+		if c.PathPatternConfig != nil {
+			if len(c.PathPatternConfig.RegexValues) > 0 {
+				return false, "a regular expression"
+			}
+			patterns = append(patterns, c.PathPatternConfig.Values...)
+		}
+		return slices.ContainsFunc(patterns, func(p string) bool { return wildcard(p, v.path) }), ""
+	case "http-request-method":
+		if c.HttpRequestMethodConfig != nil {
+			patterns = append(patterns, c.HttpRequestMethodConfig.Values...)
+		}
+		return slices.ContainsFunc(patterns, func(p string) bool { return wildcard(p, v.method) }), ""
+	default:
+		return false, "a condition on " + field
+	}
 }
 
 func destinationOf(actions []elbtypes.Action) destination {
@@ -90,10 +122,17 @@ func destinationOf(actions []elbtypes.Action) destination {
 		case elbtypes.ActionTypeEnumRedirect:
 			return destination{fixed: "redirect"}
 		case elbtypes.ActionTypeEnumForward:
-			return destination{groups: forwards(a)}
+			return destination{groups: forwards(a), sticky: sticky(a)}
+		default:
+			return destination{fixed: "not understood: the action " + string(a.Type)}
 		}
 	}
 	return destination{}
+}
+
+func sticky(a elbtypes.Action) bool {
+	return a.ForwardConfig != nil && a.ForwardConfig.TargetGroupStickinessConfig != nil &&
+		aws.ToBool(a.ForwardConfig.TargetGroupStickinessConfig.Enabled)
 }
 
 // forwards are the target groups that get any of the traffic. A single group may be told in either of two ways, or both.

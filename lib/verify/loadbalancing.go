@@ -299,9 +299,9 @@ func targetGroups(ctx context.Context, e *Env, s *sight) error {
 	return err
 }
 
-// routed evaluates the HTTPS listener's rules for a path and names the services that requests go to; a fixed answer
-// names none.
-func (e *Env) routed(ctx context.Context, path string) (services []string, to destination, listener string, err error) {
+// routed evaluates the HTTPS listener's rules for a request and names those whom it goes to: the services, other target
+// groups by ARN. A fixed answer goes to nobody.
+func (e *Env) routed(ctx context.Context, v visit) (receivers []string, to destination, listener string, err error) {
 	l, err := e.listener(ctx, httpsPort)
 	if err != nil {
 		return nil, destination{}, "", err
@@ -313,46 +313,65 @@ func (e *Env) routed(ctx context.Context, path string) (services []string, to de
 	}
 	// Some answers leave the default action out of the rules.
 	rules = append(slices.Clone(rules), elbtypes.Rule{IsDefault: aws.Bool(true), Actions: l.DefaultActions})
-	to = send(path, rules)
+	to = send(v, rules)
+	names := map[string]string{}
 	for _, kind := range serviceKinds() {
 		g, err := e.targetGroup(ctx, kind)
 		if err != nil {
 			return nil, to, listener, err
 		}
-		if _, ok := to.groups[aws.ToString(g.TargetGroupArn)]; ok {
-			services = append(services, kind.role)
-		}
+		names[aws.ToString(g.TargetGroupArn)] = kind.role
 	}
-	return services, to, listener, nil
+	for id := range to.groups {
+		if name, ok := names[id]; ok {
+			id = name
+		}
+		receivers = append(receivers, id)
+	}
+	return receivers, to, listener, nil
 }
+
+// methods are those of the samples: payments are made with POST.
+func methods() []string { return []string{"GET", "POST"} }
 
 func routing(table map[string][]string) func(context.Context, *Env, *sight) error {
 	return func(ctx context.Context, e *Env, s *sight) error {
 		for _, path := range slices.Sorted(maps.Keys(table)) {
-			services, to, listener, err := e.routed(ctx, path)
-			if err != nil {
-				return err
+			for _, method := range methods() {
+				receivers, to, listener, err := e.routed(ctx, visit{method, path})
+				if err != nil {
+					return err
+				}
+				x := s.on(listener)
+				what := method + " " + path + " goes to"
+				if len(table[path]) == 0 || to.fixed != "" {
+					x.equal(what, orAnswer(table[path]), to)
+					continue
+				}
+				x.sameSet(what, table[path], receivers)
 			}
-			x := s.on(listener)
-			if len(table[path]) == 0 {
-				x.equal(path+" goes to", "404", to)
-				continue
-			}
-			x.sameSet(path+" goes to", table[path], services)
 		}
 		return nil
 	}
 }
 
+func orAnswer(receivers []string) string {
+	if len(receivers) == 0 {
+		return "404"
+	}
+	return listText(receivers)
+}
+
 func healthRouting(ctx context.Context, e *Env, s *sight) error {
-	services, to, listener, err := e.routed(ctx, healthPath)
+	receivers, to, listener, err := e.routed(ctx, visit{"GET", healthPath})
 	if err != nil {
 		return err
 	}
 	x := s.on(listener)
-	x.sameSet(healthPath+" goes to", []string{rolePayment, roleJobs}, services)
+	x.sameSet(healthPath+" goes to", []string{rolePayment, roleJobs}, receivers)
 	weights := slices.Compact(slices.Sorted(maps.Values(to.groups)))
 	x.that("share of each", "equal", to, len(weights) == 1)
+	x.equal("clients stay with one of them", false, to.sticky)
 	return nil
 }
 
@@ -423,6 +442,13 @@ func httpRedirect(ctx context.Context, e *Env, s *sight) error {
 		x.equal("protocol", "HTTPS", r.Protocol)
 		x.equal("port", httpsPort, r.Port)
 		x.equal("status", "HTTP_301", r.StatusCode)
+		for _, part := range []struct {
+			name, same string
+			got        *string
+		}{{"host", "#{host}", r.Host}, {"path", "/#{path}", r.Path}, {"query", "#{query}", r.Query}} {
+			got := aws.ToString(part.got)
+			x.that(part.name, "the same", orNone(got), part.got == nil || got == part.same)
+		}
 	}
 	return nil
 }

@@ -53,6 +53,12 @@ func networkChecks() []Check {
 			Run:  observed(privateRoutes),
 		},
 		{
+			ID:   "network.private-no-public-address",
+			Says: "Private subnets for compute and database resources: no interface there has a public address, nor gets one by itself",
+			PCI:  []string{"1.4.4"},
+			Run:  observed(privateAddresses),
+		},
+		{
 			ID:   "network.public-only-for-alb",
 			Says: "Public subnets only for load balancer: no interface there but those of load balancers and NAT gateways",
 			PCI:  []string{"1.4.4"},
@@ -68,6 +74,11 @@ func networkChecks() []Check {
 			ID:   "network.s3-endpoint",
 			Says: "S3 gateway endpoint on the private route tables (beyond the brief)",
 			Run:  observed(s3Endpoint),
+		},
+		{
+			ID:   "network.interface-endpoints",
+			Says: "Interface endpoints for AWS's services: all that the tasks call, in the private subnets under their usual names, or none (beyond the brief)",
+			Run:  observed(interfaceEndpoints),
 		},
 	}
 }
@@ -225,6 +236,14 @@ func threeZones(ctx context.Context, e *Env, s *sight) error {
 	id := aws.ToString(vpc.VpcId)
 	x := s.on(e.ec2ARN(ctx, "vpc", id))
 	x.equal("number of availability zones", zonesWanted, len(slices.Compact(slices.Sorted(slices.Values(zones)))))
+	all, err := e.vpcSubnets(ctx)
+	if err != nil {
+		return err
+	}
+	var known, standing []string
+	for _, n := range all {
+		standing = append(standing, aws.ToString(n.SubnetId))
+	}
 	for _, kind := range []struct{ name, output string }{{"public", lib.OutputPublicSubnetIDs}, {"private", lib.OutputPrivateSubnetIDs}} {
 		subnets, err := e.subnets(ctx, kind.output)
 		if err != nil {
@@ -235,8 +254,10 @@ func threeZones(ctx context.Context, e *Env, s *sight) error {
 			on := s.on(e.ec2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
 			on.equal("VPC", id, n.VpcId)
 			on.equal("state", "available", n.State)
+			known = append(known, aws.ToString(n.SubnetId))
 		}
 	}
+	x.sameSet("subnets of the VPC", known, standing)
 	return nil
 }
 
@@ -364,10 +385,51 @@ func privateRoutes(ctx context.Context, e *Env, s *sight) error {
 		x := s.on(e.ec2ARN(ctx, "subnet", id))
 		out := wayOut(id, tables)
 		x.that("effective route to the internet", "a NAT gateway in the same zone", out, zone != "" && zoneOfNAT[out] == zone)
-		table, _ := effectiveTable(id, tables)
-		x.equal("has a route to an internet gateway", false, table.towards("igw-") || table.towards("eigw-"))
+		table, found := effectiveTable(id, tables)
+		x.equal("has a route to an internet gateway", false, !found || table.toInternetGateway())
 	}
 	return nil
+}
+
+// privateAddresses looks at every interface in the private subnets, whoever made it.
+func privateAddresses(ctx context.Context, e *Env, s *sight) error {
+	subnets, err := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
+	if err != nil {
+		return err
+	}
+	all, err := e.allNetworkInterfaces(ctx)
+	if err != nil {
+		return err
+	}
+	for _, n := range subnets {
+		id := aws.ToString(n.SubnetId)
+		var public []string
+		for _, i := range all {
+			if aws.ToString(i.SubnetId) == id {
+				public = append(public, publicAddresses(i)...)
+			}
+		}
+		x := s.on(e.ec2ARN(ctx, "subnet", id))
+		x.sameSet("public addresses", nil, public)
+		x.equal("gives public addresses", false, aws.ToBool(n.MapPublicIpOnLaunch) || aws.ToBool(n.AssignIpv6AddressOnCreation))
+	}
+	return nil
+}
+
+func publicAddresses(i ec2types.NetworkInterface) []string {
+	var out []string
+	if i.Association != nil && aws.ToString(i.Association.PublicIp) != "" {
+		out = append(out, aws.ToString(i.Association.PublicIp))
+	}
+	for _, p := range i.PrivateIpAddresses {
+		if p.Association != nil && aws.ToString(p.Association.PublicIp) != "" && !slices.Contains(out, *p.Association.PublicIp) {
+			out = append(out, *p.Association.PublicIp)
+		}
+	}
+	for _, p := range i.Ipv6Addresses {
+		out = append(out, aws.ToString(p.Ipv6Address))
+	}
+	return out
 }
 
 // publicInterfaces leaves out interfaces that the stack's own NAT gateways use, and those that AWS manages for load
@@ -481,5 +543,46 @@ func s3Endpoint(ctx context.Context, e *Env, s *sight) error {
 	x := s.on(e.ec2ARN(ctx, "vpc-endpoint", aws.ToString(gateway.VpcEndpointId)))
 	x.equal("state", "available", strings.ToLower(string(gateway.State)))
 	x.sameSet("route tables", wanted, gateway.RouteTableIds)
+	return nil
+}
+
+// endpointServices are the services of AWS that the tasks call, as endpoint names end.
+func endpointServices() []string {
+	return []string{"ecr.api", "ecr.dkr", "logs", "secretsmanager", "sns", "sqs", "ssm"}
+}
+
+// interfaceEndpoints are a choice of the configuration, but not half a choice: some without the others would send part
+// of the tasks' calls another way than the rest.
+func interfaceEndpoints(ctx context.Context, e *Env, s *sight) error {
+	vpc, err := e.vpc(ctx)
+	if err != nil {
+		return err
+	}
+	id := aws.ToString(vpc.VpcId)
+	private, err := e.outputList(lib.OutputPrivateSubnetIDs)
+	if err != nil {
+		return err
+	}
+	all, err := e.allEndpoints(ctx)
+	if err != nil {
+		return err
+	}
+	prefix := "." + e.Region + "."
+	var services []string
+	for _, v := range all {
+		if aws.ToString(v.VpcId) != id || v.VpcEndpointType == ec2types.VpcEndpointTypeGateway {
+			continue
+		}
+		_, service, _ := strings.Cut(aws.ToString(v.ServiceName), prefix)
+		services = append(services, service)
+		x := s.on(e.ec2ARN(ctx, "vpc-endpoint", aws.ToString(v.VpcEndpointId)))
+		x.equal("type", "Interface", v.VpcEndpointType)
+		x.equal("state", "available", strings.ToLower(string(v.State)))
+		x.equal("private DNS", true, v.PrivateDnsEnabled)
+		x.sameSet("subnets", private, v.SubnetIds)
+	}
+	slices.Sort(services)
+	ok := len(services) == 0 || slices.Equal(services, endpointServices())
+	s.on(e.ec2ARN(ctx, "vpc", id)).that("services with an endpoint", "none, or "+listText(endpointServices()), listText(services), ok)
 	return nil
 }

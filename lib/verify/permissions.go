@@ -3,13 +3,16 @@ package verify
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib"
 )
@@ -36,7 +39,7 @@ func permissionChecks() []Check {
 		},
 		{
 			ID:   "iam.execution-roles",
-			Says: "Ensure proper IAM permissions for services to access parameters: each may be started with exactly the secrets and parameters that its task definition names",
+			Says: "Ensure proper IAM permissions for services to access parameters: each may be started with exactly the secrets and parameters that its task definition names, its image and its log",
 			PCI:  []string{"7.2.5", "8.6.3"},
 			Run:  observed(eachTask(executionRole)),
 		},
@@ -53,6 +56,12 @@ func permissionChecks() []Check {
 			Run:  observed(eachTask(parameterAccess)),
 		},
 		{
+			ID:   "iam.infrastructure-roles",
+			Says: "Proper IAM roles with minimal permissions: the roles of the flow log and of the database's monitoring write their logs and do nothing else (beyond the brief)",
+			PCI:  []string{"7.2.5"},
+			Run:  observed(infrastructureRoles),
+		},
+		{
 			ID:   "iam.log-delivery-policy",
 			Says: "Proper IAM roles with minimal permissions: the log service's resource policy lets AWS deliver to this account's firewall log group only",
 			PCI:  []string{"7.2.5"},
@@ -66,6 +75,7 @@ type role struct {
 	iamtypes.Role
 	trust    policy
 	policies []policy
+	boundary *policy // its permissions boundary, where it has one
 }
 
 // roleARNs are the roles that the stack's resources use, and all others that carry its suffix.
@@ -164,24 +174,33 @@ func (e *Env) role(ctx context.Context, name string) (role, error) {
 			}
 			r.policies = append(r.policies, p)
 		}
+		if b := r.PermissionsBoundary; b != nil {
+			p, err := e.managedPolicy(ctx, aws.ToString(b.PermissionsBoundaryArn))
+			if err != nil {
+				return role{}, err
+			}
+			r.boundary = &p
+		}
 		return r, nil
 	})
 }
 
 func (e *Env) managedPolicy(ctx context.Context, id string) (policy, error) {
-	out, err := e.api.iam.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &id})
-	if err != nil {
-		return policy{}, err
-	}
-	version, err := e.api.iam.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &id, VersionId: out.Policy.DefaultVersionId})
-	if err != nil {
-		return policy{}, err
-	}
-	p, err := parsePolicy(aws.ToString(version.PolicyVersion.Document))
-	if err != nil {
-		return policy{}, fmt.Errorf("%s: %w", id, err)
-	}
-	return p, nil
+	return shared(ctx, e, "iam:policy "+id, func(ctx context.Context) (policy, error) {
+		out, err := e.api.iam.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &id})
+		if err != nil {
+			return policy{}, err
+		}
+		version, err := e.api.iam.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &id, VersionId: out.Policy.DefaultVersionId})
+		if err != nil {
+			return policy{}, err
+		}
+		p, err := parsePolicy(aws.ToString(version.PolicyVersion.Document))
+		if err != nil {
+			return policy{}, fmt.Errorf("%s: %w", id, err)
+		}
+		return p, nil
+	})
 }
 
 func eachRole(look func(x subject, r role, who Target)) func(context.Context, *Env, *sight) error {
@@ -261,59 +280,67 @@ func roleName(id *string) string {
 	return s[strings.LastIndex(s, "/")+1:]
 }
 
-// grantedOn lists the resources that the policies allow an action on, as written.
-func grantedOn(policies []policy, action string) []string {
-	var out []string
-	for _, p := range policies {
-		for _, st := range p.Statement {
-			if st.Effect != "Allow" || !st.coversAction(action) {
-				continue
-			}
-			for _, r := range st.Resource {
-				if !slices.Contains(out, r) {
-					out = append(out, r)
-				}
-			}
-		}
-	}
-	return out
+// duties are what a role is for: the deeds that it must be able to do, some of those that it must not, and the grants
+// beyond which it has none.
+type duties struct {
+	may    []deed
+	mayNot []deed
+	grants []grant
 }
 
-func executionRole(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
-	r, err := e.role(ctx, roleName(td.ExecutionRoleArn))
-	if err != nil {
-		return err
+// do lets the role do actions on resources, and nothing with wildcards in it.
+func (d *duties) do(resource string, actions ...string) {
+	for _, a := range actions {
+		d.may = append(d.may, deed{action: a, resource: resource})
+		d.grants = append(d.grants, grant{a, resource})
 	}
-	var secrets, parameters, groups []string
-	for _, c := range td.ContainerDefinitions {
-		for _, s := range c.Secrets {
-			from := secretSource(aws.ToString(s.ValueFrom))
-			list := &parameters
-			if id, err := arn.Parse(from); err == nil && id.Service == "secretsmanager" {
-				list = &secrets
-			}
-			if !slices.Contains(*list, from) {
-				*list = append(*list, from)
-			}
-		}
-		if c.LogConfiguration != nil {
-			groups = append(groups, e.arn(ctx, "logs", "log-group:"+c.LogConfiguration.Options["awslogs-group"]+":*"))
-		}
-	}
-	x.sameSet(kind.role+" may read the secrets", secrets, grantedOn(r.policies, "secretsmanager:GetSecretValue"))
-	x.sameSet(kind.role+" may be given the parameters", parameters, grantedOn(r.policies, "ssm:GetParameters"))
-	x.sameSet(kind.role+" may write to the log groups", groups, grantedOn(r.policies, "logs:PutLogEvents"))
-	return nil
 }
 
-// deed is something that a task might try.
-type deed struct{ action, resource string }
-
-func taskRole(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
-	r, err := e.role(ctx, roleName(td.TaskRoleArn))
-	if err != nil {
-		return err
+// not names actions on a resource that the role must not do.
+func (d *duties) not(resource string, actions ...string) {
+	for _, a := range actions {
+		d.mayNot = append(d.mayNot, deed{action: a, resource: resource})
 	}
+}
+
+// requestKeys are the condition keys that requests of this stack's services have, with their values, or that they are known
+// not to have.
+func requestKeys(d deed) deed {
+	for key, values := range map[string][]string{
+		"aws:securetransport": {"true"},
+		"kms:viaservice":      nil,
+		"aws:viaawsservice":   {"false"},
+	} {
+		if _, set := d.keys[key]; !set {
+			d = d.over(key, values...)
+		}
+	}
+	return d
+}
+
+// permits holds a role's policies, evaluated, to its duties.
+func (r role) permits(x subject, who string, d duties) {
+	for _, f := range d.may {
+		x.equal(who+": "+f.action+" on "+f.resource, allowed, r.decide(f))
+	}
+	for _, f := range d.mayNot {
+		x.equal(who+": "+f.action+" on "+f.resource, denied, r.decide(f))
+	}
+	x.sameSet(who+": granted beyond its duties", nil, excess(r.policies, d.grants))
+}
+
+// decide evaluates the role's policies, and its permissions boundary where it has one.
+func (r role) decide(d deed) string {
+	d = requestKeys(d)
+	answer := decide(r.policies, d)
+	if r.boundary == nil || answer != allowed {
+		return answer
+	}
+	return decide([]policy{*r.boundary}, d)
+}
+
+// forbidden are deeds that no role of the stack has any business with, on the stack's own resources.
+func (e *Env) forbidden(ctx context.Context, d *duties, r role) error {
 	main, err := e.queue(ctx, lib.OutputQueueURL)
 	if err != nil {
 		return err
@@ -326,48 +353,157 @@ func taskRole(ctx context.Context, e *Env, x subject, kind serviceKind, td taskD
 	if err != nil {
 		return err
 	}
-	secret, err := e.output(lib.OutputDBSecretArn)
-	if err != nil {
-		return err
-	}
 	cluster, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
 	}
-	user := strings.ReplaceAll(kind.role, "-", "_")
-	database := e.arn(ctx, "rds-db", fmt.Sprintf("dbuser:%s/%s", aws.ToString(cluster.DbClusterResourceId), user))
-	queue := main["QueueArn"]
-	send := []deed{{"sqs:SendMessage", queue}}
-	work := []deed{{"sqs:ReceiveMessage", queue}, {"sqs:DeleteMessage", queue}, {"sqs:ChangeMessageVisibility", queue}, {"sns:Publish", topic}}
-	may, mayNot := append(slices.Clone(send), deed{"rds-db:connect", database}), work
-	if kind.role == roleJobs {
-		may, mayNot = append(slices.Clone(work), deed{"rds-db:connect", database}), send
+	bucket, err := e.bucket(ctx)
+	if err != nil {
+		return err
 	}
-	mayNot = append(slices.Clone(mayNot),
-		deed{"sqs:PurgeQueue", queue},
-		deed{"sqs:DeleteQueue", queue},
-		deed{"sqs:ReceiveMessage", dead["QueueArn"]},
-		deed{"sns:DeleteTopic", topic},
-		deed{"secretsmanager:PutSecretValue", secret},
-		deed{"rds:DeleteDBCluster", aws.ToString(cluster.DBClusterArn)},
-		deed{"rds-db:connect", e.arn(ctx, "rds-db", fmt.Sprintf("dbuser:%s/%s", aws.ToString(cluster.DbClusterResourceId), aws.ToString(cluster.MasterUsername)))},
-		deed{"iam:PassRole", aws.ToString(r.Arn)},
-		deed{"sts:AssumeRole", aws.ToString(r.Arn)},
-	)
-	for _, d := range may {
-		x.that(kind.role+": "+d.action, "allowed", allowedText(r.policies, d), allows(r.policies, d.action, d.resource))
-	}
-	for _, d := range mayNot {
-		x.that(kind.role+": "+d.action+" on "+d.resource, "denied", allowedText(r.policies, d), !allows(r.policies, d.action, d.resource))
+	d.not(main["QueueArn"], "sqs:PurgeQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes")
+	d.not(dead["QueueArn"], "sqs:SendMessage", "sqs:ReceiveMessage", "sqs:DeleteMessage")
+	d.not(topic, "sns:DeleteTopic", "sns:Subscribe")
+	d.not(aws.ToString(cluster.DBClusterArn), "rds:DeleteDBCluster", "rds:ModifyDBCluster")
+	d.not(e.databaseUser(ctx, cluster, aws.ToString(cluster.MasterUsername)), "rds-db:connect")
+	d.not(e.bucketARN(ctx, bucket)+"/any", "s3:GetObject", "s3:DeleteObject")
+	d.not(aws.ToString(r.Arn), "iam:PassRole", "iam:PutRolePolicy", "sts:AssumeRole")
+	for _, output := range secretOutputs() {
+		id, err := e.output(output)
+		if err != nil {
+			return err
+		}
+		d.not(id, "secretsmanager:PutSecretValue", "secretsmanager:DeleteSecret")
+		if reads := (grant{"secretsmanager:GetSecretValue", id}); !slices.Contains(d.grants, reads) {
+			d.not(id, reads.action)
+		}
 	}
 	return nil
 }
 
-func allowedText(policies []policy, d deed) string {
-	if allows(policies, d.action, d.resource) {
-		return "allowed"
+func (e *Env) databaseUser(ctx context.Context, c rdstypes.DBCluster, user string) string {
+	return e.arn(ctx, "rds-db", fmt.Sprintf("dbuser:%s/%s", aws.ToString(c.DbClusterResourceId), user))
+}
+
+// ecrImage is an image in a private registry of ECR.
+var ecrImage = regexp.MustCompile(`^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)`)
+
+func executionRole(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
+	r, err := e.role(ctx, roleName(td.ExecutionRoleArn))
+	if err != nil {
+		return err
 	}
-	return "denied"
+	var d duties
+	seen := map[string]bool{}
+	for _, c := range td.ContainerDefinitions {
+		for _, s := range c.Secrets {
+			from := secretSource(aws.ToString(s.ValueFrom))
+			if seen[from] {
+				continue
+			}
+			seen[from] = true
+			if id, err := arn.Parse(from); err == nil && id.Service == "secretsmanager" {
+				d.do(from, "secretsmanager:GetSecretValue")
+			} else {
+				d.do(from, "ssm:GetParameters")
+			}
+		}
+		if c.LogConfiguration != nil {
+			streams := e.arn(ctx, "logs", "log-group:"+c.LogConfiguration.Options["awslogs-group"]+":*")
+			d.do(streams, "logs:CreateLogStream", "logs:PutLogEvents")
+		}
+		if parts := ecrImage.FindStringSubmatch(aws.ToString(c.Image)); parts != nil {
+			repository := arn.ARN{
+				Partition: e.target(ctx).Partition, Service: "ecr", Region: parts[2], AccountID: parts[1], Resource: "repository/" + parts[3],
+			}
+			d.do("*", "ecr:GetAuthorizationToken")
+			d.do(repository.String(), "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+		}
+	}
+	all, err := e.parameters(ctx)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if id := aws.ToString(p.ARN); !seen[id] {
+			d.not(id, "ssm:GetParameters")
+		}
+	}
+	if err := e.forbidden(ctx, &d, r); err != nil {
+		return err
+	}
+	r.permits(x, kind.role, d)
+	return nil
+}
+
+func taskRole(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
+	r, err := e.role(ctx, roleName(td.TaskRoleArn))
+	if err != nil {
+		return err
+	}
+	d, err := e.taskDuties(ctx, kind)
+	if err != nil {
+		return err
+	}
+	if err := e.forbidden(ctx, &d, r); err != nil {
+		return err
+	}
+	r.permits(x, kind.role, d)
+	return nil
+}
+
+// ownParameters are the parameters that a service reads, by the last part of their names.
+func ownParameters(kind serviceKind) []string {
+	if kind.role == roleJobs {
+		return []string{"job-retry-count", "queue-url"}
+	}
+	return []string{"api-timeout-seconds", "api-retry-count", "queue-url"}
+}
+
+// taskDuties is the brief's division of labour: one service puts jobs into the queue, the other works them off.
+func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) {
+	main, err := e.queue(ctx, lib.OutputQueueURL)
+	if err != nil {
+		return duties{}, err
+	}
+	cluster, err := e.dbCluster(ctx)
+	if err != nil {
+		return duties{}, err
+	}
+	all, err := e.parameters(ctx)
+	if err != nil {
+		return duties{}, err
+	}
+	topic, err := e.topic(ctx)
+	if err != nil {
+		return duties{}, err
+	}
+	var d duties
+	d.do(e.databaseUser(ctx, cluster, strings.ReplaceAll(kind.role, "-", "_")), "rds-db:connect")
+	for _, name := range ownParameters(kind) {
+		d.do(aws.ToString(all[name].ARN), "ssm:GetParameter", "ssm:GetParameters")
+	}
+	queue, id := main["QueueArn"], topic["TopicArn"]
+	d.do(queue, "sqs:GetQueueAttributes", "sqs:GetQueueUrl")
+	sending := []string{"sqs:SendMessage"}
+	working := []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"}
+	if kind.role == rolePayment {
+		d.do(queue, sending...)
+		d.not(queue, working...)
+		d.not(id, "sns:Publish")
+		return d, nil
+	}
+	d.do(queue, working...)
+	d.not(queue, sending...)
+	d.do(id, "sns:Publish")
+	if key := topic["KmsMasterKeyId"]; strings.HasPrefix(key, "arn:") {
+		for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
+			d.may = append(d.may, deed{action: action, resource: key}.over("kms:ViaService", "sns."+e.Region+".amazonaws.com"))
+			d.grants = append(d.grants, grant{action, key})
+		}
+		d.not(key, "kms:Decrypt", "kms:GenerateDataKey", "kms:ScheduleKeyDeletion")
+	}
+	return d, nil
 }
 
 func parameterAccess(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
@@ -379,20 +515,83 @@ func parameterAccess(ctx context.Context, e *Env, x subject, kind serviceKind, t
 	if err != nil {
 		return err
 	}
-	own := map[string][]string{
-		rolePayment: {"api-timeout-seconds", "api-retry-count", "queue-url"},
-		roleJobs:    {"job-retry-count", "queue-url"},
-	}[kind.role]
+	own := ownParameters(kind)
 	for name, p := range all {
 		id := aws.ToString(p.ARN)
-		want := "denied"
+		want := denied
 		if slices.Contains(own, name) {
-			want = "allowed"
+			want = allowed
 		}
-		x.equal(kind.role+": ssm:GetParameters on "+name, want, allowedText(r.policies, deed{"ssm:GetParameters", id}))
-		x.equal(kind.role+": ssm:PutParameter on "+name, "denied", allowedText(r.policies, deed{"ssm:PutParameter", id}))
+		x.equal(kind.role+": ssm:GetParameters on "+name, want, r.decide(deed{action: "ssm:GetParameters", resource: id}))
+		x.equal(kind.role+": ssm:PutParameter on "+name, denied, r.decide(deed{action: "ssm:PutParameter", resource: id}))
 	}
 	return nil
+}
+
+// infrastructureRoles are the two that AWS itself takes on: one writes flow logs, the other the instances' metrics.
+func infrastructureRoles(ctx context.Context, e *Env, s *sight) error {
+	vpc, err := e.output(lib.OutputVpcID)
+	if err != nil {
+		return err
+	}
+	flowLogs, err := e.allFlowLogs(ctx)
+	if err != nil {
+		return err
+	}
+	ours, err := those("flow log of VPC "+vpc, flowLogs, func(f ec2types.FlowLog) bool { return aws.ToString(f.ResourceId) == vpc })
+	if err != nil {
+		return err
+	}
+	for _, f := range ours {
+		group := e.arn(ctx, "logs", "log-group:"+flowLogGroup(f))
+		d := duties{grants: []grant{{"logs:DescribeLogGroups", e.arn(ctx, "logs", "log-group:*")}}}
+		d.do(group+":*", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
+		for _, g := range slices.Clone(d.grants[1:]) {
+			d.grants = append(d.grants, grant{g.action, group})
+		}
+		d.not(group, "logs:DeleteLogGroup", "logs:PutRetentionPolicy")
+		if err := e.holdRole(ctx, s, roleName(f.DeliverLogsPermissionArn), d); err != nil {
+			return err
+		}
+	}
+	name, err := e.monitoringRole(ctx)
+	if err != nil {
+		return err
+	}
+	// What AWS's own policy for enhanced monitoring grants, on this account and region only.
+	var d duties
+	d.do(e.arn(ctx, "logs", "log-group:RDS*"), "logs:CreateLogGroup", "logs:PutRetentionPolicy")
+	d.do(e.arn(ctx, "logs", "log-group:RDS*:log-stream:*"),
+		"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:PutLogEvents")
+	d.not(e.arn(ctx, "logs", "log-group:/ecs/any"), "logs:PutRetentionPolicy", "logs:DeleteLogGroup")
+	return e.holdRole(ctx, s, name, d)
+}
+
+func (e *Env) holdRole(ctx context.Context, s *sight, name string, d duties) error {
+	r, err := e.role(ctx, name)
+	if err != nil {
+		return err
+	}
+	if err := e.forbidden(ctx, &d, r); err != nil {
+		return err
+	}
+	r.permits(s.on(aws.ToString(r.Arn)), name, d)
+	return nil
+}
+
+// monitoringRole is the one that the instances name; a target that does not show it there has it under the name that the
+// stack gives.
+func (e *Env) monitoringRole(ctx context.Context) (string, error) {
+	instances, err := e.dbInstances(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, i := range instances {
+		if name := roleName(i.MonitoringRoleArn); name != "" {
+			return name, nil
+		}
+	}
+	return "rds-monitoring-role-" + e.Suffix, nil
 }
 
 func logDelivery(ctx context.Context, e *Env, s *sight) error {

@@ -138,26 +138,6 @@ func (s statement) coversResource(resource string) bool {
 	return named(s.Resource)
 }
 
-// allows evaluates identity policies as an auditor who wants no surprise: an Allow counts whatever its conditions are, a
-// Deny only when it has none.
-func allows(policies []policy, action, resource string) bool {
-	allowed := false
-	for _, p := range policies {
-		for _, s := range p.Statement {
-			if !s.covers(action, resource) {
-				continue
-			}
-			switch {
-			case s.Effect == "Deny" && len(s.Condition) == 0:
-				return false
-			case s.Effect == "Allow":
-				allowed = true
-			}
-		}
-	}
-	return allowed
-}
-
 // deniesPlainText tells whether a resource policy refuses the action to everyone who comes without TLS.
 func (p policy) deniesPlainText(action string) bool {
 	return slices.ContainsFunc(p.Statement, func(s statement) bool {
@@ -165,17 +145,6 @@ func (p policy) deniesPlainText(action string) bool {
 			s.coversAction(action) &&
 			slices.Contains(s.condition("aws:SecureTransport", "Bool", "BoolIfExists"), "false")
 	})
-}
-
-// open lists the statements that let anyone in without a condition.
-func (p policy) open() []statement {
-	var out []statement
-	for _, s := range p.Statement {
-		if s.Effect == "Allow" && slices.Contains(s.Principal["AWS"], "*") && len(s.Condition) == 0 {
-			out = append(out, s)
-		}
-	}
-	return out
 }
 
 // services lists the service principals that the policy lets do the action for this account only. The account may be

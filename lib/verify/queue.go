@@ -79,10 +79,7 @@ func queueChecks() []Check {
 			ID:   "queue.tls-only",
 			Says: "All data encryption at rest and in transit: both queues refuse requests without TLS",
 			PCI:  []string{"4.2.1"},
-			Run: observed(eachQueue(func(x subject, a map[string]string) {
-				resourcePolicy(x, a["Policy"], "sqs:SendMessage")
-				resourcePolicy(x, a["Policy"], "sqs:ReceiveMessage")
-			})),
+			Run:  observed(queuesOverTLS),
 		},
 	}
 }
@@ -228,6 +225,17 @@ func queueEncryption(a map[string]string) string {
 		return "SSE-SQS"
 	}
 	return "none"
+}
+
+func queuesOverTLS(ctx context.Context, e *Env, s *sight) error {
+	who, err := e.identity(ctx)
+	if err != nil {
+		return err
+	}
+	return eachQueue(func(x subject, a map[string]string) {
+		resourcePolicy(x, who, a["Policy"], "sqs:SendMessage")
+		resourcePolicy(x, who, a["Policy"], "sqs:ReceiveMessage")
+	})(ctx, e, s)
 }
 
 func (e *Env) queueTags(ctx context.Context, address string) (map[string]string, error) {

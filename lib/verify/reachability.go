@@ -46,8 +46,9 @@ func (p ports) intersect(q ports) (ports, bool) {
 type rule struct {
 	ports  ports
 	group  string
-	cidr   netip.Prefix // valid only when the peer is a range of addresses
-	listID string
+	cidr   netip.Prefix   // valid only when the peer is a range of addresses
+	listID string         // a managed prefix list
+	list   []netip.Prefix // what is in it
 
 	description string
 }
@@ -59,7 +60,12 @@ type node struct {
 	prefixes []netip.Prefix // where its members live
 	ingress  []rule
 	egress   []rule
+	// elsewhere is a group that is not in the VPC, whose rules nobody sees here.
+	elsewhere bool
 }
+
+// outside tells whether only the other side's rules are known.
+func (n node) outside() bool { return n.group == "" || n.elsewhere }
 
 // flow is traffic that both sides' rules let through.
 type flow struct {
@@ -75,7 +81,7 @@ func flows(nodes []node, vpc []netip.Prefix) []flow {
 	var out []flow
 	for _, from := range nodes {
 		for _, to := range nodes {
-			if from.group == "" && to.group == "" {
+			if from.outside() && to.outside() {
 				continue
 			}
 			for _, p := range openPorts(from, to, vpc) {
@@ -89,10 +95,10 @@ func flows(nodes []node, vpc []netip.Prefix) []flow {
 func openPorts(from, to node, vpc []netip.Prefix) []ports {
 	anything := []ports{{protocol: "-1"}}
 	leaving, arriving := anything, anything
-	if from.group != "" {
+	if !from.outside() {
 		leaving = portsTowards(from.egress, to, vpc)
 	}
-	if to.group != "" {
+	if !to.outside() {
 		arriving = portsTowards(to.ingress, from, vpc)
 	}
 	var open []ports
@@ -121,13 +127,20 @@ func (r rule) matches(peer node, vpc []netip.Prefix) bool {
 	if r.group != "" {
 		return r.group == peer.group
 	}
-	if !r.cidr.IsValid() {
-		return false
+	return slices.ContainsFunc(r.ranges(), func(cidr netip.Prefix) bool {
+		if peer.group == "" {
+			return reachesOutside(cidr, vpc)
+		}
+		return slices.ContainsFunc(peer.prefixes, cidr.Overlaps)
+	})
+}
+
+// ranges are the addresses that a rule speaks of, when it does not speak of a group.
+func (r rule) ranges() []netip.Prefix {
+	if r.cidr.IsValid() {
+		return []netip.Prefix{r.cidr}
 	}
-	if peer.group == "" {
-		return reachesOutside(r.cidr, vpc)
-	}
-	return slices.ContainsFunc(peer.prefixes, r.cidr.Overlaps)
+	return r.list
 }
 
 // reachesOutside tells whether a range holds any address that is not the VPC's own.
@@ -153,8 +166,8 @@ func (r rule) peerName(roles map[string]string, vpc []netip.Prefix) string {
 	return r.cidr.String()
 }
 
-// parseRules splits a group's permissions into one rule per peer.
-func parseRules(permissions []ec2types.IpPermission) []rule {
+// parseRules splits a group's permissions into one rule per peer. Lists are the entries of managed prefix lists by id.
+func parseRules(permissions []ec2types.IpPermission, lists map[string][]netip.Prefix) []rule {
 	var out []rule
 	for _, p := range permissions {
 		base := rule{ports: parsePorts(p)}
@@ -172,6 +185,7 @@ func parseRules(permissions []ec2types.IpPermission) []rule {
 		for _, list := range p.PrefixListIds {
 			r := base
 			r.listID, r.description = aws.ToString(list.PrefixListId), aws.ToString(list.Description)
+			r.list = lists[r.listID]
 			out = append(out, r)
 		}
 	}

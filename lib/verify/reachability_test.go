@@ -52,7 +52,7 @@ func testVPC() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("10.
 
 // beyond lists what is open beyond the allowed table, and what of the table is shut.
 func beyond(nodes []node) (open, shut []string) {
-	got, allowed := flows(nodes, testVPC()), allowedFlows(testPort, false)
+	got, allowed := flows(append(nodes, strangers(nodes)...), testVPC()), allowedFlows(testPort, false)
 	for _, f := range got {
 		if !slices.Contains(allowed, f) {
 			open = append(open, f.String())
@@ -105,6 +105,18 @@ func TestEveryWideningOrNarrowingOfTheRulesShows(t *testing.T) {
 		{"IPv6 counts as the internet", func(n []node) {
 			role(n, roleDB).ingress = append(role(n, roleDB).ingress, rule{ports: tcp(22), cidr: netip.MustParsePrefix("::/0")})
 		}, "internet → db tcp 22", ""},
+		{"a prefix list holds part of the internet", func(n []node) {
+			list := []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
+			role(n, roleDB).ingress = append(role(n, roleDB).ingress, rule{ports: tcp(postgresPort), listID: "pl-1", list: list})
+		}, "internet → db tcp 5432", ""},
+		{"a prefix list holds the private subnets", func(n []node) {
+			list := []netip.Prefix{testVPC()[0]}
+			role(n, rolePayment).ingress = append(role(n, rolePayment).ingress, rule{ports: tcp(22), listID: "pl-1", list: list})
+			role(n, roleJobs).egress = append(role(n, roleJobs).egress, rule{ports: tcp(22), listID: "pl-1", list: list})
+		}, "job-processor → payment-api tcp 22", ""},
+		{"a group of another VPC may connect to the database", func(n []node) {
+			role(n, roleDB).ingress = append(role(n, roleDB).ingress, from("sg-peer", postgresPort))
+		}, "sg-peer → db tcp 5432", ""},
 		{"the database lets job-processor in no more", func(n []node) {
 			role(n, roleDB).ingress = []rule{from("sg-api", postgresPort)}
 		}, "", "job-processor → db tcp 5432"},
@@ -136,7 +148,7 @@ func TestPermissionsBecomeOneRulePerPeerAndDirection(t *testing.T) {
 			PrefixListIds:    []ec2types.PrefixListId{{PrefixListId: aws.String("pl-1")}},
 		},
 		{IpProtocol: aws.String("-1"), UserIdGroupPairs: []ec2types.UserIdGroupPair{{GroupId: aws.String("sg-2")}}},
-	})
+	}, nil)
 	var got []string
 	for _, r := range rules {
 		got = append(got, r.peerName(map[string]string{"sg-1": roleALB}, testVPC())+" "+r.ports.String())

@@ -11,7 +11,7 @@ import (
 
 // route is one entry of a route table: where packets for prefix go.
 type route struct {
-	prefix netip.Prefix
+	prefix netip.Prefix // not valid for a managed prefix list
 	target string // the id of a gateway or an interface, or "local"
 	active bool   // false for a blackhole
 }
@@ -43,7 +43,7 @@ func effectiveTable(subnet string, tables []routeTable) (routeTable, bool) {
 func (t routeTable) lookup(addr netip.Addr) (route, bool) {
 	best, found := route{}, false
 	for _, r := range t.routes {
-		if !r.prefix.Contains(addr) {
+		if !r.prefix.IsValid() || !r.prefix.Contains(addr) {
 			continue
 		}
 		if !found || r.prefix.Bits() > best.prefix.Bits() {
@@ -57,6 +57,9 @@ func (t routeTable) lookup(addr netip.Addr) (route, bool) {
 func (t routeTable) towards(prefix string) bool {
 	return slices.ContainsFunc(t.routes, func(r route) bool { return strings.HasPrefix(r.target, prefix) })
 }
+
+// toInternetGateway tells whether the table has any way to or from the internet that is not address translation.
+func (t routeTable) toInternetGateway() bool { return t.towards("igw-") || t.towards("eigw-") }
 
 // somewhere is an address of the public internet, to ask route tables about.
 var somewhere = netip.AddrFrom4([4]byte{198, 41, 0, 4})
@@ -78,6 +81,9 @@ func parseRouteTable(in ec2types.RouteTable) routeTable {
 				continue
 			}
 			t.routes = append(t.routes, route{prefix: prefix, target: routeTarget(r), active: r.State == ec2types.RouteStateActive})
+		}
+		if r.DestinationPrefixListId != nil {
+			t.routes = append(t.routes, route{target: routeTarget(r), active: r.State == ec2types.RouteStateActive})
 		}
 	}
 	return t

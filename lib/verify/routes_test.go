@@ -3,6 +3,9 @@ package verify
 import (
 	"net/netip"
 	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
 func TestASubnetUsesItsOwnRouteTableElseTheMainOne(t *testing.T) {
@@ -51,5 +54,18 @@ func TestAHiddenHalfOfTheInternetThroughAnInternetGatewayIsSeen(t *testing.T) {
 	}
 	if !table.towards("igw-") {
 		t.Error("the route to the internet gateway is not seen")
+	}
+}
+
+func TestARouteForAPrefixListToAnInternetGatewayIsSeen(t *testing.T) {
+	table := parseRouteTable(ec2types.RouteTable{Routes: []ec2types.Route{
+		{DestinationCidrBlock: aws.String("0.0.0.0/0"), NatGatewayId: aws.String("nat-1"), State: ec2types.RouteStateActive},
+		{DestinationPrefixListId: aws.String("pl-1"), GatewayId: aws.String("igw-1"), State: ec2types.RouteStateActive},
+	}})
+	if !table.toInternetGateway() {
+		t.Error("the route to the internet gateway is not seen")
+	}
+	if got, ok := table.lookup(somewhere); !ok || got.target != "nat-1" {
+		t.Errorf("the way out is %q, want nat-1", got.target)
 	}
 }

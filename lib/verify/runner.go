@@ -72,6 +72,10 @@ func run(ctx context.Context, env *Env, checks []Check, o Options) Report {
 	wg.Wait()
 	report.Target = env.target(ctx)
 	report.Counts = count(report.Results)
+	if report.Counts.Failed > 0 {
+		report.Problem = env.problem(ctx)
+	}
+	report.APICalls = env.ledger.count()
 	report.DurationMS = milliseconds(time.Since(started))
 	return report
 }

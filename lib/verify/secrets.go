@@ -227,28 +227,48 @@ func orNone(s string) string {
 	return s
 }
 
+// secretPolicy is a secret's resource policy; empty when it has none.
+func (e *Env) secretPolicy(ctx context.Context, output string) (string, error) {
+	id, err := e.output(output)
+	if err != nil {
+		return "", err
+	}
+	return shared(ctx, e, "secretsmanager:GetResourcePolicy "+id, func(ctx context.Context) (string, error) {
+		out, err := e.api.secrets.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: &id})
+		if err != nil {
+			return "", err
+		}
+		return aws.ToString(out.ResourcePolicy), nil
+	})
+}
+
 func secretsOverTLS(ctx context.Context, e *Env, s *sight) error {
+	who, err := e.identity(ctx)
+	if err != nil {
+		return err
+	}
 	for _, output := range secretOutputs() {
 		d, err := e.secret(ctx, output)
 		if err != nil {
 			return err
 		}
-		out, err := e.api.secrets.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: d.ARN})
+		document, err := e.secretPolicy(ctx, output)
 		if err != nil {
-			return fmt.Errorf("reading the resource policy of %s: %w", aws.ToString(d.Name), err)
+			return err
 		}
-		resourcePolicy(s.on(aws.ToString(d.ARN)), aws.ToString(out.ResourcePolicy), "secretsmanager:GetSecretValue")
+		resourcePolicy(s.on(aws.ToString(d.ARN)), who, document, "secretsmanager:GetSecretValue")
 	}
 	return nil
 }
 
-// resourcePolicy wants a resource's policy to refuse the action without TLS, and to let nobody in without a condition.
-func resourcePolicy(x subject, document, action string) {
+// resourcePolicy wants a resource's policy to refuse the action without TLS, and to let nobody in from outside the account
+// but the services that are known to need it.
+func resourcePolicy(x subject, who Target, document, action string, known ...string) {
 	p, err := parsePolicy(document)
 	if err != nil {
 		x.that("resource policy", "present", notSet, false)
 		return
 	}
 	x.equal("denies "+action+" without TLS", true, p.deniesPlainText(action))
-	x.equal("statements open to everyone", 0, len(p.open()))
+	x.sameSet("lets in from outside the account", nil, p.strangers(who.Account, known...))
 }

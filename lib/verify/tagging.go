@@ -59,9 +59,18 @@ func fromAWS(r resource) bool {
 	return r.kind == kindAlarm && strings.HasPrefix(r.name, "TargetTracking-")
 }
 
+// standing is the inventory of a stack that is there. Roles and buckets are found from every region: without the VPC they
+// would stand for the whole.
+func (e *Env) standing(ctx context.Context) ([]resource, error) {
+	if _, err := e.vpc(ctx); err != nil {
+		return nil, err
+	}
+	return e.inventory(ctx)
+}
+
 func tagged(key string) func(context.Context, *Env, *sight) error {
 	return func(ctx context.Context, e *Env, s *sight) error {
-		all, err := e.inventory(ctx)
+		all, err := e.standing(ctx)
 		if err != nil {
 			return err
 		}
@@ -108,7 +117,7 @@ func scalingTagged(ctx context.Context, e *Env, s *sight) error {
 // namesKnown finds resources whose names end in the suffix, as the convention wants, without being in the
 // specification's table: they would be the ones that a leak proof could miss.
 func namesKnown(ctx context.Context, e *Env, s *sight) error {
-	all, err := e.inventory(ctx)
+	all, err := e.standing(ctx)
 	if err != nil {
 		return err
 	}

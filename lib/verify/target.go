@@ -4,8 +4,6 @@ import (
 	"context"
 
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-
-	"tapstack/lib"
 )
 
 // briefRegion is where the brief wants the platform.
@@ -28,7 +26,7 @@ func deployedHere(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	for _, output := range []string{lib.OutputAlbArn, lib.OutputAlertsTopicArn, lib.OutputDBSecretArn} {
+	for _, output := range arnOutputs() {
 		value, err := e.output(output)
 		if err != nil {
 			return err

@@ -85,7 +85,12 @@ type Report struct {
 	Started    time.Time `json:"started"`
 	DurationMS float64   `json:"durationMs"`
 	Counts     Counts    `json:"counts"`
-	Results    []Result  `json:"results"`
+	// APICalls tells how many calls the run made, each with its retries counted once.
+	APICalls int `json:"apiCalls"`
+	// Problem is the one reason, in one line, why checks failed together: the wrong cloud, an incomplete stack, credentials
+	// that may not read. It is empty when no check failed, or when each failed for its own reason.
+	Problem string   `json:"problem,omitempty"`
+	Results []Result `json:"results"`
 }
 
 // OK reports whether at least one check ran and none failed.

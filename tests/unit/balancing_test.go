@@ -36,7 +36,8 @@ func TestTheLogBucketIsPrivateEncryptedAndExpires(t *testing.T) {
 		[]any{"Enabled", "alb/", 365})
 	p := decode[policy](t, r.one(t, "alb-logs-policy"), "policy")
 	same(t, "delivery", []any{p.Statement[0].Principal, p.Statement[0].Action, p.Statement[0].Resource}, []any{
-		map[string]any{"Service": []string{"logdelivery.elasticloadbalancing.amazonaws.com"}}, []string{"s3:PutObject"},
+		map[string]any{"Service": []string{"logdelivery.elasticloadbalancing.amazonaws.com"}},
+		[]string{"s3:PutObject"},
 		[]string{arnOf("alb-logs") + "/alb/AWSLogs/123456789012/*"},
 	})
 }

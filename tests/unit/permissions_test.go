@@ -77,21 +77,6 @@ func TestOnlyEcrImagesComeWithRegistryPermissions(t *testing.T) {
 	same(t, "job-processor, from a public registry", len(registry("job-processor")), 0)
 }
 
-func TestNoRoleHasAWildcardSaveTheRegistryLogin(t *testing.T) {
-	r := deploy(t, nil)
-	for _, d := range r.ofType("aws:iam/rolePolicy:RolePolicy") {
-		for _, grant := range grants(t, r, d.name) {
-			action, on, _ := strings.Cut(grant, " ")
-			if on == "*" && action != "ecr:GetAuthorizationToken" {
-				t.Errorf("%s: %s", d.name, grant)
-			}
-			if strings.HasSuffix(action, "*") {
-				t.Errorf("%s allows %s", d.name, action)
-			}
-		}
-	}
-}
-
 func TestRolesAreAssumedByOneServiceForThisAccountOnly(t *testing.T) {
 	r := deploy(t, nil)
 	for role, want := range map[string][2]string{

@@ -3,10 +3,13 @@
 package unit_test
 
 import (
+	"cmp"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -28,9 +31,13 @@ const (
 // declared is one resource as the program registered it.
 type declared struct {
 	token, name string
-	inputs      resource.PropertyMap
-	plain       map[string]any
-	request     *pulumirpc.RegisterResourceRequest
+	// inputs keep their marks of secrecy, plain has lost them.
+	inputs resource.PropertyMap
+	plain  map[string]any
+	// arguments is the SDK's type of the inputs: a struct with pulumi tags, or a map where the token alone was given.
+	arguments reflect.Type
+	// request has all else: parent, provider, dependencies, aliases and every other resource option.
+	request *pulumirpc.RegisterResourceRequest
 }
 
 // output is one stack output.
@@ -39,19 +46,29 @@ type output struct {
 	secret bool
 }
 
-// recording is everything that one run of the program said.
+// call is one question that the program asked.
+type call struct {
+	arguments resource.PropertyMap
+	provider  string
+}
+
+// recording is everything that one run of the program said, and where it was told that it is.
 type recording struct {
+	account, region, suffix string
+
 	resources map[string]declared // by logical name
 	outputs   map[string]output
-	calls     map[string]resource.PropertyMap
+	calls     map[string]call // by token
 }
 
 // recorder is the mock engine. Fields besides the recording steer what it answers.
 type recorder struct {
 	recording
-	mu    sync.Mutex
-	zones map[string]string // id to name
-	seed  byte
+	mu        sync.Mutex
+	arguments map[string]reflect.Type // by logical name
+	zones     map[string]string       // id to name
+	seed      byte                    // all random bytes
+	password  string                  // the database's
 	// brokenSeed makes the random bytes unreadable.
 	brokenSeed bool
 	fail       string // token of a function or type that fails
@@ -62,12 +79,14 @@ type recorder struct {
 func newRecorder() *recorder {
 	return &recorder{
 		recording: recording{
-			resources: map[string]declared{}, outputs: map[string]output{}, calls: map[string]resource.PropertyMap{},
+			account: account, region: region,
+			resources: map[string]declared{}, outputs: map[string]output{}, calls: map[string]call{},
 		},
+		arguments: map[string]reflect.Type{},
 		zones: map[string]string{
 			"use1-az6": "us-east-1d", "use1-az3": "us-east-1e", "use1-az1": "us-east-1c", "use1-az4": "us-east-1a", "use1-az2": "us-east-1b",
 		},
-		seed: 7,
+		seed: 7, password: "Aa1!&%#<>pass",
 	}
 }
 
@@ -78,10 +97,10 @@ func (r *recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) 
 	if args.Token == r.fail {
 		return nil, fmt.Errorf("%s is out of order", args.Token)
 	}
-	r.calls[args.Token] = args.Args
+	r.calls[args.Token] = call{args.Args, args.Provider}
 	answers := map[string]map[string]any{
-		"aws:index/getCallerIdentity:getCallerIdentity":       {"accountId": account},
-		"aws:index/getRegion:getRegion":                       {"name": region},
+		"aws:index/getCallerIdentity:getCallerIdentity":       {"accountId": r.account},
+		"aws:index/getRegion:getRegion":                       {"name": r.region},
 		"aws:index/getPartition:getPartition":                 {"partition": "aws", "reverseDnsPrefix": "com.amazonaws", "dnsSuffix": "amazonaws.com"},
 		"aws:index/getAvailabilityZones:getAvailabilityZones": r.offeredZones(),
 	}
@@ -92,8 +111,12 @@ func (r *recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) 
 	return resource.NewPropertyMapFromMap(answer), nil
 }
 
-// refusal makes the SDK refuse one resource before anything is sent: a transformation must not change the parent.
-func (r *recorder) refusal(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
+// observe sees a resource before it is sent, with the Go type of its inputs. It makes the SDK refuse the one that the
+// test names: a transformation must not change the parent.
+func (r *recorder) observe(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.arguments[args.Name] = args.Props.ElementType()
 	if args.Name != r.refuse {
 		return nil
 	}
@@ -120,7 +143,9 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	if _, twice := r.resources[args.Name]; twice {
 		return "", nil, fmt.Errorf("the logical name %s is used twice", args.Name)
 	}
-	r.resources[args.Name] = declared{args.TypeToken, args.Name, args.Inputs, plainMap(args.Inputs), args.RegisterRPC}
+	r.resources[args.Name] = declared{
+		args.TypeToken, args.Name, args.Inputs, plainMap(args.Inputs), r.arguments[args.Name], args.RegisterRPC,
+	}
 
 	id := args.Name + "-id"
 	state := args.Inputs.Copy()
@@ -148,7 +173,7 @@ func feedsSecrets(token string) bool {
 // computed is what AWS would add to a resource of this type.
 func (r *recorder) computed(args pulumi.MockResourceArgs) map[string]any {
 	name := args.Name
-	out := map[string]any{"arn": fmt.Sprintf("arn:aws:mock:%s:%s:%s", region, account, name)}
+	out := map[string]any{"arn": fmt.Sprintf("arn:aws:mock:%s:%s:%s", r.region, r.account, name)}
 	switch args.TypeToken {
 	case "random:index/randomBytes:RandomBytes":
 		raw := slices.Repeat([]byte{r.seed}, 32)
@@ -157,7 +182,7 @@ func (r *recorder) computed(args pulumi.MockResourceArgs) map[string]any {
 			out["base64"] = "not base64!"
 		}
 	case "random:index/randomPassword:RandomPassword":
-		out["result"] = "Aa1!&%#<>pass"
+		out["result"] = r.password
 	case "aws:rds/cluster:Cluster":
 		out["endpoint"], out["readerEndpoint"] = "writer.example", "reader.example"
 		out["engineVersionActual"], out["clusterResourceId"] = "16.6", "cluster-RESOURCE"
@@ -206,9 +231,10 @@ func legalValues(overrides map[string]string) map[string]string {
 
 // run runs the program on a recorder and returns its error.
 func run(r *recorder, settings map[string]string) error {
+	r.suffix = cmp.Or(settings[lib.ProjectName+":environmentSuffix"], os.Getenv(lib.SuffixVariable))
 	var unread sync.WaitGroup
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
-		if err := ctx.RegisterStackTransformation(r.refusal); err != nil {
+		if err := ctx.RegisterStackTransformation(r.observe); err != nil {
 			return err
 		}
 		if err := lib.Deploy(ctx); err != nil {

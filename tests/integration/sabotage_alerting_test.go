@@ -1,0 +1,200 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+
+	"tapstack/lib"
+)
+
+func loggingSabotages() []sabotage {
+	return []sabotage{
+		keepsLogs("logs.service-groups", "keep payment-api's logs for a week", "/ecs/payment-api", "logs.retention"),
+		keepsLogs("logs.retention", "keep the firewall's logs for a week", "aws-waf-logs"),
+		{
+			Check: "logs.made-by-others", Says: "delete the log group that Container Insights writes to", Also: []string{"logs.retention"},
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{
+					LogGroupName: aws.String("/aws/ecs/containerinsights/" + s.output(lib.OutputEcsClusterName) + "/performance"),
+				})
+				return err
+			},
+		},
+		{
+			Check: "logs.container-insights", Says: "switch Container Insights off",
+			Do: func(ctx context.Context, s *saboteur) error {
+				// UpdateClusterSettings would do as well, but for an emulator (moto 5.2.1) that does not know it.
+				_, err := s.ecs.UpdateCluster(ctx, &ecs.UpdateClusterInput{
+					Cluster:  aws.String(s.output(lib.OutputEcsClusterName)),
+					Settings: []ecstypes.ClusterSetting{{Name: ecstypes.ClusterSettingNameContainerInsights, Value: aws.String("disabled")}},
+				})
+				return err
+			},
+		},
+	}
+}
+
+func keepsLogs(check, says, role string, also ...string) sabotage {
+	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) error {
+		_, err := s.logs.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{
+			LogGroupName: aws.String(s.named(role)), RetentionInDays: aws.Int32(7),
+		})
+		return err
+	}}
+}
+
+func alertingSabotages() []sabotage {
+	return []sabotage{
+		{
+			Check: "alerts.topic", Says: "delete the topic",
+			Also: []string{"alerts.email", "alerts.topic-policy", "alerts.topic-key"}, On: "topic",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.sns.DeleteTopic(ctx, &sns.DeleteTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+				return err
+			},
+		},
+		{
+			Check: "alerts.email", Says: "unsubscribe the operations team", On: "topic",
+			Do: func(ctx context.Context, s *saboteur) error {
+				out, err := s.sns.ListSubscriptionsByTopic(ctx, &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+				if err != nil {
+					return err
+				}
+				subscription, err := first("subscription", out.Subscriptions)
+				if err != nil {
+					return err
+				}
+				_, err = s.sns.Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: subscription.SubscriptionArn})
+				return err
+			},
+		},
+		{
+			Check: "alerts.topic-policy", Says: "let everyone publish to the topic", On: "topic",
+			Do: func(ctx context.Context, s *saboteur) error {
+				topic := s.output(lib.OutputAlertsTopicArn)
+				_, err := s.sns.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+					TopicArn: &topic, AttributeName: aws.String("Policy"),
+					AttributeValue: aws.String(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sns:Publish","Resource":%q}]}`, topic)),
+				})
+				return err
+			},
+		},
+		{
+			Check: "alerts.topic-key", Says: "stop the rotation of the topic's key", On: "topic",
+			Do: func(ctx context.Context, s *saboteur) error {
+				topic, err := s.sns.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+				if err != nil {
+					return err
+				}
+				key, err := s.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(topic.Attributes["KmsMasterKeyId"])})
+				if err != nil {
+					return err
+				}
+				_, err = s.kms.DisableKeyRotation(ctx, &kms.DisableKeyRotationInput{KeyId: key.KeyMetadata.KeyId})
+				return err
+			},
+		},
+		{
+			Check: "alerts.topic-key", Says: "stop the encryption of the topic", On: "topic",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.sns.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+					TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn)), AttributeName: aws.String("KmsMasterKeyId"), AttributeValue: aws.String(""),
+				})
+				return err
+			},
+		},
+		{
+			Check: "alerts.alarms", Says: "delete the alarm on the database's processors",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.cw.DeleteAlarms(ctx, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{s.named("aurora-cpu-alarm")}})
+				return err
+			},
+		},
+		changesAlarm("alerts.alarm-actions", "let an alarm tell nobody", "alb-5xx-alarm", func(in *cloudwatch.PutMetricAlarmInput) { in.AlarmActions = nil }),
+		changesAlarm("alerts.queue-age", "wait ten days for the oldest job", "queue-age-alarm", func(in *cloudwatch.PutMetricAlarmInput) {
+			in.Threshold = aws.Float64(10 * 24 * 60 * 60)
+		}),
+		{
+			Check: "alerts.events", Says: "disable the rule for failed deployments", On: "event rules",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.events.DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String(s.named("ecs-deployment-failed"))})
+				return err
+			},
+		},
+		{
+			Check: "alerts.events", Says: "take the topic away from the rule for exited containers", On: "event rules",
+			Do: func(ctx context.Context, s *saboteur) error {
+				rule := aws.String(s.named("ecs-essential-container-exited"))
+				out, err := s.events.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: rule})
+				if err != nil {
+					return err
+				}
+				target, err := first("target", out.Targets)
+				if err != nil {
+					return err
+				}
+				_, err = s.events.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{Rule: rule, Ids: []string{*target.Id}})
+				return err
+			},
+		},
+		{
+			Check: "alerts.database-events", Says: "delete the subscription to the database's events",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.rds.DeleteEventSubscription(ctx, &rds.DeleteEventSubscriptionInput{SubscriptionName: aws.String(s.named("rds-events"))})
+				return err
+			},
+		},
+		{
+			Check: "alerts.dashboard", Says: "empty the dashboard",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.cw.PutDashboard(ctx, &cloudwatch.PutDashboardInput{
+					DashboardName: aws.String(s.named("payment-platform")), DashboardBody: aws.String(`{"widgets":[]}`),
+				})
+				return err
+			},
+		},
+	}
+}
+
+// changesAlarm puts an alarm again as it is, but for one thing. An alarm is always put whole.
+func changesAlarm(check, says, role string, change func(*cloudwatch.PutMetricAlarmInput)) sabotage {
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
+		out, err := s.cw.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{s.named(role)}})
+		if err != nil {
+			return err
+		}
+		a, err := first("alarm "+role, out.MetricAlarms)
+		if err != nil {
+			return err
+		}
+		in := &cloudwatch.PutMetricAlarmInput{
+			AlarmName: a.AlarmName, AlarmDescription: a.AlarmDescription, ActionsEnabled: a.ActionsEnabled,
+			AlarmActions: a.AlarmActions, OKActions: a.OKActions, ComparisonOperator: a.ComparisonOperator,
+			DatapointsToAlarm: a.DatapointsToAlarm, Dimensions: a.Dimensions, EvaluationPeriods: a.EvaluationPeriods,
+			ExtendedStatistic: a.ExtendedStatistic, MetricName: a.MetricName, Metrics: metrics(a.Metrics), Namespace: a.Namespace,
+			Period: a.Period, Statistic: a.Statistic, Threshold: a.Threshold, TreatMissingData: a.TreatMissingData, Unit: a.Unit,
+		}
+		change(in)
+		_, err = s.cw.PutMetricAlarm(ctx, in)
+		return err
+	}}
+}
+
+// metrics is nil for an alarm that has none, which an empty list is not.
+func metrics(list []cwtypes.MetricDataQuery) []cwtypes.MetricDataQuery {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
+}

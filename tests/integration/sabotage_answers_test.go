@@ -1,0 +1,289 @@
+package integration
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"tapstack/lib"
+)
+
+// managedKey is an AWS managed key that an emulator does not have.
+const managedKey = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-00000000ad5a"
+
+// shown completes what an emulator answers by what AWS would answer of a sound stack, where the emulator leaves it out:
+// nothing is unobservable then.
+func shown(s *saboteur, operation string, in, out any, err error) (any, error) {
+	switch operation {
+	case "DescribeKey":
+		if in, ok := in.(*kms.DescribeKeyInput); ok && aws.ToString(in.KeyId) == managedKey {
+			return &kms.DescribeKeyOutput{KeyMetadata: &kmstypes.KeyMetadata{
+				KeyId: aws.String(managedKey), Arn: aws.String(managedKey), KeyManager: kmstypes.KeyManagerTypeAws, KeyState: kmstypes.KeyStateEnabled,
+			}}, nil
+		}
+	case "ListTagsForResource":
+		if _, ok := in.(*applicationautoscaling.ListTagsForResourceInput); ok {
+			return &applicationautoscaling.ListTagsForResourceOutput{Tags: map[string]string{"Environment": "production", "MigrationBatch": "phase-1"}}, nil
+		}
+	case "GetQueueAttributes":
+		if in, ok := in.(*sqs.GetQueueAttributesInput); ok && aws.ToString(in.QueueUrl) == s.output(lib.OutputDlqURL) {
+			return s.redriveAllowed(out), nil
+		}
+	}
+	if err != nil {
+		return out, err
+	}
+	switch out := out.(type) {
+	case *ecs.DescribeServicesOutput:
+		for i := range out.Services {
+			showService(&out.Services[i])
+		}
+	case *ecs.ListTasksOutput:
+		if in, ok := in.(*ecs.ListTasksInput); ok && in.DesiredStatus == ecstypes.DesiredStatusRunning {
+			for i := range len(s.runningTasks()) {
+				out.TaskArns = append(out.TaskArns, fmt.Sprintf("arn:aws:ecs:us-east-1:123456789012:task/%d", i))
+			}
+		}
+	case *ecs.DescribeTasksOutput:
+		out.Tasks = s.runningTasks()
+	case *elb.DescribeTargetHealthOutput:
+		healthy := elbtypes.TargetHealthDescription{TargetHealth: &elbtypes.TargetHealth{State: elbtypes.TargetHealthStateEnumHealthy}}
+		out.TargetHealthDescriptions = slices.Repeat([]elbtypes.TargetHealthDescription{healthy}, 3)
+	case *rds.DescribeDBInstancesOutput:
+		for i := range out.DBInstances {
+			out.DBInstances[i].PerformanceInsightsEnabled = aws.Bool(true)
+			out.DBInstances[i].MonitoringInterval = aws.Int32(60)
+			out.DBInstances[i].MonitoringRoleArn = aws.String("arn:aws:iam::123456789012:role/" + s.named("rds-monitoring-role"))
+		}
+	case *rds.DescribeDBClustersOutput:
+		for i := range out.DBClusters {
+			out.DBClusters[i].KmsKeyId = aws.String(managedKey)
+			out.DBClusters[i].EngineLifecycleSupport = aws.String("open-source-rds-extended-support-disabled")
+		}
+	}
+	return out, nil
+}
+
+func showService(svc *ecstypes.Service) {
+	svc.DeploymentConfiguration = &ecstypes.DeploymentConfiguration{
+		DeploymentCircuitBreaker: &ecstypes.DeploymentCircuitBreaker{Enable: true, Rollback: true},
+		MinimumHealthyPercent:    aws.Int32(100), MaximumPercent: aws.Int32(200),
+	}
+	svc.AvailabilityZoneRebalancing = ecstypes.AvailabilityZoneRebalancingEnabled
+	svc.EnableECSManagedTags = true
+	svc.HealthCheckGracePeriodSeconds = aws.Int32(60)
+	svc.RunningCount = svc.DesiredCount
+	for i := range svc.Deployments {
+		svc.Deployments[i].RolloutState = ecstypes.DeploymentRolloutStateCompleted
+	}
+}
+
+// runningTasks are as many tasks as the brief wants, spread over the zones.
+func (s *saboteur) runningTasks() []ecstypes.Task {
+	zones := s.list(lib.OutputAvailabilityZones)
+	var tasks []ecstypes.Task
+	for _, svc := range []struct {
+		role  string
+		count int
+	}{{paymentAPI, 3}, {jobProcessor, 2}} {
+		for i := range svc.count {
+			tasks = append(tasks, ecstypes.Task{
+				Group: aws.String("service:" + s.named(svc.role)), LastStatus: aws.String("RUNNING"),
+				AvailabilityZone: aws.String(zones[i%len(zones)]),
+			})
+		}
+	}
+	return tasks
+}
+
+// redriveAllowed adds what the dead-letter queue's attributes lack.
+func (s *saboteur) redriveAllowed(out any) any {
+	attributes, ok := out.(*sqs.GetQueueAttributesOutput)
+	if !ok || attributes == nil {
+		attributes = &sqs.GetQueueAttributesOutput{}
+	}
+	if attributes.Attributes == nil {
+		attributes.Attributes = map[string]string{}
+	}
+	attributes.Attributes["RedriveAllowPolicy"] = fmt.Sprintf(
+		`{"redrivePermission":"byQueue","sourceQueueArns":["arn:aws:sqs:us-east-1:123456789012:%s"]}`, s.named("payment-jobs"))
+	return attributes
+}
+
+// changed makes an answer of a function that changes one kind of output in place.
+func changed[T any](change func(s *saboteur, out T)) answer {
+	return func(s *saboteur, _ string, _, out any, err error) (any, error) {
+		if typed, ok := out.(T); ok && err == nil {
+			change(s, typed)
+		}
+		return out, err
+	}
+}
+
+// firstService changes the first service that an answer holds.
+func firstService(change func(*ecstypes.Service)) answer {
+	return changed(func(_ *saboteur, out *ecs.DescribeServicesOutput) {
+		if len(out.Services) > 0 {
+			change(&out.Services[0])
+		}
+	})
+}
+
+// unobservable are the altered answers by which the checks that the local target cannot show are proven here. The
+// mutations themselves run on targets that can show them.
+func unobservable() map[string]answer {
+	return map[string]answer{
+		"application.running": firstService(func(svc *ecstypes.Service) {
+			svc.RunningCount--
+		}),
+		"application.tasks-spread": changed(func(_ *saboteur, out *ecs.DescribeTasksOutput) {
+			for i := range out.Tasks {
+				out.Tasks[i].AvailabilityZone = out.Tasks[0].AvailabilityZone
+			}
+		}),
+		"application.zone-rebalancing": firstService(func(svc *ecstypes.Service) {
+			svc.AvailabilityZoneRebalancing = ecstypes.AvailabilityZoneRebalancingDisabled
+		}),
+		"application.circuit-breaker": firstService(func(svc *ecstypes.Service) {
+			svc.DeploymentConfiguration.DeploymentCircuitBreaker.Rollback = false
+		}),
+		"application.rolling-update": firstService(func(svc *ecstypes.Service) {
+			svc.DeploymentConfiguration.MinimumHealthyPercent = aws.Int32(50)
+		}),
+		"application.managed-tags": firstService(func(svc *ecstypes.Service) {
+			svc.EnableECSManagedTags = false
+		}),
+		"alb.healthy-targets": changed(func(_ *saboteur, out *elb.DescribeTargetHealthOutput) {
+			out.TargetHealthDescriptions[0].TargetHealth = &elbtypes.TargetHealth{State: elbtypes.TargetHealthStateEnumUnhealthy}
+			out.TargetHealthDescriptions = out.TargetHealthDescriptions[:2]
+		}),
+		"database.performance-insights": changed(func(_ *saboteur, out *rds.DescribeDBInstancesOutput) {
+			out.DBInstances[0].PerformanceInsightsEnabled = aws.Bool(false)
+		}),
+		"database.enhanced-monitoring": changed(func(_ *saboteur, out *rds.DescribeDBInstancesOutput) {
+			out.DBInstances[0].MonitoringInterval = aws.Int32(15)
+		}),
+		"queue.redrive-allow": func(s *saboteur, operation string, in, out any, err error) (any, error) {
+			if in, ok := in.(*sqs.GetQueueAttributesInput); ok && aws.ToString(in.QueueUrl) == s.output(lib.OutputDlqURL) {
+				out.(*sqs.GetQueueAttributesOutput).Attributes["RedriveAllowPolicy"] = `{"redrivePermission":"allowAll"}`
+			}
+			return out, err
+		},
+		"tags.scaling-targets": changed(func(_ *saboteur, out *applicationautoscaling.ListTagsForResourceOutput) {
+			out.Tags = map[string]string{"Environment": "staging", "MigrationBatch": "phase-1"}
+		}),
+	}
+}
+
+// answerSabotages are the facts that no call of the API can alter on a thing that stands.
+func answerSabotages() []sabotage {
+	return []sabotage{
+		{
+			Check: "target.region", Says: "ask another account than the one that the stack was deployed to (altered answer)",
+			Also: []string{
+				"alerts.topic-policy", "alerts.topic-key", "iam.trust", "iam.log-delivery-policy",
+				"iam.execution-roles", "iam.infrastructure-roles", "iam.task-roles",
+			},
+			Why: "nobody can move a stack to another account",
+			Answer: changed(func(_ *saboteur, out *sts.GetCallerIdentityOutput) {
+				out.Account = aws.String("210987654321")
+				out.Arn = aws.String("arn:aws:iam::210987654321:user/other")
+			}),
+		},
+		{
+			Check: "network.three-zones", Says: "show a private subnet in another zone (altered answer)",
+			Also: []string{"network.private-routes", "application.zones"},
+			Why:  "a subnet cannot move to another zone, and its deletion takes everything in it along",
+			Answer: changed(func(s *saboteur, out *ec2.DescribeSubnetsOutput) {
+				private := s.list(lib.OutputPrivateSubnetIDs)
+				for i := range out.Subnets {
+					if aws.ToString(out.Subnets[i].SubnetId) == private[2] {
+						out.Subnets[i].AvailabilityZone = aws.String(s.list(lib.OutputAvailabilityZones)[0])
+					}
+				}
+			}),
+		},
+		{
+			Check: "database.private-subnets", Says: "show the subnet group over a public subnet (altered answer)",
+			Why: "RDS can move a subnet group, but an emulator (moto 5.2.1) deletes the group in ModifyDBSubnetGroup, and then nothing heals it",
+			Answer: changed(func(s *saboteur, out *rds.DescribeDBSubnetGroupsOutput) {
+				out.DBSubnetGroups[0].Subnets[0].SubnetIdentifier = aws.String(s.list(lib.OutputPublicSubnetIDs)[0])
+			}),
+		},
+		{
+			Check: "database.encrypted", Says: "show a reader without encryption (altered answer)",
+			Why: "RDS cannot take encryption away from what stands, and an instance has that of its cluster",
+			Answer: changed(func(_ *saboteur, out *rds.DescribeDBInstancesOutput) {
+				out.DBInstances[1].StorageEncrypted = aws.Bool(false)
+			}),
+		},
+		{
+			Check: "database.iam-auth", Says: "show the cluster without IAM authentication (altered answer)",
+			Why: "RDS can switch it off, but an emulator (moto 5.2.1) takes the call and ignores it",
+			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClustersOutput) {
+				out.DBClusters[0].IAMDatabaseAuthenticationEnabled = aws.Bool(false)
+			}),
+		},
+		{
+			Check: "database.log-exports", Says: "show the cluster without its log's export (altered answer)",
+			Why: "RDS can stop it, but an emulator (moto 5.2.1) takes the call and ignores it",
+			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClustersOutput) {
+				out.DBClusters[0].EnabledCloudwatchLogsExports = nil
+			}),
+		},
+		{
+			Check: "database.aws-managed-key", Says: "show the database under a key of the customer's (altered answer)",
+			Why: "RDS cannot change the key of a cluster",
+			Answer: changed(func(_ *saboteur, out *kms.DescribeKeyOutput) {
+				if aws.ToString(out.KeyMetadata.Arn) == managedKey {
+					out.KeyMetadata.KeyManager = kmstypes.KeyManagerTypeCustomer
+				}
+			}),
+		},
+		{
+			Check: "database.no-paid-extended-support", Says: "show the cluster in paid extended support (altered answer)",
+			Why: "RDS takes the engine's lifecycle support at creation only",
+			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClustersOutput) {
+				out.DBClusters[0].EngineLifecycleSupport = aws.String("open-source-rds-extended-support")
+			}),
+		},
+		{
+			Check: "database.outputs", Says: "show the cluster under another endpoint (altered answer)", Also: []string{"secrets.connection-strings"},
+			Why: "an endpoint changes only with the name of its cluster, which is a new cluster to the stack",
+			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClustersOutput) {
+				out.DBClusters[0].Endpoint = aws.String("moved." + aws.ToString(out.DBClusters[0].Endpoint))
+			}),
+		},
+		{
+			Check: "alb.tls-to-targets", Says: "show a target group that speaks HTTP (altered answer)",
+			Why: "the protocol of a target group is fixed at its creation",
+			Answer: changed(func(_ *saboteur, out *elb.DescribeTargetGroupsOutput) {
+				for i, g := range out.TargetGroups {
+					if strings.HasPrefix(aws.ToString(g.TargetGroupName), paymentAPI) {
+						out.TargetGroups[i].Protocol, out.TargetGroups[i].HealthCheckProtocol = elbtypes.ProtocolEnumHttp, elbtypes.ProtocolEnumHttp
+					}
+				}
+			}),
+		},
+		{
+			Check: "alb.outputs", Says: "show the load balancer under another DNS name (altered answer)",
+			Why: "Elastic Load Balancing gives the name at creation for good",
+			Answer: changed(func(_ *saboteur, out *elb.DescribeLoadBalancersOutput) {
+				out.LoadBalancers[0].DNSName = aws.String("moved-1.us-east-1.elb.amazonaws.com")
+			}),
+		},
+	}
+}

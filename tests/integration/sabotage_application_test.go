@@ -1,0 +1,301 @@
+package integration
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	scalingtypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"tapstack/lib"
+)
+
+// The two services.
+const (
+	paymentAPI   = "payment-api"
+	jobProcessor = "job-processor"
+)
+
+// scaled says why a count of tasks is not put back.
+const scaled = "the stack ignores a service's count once it is made, since autoscaling owns it: on AWS it brings back the least count by itself"
+
+func applicationSabotages() []sabotage {
+	return []sabotage{
+		{
+			Check: "application.cluster", Says: "take Fargate from the cluster", On: "capacity providers",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.ecs.PutClusterCapacityProviders(ctx, &ecs.PutClusterCapacityProvidersInput{
+					Cluster: aws.String(s.output(lib.OutputEcsClusterName)), CapacityProviders: []string{"FARGATE_SPOT"},
+					DefaultCapacityProviderStrategy: []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String("FARGATE_SPOT"), Weight: 1}},
+				})
+				return err
+			},
+		},
+		wantsTasks("application.payment-api", paymentAPI, 3),
+		wantsTasks("application.job-processor", jobProcessor, 2),
+		updatesService("application.private", "give a service's tasks public addresses", func(_ *saboteur, in *ecs.UpdateServiceInput, was types.Service) {
+			network := *was.NetworkConfiguration.AwsvpcConfiguration
+			network.AssignPublicIp = types.AssignPublicIpEnabled
+			in.NetworkConfiguration = &types.NetworkConfiguration{AwsvpcConfiguration: &network}
+		}),
+		updatesService("application.zones", "leave a service two zones", func(_ *saboteur, in *ecs.UpdateServiceInput, was types.Service) {
+			network := *was.NetworkConfiguration.AwsvpcConfiguration
+			network.Subnets = network.Subnets[:2]
+			in.NetworkConfiguration = &types.NetworkConfiguration{AwsvpcConfiguration: &network}
+		}, "application.private"),
+		{
+			Check: "application.own-security-group", Says: "let payment-api wear the default security group as well", On: "services",
+			Also: []string{"network.ingress-rules", "network.egress-rules"},
+			Do: func(ctx context.Context, s *saboteur) error {
+				group, err := s.securityGroup(ctx, "default")
+				if err != nil {
+					return err
+				}
+				return s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, was types.Service) {
+					network := *was.NetworkConfiguration.AwsvpcConfiguration
+					network.SecurityGroups = append(slices.Clone(network.SecurityGroups), *group)
+					in.NetworkConfiguration = &types.NetworkConfiguration{AwsvpcConfiguration: &network}
+				})
+			},
+		},
+		updatesService("application.tag-propagation", "propagate no tags to the tasks", func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) {
+			in.PropagateTags = types.PropagateTagsNone
+		}),
+		updatesService("application.zone-rebalancing", "switch zone rebalancing off", func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) {
+			in.AvailabilityZoneRebalancing = types.AvailabilityZoneRebalancingDisabled
+		}),
+		updatesService("application.circuit-breaker", "switch the circuit breaker off", func(_ *saboteur, in *ecs.UpdateServiceInput, was types.Service) {
+			in.DeploymentConfiguration = &types.DeploymentConfiguration{DeploymentCircuitBreaker: &types.DeploymentCircuitBreaker{}}
+		}),
+		updatesService("application.rolling-update", "let an update stop half of the tasks", func(_ *saboteur, in *ecs.UpdateServiceInput, was types.Service) {
+			in.DeploymentConfiguration = &types.DeploymentConfiguration{MinimumHealthyPercent: aws.Int32(50)}
+		}),
+		updatesService("application.managed-tags", "switch ECS's own tags off", func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) {
+			in.EnableECSManagedTags = aws.Bool(false)
+		}),
+		{
+			Check: "application.running", Says: "stop a service's tasks for good", Unhealable: scaled,
+			Also: []string{"application.payment-api", "application.tasks-spread", "alb.healthy-targets"}, On: "services",
+			Do: func(ctx context.Context, s *saboteur) error { return s.wantTasks(ctx, paymentAPI, 0, 3) },
+		},
+		{
+			Check: "application.tasks-spread", Says: "leave a service one task", Unhealable: scaled,
+			Also: []string{"application.job-processor", "alb.healthy-targets"}, On: "services",
+			Do: func(ctx context.Context, s *saboteur) error { return s.wantTasks(ctx, jobProcessor, 1, 2) },
+		},
+		{
+			Check: "alb.healthy-targets", Says: "take the job processor's tasks off its target group", On: "services",
+			Unhealable: "targets are ECS's to register, not Pulumi's: a new deployment of the service does",
+			Do: func(ctx context.Context, s *saboteur) error {
+				group, err := s.targetGroup(ctx, jobProcessor)
+				if err != nil {
+					return err
+				}
+				health, err := s.elb.DescribeTargetHealth(ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: group})
+				if err != nil {
+					return err
+				}
+				var targets []elbtypes.TargetDescription
+				for _, h := range health.TargetHealthDescriptions {
+					targets = append(targets, *h.Target)
+				}
+				s.later(func(ctx context.Context) error {
+					_, err := s.elb.RegisterTargets(ctx, &elb.RegisterTargetsInput{TargetGroupArn: group, Targets: targets})
+					return err
+				})
+				_, err = s.elb.DeregisterTargets(ctx, &elb.DeregisterTargetsInput{TargetGroupArn: group, Targets: targets})
+				return err
+			},
+		},
+		revisesTask("application.load-balanced", "move the container to another port", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+			c.PortMappings = []types.PortMapping{{ContainerPort: aws.Int32(9999), HostPort: aws.Int32(9999), Protocol: types.TransportProtocolTcp}}
+		}),
+		revisesTask("application.task-size", "give a task more memory than Fargate has for its processor", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+			td.Memory = aws.String("16384")
+		}),
+		revisesTask("application.task-platform", "move a task to another processor", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+			td.RuntimePlatform = &types.RuntimePlatform{CpuArchitecture: types.CPUArchitectureArm64, OperatingSystemFamily: types.OSFamilyLinux}
+		}),
+		revisesTask("application.task-hardening", "run a container as root", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+			c.User = aws.String("0:0")
+		}),
+		revisesTask("application.secrets-injected", "inject no secret", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+			c.Secrets = nil
+		}, "iam.execution-roles"),
+		revisesTask("application.no-secret-in-environment", "put a password into the environment", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+			c.Environment = append(c.Environment, types.KeyValuePair{Name: aws.String("DB_PASSWORD"), Value: aws.String("hunter2")})
+		}),
+		revisesTask("application.logs", "leave the log driver's mode to AWS's default of the day", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+			delete(c.LogConfiguration.Options, "mode")
+		}),
+		revisesTask("application.container-health", "take the container's health check away", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+			c.HealthCheck = nil
+		}),
+		revisesTask("iam.role-per-service", "run a task with the role that starts it", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+			td.TaskRoleArn = td.ExecutionRoleArn
+		}, "iam.task-roles", "iam.parameter-access"),
+	}
+}
+
+func (s *saboteur) service(ctx context.Context, role string) (types.Service, error) {
+	out, err := s.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{
+		Cluster: aws.String(s.output(lib.OutputEcsClusterName)), Services: []string{s.named(role)},
+	})
+	if err != nil {
+		return types.Service{}, err
+	}
+	return first("service "+role, out.Services)
+}
+
+func (s *saboteur) updateService(ctx context.Context, role string, change func(*saboteur, *ecs.UpdateServiceInput, types.Service)) error {
+	was, err := s.service(ctx, role)
+	if err != nil {
+		return err
+	}
+	in := &ecs.UpdateServiceInput{Cluster: was.ClusterArn, Service: was.ServiceName}
+	change(s, in, was)
+	_, err = s.ecs.UpdateService(ctx, in)
+	return err
+}
+
+func updatesService(check, says string, change func(*saboteur, *ecs.UpdateServiceInput, types.Service), also ...string) sabotage {
+	return sabotage{Check: check, Says: says, Also: also, On: "services", Do: func(ctx context.Context, s *saboteur) error {
+		return s.updateService(ctx, paymentAPI, change)
+	}}
+}
+
+// wantTasks changes how many tasks a service is to have, and puts it back later.
+func (s *saboteur) wantTasks(ctx context.Context, role string, count, usual int32) error {
+	want := func(ctx context.Context, count int32) error {
+		return s.updateService(ctx, role, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) { in.DesiredCount = &count })
+	}
+	s.later(func(ctx context.Context) error { return want(ctx, usual) })
+	return want(ctx, count)
+}
+
+func wantsTasks(check, role string, usual int32) sabotage {
+	return sabotage{
+		Check: check, Says: "want one task only", Unhealable: scaled,
+		Do: func(ctx context.Context, s *saboteur) error { return s.wantTasks(ctx, role, 1, usual) },
+	}
+}
+
+// revisesTask makes payment-api run a new revision of its task definition, made from the one that it runs.
+func revisesTask(check, says string, change func(*ecs.RegisterTaskDefinitionInput, *types.ContainerDefinition), also ...string) sabotage {
+	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) error {
+		svc, err := s.service(ctx, paymentAPI)
+		if err != nil {
+			return err
+		}
+		now, err := s.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: svc.TaskDefinition})
+		if err != nil {
+			return err
+		}
+		td := now.TaskDefinition
+		in := &ecs.RegisterTaskDefinitionInput{
+			Family: td.Family, ContainerDefinitions: td.ContainerDefinitions, Cpu: td.Cpu, Memory: td.Memory,
+			ExecutionRoleArn: td.ExecutionRoleArn, TaskRoleArn: td.TaskRoleArn, NetworkMode: td.NetworkMode,
+			RequiresCompatibilities: td.RequiresCompatibilities, RuntimePlatform: td.RuntimePlatform, Volumes: td.Volumes,
+			Tags: []types.Tag{
+				{Key: aws.String("Name"), Value: td.Family},
+				{Key: aws.String("Environment"), Value: aws.String("production")},
+				{Key: aws.String("MigrationBatch"), Value: aws.String("phase-1")},
+			},
+		}
+		change(in, &in.ContainerDefinitions[0])
+		made, err := s.ecs.RegisterTaskDefinition(ctx, in)
+		if err != nil {
+			return err
+		}
+		revision := made.TaskDefinition.TaskDefinitionArn
+		s.later(func(ctx context.Context) error {
+			_, err := s.ecs.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: revision})
+			return err
+		})
+		return s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) { in.TaskDefinition = revision })
+	}}
+}
+
+func scalingSabotages() []sabotage {
+	return []sabotage{
+		{
+			Check: "scaling.targets", Says: "leave payment-api no room to grow", On: "scalable target of payment-api",
+			Do: func(ctx context.Context, s *saboteur) error { return s.scaleBetween(ctx, paymentAPI, 3, 3) },
+		},
+		{
+			Check: "scaling.targets", Says: "let payment-api shrink to one task", On: "scalable target of payment-api",
+			Also: []string{"application.payment-api"},
+			Do:   func(ctx context.Context, s *saboteur) error { return s.scaleBetween(ctx, paymentAPI, 1, 12) },
+		},
+		{
+			Check: "scaling.cpu", Says: "aim at 99 percent of the processors",
+			Do: func(ctx context.Context, s *saboteur) error {
+				return s.changePolicy(ctx, paymentAPI, false, func(c *scalingtypes.TargetTrackingScalingPolicyConfiguration) { c.TargetValue = aws.Float64(99) })
+			},
+		},
+		{
+			Check: "scaling.backlog", Says: "delete the backlog policy",
+			Do: func(ctx context.Context, s *saboteur) error {
+				policy, err := s.scalingPolicy(ctx, jobProcessor, true)
+				if err != nil {
+					return err
+				}
+				_, err = s.scaling.DeleteScalingPolicy(ctx, &applicationautoscaling.DeleteScalingPolicyInput{
+					PolicyName: policy.PolicyName, ResourceId: policy.ResourceId,
+					ScalableDimension: policy.ScalableDimension, ServiceNamespace: policy.ServiceNamespace,
+				})
+				return err
+			},
+		},
+	}
+}
+
+func (s *saboteur) scalable(role string) *string {
+	return aws.String(fmt.Sprintf("service/%s/%s", s.output(lib.OutputEcsClusterName), s.named(role)))
+}
+
+func (s *saboteur) scaleBetween(ctx context.Context, role string, least, most int32) error {
+	_, err := s.scaling.RegisterScalableTarget(ctx, &applicationautoscaling.RegisterScalableTargetInput{
+		ResourceId: s.scalable(role), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
+		ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount, MinCapacity: &least, MaxCapacity: &most,
+	})
+	return err
+}
+
+// scalingPolicy is a service's policy on a metric of the stack's own, or the one on its processors.
+func (s *saboteur) scalingPolicy(ctx context.Context, role string, custom bool) (scalingtypes.ScalingPolicy, error) {
+	out, err := s.scaling.DescribeScalingPolicies(ctx, &applicationautoscaling.DescribeScalingPoliciesInput{
+		ResourceId: s.scalable(role), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
+	})
+	if err != nil {
+		return scalingtypes.ScalingPolicy{}, err
+	}
+	i := slices.IndexFunc(out.ScalingPolicies, func(p scalingtypes.ScalingPolicy) bool {
+		c := p.TargetTrackingScalingPolicyConfiguration
+		return c != nil && (c.CustomizedMetricSpecification != nil) == custom
+	})
+	if i < 0 {
+		return scalingtypes.ScalingPolicy{}, fmt.Errorf("%s has no such policy", role)
+	}
+	return out.ScalingPolicies[i], nil
+}
+
+func (s *saboteur) changePolicy(ctx context.Context, role string, custom bool, change func(*scalingtypes.TargetTrackingScalingPolicyConfiguration)) error {
+	policy, err := s.scalingPolicy(ctx, role, custom)
+	if err != nil {
+		return err
+	}
+	change(policy.TargetTrackingScalingPolicyConfiguration)
+	_, err = s.scaling.PutScalingPolicy(ctx, &applicationautoscaling.PutScalingPolicyInput{
+		PolicyName: policy.PolicyName, PolicyType: policy.PolicyType, ResourceId: policy.ResourceId,
+		ScalableDimension: policy.ScalableDimension, ServiceNamespace: policy.ServiceNamespace,
+		TargetTrackingScalingPolicyConfiguration: policy.TargetTrackingScalingPolicyConfiguration,
+	})
+	return err
+}

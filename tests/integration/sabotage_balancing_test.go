@@ -1,0 +1,291 @@
+package integration
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/acm"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/wafv2"
+	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
+
+	"tapstack/lib"
+)
+
+func balancingSabotages() []sabotage {
+	return []sabotage{
+		{
+			Check: "alb.public", Says: "take the load balancer out of a public subnet",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.elb.SetSubnets(ctx, &elb.SetSubnetsInput{
+					LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn)), Subnets: s.list(lib.OutputPublicSubnetIDs)[:2],
+				})
+				return err
+			},
+		},
+		setsBalancer("alb.attributes", "let invalid headers through", "routing.http.drop_invalid_header_fields.enabled", "false"),
+		setsBalancer("alb.access-logs", "switch access logs off", "access_logs.s3.enabled", "false"),
+		setsBalancer("destroyable.load-balancer", "protect the load balancer from deletion", "deletion_protection.enabled", "true"),
+		{
+			Check: "alb.health-checks", Says: "ask another path for health",
+			Do: func(ctx context.Context, s *saboteur) error {
+				group, err := s.targetGroup(ctx, paymentAPI)
+				if err != nil {
+					return err
+				}
+				_, err = s.elb.ModifyTargetGroup(ctx, &elb.ModifyTargetGroupInput{TargetGroupArn: group, HealthCheckPath: aws.String("/")})
+				return err
+			},
+		},
+		{
+			Check: "alb.draining", Says: "drop a leaving target at once",
+			Do: func(ctx context.Context, s *saboteur) error {
+				group, err := s.targetGroup(ctx, jobProcessor)
+				if err != nil {
+					return err
+				}
+				_, err = s.elb.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{
+					TargetGroupArn: group,
+					Attributes:     []types.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("0")}},
+				})
+				return err
+			},
+		},
+		{
+			Check: "alb.api-routing", Says: "move the API to another path", On: "listener rules",
+			Do: func(ctx context.Context, s *saboteur) error {
+				return s.changeRule(ctx, "/api/*", func(in *elb.ModifyRuleInput, _ types.Rule) {
+					in.Conditions = []types.RuleCondition{{Field: aws.String("path-pattern"), PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/v2/*"}}}}
+				})
+			},
+		},
+		{
+			Check: "alb.health-routing", Says: "send most health checks to one service", On: "listener rules",
+			Do: func(ctx context.Context, s *saboteur) error {
+				return s.changeRule(ctx, "/health", func(in *elb.ModifyRuleInput, was types.Rule) {
+					in.Actions = was.Actions
+					in.Actions[0].ForwardConfig.TargetGroups[0].Weight = aws.Int32(99)
+				})
+			},
+		},
+		{
+			Check: "alb.target-groups", Says: "route no request to the job processor", Also: []string{"alb.health-routing"}, On: "listener rules",
+			Do: func(ctx context.Context, s *saboteur) error {
+				group, err := s.targetGroup(ctx, jobProcessor)
+				if err != nil {
+					return err
+				}
+				return s.changeRule(ctx, "/health", func(in *elb.ModifyRuleInput, was types.Rule) {
+					config := was.Actions[0].ForwardConfig
+					config.TargetGroups = slices.DeleteFunc(config.TargetGroups, func(g types.TargetGroupTuple) bool {
+						return aws.ToString(g.TargetGroupArn) == aws.ToString(group)
+					})
+					in.Actions = []types.Action{{Type: types.ActionTypeEnumForward, ForwardConfig: config}}
+				})
+			},
+		},
+		changesListener("alb.default-404", "answer every unknown path with 200", 443, func(in *elb.ModifyListenerInput) {
+			in.DefaultActions = []types.Action{{
+				Type:                types.ActionTypeEnumFixedResponse,
+				FixedResponseConfig: &types.FixedResponseActionConfig{StatusCode: aws.String("200"), ContentType: aws.String("text/plain"), MessageBody: aws.String("hello")},
+			}}
+		}),
+		changesListener("alb.https", "speak old TLS", 443, func(in *elb.ModifyListenerInput) {
+			in.SslPolicy = aws.String("ELBSecurityPolicy-2016-08")
+		}),
+		changesListener("alb.redirect", "answer HTTP itself", 80, func(in *elb.ModifyListenerInput) {
+			in.DefaultActions = []types.Action{{
+				Type:                types.ActionTypeEnumFixedResponse,
+				FixedResponseConfig: &types.FixedResponseActionConfig{StatusCode: aws.String("200"), ContentType: aws.String("text/plain"), MessageBody: aws.String("hello")},
+			}}
+		}),
+		{
+			Check: "alb.certificate", Says: "serve a certificate with a short key",
+			Do: func(ctx context.Context, s *saboteur) error {
+				id, err := s.weakCertificate(ctx)
+				if err != nil {
+					return err
+				}
+				return s.changeListener(ctx, 443, func(in *elb.ModifyListenerInput) { in.Certificates = []types.Certificate{{CertificateArn: id}} })
+			},
+		},
+	}
+}
+
+func setsBalancer(check, says, attribute, value string) sabotage {
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
+		_, err := s.elb.ModifyLoadBalancerAttributes(ctx, &elb.ModifyLoadBalancerAttributesInput{
+			LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn)),
+			Attributes:      []types.LoadBalancerAttribute{{Key: &attribute, Value: &value}},
+		})
+		return err
+	}}
+}
+
+func (s *saboteur) targetGroup(ctx context.Context, role string) (*string, error) {
+	out, err := s.elb.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{Names: []string{s.named(role + "-tg")}})
+	if err != nil {
+		return nil, err
+	}
+	group, err := first("target group of "+role, out.TargetGroups)
+	return group.TargetGroupArn, err
+}
+
+func (s *saboteur) listener(ctx context.Context, port int32) (*string, error) {
+	out, err := s.elb.DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn))})
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range out.Listeners {
+		if aws.ToInt32(l.Port) == port {
+			return l.ListenerArn, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no listener on port %d", port)
+}
+
+func (s *saboteur) changeListener(ctx context.Context, port int32, change func(*elb.ModifyListenerInput)) error {
+	id, err := s.listener(ctx, port)
+	if err != nil {
+		return err
+	}
+	in := &elb.ModifyListenerInput{ListenerArn: id}
+	change(in)
+	_, err = s.elb.ModifyListener(ctx, in)
+	return err
+}
+
+func changesListener(check, says string, port int32, change func(*elb.ModifyListenerInput)) sabotage {
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error { return s.changeListener(ctx, port, change) }}
+}
+
+// changeRule changes the rule of the HTTPS listener for a path.
+func (s *saboteur) changeRule(ctx context.Context, path string, change func(*elb.ModifyRuleInput, types.Rule)) error {
+	listener, err := s.listener(ctx, 443)
+	if err != nil {
+		return err
+	}
+	out, err := s.elb.DescribeRules(ctx, &elb.DescribeRulesInput{ListenerArn: listener})
+	if err != nil {
+		return err
+	}
+	for _, r := range out.Rules {
+		for _, c := range r.Conditions {
+			if slices.Contains(c.Values, path) || c.PathPatternConfig != nil && slices.Contains(c.PathPatternConfig.Values, path) {
+				in := &elb.ModifyRuleInput{RuleArn: r.RuleArn}
+				change(in, r)
+				_, err = s.elb.ModifyRule(ctx, in)
+				return err
+			}
+		}
+	}
+	return fmt.Errorf("there is no rule for %s", path)
+}
+
+// weakCertificate imports a self-signed certificate with an RSA key of 1024 bits, which is deleted later.
+func (s *saboteur) weakCertificate(ctx context.Context) (*string, error) {
+	key, err := rsa.GenerateKey(rand.Reader, 1024)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "weak.example.com"}, DNSNames: []string{"weak.example.com"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	out, err := s.acm.ImportCertificate(ctx, &acm.ImportCertificateInput{
+		Certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		PrivateKey:  pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.later(func(ctx context.Context) error {
+		_, err := s.acm.DeleteCertificate(ctx, &acm.DeleteCertificateInput{CertificateArn: out.CertificateArn})
+		return err
+	})
+	return out.CertificateArn, nil
+}
+
+func firewallSabotages() []sabotage {
+	return []sabotage{
+		{
+			Check: "waf.in-front", Says: "take the firewall away from the load balancer", Also: []string{"waf.rules", "waf.logging"},
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.waf.DisassociateWebACL(ctx, &wafv2.DisassociateWebACLInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
+				return err
+			},
+		},
+		{
+			Check: "waf.in-front", Says: "switch the firewall's metrics off", On: "web ACL",
+			Do: func(ctx context.Context, s *saboteur) error {
+				return s.updateFirewall(ctx, func(in *wafv2.UpdateWebACLInput) { in.VisibilityConfig.CloudWatchMetricsEnabled = false })
+			},
+		},
+		{
+			Check: "waf.rules", Says: "let the SQL injection rules count instead of block", On: "web ACL",
+			Do: func(ctx context.Context, s *saboteur) error {
+				return s.updateFirewall(ctx, func(in *wafv2.UpdateWebACLInput) {
+					for i, r := range in.Rules {
+						if m := r.Statement.ManagedRuleGroupStatement; m != nil && aws.ToString(m.Name) == "AWSManagedRulesSQLiRuleSet" {
+							in.Rules[i].OverrideAction = &waftypes.OverrideAction{Count: &waftypes.CountAction{}}
+						}
+					}
+				})
+			},
+		},
+		{
+			Check: "waf.logging", Says: "stop the firewall's logging",
+			Do: func(ctx context.Context, s *saboteur) error {
+				acl, err := s.firewall(ctx)
+				if err != nil {
+					return err
+				}
+				_, err = s.waf.DeleteLoggingConfiguration(ctx, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: acl.ARN})
+				return err
+			},
+		},
+	}
+}
+
+func (s *saboteur) firewall(ctx context.Context) (*waftypes.WebACL, error) {
+	out, err := s.waf.GetWebACLForResource(ctx, &wafv2.GetWebACLForResourceInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
+	if err != nil {
+		return nil, err
+	}
+	if out.WebACL == nil {
+		return nil, fmt.Errorf("there is no web ACL")
+	}
+	return out.WebACL, nil
+}
+
+func (s *saboteur) updateFirewall(ctx context.Context, change func(*wafv2.UpdateWebACLInput)) error {
+	acl, err := s.firewall(ctx)
+	if err != nil {
+		return err
+	}
+	now, err := s.waf.GetWebACL(ctx, &wafv2.GetWebACLInput{Id: acl.Id, Name: acl.Name, Scope: waftypes.ScopeRegional})
+	if err != nil {
+		return err
+	}
+	in := &wafv2.UpdateWebACLInput{
+		Id: acl.Id, Name: acl.Name, Scope: waftypes.ScopeRegional, LockToken: now.LockToken, DefaultAction: acl.DefaultAction,
+		Description: acl.Description, Rules: now.WebACL.Rules, VisibilityConfig: now.WebACL.VisibilityConfig,
+	}
+	change(in)
+	_, err = s.waf.UpdateWebACL(ctx, in)
+	return err
+}

@@ -1,0 +1,136 @@
+package integration
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"tapstack/lib"
+)
+
+func databaseSabotages() []sabotage {
+	return []sabotage{
+		modifiesCluster("database.backups", "keep backups for one day", func(in *rds.ModifyDBClusterInput) { in.BackupRetentionPeriod = aws.Int32(1) }),
+		modifiesCluster("database.engine", "upgrade the engine by hand", func(in *rds.ModifyDBClusterInput) {
+			in.EngineVersion, in.AllowMajorVersionUpgrade = aws.String("17.4"), aws.Bool(true)
+		}),
+		modifiesCluster("destroyable.database", "protect the cluster from deletion", func(in *rds.ModifyDBClusterInput) { in.DeletionProtection = aws.Bool(true) }),
+		setsParameter("database.force-ssl", "let clients connect without TLS", "rds.force_ssl", "0"),
+		setsParameter("database.audit-parameters", "log no statement", "log_statement", "none"),
+		setsParameter("database.replication-ready", "switch logical replication off", "rds.logical_replication", "0"),
+		setsParameter("database.libraries", "load no audit extension", "shared_preload_libraries", "pg_stat_statements"),
+		modifiesInstance("database.promotion-tiers", "put a reader last in line", func(in *rds.ModifyDBInstanceInput) { in.PromotionTier = aws.Int32(15) }),
+		modifiesInstance("database.certificate-authority", "take another certificate authority", func(in *rds.ModifyDBInstanceInput) { in.CACertificateIdentifier = aws.String("rds-ca-2019") }),
+		modifiesInstance("database.minor-upgrades", "switch minor upgrades off", func(in *rds.ModifyDBInstanceInput) { in.AutoMinorVersionUpgrade = aws.Bool(false) }),
+		modifiesInstance("database.not-public", "make a reader public", func(in *rds.ModifyDBInstanceInput) { in.PubliclyAccessible = aws.Bool(true) }),
+		modifiesInstance("database.performance-insights", "switch performance insights off", func(in *rds.ModifyDBInstanceInput) { in.EnablePerformanceInsights = aws.Bool(false) }),
+		modifiesInstance("database.enhanced-monitoring", "switch enhanced monitoring off", func(in *rds.ModifyDBInstanceInput) { in.MonitoringInterval = aws.Int32(0) }),
+		{
+			Check: "database.topology", Says: "delete a reader", Also: []string{"database.promotion-tiers", "database.zones"}, On: "reader 1",
+			Do: func(ctx context.Context, s *saboteur) error { return s.deleteReader(ctx) },
+		},
+		remakesReader("database.zones", "make a reader anew in the writer's zone", func(ctx context.Context, s *saboteur, in *rds.CreateDBInstanceInput) error {
+			in.AvailabilityZone = aws.String(s.list(lib.OutputAvailabilityZones)[0])
+			return nil
+		}),
+		{
+			Check: "database.private-subnets", Says: "route a private subnet of the database's straight to the internet gateway",
+			Also: []string{"network.private-routes"}, On: "nat gateways",
+			Do: func(ctx context.Context, s *saboteur) error { return s.routeToInternet(ctx, "private-route-table-3") },
+		},
+		{
+			Check: "destroyable.snapshots", Says: "take a snapshot by hand", Unhealable: byHand,
+			Do: func(ctx context.Context, s *saboteur) error {
+				id := aws.String(s.named("by-hand"))
+				_, err := s.rds.CreateDBClusterSnapshot(ctx, &rds.CreateDBClusterSnapshotInput{
+					DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), DBClusterSnapshotIdentifier: id,
+				})
+				if err != nil {
+					return err
+				}
+				s.later(func(ctx context.Context) error {
+					_, err := s.rds.DeleteDBClusterSnapshot(ctx, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: id})
+					return err
+				})
+				return nil
+			},
+		},
+	}
+}
+
+func (s *saboteur) rdsTags(role string) []types.Tag {
+	return []types.Tag{
+		{Key: aws.String("Name"), Value: aws.String(s.named(role))},
+		{Key: aws.String("Environment"), Value: aws.String("production")},
+		{Key: aws.String("MigrationBatch"), Value: aws.String("phase-1")},
+	}
+}
+
+func modifiesCluster(check, says string, change func(*rds.ModifyDBClusterInput)) sabotage {
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
+		in := &rds.ModifyDBClusterInput{DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), ApplyImmediately: aws.Bool(true)}
+		change(in)
+		_, err := s.rds.ModifyDBCluster(ctx, in)
+		return err
+	}}
+}
+
+// modifiesInstance changes the second reader.
+func modifiesInstance(check, says string, change func(*rds.ModifyDBInstanceInput)) sabotage {
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
+		in := &rds.ModifyDBInstanceInput{DBInstanceIdentifier: aws.String(s.named("aurora-reader-2")), ApplyImmediately: aws.Bool(true)}
+		change(in)
+		_, err := s.rds.ModifyDBInstance(ctx, in)
+		return err
+	}}
+}
+
+func setsParameter(check, says, name, value string) sabotage {
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
+		_, err := s.rds.ModifyDBClusterParameterGroup(ctx, &rds.ModifyDBClusterParameterGroupInput{
+			DBClusterParameterGroupName: aws.String(s.named("db-cluster-parameter-group")),
+			Parameters: []types.Parameter{{
+				ParameterName: &name, ParameterValue: &value, ApplyMethod: types.ApplyMethodPendingReboot,
+			}},
+		})
+		return err
+	}}
+}
+
+func (s *saboteur) deleteReader(ctx context.Context) error {
+	_, err := s.rds.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{
+		DBInstanceIdentifier: aws.String(s.named("aurora-reader-1")), SkipFinalSnapshot: aws.Bool(true),
+	})
+	return err
+}
+
+// remakesReader deletes the first reader and makes it again as it was, but for one thing that cannot be modified.
+func remakesReader(check, says string, change func(context.Context, *saboteur, *rds.CreateDBInstanceInput) error) sabotage {
+	return sabotage{Check: check, Says: says, On: "reader 1", Do: func(ctx context.Context, s *saboteur) error {
+		out, err := s.rds.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String(s.named("aurora-reader-1"))})
+		if err != nil {
+			return err
+		}
+		was, err := first("reader", out.DBInstances)
+		if err != nil {
+			return err
+		}
+		in := &rds.CreateDBInstanceInput{
+			DBInstanceIdentifier: was.DBInstanceIdentifier, DBClusterIdentifier: was.DBClusterIdentifier,
+			DBInstanceClass: was.DBInstanceClass, Engine: was.Engine, AvailabilityZone: was.AvailabilityZone,
+			PromotionTier: was.PromotionTier, CACertificateIdentifier: was.CACertificateIdentifier,
+			AutoMinorVersionUpgrade: was.AutoMinorVersionUpgrade, StorageEncrypted: was.StorageEncrypted,
+			PubliclyAccessible: aws.Bool(false), Tags: s.rdsTags("aurora-reader-1"),
+		}
+		if err := change(ctx, s, in); err != nil {
+			return err
+		}
+		if err := s.deleteReader(ctx); err != nil {
+			return err
+		}
+		_, err = s.rds.CreateDBInstance(ctx, in)
+		return err
+	}}
+}

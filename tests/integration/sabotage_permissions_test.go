@@ -1,0 +1,212 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/url"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tapstack/lib"
+)
+
+func permissionSabotages() []sabotage {
+	return []sabotage{
+		{
+			Check: "iam.trust", Says: "let the monitoring service of every account take on a role",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.iam.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
+					RoleName:       aws.String(s.named("rds-monitoring-role")),
+					PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"monitoring.rds.amazonaws.com"},"Action":"sts:AssumeRole"}]}`),
+				})
+				return err
+			},
+		},
+		widensRole("iam.no-wildcards", "let the flow logs' role do everything with logs, everywhere", "vpc-flow-log-role", func(*saboteur) (string, string) {
+			return "logs:*", "*"
+		}, "iam.infrastructure-roles"),
+		widensRole("iam.infrastructure-roles", "let the database's monitoring delete log groups", "rds-monitoring-role", func(*saboteur) (string, string) {
+			return "logs:DeleteLogGroup", "arn:aws:logs:us-east-1:123456789012:log-group:/ecs/*"
+		}),
+		widensRole("iam.execution-roles", "let payment-api start with a foreign secret", "payment-api-execution-role", func(*saboteur) (string, string) {
+			return "secretsmanager:GetSecretValue", "arn:aws:secretsmanager:us-east-1:123456789012:secret:foreign-abcdef"
+		}),
+		widensRole("iam.task-roles", "let payment-api empty the queue", "payment-api-task-role", func(s *saboteur) (string, string) {
+			return "sqs:PurgeQueue", fmt.Sprintf("arn:aws:sqs:us-east-1:123456789012:%s", s.named("payment-jobs"))
+		}),
+		widensRole("iam.parameter-access", "let the job processor change its parameters", "job-processor-task-role", func(s *saboteur) (string, string) {
+			return "ssm:PutParameter", fmt.Sprintf("arn:aws:ssm:us-east-1:123456789012:parameter/payment/%s/job-retry-count", s.suffix)
+		}),
+		{
+			Check: "iam.log-delivery-policy", Says: "let the log delivery of every account write everywhere",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.logs.PutResourcePolicy(ctx, &cloudwatchlogs.PutResourcePolicyInput{
+					PolicyName:     aws.String(s.named("waf-logs-policy")),
+					PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"delivery.logs.amazonaws.com"},"Action":["logs:CreateLogStream","logs:PutLogEvents"],"Resource":"*"}]}`),
+				})
+				return err
+			},
+		},
+	}
+}
+
+// widensRole adds a statement to an inline policy that the role has, so that the provider sees it.
+func widensRole(check, says, role string, grant func(*saboteur) (action, resource string), also ...string) sabotage {
+	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) error {
+		name := aws.String(s.named(role))
+		list, err := s.iam.ListRolePolicies(ctx, &iam.ListRolePoliciesInput{RoleName: name})
+		if err != nil {
+			return err
+		}
+		policy, err := first("inline policy of "+role, list.PolicyNames)
+		if err != nil {
+			return err
+		}
+		now, err := s.iam.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: name, PolicyName: &policy})
+		if err != nil {
+			return err
+		}
+		plain, err := url.QueryUnescape(aws.ToString(now.PolicyDocument))
+		if err != nil {
+			return err
+		}
+		var document struct {
+			Version   string
+			Statement []any
+		}
+		if err := json.Unmarshal([]byte(plain), &document); err != nil {
+			return err
+		}
+		action, resource := grant(s)
+		document.Statement = append(document.Statement, map[string]any{"Effect": "Allow", "Action": action, "Resource": resource})
+		written, err := json.Marshal(document)
+		if err != nil {
+			return err
+		}
+		_, err = s.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &policy, PolicyDocument: aws.String(string(written))})
+		return err
+	}}
+}
+
+func taggingSabotages() []sabotage {
+	return []sabotage{
+		{
+			Check: "tags.environment", Says: "tag the queue as staging", On: "tags of the queue",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.sqs.TagQueue(ctx, &sqs.TagQueueInput{
+					QueueUrl: aws.String(s.output(lib.OutputQueueURL)), Tags: map[string]string{"Environment": "staging"},
+				})
+				return err
+			},
+		},
+		{
+			Check: "tags.migration-batch", Says: "take the batch's tag off a secret",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.secrets.TagResource(ctx, &secretsmanager.TagResourceInput{
+					SecretId: aws.String(s.output(lib.OutputDBSecretArn)), Tags: []smtypes.Tag{{Key: aws.String("MigrationBatch"), Value: aws.String("phase-9")}},
+				})
+				return err
+			},
+		},
+		{
+			Check: "tags.scaling-targets", Says: "tag a scalable target as staging",
+			Do: func(ctx context.Context, s *saboteur) error {
+				out, err := s.scaling.DescribeScalableTargets(ctx, &applicationautoscaling.DescribeScalableTargetsInput{
+					ServiceNamespace: "ecs", ResourceIds: []string{*s.scalable(paymentAPI)},
+				})
+				if err != nil {
+					return err
+				}
+				scalable, err := first("scalable target", out.ScalableTargets)
+				if err != nil {
+					return err
+				}
+				_, err = s.scaling.TagResource(ctx, &applicationautoscaling.TagResourceInput{
+					ResourceARN: scalable.ScalableTargetARN, Tags: map[string]string{"Environment": "staging"},
+				})
+				return err
+			},
+		},
+		renames("names.suffix", "take the suffix off the name of an Elastic IP", "nat-eip-1", func(*saboteur) string { return "nat-eip-1" }),
+		renames("names.convention", "name a NAT gateway as nothing of the stack is named", "nat-gateway-3", func(s *saboteur) string { return s.named("mystery") }),
+	}
+}
+
+// renames changes the Name tag of a resource of EC2's.
+func renames(check, says, role string, name func(*saboteur) string) sabotage {
+	return sabotage{Check: check, Says: says, On: "nat gateways", Do: func(ctx context.Context, s *saboteur) error {
+		out, err := s.ec2.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: []ec2types.Filter{
+			{Name: aws.String("key"), Values: []string{"Name"}}, {Name: aws.String("value"), Values: []string{s.named(role)}},
+		}})
+		if err != nil {
+			return err
+		}
+		tag, err := first("resource named "+s.named(role), out.Tags)
+		if err != nil {
+			return err
+		}
+		_, err = s.ec2.CreateTags(ctx, &ec2.CreateTagsInput{
+			Resources: []string{*tag.ResourceId}, Tags: []ec2types.Tag{{Key: aws.String("Name"), Value: aws.String(name(s))}},
+		})
+		return err
+	}}
+}
+
+func bucketSabotages() []sabotage {
+	return []sabotage{
+		changesBucket("bucket.encrypted", "encrypt the access logs with a key that load balancers cannot use", func(ctx context.Context, s *saboteur, bucket *string) error {
+			_, err := s.s3.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
+				Bucket: bucket,
+				ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{Rules: []s3types.ServerSideEncryptionRule{{
+					ApplyServerSideEncryptionByDefault: &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAwsKms},
+				}}},
+			})
+			return err
+		}),
+		changesBucket("bucket.tls-only", "delete the bucket's policy", func(ctx context.Context, s *saboteur, bucket *string) error {
+			_, err := s.s3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket})
+			return err
+		}),
+		changesBucket("bucket.private", "let public policies onto the bucket", func(ctx context.Context, s *saboteur, bucket *string) error {
+			_, err := s.s3.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
+				Bucket: bucket,
+				PublicAccessBlockConfiguration: &s3types.PublicAccessBlockConfiguration{
+					BlockPublicAcls: aws.Bool(true), IgnorePublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(false), RestrictPublicBuckets: aws.Bool(false),
+				},
+			})
+			return err
+		}),
+		changesBucket("bucket.lifecycle", "let access logs expire after a month", func(ctx context.Context, s *saboteur, bucket *string) error {
+			now, err := s.s3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: bucket})
+			if err != nil {
+				return err
+			}
+			for i := range now.Rules {
+				if now.Rules[i].Expiration != nil {
+					now.Rules[i].Expiration.Days = aws.Int32(30)
+				}
+			}
+			_, err = s.s3.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
+				Bucket: bucket, LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: now.Rules},
+			})
+			return err
+		}),
+	}
+}
+
+func changesBucket(check, says string, change func(context.Context, *saboteur, *string) error) sabotage {
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
+		return change(ctx, s, aws.String(s.named("alb-logs-123456789012-us-east-1")))
+	}}
+}

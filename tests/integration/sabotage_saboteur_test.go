@@ -1,0 +1,127 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/acm"
+	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/wafv2"
+	"github.com/aws/smithy-go/transport/http/protocol/awsquery"
+)
+
+// saboteur knows the stack by its outputs and names, and changes the cloud with the SDK alone.
+type saboteur struct {
+	config  aws.Config
+	suffix  string
+	outputs map[string]any
+	actor   *outcome
+	undos   []func(context.Context) error
+
+	acm     *acm.Client
+	cw      *cloudwatch.Client
+	ec2     *ec2.Client
+	ecs     *ecs.Client
+	elb     *elasticloadbalancingv2.Client
+	events  *eventbridge.Client
+	iam     *iam.Client
+	kms     *kms.Client
+	logs    *cloudwatchlogs.Client
+	rds     *rds.Client
+	s3      *s3.Client
+	scaling *applicationautoscaling.Client
+	secrets *secretsmanager.Client
+	sns     *sns.Client
+	sqs     *sqs.Client
+	ssm     *ssm.Client
+	waf     *wafv2.Client
+}
+
+func newSaboteur(cfg aws.Config, suffix string) *saboteur {
+	return &saboteur{
+		config: cfg, suffix: suffix,
+		acm: acm.NewFromConfig(cfg),
+		// CBOR, the SDK's own choice, is not understood by every emulator.
+		cw:      cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) { o.Protocol = awsquery.New(schemas.GraniteServiceVersion20100801) }),
+		ec2:     ec2.NewFromConfig(cfg),
+		ecs:     ecs.NewFromConfig(cfg),
+		elb:     elasticloadbalancingv2.NewFromConfig(cfg),
+		events:  eventbridge.NewFromConfig(cfg),
+		iam:     iam.NewFromConfig(cfg),
+		kms:     kms.NewFromConfig(cfg),
+		logs:    cloudwatchlogs.NewFromConfig(cfg),
+		rds:     rds.NewFromConfig(cfg),
+		s3:      s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
+		scaling: applicationautoscaling.NewFromConfig(cfg),
+		secrets: secretsmanager.NewFromConfig(cfg),
+		sns:     sns.NewFromConfig(cfg),
+		sqs:     sqs.NewFromConfig(cfg),
+		ssm:     ssm.NewFromConfig(cfg),
+		waf:     wafv2.NewFromConfig(cfg),
+	}
+}
+
+// named is the name of one of the stack's resources.
+func (s *saboteur) named(role string) string { return role + "-" + s.suffix }
+
+// output is a stack output that is text; empty when there is none, which the API then refuses.
+func (s *saboteur) output(name string) string {
+	text, _ := s.outputs[name].(string)
+	return text
+}
+
+// list is a stack output that is a list of texts.
+func (s *saboteur) list(name string) []string {
+	items, _ := s.outputs[name].([]any)
+	texts := make([]string, 0, len(items))
+	for _, item := range items {
+		texts = append(texts, fmt.Sprint(item))
+	}
+	return texts
+}
+
+// later notes what removes a trace of the sabotage that neither refresh nor up removes.
+func (s *saboteur) later(undo func(context.Context) error) { s.undos = append(s.undos, undo) }
+
+func (s *saboteur) forget() { s.undos = nil }
+
+// undo does what later has noted, last noted first.
+func (s *saboteur) undo(ctx context.Context) error {
+	var faults []error
+	for _, undo := range slices.Backward(s.undos) {
+		faults = append(faults, undo(ctx))
+	}
+	s.forget()
+	return errors.Join(faults...)
+}
+
+// lookup is an environment variable that tunes a run by hand.
+func lookup(name string) string { return os.Getenv(name) }
+
+// first returns the only item of interest of an answer, or an error.
+func first[T any](what string, items []T) (T, error) {
+	if len(items) == 0 {
+		var none T
+		return none, fmt.Errorf("there is no %s", what)
+	}
+	return items[0], nil
+}

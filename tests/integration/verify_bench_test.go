@@ -1,0 +1,253 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/smithy-go/middleware"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/fixtures/awsprovider"
+	"tapstack/fixtures/target"
+	"tapstack/lib"
+	"tapstack/lib/lifecycle"
+	"tapstack/lib/verify"
+)
+
+// verifySuffix is the suffix of the stack that this file deploys.
+const verifySuffix = "verified"
+
+// deployed is a whole stack on a local cloud of its own, which goes with the test.
+func deployed(ctx context.Context, tb testing.TB) verify.Options {
+	tb.Helper()
+	notify := func(s string) { tb.Log(s) }
+	cloud, err := target.Open(ctx, target.Options{Name: target.Local, Notify: notify})
+	require.NoError(tb, err)
+	tb.Cleanup(func() { require.NoError(tb, cloud.Close()) })
+	engine, err := lifecycle.FindEngine(ctx, notify)
+	require.NoError(tb, err)
+	options := stackOptions(cloud, verifySuffix, tb.TempDir())
+	options.Provider = awsprovider.NewPlugin(cloud.Config)
+	stack, err := lifecycle.Open(ctx, engine, options)
+	require.NoError(tb, err)
+	tb.Cleanup(stack.Close)
+	_, err = stack.Up(ctx)
+	require.NoError(tb, err, "deploying")
+	outputs, err := stack.Outputs(ctx)
+	require.NoError(tb, err)
+	return verify.Options{AWS: cloud.Config, Outputs: outputs, Suffix: verifySuffix}
+}
+
+// BenchmarkVerify times a run of the whole specification against a deployed stack.
+func BenchmarkVerify(b *testing.B) {
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	options := deployed(ctx, b)
+	calls, checks := 0, 0
+	for b.Loop() {
+		report, err := verify.Run(ctx, options)
+		require.NoError(b, err)
+		require.True(b, report.OK(), "%d checks failed", report.Counts.Failed)
+		calls, checks = calls+report.APICalls, report.Counts.Total
+	}
+	n := float64(b.N)
+	b.ReportMetric(float64(b.Elapsed().Milliseconds())/n, "ms/run")
+	b.ReportMetric(float64(calls)/n, "calls/run")
+	b.ReportMetric(float64(checks), "checks")
+	b.ReportMetric(0, "ns/op")
+}
+
+// TestSpecification holds the run of the specification itself to what a reader may expect of it.
+func TestSpecification(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	options := deployed(ctx, t)
+	sound := runVerify(ctx, t, options)
+	require.True(t, sound.OK(), "%+v", failures(sound))
+	require.Empty(t, sound.Problem)
+
+	t.Run("asks the cloud each question once", func(t *testing.T) {
+		var asked questions
+		again := options
+		again.AWS = options.AWS.Copy()
+		again.AWS.APIOptions = append(slices.Clone(again.AWS.APIOptions), asked.keep)
+		report := runVerify(ctx, t, again)
+		require.True(t, report.OK(), "%+v", failures(report))
+		require.NotEmpty(t, asked.count)
+		for question, count := range asked.count {
+			if count > 1 {
+				t.Errorf("asked %d times: %s", count, question)
+			}
+		}
+		for operation := range asked.operations {
+			verb := operation[strings.LastIndex(operation, " ")+1:]
+			if !slices.ContainsFunc([]string{"Describe", "Get", "List"}, func(read string) bool { return strings.HasPrefix(verb, read) }) {
+				t.Errorf("%s is no reading call", operation)
+			}
+		}
+	})
+
+	t.Run("passes nothing on another region than the stack's", func(t *testing.T) {
+		elsewhere := options
+		elsewhere.Region = "eu-west-1"
+		report := runVerify(ctx, t, elsewhere)
+		require.Contains(t, report.Problem, "asked was account")
+		require.Contains(t, report.Problem, "region eu-west-1")
+		requireAllFailed(t, report)
+	})
+
+	t.Run("says that the stack is another account's", func(t *testing.T) {
+		elsewhere := options
+		elsewhere.Outputs = maps.Clone(options.Outputs)
+		for _, name := range []string{lib.OutputAlbArn, lib.OutputAlertsTopicArn, lib.OutputDBSecretArn} {
+			elsewhere.Outputs[name] = strings.Replace(options.Outputs[name].(string), ":123456789012:", ":999999999999:", 1)
+		}
+		report := runVerify(ctx, t, elsewhere)
+		require.Contains(t, report.Problem, "the stack is in account 999999999999")
+		require.False(t, report.OK())
+		require.Contains(t, failures(report), "target.region")
+	})
+
+	t.Run("passes nothing on a stack that does not exist", func(t *testing.T) {
+		nobody := options
+		nobody.Outputs, nobody.Suffix = nil, "nobody"
+		report := runVerify(ctx, t, nobody)
+		require.Contains(t, report.Problem, "no outputs")
+		requireAllFailed(t, report)
+	})
+
+	t.Run("passes nothing of half a stack that it cannot see", func(t *testing.T) {
+		half := options
+		half.Outputs = map[string]any{lib.OutputVpcID: options.Outputs[lib.OutputVpcID]}
+		report := runVerify(ctx, t, half)
+		require.Contains(t, report.Problem, "not deployed to its end")
+		require.False(t, report.OK())
+		require.Zero(t, report.Counts.NotObservable, "what cannot be evaluated has failed")
+	})
+
+	t.Run("takes no refusal for a gap of the target", func(t *testing.T) {
+		hidden := notObservable(sound)
+		for _, service := range refusableServices() {
+			blind := options
+			blind.AWS = options.AWS.Copy()
+			blind.AWS.HTTPClient = refusing{service: service, then: http.DefaultClient}
+			report := runVerify(ctx, t, blind)
+			require.False(t, report.OK(), "without %s", service)
+			require.Contains(t, report.Problem, "the credentials may not read everything", "without %s", service)
+			for _, r := range report.Results {
+				if r.Status == verify.NotObservable && !slices.Contains(hidden, r.ID) {
+					t.Errorf("without %s, %s is not observable: %s", service, r.ID, r.Reason)
+				}
+			}
+		}
+	})
+}
+
+func runVerify(ctx context.Context, t *testing.T, options verify.Options) verify.Report {
+	t.Helper()
+	report, err := verify.Run(ctx, options)
+	require.NoError(t, err)
+	require.Equal(t, report.Counts.Total, report.Counts.Passed+report.Counts.Failed+report.Counts.NotObservable)
+	return report
+}
+
+func failures(report verify.Report) map[string]string {
+	failed := map[string]string{}
+	for _, r := range report.Results {
+		if r.Status == verify.Failed {
+			failed[r.ID] = r.Reason
+		}
+	}
+	return failed
+}
+
+func notObservable(report verify.Report) []string {
+	var hidden []string
+	for _, r := range report.Results {
+		if r.Status == verify.NotObservable {
+			hidden = append(hidden, r.ID)
+		}
+	}
+	return hidden
+}
+
+func requireAllFailed(t *testing.T, report verify.Report) {
+	t.Helper()
+	for _, r := range report.Results {
+		if r.Status != verify.Failed {
+			t.Errorf("%s is %s", r.ID, r.Status)
+		}
+	}
+}
+
+// questions counts the calls of a run by operation and input. A retry is part of its call.
+type questions struct {
+	mu         sync.Mutex
+	count      map[string]int
+	operations map[string]bool
+}
+
+func (q *questions) keep(stack *middleware.Stack) error {
+	note := func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		input, err := json.Marshal(in.Parameters)
+		if err != nil {
+			return middleware.InitializeOutput{}, middleware.Metadata{}, err
+		}
+		operation := awsmiddleware.GetServiceID(ctx) + " " + awsmiddleware.GetOperationName(ctx)
+		q.mu.Lock()
+		if q.count == nil {
+			q.count, q.operations = map[string]int{}, map[string]bool{}
+		}
+		q.count[operation+" "+string(input)]++
+		q.operations[operation] = true
+		q.mu.Unlock()
+		return next.HandleInitialize(ctx, in)
+	}
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("questions", note), middleware.After)
+}
+
+// refusableServices are signing names of the services that checks ask.
+func refusableServices() []string {
+	return []string{
+		"acm", "application-autoscaling", "ec2", "ecs", "elasticloadbalancing", "events", "iam", "kms", "logs", "monitoring", "rds", "s3",
+		"secretsmanager", "sns", "sqs", "ssm", "wafv2",
+	}
+}
+
+// refusing passes requests on, save those to one service, which it refuses as AWS does.
+type refusing struct {
+	service string
+	then    aws.HTTPClient
+}
+
+func (r refusing) Do(request *http.Request) (*http.Response, error) {
+	// The scope of a signature is key/date/region/service/aws4_request.
+	if !strings.Contains(request.Header.Get("Authorization"), "/"+r.service+"/aws4_request") {
+		return r.then.Do(request)
+	}
+	const what = "not authorized to perform this operation"
+	body, kind := fmt.Sprintf("<ErrorResponse><Error><Code>AccessDenied</Code><Message>%s</Message></Error></ErrorResponse>", what), "text/xml"
+	switch {
+	case strings.Contains(request.Header.Get("Content-Type"), "json"):
+		body, kind = fmt.Sprintf(`{"__type":"AccessDeniedException","message":%q}`, what), "application/x-amz-json-1.1"
+	case r.service == "ec2":
+		body = fmt.Sprintf("<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>%s</Message></Error></Errors></Response>", what)
+	case r.service == "s3":
+		body = fmt.Sprintf("<Error><Code>AccessDenied</Code><Message>%s</Message></Error>", what)
+	}
+	return &http.Response{
+		StatusCode: http.StatusForbidden, Header: http.Header{"Content-Type": {kind}}, Request: request,
+		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewBufferString(body)),
+	}, nil
+}
