@@ -35,12 +35,25 @@ test: test-unit test-integration ## everything that CI runs
 
 .PHONY: test-unit
 test-unit: ## Pulumi mocks and pure logic: no process, no network, seconds
-	$(GO) test -short $(UNIT_FLAGS) ./tests/unit/... $(PURE)
+	@mkdir -p $(BUILD)
+	$(GO) test -short $(UNIT_FLAGS) $(PURE)
+	$(GO) test $(UNIT_FLAGS) -coverpkg=tapstack/lib -coverprofile=$(BUILD)/unit.cover ./tests/unit
+	@$(GO) tool cover -func=$(BUILD)/unit.cover | awk '/^total:/ { print "statements of lib/tap_stack.go covered: " $$3; \
+	    if ($$3+0 < 95) { print "less than the 95 % that the project asks for"; exit 1 } }'
 
 .PHONY: test-integration
 test-integration: ## one deployed stack on the local cloud, every check a subtest, destroy and leak proof; and all that starts a process
 	$(GO) test $(INTEGRATION) -count=1 -v ./tests/integration/...
 	$(GO) test $(INTEGRATION) $(PROCESSES)
+
+.PHONY: test-sabotage
+test-sabotage: ## break the deployed stack once for every check, and see that check alone go red
+	$(GO) test $(INTEGRATION) -count=1 -v -run TestSabotage ./tests/integration/
+
+.PHONY: fuzz
+fuzz: ## fuzz the configuration for a while (the first build is slow: everything is instrumented)
+	$(GO) test -fuzz FuzzParseConfig -fuzztime 30s ./tests/unit
+	$(GO) test -fuzz FuzzEnvironmentSuffix -fuzztime 30s ./tests/unit
 
 .PHONY: bench
 bench: ## deploy and destroy against the floor: the same AWS calls by a bare SDK program

@@ -167,7 +167,7 @@ func (a *app) printReport(report verify.Report, colours bool) {
 		}
 	}
 	if report.Problem != "" {
-		a.print("%s: %s", paint(colours, "31", "problem"), report.Problem)
+		a.print("%s  %s", paint(colours, "31", "problem"), report.Problem)
 	}
 	a.print("%s, of %d checks", countsText(report.Counts), report.Counts.Total)
 }

@@ -183,7 +183,8 @@ func bucketLifecycle(ctx context.Context, e *Env, s *sight) error {
 func lifecyclePrefix(r s3types.LifecycleRule) (prefix string, plain bool) {
 	switch f := r.Filter; {
 	case f == nil:
-		return aws.ToString(r.Prefix), true //nolint:staticcheck // deprecated, and still what old rules have
+		//lint:ignore SA1019 rules from before filters have it still
+		return aws.ToString(r.Prefix), true
 	case f.And != nil || f.Tag != nil || f.ObjectSizeGreaterThan != nil || f.ObjectSizeLessThan != nil:
 		return "", false
 	default:

@@ -50,15 +50,15 @@ func TestADeedIsDecidedAsIAMDoes(t *testing.T) {
 
 func TestWhatTheEvaluatorDoesNotUnderstandIsNeitherAllowedNorDenied(t *testing.T) {
 	for what, st := range map[string]string{
-		"a key that nobody knows":   `{"Effect":"Allow","Action":"a:b","Resource":"r","Condition":{"StringEquals":{"aws:RequestedRegion":"x"}}}`,
-		"a key that nobody denies":  `{"Effect":"Deny","Action":"a:b","Resource":"r","Condition":{"StringEquals":{"aws:RequestedRegion":"x"}}}`,
-		"an operator":               `{"Effect":"Allow","Action":"a:b","Resource":"r","Condition":{"IpAddress":{"aws:SecureTransport":"10.0.0.0/8"}}}`,
-		"a set operator":            `{"Effect":"Allow","Action":"a:b","Resource":"r","Condition":{"ForAnyValue:StringEquals":{"aws:SecureTransport":"x"}}}`,
-		"a variable in a resource":  `{"Effect":"Allow","Action":"a:b","Resource":"r/${aws:username}"}`,
-		"a variable in a condition": `{"Effect":"Allow","Action":"a:b","Resource":"r","Condition":{"StringEquals":{"aws:SecureTransport":"${x}"}}}`,
-		"an effect":                 `{"Effect":"Perhaps","Action":"a:b","Resource":"r"}`,
-		"no action":                 `{"Effect":"Allow","Resource":"r"}`,
-		"no resource":               `{"Effect":"Allow","Action":"a:b"}`,
+		"a key that nobody knows":    `{"Effect":"Allow","Action":"a:b","Resource":"r","Condition":{"StringEquals":{"aws:RequestedRegion":"x"}}}`,
+		"a key that nobody denies":   `{"Effect":"Deny","Action":"a:b","Resource":"r","Condition":{"StringEquals":{"aws:RequestedRegion":"x"}}}`,
+		"an operator":                `{"Effect":"Allow","Action":"a:b","Resource":"r","Condition":{"IpAddress":{"aws:SecureTransport":"10.0.0.0/8"}}}`,
+		"a set operator":             `{"Effect":"Allow","Action":"a:b","Resource":"r","Condition":{"ForAnyValue:StringEquals":{"aws:SecureTransport":"x"}}}`,
+		"a variable in a resource":   `{"Effect":"Allow","Action":"a:b","Resource":"r/${aws:username}"}`,
+		"a variable in a condition":  `{"Effect":"Allow","Action":"a:b","Resource":"r","Condition":{"StringEquals":{"aws:SecureTransport":"${x}"}}}`,
+		"an effect":                  `{"Effect":"Perhaps","Action":"a:b","Resource":"r"}`,
+		"no action":                  `{"Effect":"Allow","Resource":"r"}`,
+		"no resource":                `{"Effect":"Allow","Action":"a:b"}`,
 		"an action and its negation": `{"Effect":"Allow","Action":"a:b","NotAction":"c:d","Resource":"r"}`,
 	} {
 		got := decide([]policy{mustPolicy(t, `{"Statement":[`+st+`]}`)}, deed{action: "a:b", resource: "r"}.over("aws:SecureTransport", "true"))
@@ -103,15 +103,15 @@ func TestConditionsHoldAsTheirOperatorsSay(t *testing.T) {
 func TestExcessIsWhateverIsAllowedBeyondTheTable(t *testing.T) {
 	permitted := []grant{{"sqs:SendMessage", "arn:q"}, {"logs:Put*", "arn:l:*"}}
 	for document, want := range map[string][]string{
-		`{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"arn:q"}`:                                          nil,
-		`{"Effect":"Allow","Action":"SQS:sendmessage","Resource":"arn:q"}`:                                          nil,
-		`{"Effect":"Allow","Action":"logs:PutLogEvents","Resource":"arn:l:stream"}`:                                 nil,
-		`{"Effect":"Allow","Action":"sqs:Send*","Resource":"arn:q"}`:                                                {"sqs:Send* on arn:q"},
-		`{"Effect":"Allow","Action":"sqs:SendMessage","Resource":["arn:q","*"]}`:                                    {"sqs:SendMessage on *"},
-		`{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"arn:q","Condition":{"Bool":{"x":"y"}}}`:           nil,
-		`{"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:q","Condition":{"Bool":{"x":"y"}}}`:              {"iam:PassRole on arn:q"},
-		`{"Effect":"Allow","NotAction":"iam:*","Resource":"arn:q"}`:                                                 {"all but iam:*"},
-		`{"Effect":"Deny","Action":"*","Resource":"*"}`:                                                             nil,
+		`{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"arn:q"}`:                                nil,
+		`{"Effect":"Allow","Action":"SQS:sendmessage","Resource":"arn:q"}`:                                nil,
+		`{"Effect":"Allow","Action":"logs:PutLogEvents","Resource":"arn:l:stream"}`:                       nil,
+		`{"Effect":"Allow","Action":"sqs:Send*","Resource":"arn:q"}`:                                      {"sqs:Send* on arn:q"},
+		`{"Effect":"Allow","Action":"sqs:SendMessage","Resource":["arn:q","*"]}`:                          {"sqs:SendMessage on *"},
+		`{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"arn:q","Condition":{"Bool":{"x":"y"}}}`: nil,
+		`{"Effect":"Allow","Action":"iam:PassRole","Resource":"arn:q","Condition":{"Bool":{"x":"y"}}}`:    {"iam:PassRole on arn:q"},
+		`{"Effect":"Allow","NotAction":"iam:*","Resource":"arn:q"}`:                                       {"all but iam:*"},
+		`{"Effect":"Deny","Action":"*","Resource":"*"}`:                                                   nil,
 	} {
 		if got := excess([]policy{mustPolicy(t, `{"Statement":[`+document+`]}`)}, permitted); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", document, got, want)
@@ -121,14 +121,14 @@ func TestExcessIsWhateverIsAllowedBeyondTheTable(t *testing.T) {
 
 func TestStrangersAreAllFromOutsideTheAccount(t *testing.T) {
 	for document, want := range map[string][]string{
-		`{"Effect":"Allow","Principal":"*","Action":"a:b","Resource":"*"}`:                                                                          {"*"},
-		`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999999999999:root"},"Action":"a:b","Resource":"*"}`:                                     {"arn:aws:iam::999999999999:root"},
-		`{"Effect":"Allow","Principal":{"AWS":["123456789012","arn:aws:iam::123456789012:role/x"]},"Action":"a:b","Resource":"*"}`:                  nil,
-		`{"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"a:b","Resource":"*"}`:                                          {"accounts.google.com"},
-		`{"Effect":"Allow","NotPrincipal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"a:b","Resource":"*"}`:                                  {"all but some"},
-		`{"Effect":"Allow","Principal":{"Service":"known.amazonaws.com"},"Action":"a:b","Resource":"*"}`:                                            nil,
+		`{"Effect":"Allow","Principal":"*","Action":"a:b","Resource":"*"}`:                                                                                               {"*"},
+		`{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::999999999999:root"},"Action":"a:b","Resource":"*"}`:                                                          {"arn:aws:iam::999999999999:root"},
+		`{"Effect":"Allow","Principal":{"AWS":["123456789012","arn:aws:iam::123456789012:role/x"]},"Action":"a:b","Resource":"*"}`:                                       nil,
+		`{"Effect":"Allow","Principal":{"Federated":"accounts.google.com"},"Action":"a:b","Resource":"*"}`:                                                               {"accounts.google.com"},
+		`{"Effect":"Allow","NotPrincipal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"a:b","Resource":"*"}`:                                                       {"all but some"},
+		`{"Effect":"Allow","Principal":{"Service":"known.amazonaws.com"},"Action":"a:b","Resource":"*"}`:                                                                 nil,
 		`{"Effect":"Allow","Principal":{"Service":"sns.amazonaws.com"},"Action":"a:b","Resource":"*","Condition":{"StringEquals":{"aws:SourceAccount":"123456789012"}}}`: nil,
-		`{"Effect":"Deny","Principal":"*","Action":"a:b","Resource":"*"}`: nil,
+		`{"Effect":"Deny","Principal":"*","Action":"a:b","Resource":"*"}`:                                                                                                nil,
 	} {
 		if got := mustPolicy(t, `{"Statement":[`+document+`]}`).strangers(account, "known.amazonaws.com"); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", document, got, want)
@@ -138,13 +138,13 @@ func TestStrangersAreAllFromOutsideTheAccount(t *testing.T) {
 
 func TestADenyOfItsDeletionMakesAResourceIndestructible(t *testing.T) {
 	for document, want := range map[string]string{
-		`{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`:                          allowed,
-		`{"Effect":"Deny","Principal":"*","Action":"sqs:DeleteQueue","Resource":"*"}`:                                                                     denied,
-		`{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::123456789012:role/x"},"Action":"sqs:*","Resource":"*"}`:                                        denied,
-		`{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::999999999999:root"},"Action":"sqs:*","Resource":"*"}`:                                          allowed,
-		`{"Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"sqs:*","Resource":"*"}`:                                       denied,
-		`{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}`:                       "not understood: a condition on aws:SourceIp",
-		`{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}`:                                                                              allowed,
+		`{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}`:    allowed,
+		`{"Effect":"Deny","Principal":"*","Action":"sqs:DeleteQueue","Resource":"*"}`:                                               denied,
+		`{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::123456789012:role/x"},"Action":"sqs:*","Resource":"*"}`:                  denied,
+		`{"Effect":"Deny","Principal":{"AWS":"arn:aws:iam::999999999999:root"},"Action":"sqs:*","Resource":"*"}`:                    allowed,
+		`{"Effect":"Deny","NotPrincipal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"sqs:*","Resource":"*"}`:                 denied,
+		`{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}`: "not understood: a condition on aws:SourceIp",
+		`{"Effect":"Allow","Principal":"*","Action":"sqs:*","Resource":"*"}`:                                                        allowed,
 	} {
 		if got := mustPolicy(t, `{"Statement":[`+document+`]}`).refuses(deed{action: "sqs:DeleteQueue", resource: "arn:q"}, account); got != want {
 			t.Errorf("%s: %s, want %s", document, got, want)

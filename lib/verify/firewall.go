@@ -114,7 +114,7 @@ func firewallRules(ctx context.Context, e *Env, s *sight) error {
 func blocks(r waftypes.Rule) bool {
 	group := r.Statement.ManagedRuleGroupStatement
 	return (r.OverrideAction == nil || r.OverrideAction.Count == nil) && group.ScopeDownStatement == nil &&
-		len(group.ExcludedRules) == 0 && len(group.RuleActionOverrides) == 0 //nolint:staticcheck // deprecated, and still obeyed
+		len(group.ExcludedRules) == 0 && len(group.RuleActionOverrides) == 0
 }
 
 func firewallLogs(ctx context.Context, e *Env, s *sight) error {

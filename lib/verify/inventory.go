@@ -58,7 +58,7 @@ type resource struct {
 	vpc  string // the VPC that it stands in, where it does
 	// related belongs to something that is the stack's own, whatever its own name.
 	related bool
-	tags map[string]string
+	tags    map[string]string
 	// tagsErr is why the tags are not known.
 	tagsErr error
 }

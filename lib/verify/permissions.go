@@ -617,7 +617,13 @@ func logDelivery(ctx context.Context, e *Env, s *sight) error {
 		for _, st := range p.Statement {
 			x.sameSet("services let in", []string{"delivery.logs.amazonaws.com"}, st.Principal["Service"])
 			x.equal("bound to this account", true, st.boundTo(who.Account))
-			x.equal("allows on every resource", false, slices.Contains(st.Resource, "*"))
+			x.sameSet("actions", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, st.Action)
+			x.that("resources", "named", len(st.Resource), len(st.Resource) > 0)
+			for _, r := range st.Resource {
+				_, group, _ := strings.Cut(r, ":log-group:")
+				group, _, _ = strings.Cut(group, ":")
+				x.that("resource", "a log group of this stack", r, own.judge(kindLogGroup, group) == ours)
+			}
 		}
 	}
 	return nil

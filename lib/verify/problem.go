@@ -52,15 +52,21 @@ func isRefused(err error) bool {
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		code := strings.ToLower(api.ErrorCode())
-		for _, word := range []string{"accessdenied", "unauthorized", "authfailure", "notauthorized", "authorizationerror", "invalidclienttoken", "expiredtoken", "unrecognizedclient", "optinrequired"} {
-			if strings.Contains(code, word) {
-				return true
-			}
+		if slices.ContainsFunc(refusalWords(), func(word string) bool { return strings.Contains(code, word) }) {
+			return true
 		}
 	}
 	var answer *awshttp.ResponseError
 	return errors.As(err, &answer) &&
 		(answer.HTTPStatusCode() == http.StatusForbidden || answer.HTTPStatusCode() == http.StatusUnauthorized)
+}
+
+// refusalWords are in the codes with which AWS's services refuse, in lower case.
+func refusalWords() []string {
+	return []string{
+		"accessdenied", "unauthorized", "authfailure", "notauthorized", "authorizationerror", "invalidclienttoken", "expiredtoken",
+		"unrecognizedclient", "optinrequired",
+	}
 }
 
 func (l *ledger) count() int {
@@ -108,7 +114,7 @@ func (e *Env) problem(ctx context.Context) string {
 	if err != nil {
 		return "nobody says whose cloud this is: " + oneLine(err)
 	}
-	if e.outputs == nil || len(e.outputs) == 0 {
+	if len(e.outputs) == 0 {
 		return "the stack has no outputs: it does not exist, or its deployment never came to its end"
 	}
 	var lacks []string

@@ -116,12 +116,12 @@ func TestTheProblemOfARunIsTheStackThatIsElsewhereOrIncomplete(t *testing.T) {
 		outputs map[string]any
 		want    string
 	}{
-		"all is well":      {completeOutputs(account, briefRegion), ""},
-		"no stack":         {nil, "no outputs"},
-		"half a stack":     {without("queueUrl"), "not deployed to its end: it has no output queueUrl"},
-		"no list":          {without("publicSubnetIds"), "it has no output publicSubnetIds"},
-		"another region":   {completeOutputs(account, "eu-west-1"), "the stack is in account 123456789012, region eu-west-1; asked was account 123456789012, region us-east-1"},
-		"another account":  {completeOutputs("999999999999", briefRegion), "the stack is in account 999999999999"},
+		"all is well":     {completeOutputs(account, briefRegion), ""},
+		"no stack":        {nil, "no outputs"},
+		"half a stack":    {without("queueUrl"), "not deployed to its end: it has no output queueUrl"},
+		"no list":         {without("publicSubnetIds"), "it has no output publicSubnetIds"},
+		"another region":  {completeOutputs(account, "eu-west-1"), "the stack is in account 123456789012, region eu-west-1; asked was account 123456789012, region us-east-1"},
+		"another account": {completeOutputs("999999999999", briefRegion), "the stack is in account 999999999999"},
 	} {
 		env := newEnv(Options{AWS: answeredBy(refusal), Outputs: c.outputs, Suffix: "dev"})
 		known := env.answers.call("sts:GetCallerIdentity")

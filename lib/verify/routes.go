@@ -12,8 +12,8 @@ import (
 // route is one entry of a route table: where packets for prefix go.
 type route struct {
 	prefix netip.Prefix // not valid for a managed prefix list
-	target string // the id of a gateway or an interface, or "local"
-	active bool   // false for a blackhole
+	target string       // the id of a gateway or an interface, or "local"
+	active bool         // false for a blackhole
 }
 
 // routeTable is what decides where a subnet's packets go.

@@ -23,7 +23,7 @@ func loggingSabotages() []sabotage {
 		keepsLogs("logs.service-groups", "keep payment-api's logs for a week", "/ecs/payment-api", "logs.retention"),
 		keepsLogs("logs.retention", "keep the firewall's logs for a week", "aws-waf-logs"),
 		{
-			Check: "logs.made-by-others", Says: "delete the log group that Container Insights writes to", Also: []string{"logs.retention"},
+			Check: "logs.made-by-others", Says: "delete the log group that Container Insights writes to", Also: []string{"logs.retention", "destroyable.policies"},
 			Do: func(ctx context.Context, s *saboteur) error {
 				_, err := s.logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{
 					LogGroupName: aws.String("/aws/ecs/containerinsights/" + s.output(lib.OutputEcsClusterName) + "/performance"),
@@ -58,7 +58,7 @@ func alertingSabotages() []sabotage {
 	return []sabotage{
 		{
 			Check: "alerts.topic", Says: "delete the topic",
-			Also: []string{"alerts.email", "alerts.topic-policy", "alerts.topic-key"}, On: "topic",
+			Also: []string{"alerts.email", "alerts.topic-policy", "alerts.topic-key", "destroyable.policies", "iam.task-roles"}, On: "topic",
 			Do: func(ctx context.Context, s *saboteur) error {
 				_, err := s.sns.DeleteTopic(ctx, &sns.DeleteTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
 				return err
@@ -106,7 +106,7 @@ func alertingSabotages() []sabotage {
 			},
 		},
 		{
-			Check: "alerts.topic-key", Says: "stop the encryption of the topic", On: "topic",
+			Check: "alerts.topic-key", Says: "stop the encryption of the topic", Also: []string{"iam.task-roles"}, On: "topic",
 			Do: func(ctx context.Context, s *saboteur) error {
 				_, err := s.sns.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
 					TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn)), AttributeName: aws.String("KmsMasterKeyId"), AttributeValue: aws.String(""),

@@ -15,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
@@ -268,6 +270,17 @@ func answerSabotages() []sabotage {
 			}),
 		},
 		{
+			Check: "alb.target-groups", Says: "show a target group that no load balancer uses (altered answer)",
+			Why: "AWS forgets the load balancer of a target group that no rule names any more, which an emulator (moto 5.2.1) does not",
+			Answer: changed(func(s *saboteur, out *elb.DescribeTargetGroupsOutput) {
+				for i, g := range out.TargetGroups {
+					if aws.ToString(g.TargetGroupName) == s.named(jobProcessor+"-tg") {
+						out.TargetGroups[i].LoadBalancerArns = nil
+					}
+				}
+			}),
+		},
+		{
 			Check: "alb.tls-to-targets", Says: "show a target group that speaks HTTP (altered answer)",
 			Why: "the protocol of a target group is fixed at its creation",
 			Answer: changed(func(_ *saboteur, out *elb.DescribeTargetGroupsOutput) {
@@ -277,6 +290,18 @@ func answerSabotages() []sabotage {
 					}
 				}
 			}),
+		},
+		{
+			Check: "destroyable.bucket", Says: "show a lock on the bucket's objects (altered answer)",
+			Why: "a lock cannot be taken off a bucket again: neither refresh and up nor a hand could undo it",
+			Answer: func(_ *saboteur, operation string, _, out any, err error) (any, error) {
+				if operation != "GetObjectLockConfiguration" {
+					return out, err
+				}
+				return &s3.GetObjectLockConfigurationOutput{ObjectLockConfiguration: &s3types.ObjectLockConfiguration{
+					ObjectLockEnabled: s3types.ObjectLockEnabledEnabled,
+				}}, nil
+			},
 		},
 		{
 			Check: "alb.outputs", Says: "show the load balancer under another DNS name (altered answer)",

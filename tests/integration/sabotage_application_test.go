@@ -139,7 +139,7 @@ func applicationSabotages() []sabotage {
 		}),
 		revisesTask("iam.role-per-service", "run a task with the role that starts it", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
 			td.TaskRoleArn = td.ExecutionRoleArn
-		}, "iam.task-roles", "iam.parameter-access"),
+		}, "iam.task-roles"),
 	}
 }
 

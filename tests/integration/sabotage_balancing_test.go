@@ -78,22 +78,6 @@ func balancingSabotages() []sabotage {
 				})
 			},
 		},
-		{
-			Check: "alb.target-groups", Says: "route no request to the job processor", Also: []string{"alb.health-routing"}, On: "listener rules",
-			Do: func(ctx context.Context, s *saboteur) error {
-				group, err := s.targetGroup(ctx, jobProcessor)
-				if err != nil {
-					return err
-				}
-				return s.changeRule(ctx, "/health", func(in *elb.ModifyRuleInput, was types.Rule) {
-					config := was.Actions[0].ForwardConfig
-					config.TargetGroups = slices.DeleteFunc(config.TargetGroups, func(g types.TargetGroupTuple) bool {
-						return aws.ToString(g.TargetGroupArn) == aws.ToString(group)
-					})
-					in.Actions = []types.Action{{Type: types.ActionTypeEnumForward, ForwardConfig: config}}
-				})
-			},
-		},
 		changesListener("alb.default-404", "answer every unknown path with 200", 443, func(in *elb.ModifyListenerInput) {
 			in.DefaultActions = []types.Action{{
 				Type:                types.ActionTypeEnumFixedResponse,

@@ -60,7 +60,7 @@ func networkSabotages() []sabotage {
 		{
 			Check: "network.private-routes", Says: "route a private subnet through another zone's NAT gateway", On: "nat gateways",
 			Do: func(ctx context.Context, s *saboteur) error {
-				nat, err := s.natGateway(ctx, 2)
+				nat, err := s.natGateway(ctx, 3)
 				if err != nil {
 					return err
 				}
@@ -123,7 +123,7 @@ func networkSabotages() []sabotage {
 			},
 		},
 		{
-			Check: "network.flow-logs", Says: "delete the flow log",
+			Check: "network.flow-logs", Says: "delete the flow log", Also: []string{"iam.infrastructure-roles"},
 			Do: func(ctx context.Context, s *saboteur) error {
 				out, err := s.ec2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: s.inVPC("resource-id")})
 				if err != nil {
@@ -209,6 +209,15 @@ func (s *saboteur) byName(role string) []types.Filter {
 	return []types.Filter{{Name: aws.String("tag:Name"), Values: []string{s.named(role)}}}
 }
 
+func nameTag(tags []types.Tag) string {
+	for _, t := range tags {
+		if aws.ToString(t.Key) == "Name" {
+			return aws.ToString(t.Value)
+		}
+	}
+	return ""
+}
+
 // tagged are the tags that a resource made by hand carries, so that the tag checks have no reason to speak.
 func (s *saboteur) tagged(kind types.ResourceType, role string) []types.TagSpecification {
 	return []types.TagSpecification{{ResourceType: kind, Tags: []types.Tag{
@@ -234,8 +243,13 @@ func (s *saboteur) natGateway(ctx context.Context, number int) (*string, error) 
 	if err != nil {
 		return nil, err
 	}
-	gateway, err := first("NAT gateway", out.NatGateways)
-	return gateway.NatGatewayId, err
+	// Emulators may not know the filters.
+	for _, g := range out.NatGateways {
+		if g.State == types.NatGatewayStateAvailable && nameTag(g.Tags) == s.named(fmt.Sprintf("nat-gateway-%d", number)) {
+			return g.NatGatewayId, nil
+		}
+	}
+	return nil, fmt.Errorf("there is no NAT gateway %d", number)
 }
 
 // deleteNatGateway also gives its address free and deletes its interface, which AWS does by itself and an emulator
@@ -312,10 +326,8 @@ func (s *saboteur) groupRule(ctx context.Context, role string) (rule, group *str
 	}
 	// Emulators may not know the filter.
 	for _, r := range out.SecurityGroupRules {
-		for _, t := range r.Tags {
-			if aws.ToString(t.Key) == "Name" && aws.ToString(t.Value) == s.named(role) {
-				return r.SecurityGroupRuleId, r.GroupId, nil
-			}
+		if nameTag(r.Tags) == s.named(role) {
+			return r.SecurityGroupRuleId, r.GroupId, nil
 		}
 	}
 	return nil, nil, fmt.Errorf("there is no rule %s", s.named(role))

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
@@ -138,24 +139,25 @@ func taggingSabotages() []sabotage {
 				return err
 			},
 		},
-		renames("names.suffix", "take the suffix off the name of an Elastic IP", "nat-eip-1", func(*saboteur) string { return "nat-eip-1" }),
+		renames("names.suffix", "take the suffix off the name of an Elastic IP", "nat-eip-1", func(*saboteur) string { return "nat-eip-1" }, "names.convention"),
 		renames("names.convention", "name a NAT gateway as nothing of the stack is named", "nat-gateway-3", func(s *saboteur) string { return s.named("mystery") }),
 	}
 }
 
 // renames changes the Name tag of a resource of EC2's.
-func renames(check, says, role string, name func(*saboteur) string) sabotage {
-	return sabotage{Check: check, Says: says, On: "nat gateways", Do: func(ctx context.Context, s *saboteur) error {
+func renames(check, says, role string, name func(*saboteur) string, also ...string) sabotage {
+	return sabotage{Check: check, Says: says, Also: also, On: "nat gateways", Do: func(ctx context.Context, s *saboteur) error {
 		out, err := s.ec2.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: []ec2types.Filter{
 			{Name: aws.String("key"), Values: []string{"Name"}}, {Name: aws.String("value"), Values: []string{s.named(role)}},
 		}})
 		if err != nil {
 			return err
 		}
-		tag, err := first("resource named "+s.named(role), out.Tags)
-		if err != nil {
-			return err
+		i := slices.IndexFunc(out.Tags, func(t ec2types.TagDescription) bool { return aws.ToString(t.Value) == s.named(role) })
+		if i < 0 {
+			return fmt.Errorf("nothing is named %s", s.named(role))
 		}
+		tag := out.Tags[i]
 		_, err = s.ec2.CreateTags(ctx, &ec2.CreateTagsInput{
 			Resources: []string{*tag.ResourceId}, Tags: []ec2types.Tag{{Key: aws.String("Name"), Value: aws.String(name(s))}},
 		})

@@ -16,7 +16,7 @@ func queueSabotages() []sabotage {
 			Check: "queue.named", Says: "delete the dead-letter queue", On: "dlq",
 			Also: []string{
 				"queue.dlq-retention", "queue.redrive", "queue.redrive-allow", "queue.encrypted", "queue.tls-only",
-				"iam.task-roles", "names.suffix",
+				"iam.task-roles", "iam.execution-roles", "iam.infrastructure-roles", "names.suffix", "destroyable.policies",
 			},
 			Do: func(ctx context.Context, s *saboteur) error {
 				address := s.output(lib.OutputDlqURL)
@@ -31,7 +31,7 @@ func queueSabotages() []sabotage {
 		setsQueue("queue.encrypted", "switch the encryption of the jobs off", lib.OutputQueueURL, "SqsManagedSseEnabled", "false"),
 		setsQueue("queue.redrive-allow", "let every queue use the dead-letter queue", lib.OutputDlqURL, "RedriveAllowPolicy", `{"redrivePermission":"allowAll"}`),
 		{
-			Check: "destroyable.policies", Says: "forbid everyone to delete the queue",
+			Check: "destroyable.policies", Says: "forbid everyone to delete the queue", On: "policy of the queue",
 			Do: func(ctx context.Context, s *saboteur) error {
 				now, err := s.queueAttributes(ctx, lib.OutputQueueURL)
 				if err != nil {
@@ -54,7 +54,7 @@ func queueSabotages() []sabotage {
 			},
 		},
 		{
-			Check: "queue.tls-only", Says: "replace the queue's policy by one that lets the account in, TLS or not",
+			Check: "queue.tls-only", Says: "replace the queue's policy by one that lets the account in, TLS or not", On: "policy of the queue",
 			Do: func(ctx context.Context, s *saboteur) error {
 				now, err := s.queueAttributes(ctx, lib.OutputQueueURL)
 				if err != nil {

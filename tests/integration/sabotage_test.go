@@ -204,11 +204,11 @@ func (p *scene) play(ctx context.Context, t *testing.T, chosen []sabotage) []*ou
 			o.fault("there is no check %q", s.Check)
 		case s.Answer != nil:
 			o.notes = append(o.notes, "the answer of the API is sabotaged, not the cloud: "+s.Why)
-			p.lie(ctx, o, s.Answer)
+			p.lie(ctx, o, s.Answer, o.sees())
 		case r.Status == verify.NotObservable && unobservable()[s.Check] == nil:
 			o.fault("not observable here, and no altered answer proves it: %s", r.Reason)
 		case r.Status == verify.NotObservable:
-			p.lie(ctx, o, unobservable()[s.Check])
+			p.lie(ctx, o, unobservable()[s.Check], []string{s.Check})
 			o.skipped = "not observable here, where an altered answer proves the check instead: " + r.Reason
 		default:
 			live = append(live, o)
@@ -217,7 +217,7 @@ func (p *scene) play(ctx context.Context, t *testing.T, chosen []sabotage) []*ou
 	for i, round := range rounds(live) {
 		started := time.Now()
 		sound := p.round(ctx, round)
-		t.Logf("round %d: %d sabotages in %s", i+1, len(round), time.Since(started).Round(time.Millisecond))
+		t.Logf("round %d: %d sabotages in %s, %d with faults", i+1, len(round), time.Since(started).Round(time.Millisecond), faulty(round))
 		if ctx.Err() != nil {
 			t.Errorf("out of time: %v", ctx.Err())
 			break
@@ -229,6 +229,16 @@ func (p *scene) play(ctx context.Context, t *testing.T, chosen []sabotage) []*ou
 		}
 	}
 	return all
+}
+
+func faulty(round []*outcome) int {
+	count := 0
+	for _, o := range round {
+		if len(o.faults) > 0 {
+			count++
+		}
+	}
+	return count
 }
 
 // rounds packs sabotages that have neither a check nor a resource in common, first fit.
@@ -272,22 +282,22 @@ func (p *scene) round(ctx context.Context, round []*outcome) bool {
 			o.fault("%v", err)
 			continue
 		}
-		o.compare(before, after)
+		o.compare(before, after, o.sees())
 		before = after
 	}
 	return p.heal(ctx, round)
 }
 
 // compare holds that exactly the checks that must see the sabotage turned red.
-func (o *outcome) compare(before, after map[string]verify.Result) {
-	for _, id := range o.sees() {
+func (o *outcome) compare(before, after map[string]verify.Result, sees []string) {
+	for _, id := range sees {
 		if after[id].Status != verify.Failed {
 			o.fault("%s did not turn red: %s, it saw %s", id, after[id].Status, after[id].Actual)
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(after)) {
 		was, is := before[id].Status, after[id].Status
-		if was != is && !slices.Contains(o.sees(), id) {
+		if was != is && !slices.Contains(sees, id) {
 			o.fault("%s has nothing to do with it and went from %s to %s: %s", id, was, is, after[id].Reason)
 		}
 	}
@@ -329,11 +339,29 @@ func (p *scene) heal(ctx context.Context, round []*outcome) bool {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(p.healthy)) {
-		if healed[id].Status != p.healthy[id].Status {
-			fail("after healing the round %s is %s: %s", id, healed[id].Status, healed[id].Reason)
+		if healed[id].Status == p.healthy[id].Status {
+			continue
+		}
+		sound = false
+		for _, o := range suspects(round, id) {
+			o.fault("after healing the round %s is %s: %s", id, healed[id].Status, healed[id].Reason)
 		}
 	}
 	return sound
+}
+
+// suspects are those that were meant to turn a check red; where none was, all are.
+func suspects(round []*outcome, check string) []*outcome {
+	var meant []*outcome
+	for _, o := range round {
+		if slices.Contains(o.sees(), check) {
+			meant = append(meant, o)
+		}
+	}
+	if len(meant) == 0 {
+		return round
+	}
+	return meant
 }
 
 // healedOrNot judges what refresh and up made of one sabotage, and tells whether it is one that they cannot heal.
@@ -352,7 +380,7 @@ func (p *scene) healedOrNot(o *outcome, healed map[string]verify.Result) bool {
 }
 
 // lie runs the specification against altered answers of an API that leaves nothing out.
-func (p *scene) lie(ctx context.Context, o *outcome, lie answer) {
+func (p *scene) lie(ctx context.Context, o *outcome, lie answer, sees []string) {
 	after, err := p.look(ctx, p.who.lying(func(s *saboteur, operation string, in, out any, err error) (any, error) {
 		out, err = shown(s, operation, in, out, err)
 		return lie(s, operation, in, out, err)
@@ -361,7 +389,7 @@ func (p *scene) lie(ctx context.Context, o *outcome, lie answer) {
 		o.fault("%v", err)
 		return
 	}
-	o.compare(p.shown, after)
+	o.compare(p.shown, after, sees)
 }
 
 // lying is the target's configuration with a liar between the API and whoever asks it.

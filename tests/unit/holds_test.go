@@ -301,7 +301,7 @@ func TestWhatIsNotMarkedSecretDoesNotDependOnASecret(t *testing.T) {
 	}
 }
 
-// TestNothingButTheCertificateIsMadePublic reads the one value that is taken out of a secret.
+// The one value that is taken out of a secret on purpose.
 func TestTheOnlyThingTakenOutOfASecretIsTheCertificatesPublicHalf(t *testing.T) {
 	body := deploy(t, nil).one(t, "certificate").text(t, "certificateBody")
 	if !strings.HasPrefix(body, "-----BEGIN CERTIFICATE-----") || strings.Count(body, "-----BEGIN") != 1 {

@@ -171,6 +171,8 @@ func otherForceDestroys() map[string]string {
 
 // nothingStays applies stayingInputs wherever the SDK's type has them.
 func nothingStays(r *recording) (faults []string) {
+	staying, others := stayingInputs(), otherForceDestroys()
+	inputs := slices.Sorted(maps.Keys(staying))
 	for _, d := range r.sorted() {
 		if d.request.GetProtect() {
 			faults = append(faults, d.name+" is protected")
@@ -179,11 +181,11 @@ func nothingStays(r *recording) (faults []string) {
 			faults = append(faults, d.name+" is retained on delete")
 		}
 		known := d.knownInputs()
-		for _, input := range slices.Sorted(maps.Keys(stayingInputs())) {
-			if !known[input] || (input == "forceDestroy" && otherForceDestroys()[d.token] != "") {
+		for _, input := range inputs {
+			if !known[input] || (input == "forceDestroy" && others[d.token] != "") {
 				continue
 			}
-			rule := stayingInputs()[input]
+			rule := staying[input]
 			value, set := d.plain[input]
 			if !set {
 				value = rule.unset

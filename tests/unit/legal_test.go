@@ -14,9 +14,9 @@ import (
 	"tapstack/lib"
 )
 
-// How often the properties are tried: whole programs cost about 15 ms each, parsing next to nothing.
+// How often the properties are tried: whole programs cost about 40 ms of one core each, parsing next to nothing.
 const (
-	programChecks = 40
+	programChecks = 25
 	parserChecks  = 300
 )
 

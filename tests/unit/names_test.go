@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // nameRule is what AWS asks of the names of one type: the input that carries the name, the limit on its length in
@@ -20,7 +21,7 @@ type nameRule struct {
 
 // nameRules holds AWS's own rules on names, from the API reference of each service. Types that are not here have no
 // name of their own.
-func nameRules() map[string]nameRule {
+var nameRules = sync.OnceValue(func() map[string]nameRule {
 	printable := regexp.MustCompile(`^[[:print:]]+$`)
 	words := regexp.MustCompile(`^[A-Za-z0-9_-]+$`)
 	elb := regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$`)
@@ -57,7 +58,7 @@ func nameRules() map[string]nameRule {
 		"aws:ssm/parameter:Parameter":      {"name", 900, matching(`^(/[a-zA-Z0-9_.-]+){1,15}$`), matching(`(?i)^/?(aws|ssm)`)},
 		"aws:wafv2/webAcl:WebAcl":          {"name", 128, words, nil},
 	}
-}
+})
 
 // broken says what AWS would have against a name; it is empty for a legal one.
 func (n nameRule) broken(name string) string {
@@ -146,7 +147,7 @@ func namesAreLegal(r *recording) (faults []string) {
 }
 
 // descriptionRules holds AWS's rules on descriptions, by type and input.
-func descriptionRules() map[string]nameRule {
+var descriptionRules = sync.OnceValue(func() map[string]nameRule {
 	ec2 := regexp.MustCompile(`^[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]+$`)
 	latin := regexp.MustCompile(`^[\t\n\r\x{20}-\x{7e}\x{a1}-\x{ff}]+$`)
 	printable := regexp.MustCompile(`^[[:print:]]+$`)
@@ -164,7 +165,7 @@ func descriptionRules() map[string]nameRule {
 		"aws:rds/subnetGroup:SubnetGroup":                     {"description", 255, printable, nil},
 		"aws:rds/clusterParameterGroup:ClusterParameterGroup": {"description", 255, printable, nil},
 	}
-}
+})
 
 // descriptionsAreLegal wants a description wherever AWS takes one, in its alphabet. The SDK would put in "Managed by
 // Pulumi", which tells a reader nothing.

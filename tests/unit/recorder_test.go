@@ -309,13 +309,6 @@ func (r *recording) ofType(token string) []declared {
 	return found
 }
 
-// waitsFor says whether a resource depends on another, by options or by inputs.
-func (d declared) waitsFor(other string) bool {
-	return slices.ContainsFunc(d.request.GetDependencies(), func(urn string) bool {
-		return strings.HasSuffix(urn, "::"+other)
-	})
-}
-
 // at follows keys and list positions into the inputs.
 func (d declared) at(t *testing.T, path ...any) any {
 	t.Helper()
@@ -385,8 +378,3 @@ func same(t *testing.T, what string, got, want any) {
 		t.Errorf("%s:\n got %s\nwant %s", what, gotJSON, wantJSON)
 	}
 }
-
-type (
-	resourceKey   = resource.PropertyKey
-	resourceValue = resource.PropertyValue
-)

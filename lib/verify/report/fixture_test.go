@@ -13,7 +13,7 @@ import (
 
 // recorded is a run against the local target after three things were broken by hand: the database was opened to the
 // internet, the retention of a log group removed, and that of the dead-letter queue raised.
-func recorded(t *testing.T) verify.Report {
+func recorded(t testing.TB) verify.Report {
 	t.Helper()
 	data, err := os.ReadFile("testdata/run.json")
 	require.NoError(t, err)
