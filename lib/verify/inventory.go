@@ -918,10 +918,16 @@ func listOthers(ctx context.Context, e *Env) ([]resource, error) {
 	in := &resourcegroupstaggingapi.GetResourcesInput{
 		TagFilters: []tagtypes.TagFilter{{Key: aws.String(tagBatch), Values: []string{batch}}},
 	}
-	all, err := pages(ctx, resourcegroupstaggingapi.NewGetResourcesPaginator(e.api.tags, in),
-		func(o *resourcegroupstaggingapi.GetResourcesOutput) []tagtypes.ResourceTagMapping {
-			return o.ResourceTagMappingList
-		})
+	read := func() ([]tagtypes.ResourceTagMapping, error) {
+		return pages(ctx, resourcegroupstaggingapi.NewGetResourcesPaginator(e.api.tags, in),
+			func(o *resourcegroupstaggingapi.GetResourcesOutput) []tagtypes.ResourceTagMapping {
+				return o.ResourceTagMappingList
+			})
+	}
+	all, err := read()
+	if expired := (*tagtypes.PaginationTokenExpiredException)(nil); errors.As(err, &expired) {
+		all, err = read() // the API asks to begin again at the first page
+	}
 	return listed(all, err, func(m tagtypes.ResourceTagMapping) (resource, bool) {
 		id, err := arn.Parse(aws.ToString(m.ResourceARN))
 		tags := tagMap(m.Tags, func(t tagtypes.Tag) (*string, *string) { return t.Key, t.Value })
