@@ -46,6 +46,10 @@ test-integration: ## one deployed stack on the local cloud, every check a subtes
 	$(GO) test $(INTEGRATION) -count=1 -v ./tests/integration/...
 	$(GO) test $(INTEGRATION) $(PROCESSES)
 
+.PHONY: test-platform
+test-platform: ## the life of one deployed stack alone; SKIP_destroy=1 and the like skip a stage
+	$(GO) test $(INTEGRATION) -count=1 -v -run TestPlatform ./tests/integration/
+
 .PHONY: test-sabotage
 test-sabotage: ## break the deployed stack once for every check, and see that check alone go red
 	$(GO) test $(INTEGRATION) -count=1 -v -run TestSabotage ./tests/integration/

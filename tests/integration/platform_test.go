@@ -4,9 +4,9 @@
 // The run is one test in stages, in the manner of terratest. SKIP_<stage>=1 skips a stage; with any of them set the
 // stack and its local cloud outlive the test, so that a developer can work on a deployed stack:
 //
-//	SKIP_destroy=1 make test-integration                 deploy, check, keep
-//	SKIP_deploy=1 SKIP_destroy=1 make test-integration   check again
-//	SKIP_deploy=1 make test-integration                  check and destroy
+//	SKIP_destroy=1 make test-platform                 deploy, check, keep
+//	SKIP_deploy=1 SKIP_destroy=1 make test-platform   check again
+//	SKIP_deploy=1 make test-platform                  check and destroy
 package integration
 
 import (
