@@ -1,16 +1,11 @@
 package verify
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
@@ -22,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
+	"tapstack/fixtures/target"
 	"tapstack/lib"
 )
 
@@ -35,60 +31,19 @@ type live struct {
 
 func startLive(t *testing.T) *live {
 	t.Helper()
-	program, err := exec.LookPath("moto_server")
-	if err != nil {
-		t.Skip("moto_server is not on PATH: live checks are not tried here")
-	}
 	if testing.Short() {
 		t.Skip("-short: live checks need a process")
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	cloud, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := listener.Addr().String()
-	_ = listener.Close()
-	_, port, _ := net.SplitHostPort(address)
-	server := exec.Command(program, "-H", "127.0.0.1", "-p", port)
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
+		if err := cloud.Close(); err != nil {
+			t.Error(err)
+		}
 	})
-	endpoint := "http://" + address
-	waitFor(t, endpoint+"/moto-api/")
-	cfg := aws.Config{
-		Region: briefRegion, BaseEndpoint: aws.String(endpoint),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
-		}),
-	}
-	return &live{t: t, cfg: cfg, api: newClients(cfg), outputs: map[string]any{}}
-}
-
-func waitFor(t *testing.T, address string) {
-	t.Helper()
-	ctx, stop := context.WithTimeout(t.Context(), 30*time.Second)
-	defer stop()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if answer, err := http.DefaultClient.Do(request); err == nil {
-			_ = answer.Body.Close()
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s does not answer", address)
-		case <-tick.C:
-		}
-	}
+	return &live{t: t, cfg: cloud.Config, api: newClients(cloud.Config), outputs: map[string]any{}}
 }
 
 // expect runs the checks and wants exactly those named to fail, and the rest not to.
