@@ -341,11 +341,7 @@ func (r role) decide(d deed) string {
 
 // forbidden are deeds that no role of the stack has any business with, on the stack's own resources.
 func (e *Env) forbidden(ctx context.Context, d *duties, r role) error {
-	main, err := e.queue(ctx, lib.OutputQueueURL)
-	if err != nil {
-		return err
-	}
-	dead, err := e.queue(ctx, lib.OutputDlqURL)
+	main, dead, err := e.queues(ctx)
 	if err != nil {
 		return err
 	}

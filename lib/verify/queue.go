@@ -93,6 +93,15 @@ func (e *Env) queueName(output string) (string, error) {
 	return path.Base(address), nil
 }
 
+// queues are the attributes of the main queue and of its dead-letter queue.
+func (e *Env) queues(ctx context.Context) (main, dead map[string]string, err error) {
+	if main, err = e.queue(ctx, lib.OutputQueueURL); err != nil {
+		return nil, nil, err
+	}
+	dead, err = e.queue(ctx, lib.OutputDlqURL)
+	return main, dead, err
+}
+
 func (e *Env) queue(ctx context.Context, output string) (map[string]string, error) {
 	address, err := e.output(output)
 	if err != nil {
@@ -154,11 +163,7 @@ func queuesNamed(ctx context.Context, e *Env, s *sight) error {
 }
 
 func redrive(ctx context.Context, e *Env, s *sight) error {
-	main, err := e.queue(ctx, lib.OutputQueueURL)
-	if err != nil {
-		return err
-	}
-	dead, err := e.queue(ctx, lib.OutputDlqURL)
+	main, dead, err := e.queues(ctx)
 	if err != nil {
 		return err
 	}
@@ -180,11 +185,7 @@ func redrive(ctx context.Context, e *Env, s *sight) error {
 }
 
 func redriveAllow(ctx context.Context, e *Env, s *sight) error {
-	main, err := e.queue(ctx, lib.OutputQueueURL)
-	if err != nil {
-		return err
-	}
-	dead, err := e.queue(ctx, lib.OutputDlqURL)
+	main, dead, err := e.queues(ctx)
 	if err != nil {
 		return err
 	}

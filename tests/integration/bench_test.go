@@ -25,11 +25,7 @@ import (
 // and no gRPC in between. It reports seconds, and the ratios of the two.
 func BenchmarkPlatform(b *testing.B) {
 	ctx := context.Background()
-	cloud, err := target.Open(ctx, target.Options{Name: target.Local, Notify: func(s string) { b.Log(s) }})
-	require.NoError(b, err)
-	defer func() { require.NoError(b, cloud.Close()) }()
-	engine, err := lifecycle.FindEngine(ctx, func(s string) { b.Log(s) })
-	require.NoError(b, err)
+	cloud, engine := openCloud(ctx, b, target.Options{Name: target.Local})
 
 	var up, down, floorUp, floorDown time.Duration
 	for i := range b.N {
@@ -104,17 +100,17 @@ func replay(ctx context.Context, b *testing.B, cloud *target.Target, created []c
 
 	known := renaming{}
 	made := make([]creation, len(created))
-	started := time.Now()
 	for i, c := range created {
 		req := p.CreateRequest{Urn: c.req.Urn, Properties: known.apply(property.New(c.req.Properties)).AsMap()}
+		started := time.Now() // the renaming is this benchmark's own work, not the floor's
 		resp, err := server.Create(req)
+		up += time.Since(started)
 		require.NoError(b, err, "making %s again", c.req.Urn)
 		known.learn(property.New(c.resp.ID), property.New(resp.ID))
 		known.learn(property.New(c.resp.Properties), property.New(resp.Properties))
 		made[i] = creation{req, resp}
 	}
-	up = time.Since(started)
-	started = time.Now()
+	started := time.Now()
 	for i := len(made) - 1; i >= 0; i-- {
 		err := server.Delete(p.DeleteRequest{ID: made[i].resp.ID, Urn: made[i].req.Urn, Properties: made[i].resp.Properties})
 		require.NoError(b, err, "removing %s", made[i].req.Urn)

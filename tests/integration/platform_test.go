@@ -71,24 +71,38 @@ type platform struct {
 func newPlatform(ctx context.Context, t *testing.T) *platform {
 	t.Helper()
 	p := &platform{suffix: "it-" + strings.ToLower(random.UniqueID()), dir: t.TempDir(), heard: &transcript{t: t}}
-	options := target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }}
+	options := target.Options{Name: target.Local}
 	if teststructure.SkipStageEnvVarSet() {
 		p.dir = filepath.Join(kept, ".test-data")
 		options.Lifetime, options.Home = target.Kept, p.dir
 		p.suffix = rememberedSuffix(t, p.suffix)
 	}
-	var err error
-	p.target, err = target.Open(ctx, options)
-	require.NoError(t, err, "opening the target")
-	t.Cleanup(func() { require.NoError(t, p.target.Close()) })
-	p.engine, err = lifecycle.FindEngine(ctx, options.Notify)
-	require.NoError(t, err, "finding the Pulumi engine")
+	p.open(ctx, t, options)
+	return p
+}
+
+// open opens target, engine and stack until the test ends.
+func (p *platform) open(ctx context.Context, t *testing.T, options target.Options) {
+	t.Helper()
+	p.target, p.engine = openCloud(ctx, t, options)
 	stack := stackOptions(p.target, p.suffix, filepath.Join(p.dir, "stack"))
 	stack.Observer = p.heard
+	var err error
 	p.stack, err = lifecycle.Open(ctx, p.engine, stack)
 	require.NoError(t, err, "opening the stack")
 	t.Cleanup(p.stack.Close)
-	return p
+}
+
+// openCloud opens a target, until the test ends, and finds the Pulumi engine.
+func openCloud(ctx context.Context, tb testing.TB, options target.Options) (*target.Target, *lifecycle.Engine) {
+	tb.Helper()
+	options.Notify = func(s string) { tb.Log(s) }
+	cloud, err := target.Open(ctx, options)
+	require.NoError(tb, err, "opening the target")
+	tb.Cleanup(func() { require.NoError(tb, cloud.Close()) })
+	engine, err := lifecycle.FindEngine(ctx, options.Notify)
+	require.NoError(tb, err, "finding the Pulumi engine")
+	return cloud, engine
 }
 
 // rememberedSuffix is the suffix of the stack that an earlier run kept, or this run's.

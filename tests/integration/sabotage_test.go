@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/fixtures/target"
-	"tapstack/lib/lifecycle"
 	"tapstack/lib/verify"
 )
 
@@ -132,18 +130,7 @@ type scene struct {
 func newScene(ctx context.Context, t *testing.T) *scene {
 	t.Helper()
 	p := &scene{platform: platform{suffix: "sab-" + strings.ToLower(random.UniqueID()), dir: t.TempDir(), heard: &transcript{t: t}}}
-	notify := func(s string) { t.Log(s) }
-	var err error
-	p.target, err = target.Open(ctx, target.Options{Name: target.Local, Notify: notify})
-	require.NoError(t, err, "opening the target")
-	t.Cleanup(func() { require.NoError(t, p.target.Close()) })
-	p.engine, err = lifecycle.FindEngine(ctx, notify)
-	require.NoError(t, err, "finding the Pulumi engine")
-	options := stackOptions(p.target, p.suffix, filepath.Join(p.dir, "stack"))
-	options.Observer = p.heard
-	p.stack, err = lifecycle.Open(ctx, p.engine, options)
-	require.NoError(t, err, "opening the stack")
-	t.Cleanup(p.stack.Close)
+	p.open(ctx, t, target.Options{Name: target.Local})
 	return p
 }
 

@@ -14,11 +14,7 @@ import (
 
 func TestAnInputThatTheLocalProviderDoesNotImplementStopsThePreview(t *testing.T) {
 	ctx := t.Context()
-	cloud, err := target.Open(ctx, target.Options{Name: target.Local})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, cloud.Close()) }()
-	engine, err := lifecycle.FindEngine(ctx, func(s string) { t.Log(s) })
-	require.NoError(t, err)
+	cloud, engine := openCloud(ctx, t, target.Options{Name: target.Local})
 	stack, err := lifecycle.Open(ctx, engine, lifecycle.Options{
 		Project: "strict", Stack: "strict", Dir: t.TempDir(), Env: cloud.Env(),
 		Provider: awsprovider.NewPlugin(cloud.Config),

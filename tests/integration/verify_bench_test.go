@@ -18,7 +18,6 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/awsprovider"
 	"tapstack/fixtures/target"
 	"tapstack/lib"
 	"tapstack/lib/lifecycle"
@@ -31,15 +30,8 @@ const verifySuffix = "verified"
 // deployed is a whole stack on a local cloud of its own, which goes with the test.
 func deployed(ctx context.Context, tb testing.TB) verify.Options {
 	tb.Helper()
-	notify := func(s string) { tb.Log(s) }
-	cloud, err := target.Open(ctx, target.Options{Name: target.Local, Notify: notify})
-	require.NoError(tb, err)
-	tb.Cleanup(func() { require.NoError(tb, cloud.Close()) })
-	engine, err := lifecycle.FindEngine(ctx, notify)
-	require.NoError(tb, err)
-	options := stackOptions(cloud, verifySuffix, tb.TempDir())
-	options.Provider = awsprovider.NewPlugin(cloud.Config)
-	stack, err := lifecycle.Open(ctx, engine, options)
+	cloud, engine := openCloud(ctx, tb, target.Options{Name: target.Local})
+	stack, err := lifecycle.Open(ctx, engine, stackOptions(cloud, verifySuffix, tb.TempDir()))
 	require.NoError(tb, err)
 	tb.Cleanup(stack.Close)
 	_, err = stack.Up(ctx)
