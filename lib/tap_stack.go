@@ -19,11 +19,13 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/hkdf"
+	cryptorand "crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -134,6 +136,11 @@ type Config struct {
 	InterfaceEndpoints bool
 	// WAF puts the web application firewall in front of the load balancer.
 	WAF bool
+
+	// Owner, Run and Expires become the tags of that name, by which tap sweep knows what a run left behind.
+	Owner, Run, Expires string
+	// AllowedAccountIDs are the only AWS accounts that the stack may be deployed to; empty allows any.
+	AllowedAccountIDs []string
 }
 
 // ConfigKey describes one configuration key; the table of them is the same as Pulumi.yaml's.
@@ -251,7 +258,9 @@ var (
 	hostedZonePattern    = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
 	imagePattern         = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*` +
 		`(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$`)
-	ecrImagePattern = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+)`)
+	ownerPattern     = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
+	accountIDPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	ecrImagePattern  = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+)`)
 )
 
 // configFields is the one table of configuration: keys, defaults, rules.
@@ -344,6 +353,22 @@ func configFields(c *Config) []configField {
 		number("queueVisibilityTimeoutSeconds", 300, "Time that a received message stays hidden from other consumers, in seconds.", &c.QueueVisibilityTimeoutSeconds, 0, 43200),
 		flag("interfaceEndpoints", "false", "Reach AWS services through private VPC endpoints instead of NAT (costs by the hour, endpoint and zone).", &c.InterfaceEndpoints),
 		flag("waf", "true", "Web application firewall in front of the load balancer (PCI DSS 6.4.2).", &c.WAF),
+		text("owner", DefaultOwner, "Whose stack this is; tags every resource, and tap sweep removes only those of its own owner.",
+			&c.Owner, "1 to 32 lower-case letters, digits and single hyphens, not starting or ending with a hyphen",
+			func() bool { return len(c.Owner) <= 32 && ownerPattern.MatchString(c.Owner) }),
+		text("run", ManualRun, "Run that deployed the stack; tags every resource. tap names one by its time, and tap sweep removes only what such a run made.",
+			&c.Run, fmt.Sprintf("%q, or a name that tap gave, such as 20261124T060000Z-0a1b2c", ManualRun),
+			func() bool { _, named := RunStart(c.Run); return named || c.Run == ManualRun }),
+		text("expires", NeverExpires, "When the stack may be swept away; tags every resource.",
+			&c.Expires, fmt.Sprintf("%q, or a time in UTC such as 2026-11-24T06:00:00Z", NeverExpires),
+			func() bool { return legalExpiry(c.Expires) }),
+		{
+			ConfigKey{"allowedAccountIds", "string", "", false, "AWS accounts that the stack may be deployed to, comma-separated; empty allows any. tap insists on it for target aws."},
+			&c.AllowedAccountIDs, "AWS account ids of 12 digits, comma-separated, such as 123456789012,210987654321",
+			func() bool {
+				return !slices.ContainsFunc(c.AllowedAccountIDs, func(id string) bool { return !accountIDPattern.MatchString(id) })
+			},
+		},
 	}
 }
 
@@ -460,6 +485,12 @@ func legalZones(zones []string) bool {
 	return len(zones) == zoneCount && len(distinct) == zoneCount
 }
 
+// legalExpiry takes a time in one form only, so that equal times are equal tags.
+func legalExpiry(s string) bool {
+	at, err := ParseExpiry(s)
+	return err == nil && (s == NeverExpires || s == FormatExpiry(at))
+}
+
 // legalEmail takes plain addresses within the lengths of RFC 5321, in ASCII: SNS takes no other.
 func legalEmail(s string) bool {
 	address, err := mail.ParseAddress(s)
@@ -521,6 +552,58 @@ func readConfig(ctx *pulumi.Context) (Config, error) {
 		return Config{}, fmt.Errorf("configuration:\n%w", err)
 	}
 	return cfg, nil
+}
+
+// Keys of the tags by which tap sweep knows what a run left behind. Every taggable resource carries them.
+const (
+	TagOwner   = "tapstack:owner"
+	TagRun     = "tapstack:run"
+	TagExpires = "tapstack:expires"
+)
+
+// DefaultOwner is the owner of a stack whose configuration names none.
+const DefaultOwner = ProjectName
+
+const (
+	// ManualRun is the run of a stack that nobody started through tap. It has no start, so that no sweep takes it for old.
+	ManualRun = "manual"
+	// NeverExpires is the expiry of a stack that is to stay.
+	NeverExpires = "never"
+)
+
+const runTime = "20060102T150405Z"
+
+// NewRun names a run that starts now. The name sorts by time and tells it, since many AWS resources do not keep the
+// time of their creation.
+func NewRun(now time.Time) string {
+	unique := make([]byte, 3)
+	_, _ = cryptorand.Read(unique) // never fails: crypto/rand ends the process instead
+	return now.UTC().Format(runTime) + "-" + hex.EncodeToString(unique)
+}
+
+// RunStart is when a run named by NewRun began; false for any other name.
+func RunStart(run string) (time.Time, bool) {
+	stamp, unique, found := strings.Cut(run, "-")
+	start, err := time.Parse(runTime, stamp)
+	if _, notHex := hex.DecodeString(unique); !found || err != nil || notHex != nil || len(unique) != 6 {
+		return time.Time{}, false
+	}
+	return start, true
+}
+
+// FormatExpiry is the value of TagExpires for a moment.
+func FormatExpiry(at time.Time) string { return at.UTC().Format(time.RFC3339) }
+
+// ParseExpiry reads the value of TagExpires: a moment in RFC 3339, or never, which is the zero time.
+func ParseExpiry(value string) (time.Time, error) {
+	if value == NeverExpires {
+		return time.Time{}, nil
+	}
+	at, err := time.Parse(time.RFC3339, value)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("%q is neither %q nor a time such as 2026-11-24T06:00:00Z", value, NeverExpires)
+	}
+	return at.UTC(), nil
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -642,7 +725,7 @@ type builder struct {
 
 // newBuilder sets up the provider and asks it where it is.
 func newBuilder(ctx *pulumi.Context, cfg Config) (*builder, error) {
-	provider, err := newProvider(ctx)
+	provider, err := newProvider(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}
@@ -670,13 +753,19 @@ func newBuilder(ctx *pulumi.Context, cfg Config) (*builder, error) {
 
 // newProvider declares the AWS provider explicitly, so that the tags that every resource must carry cannot be left
 // out by a stack's configuration. What the `aws:` namespace says is passed on.
-func newProvider(ctx *pulumi.Context) (*aws.Provider, error) {
+func newProvider(ctx *pulumi.Context, cfg Config) (*aws.Provider, error) {
 	args := &aws.ProviderArgs{
 		Region: pulumi.String(region(ctx)),
 		DefaultTags: aws.ProviderDefaultTagsArgs{Tags: pulumi.StringMap{
 			"Environment":    pulumi.String("production"),
 			"MigrationBatch": pulumi.String("phase-1"),
+			TagOwner:         pulumi.String(cfg.Owner),
+			TagRun:           pulumi.String(cfg.Run),
+			TagExpires:       pulumi.String(cfg.Expires),
 		}},
+	}
+	if len(cfg.AllowedAccountIDs) > 0 {
+		args.AllowedAccountIds = pulumi.ToStringArray(cfg.AllowedAccountIDs)
 	}
 	if profile, ok := ctx.GetConfig("aws:profile"); ok {
 		args.Profile = pulumi.String(profile)
@@ -2809,15 +2898,19 @@ type dashboardBody struct {
 }
 
 type widget struct {
-	Type       string           `json:"type"`
-	X          int              `json:"x"`
-	Y          int              `json:"y"`
-	Width      int              `json:"width"`
-	Height     int              `json:"height"`
-	Properties widgetProperties `json:"properties"`
+	Type       string `json:"type"`
+	X          int    `json:"x"`
+	Y          int    `json:"y"`
+	Width      int    `json:"width"`
+	Height     int    `json:"height"`
+	Properties any    `json:"properties"`
 }
 
-type widgetProperties struct {
+type textProperties struct {
+	Markdown string `json:"markdown"`
+}
+
+type metricProperties struct {
 	Title   string     `json:"title"`
 	View    string     `json:"view"`
 	Region  string     `json:"region"`
@@ -2835,7 +2928,13 @@ type graph struct {
 const (
 	widgetWidth, widgetHeight, widgetsInRow = 8, 6, 3
 	widgetPeriodSeconds                     = 60
+	noteHeight                              = 2
 )
+
+// provenance stands in for the tags that every resource carries, on a dashboard, which takes none.
+func (b *builder) provenance() string {
+	return fmt.Sprintf("%s=%s %s=%s %s=%s", TagOwner, b.cfg.Owner, TagRun, b.cfg.Run, TagExpires, b.cfg.Expires)
+}
 
 // dashboard draws the whole platform on one page and returns the page's address.
 func (b *builder) dashboard(db *database, balancer *balancer, jobs *queues, app *application) (string, error) {
@@ -2849,7 +2948,7 @@ func (b *builder) dashboard(db *database, balancer *balancer, jobs *queues, app 
 	body := cells.ToStringArrayOutput().ApplyT(func(cells []string) (string, error) {
 		var page dashboardBody
 		for i, g := range graphs {
-			properties := widgetProperties{Title: g.title, View: "timeSeries", Region: b.region, Stat: g.stat, Period: widgetPeriodSeconds}
+			properties := metricProperties{Title: g.title, View: "timeSeries", Region: b.region, Stat: g.stat, Period: widgetPeriodSeconds}
 			for _, row := range g.rows {
 				properties.Metrics = append(properties.Metrics, cells[:len(row)])
 				cells = cells[len(row):]
@@ -2860,6 +2959,11 @@ func (b *builder) dashboard(db *database, balancer *balancer, jobs *queues, app 
 				Properties: properties,
 			})
 		}
+		page.Widgets = append(page.Widgets, widget{
+			Type: "text", Width: widgetWidth * widgetsInRow, Height: noteHeight,
+			Y:          (len(graphs) + widgetsInRow - 1) / widgetsInRow * widgetHeight,
+			Properties: textProperties{Markdown: b.provenance()},
+		})
 		return marshal(page)
 	}).(pulumi.StringOutput)
 

@@ -61,6 +61,8 @@ func TestWrongUseIsToldBeforeAnythingStartsAndExitsWith2(t *testing.T) {
 		{"a report of nothing", []string{"verify", "--list", "--report", "reports"}, []string{"--list looks at no cloud, so that there is nothing to --report"}},
 		{"a report to nowhere", []string{"verify", "--report", ""}, []string{`invalid argument "" for "--report" flag: name a folder`}},
 		{"no key", []string{"up", "--config", "dev"}, []string{`--config "dev" is not key=value`}},
+		{"a time to live that is over", []string{"up", "--ttl", "-1h"}, []string{"--ttl -1h0m0s lies in the past"}},
+		{"a time to live of what is not deployed", []string{"destroy", "--ttl", "1h"}, []string{"--ttl is for demo, preview and up: destroy does not deploy"}},
 		{"a key twice", []string{"up", "--config", "waf=true", "--config", "waf=false"}, []string{"--config waf is given twice"}},
 		{"the suffix as a key", []string{"up", "--config", "environmentSuffix=x"}, []string{"environmentSuffix is set with --suffix"}},
 		{"configuration where none is used", []string{"verify", "--config", "waf=true"}, []string{"--config is for demo, preview and up: verify does not run the program"}},

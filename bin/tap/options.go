@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 
@@ -24,7 +25,12 @@ const (
 	providerLocal    = "local"
 	providerOfficial = "official"
 
-	suffixKey = "environmentSuffix"
+	suffixKey  = "environmentSuffix"
+	runKey     = "run"
+	expiresKey = "expires"
+
+	// demoTTL outlasts a demo on AWS, and a clean-up that has to be tried again.
+	demoTTL = 6 * time.Hour
 )
 
 // testValues stand in, on emulators, for the keys that have no default.
@@ -39,6 +45,7 @@ type options struct {
 	target, endpoint, suffix, output, stateDir, provider string
 
 	config     []string
+	ttl        time.Duration
 	port       int
 	noProgress bool
 	yes        bool
@@ -57,6 +64,7 @@ func (o *options) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&o.endpoint, "endpoint", "", "URL of the AWS API, for target endpoint")
 	flags.StringVar(&o.suffix, "suffix", suffix, "environmentSuffix of the stack, the end of every resource name ($ENVIRONMENT_SUFFIX)")
 	flags.StringArrayVar(&o.config, "config", nil, "a configuration value, as `key=value`; may be repeated")
+	flags.DurationVar(&o.ttl, "ttl", 0, "time after which tap sweep may remove the stack (demo: 6h unless given; up: never unless given)")
 	flags.StringVar(&o.output, "output", outputText, "how results are printed: text, json")
 	flags.IntVar(&o.port, "port", 0, "port of the local emulator on 127.0.0.1; 0 takes a free one")
 	flags.StringVar(&o.stateDir, "state-dir", "", "folder of the states (default $XDG_STATE_HOME/tapstack or ~/.local/state/tapstack)")
@@ -99,6 +107,8 @@ type plan struct {
 	// config is whole and legal for commands that run the program; assumed are the test values in it.
 	config  map[string]string
 	assumed map[string]string
+	// ttl is how long the stack may stay; 0 leaves that as it is.
+	ttl time.Duration
 	// list asks for the specification itself; report is the folder for the report of a run, or empty.
 	list   bool
 	report string
@@ -113,7 +123,7 @@ func (o *options) plan(command string, uses usage) (*plan, error) {
 		target:   target.Options{Name: o.target, Endpoint: o.endpoint, Port: o.port},
 		official: o.target == target.AWS || o.provider == providerOfficial,
 		rerun:    o.rerun(),
-		list:     o.list, report: o.report,
+		list:     o.list, report: o.report, ttl: o.ttl,
 	}
 	faults := []error{p.target.Fault()}
 	if o.output != outputText && o.output != outputJSON {
@@ -127,6 +137,12 @@ func (o *options) plan(command string, uses usage) (*plan, error) {
 	}
 	if o.target == target.AWS && uses.changes && !o.yes {
 		faults = append(faults, fmt.Errorf("%s changes a real AWS account and costs money: agree with --yes", command))
+	}
+	if o.ttl < 0 {
+		faults = append(faults, fmt.Errorf("--ttl %s lies in the past", o.ttl))
+	}
+	if o.ttl > 0 && !uses.program {
+		faults = append(faults, fmt.Errorf("--ttl is for demo, preview and up: %s does not deploy", command))
 	}
 	if o.list && o.report != "" {
 		faults = append(faults, errors.New("--list looks at no cloud, so that there is nothing to --report"))
@@ -199,8 +215,24 @@ func (p *plan) configure(given map[string]string, uses usage) error {
 		}
 	}
 	p.config[suffixKey] = p.suffix
+	p.stamp(uses.fresh)
 	_, err := lib.ParseConfig(p.config)
 	return err
+}
+
+// stamp says which run the stack is of, and when it may be swept away. Both stay as they are while the stack lives, since
+// they are tags of every resource, unless a new time to live is given.
+func (p *plan) stamp(fresh bool) {
+	now := time.Now()
+	if p.config[runKey] == "" {
+		p.config[runKey] = lib.NewRun(now)
+	}
+	if fresh && p.ttl == 0 && p.config[expiresKey] == "" {
+		p.ttl = demoTTL
+	}
+	if p.ttl > 0 {
+		p.config[expiresKey] = lib.FormatExpiry(now.Add(p.ttl))
+	}
 }
 
 // rerun repeats the flags that find the stack again.

@@ -472,6 +472,7 @@ func beyondBullets() []Bullet {
 			Checks: []string{"alerts.events", "alerts.database-events", "alerts.dashboard"},
 		},
 		{Text: "The topic is encrypted with its own rotating key, that alarms can use", Checks: []string{"alerts.topic-key", "alerts.topic-policy"}},
+		{Text: "Every resource carries the tags of its owner, run and expiry", Checks: []string{"tags.provenance"}},
 	}
 }
 

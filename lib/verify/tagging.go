@@ -42,6 +42,11 @@ func taggingChecks() []Check {
 			Run:   observed(scalingTagged),
 		},
 		{
+			ID:   "tags.provenance",
+			Says: "Every resource says whose it is, of which run, and when it may be swept away",
+			Run:  observed(provenance),
+		},
+		{
 			ID:   "names.suffix",
 			Says: "Include environmentSuffix in all resource names for uniqueness: all that belongs to the stack, found through its relations, ends in it",
 			Run:  observed(namesEndInSuffix),
@@ -86,6 +91,37 @@ func tagged(key string) func(context.Context, *Env, *sight) error {
 		}
 		return nil
 	}
+}
+
+// provenance wants one owner, run and expiry on all resources, legal ones: a sweeper takes a stack for one only then.
+func provenance(ctx context.Context, e *Env, s *sight) error {
+	all, err := e.standing(ctx)
+	if err != nil {
+		return err
+	}
+	stack := slices.IndexFunc(all, func(r resource) bool { return r.kind == kindVPC })
+	if stack < 0 {
+		return errors.New("the stack's VPC is not in the inventory")
+	}
+	want := all[stack].tags
+	_, named := lib.RunStart(want[lib.TagRun])
+	_, expiryErr := lib.ParseExpiry(want[lib.TagExpires])
+	vpc := s.on(all[stack].arn)
+	vpc.that("owner", "present", tagValue(want, lib.TagOwner), want[lib.TagOwner] != "")
+	vpc.that("run", "named by its time, or "+lib.ManualRun, tagValue(want, lib.TagRun), named || want[lib.TagRun] == lib.ManualRun)
+	vpc.that("expiry", "a time, or "+lib.NeverExpires, tagValue(want, lib.TagExpires), expiryErr == nil)
+	for _, r := range all {
+		if !taggable(r.kind) || r.kind == kindScalableTarget || fromAWS(r) {
+			continue
+		}
+		if r.tagsErr != nil {
+			return r.tagsErr
+		}
+		for _, key := range []string{lib.TagOwner, lib.TagRun, lib.TagExpires} {
+			s.on(r.arn).equal(string(r.kind)+" "+key, want[key], tagValue(r.tags, key))
+		}
+	}
+	return nil
 }
 
 func tagValue(tags map[string]string, key string) any {

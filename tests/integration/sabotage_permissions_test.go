@@ -121,6 +121,15 @@ func taggingSabotages() []sabotage {
 			},
 		},
 		{
+			Check: "tags.provenance", Says: "hand the queue to another owner", On: "tags of the queue",
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.sqs.TagQueue(ctx, &sqs.TagQueueInput{
+					QueueUrl: aws.String(s.output(lib.OutputQueueURL)), Tags: map[string]string{lib.TagOwner: "somebody-else"},
+				})
+				return err
+			},
+		},
+		{
 			Check: "tags.scaling-targets", Says: "tag a scalable target as staging",
 			Do: func(ctx context.Context, s *saboteur) error {
 				out, err := s.scaling.DescribeScalableTargets(ctx, &applicationautoscaling.DescribeScalableTargetsInput{

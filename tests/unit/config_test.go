@@ -28,6 +28,7 @@ func TestTheLeastConfigurationTakesTheDocumentedDefaults(t *testing.T) {
 		AlertEmail:        "ops@example.com",
 		APITimeoutSeconds: 30, APIRetryCount: 3, JobRetryCount: 5, QueueVisibilityTimeoutSeconds: 300,
 		InterfaceEndpoints: false, WAF: true,
+		Owner: "tapstack", Run: "manual", Expires: "never",
 	})
 }
 
@@ -55,6 +56,10 @@ func illegalValues() map[string][]string {
 		"jobDesiredCount":       {"0", "1"},
 		"jobMaxCount":           {"1", "501"},
 		"cpuTargetPercent":      {"0", "101"},
+		"owner":                 {"Team", "-a", "a--b", "a b", strings.Repeat("a", 33)},
+		"run":                   {"nightly", "20261124T060000Z", "20261124T060000Z-0A1B2C?"},
+		"expires":               {"tomorrow", "2026-11-24", "2026-11-24T06:00:00", "2026-11-24T07:00:00+01:00", "2026-11-24T06:00:00.5Z", "Never"},
+		"allowedAccountIds":     {"1", "12345678901x", "123456789012,", "123456789012;210987654321"},
 		"alertEmail":            {strings.Repeat("a", 65) + "@example.com", "ü@example.com", "ops@" + strings.Repeat("a.", 126) + "com", "ops", "ops@", "@example.com", "ops@example", "Ops <ops@example.com>", "a@example.com,b@example.com"},
 		"certificateArn":        {"arn:aws:acm:us-east-1:1:certificate/x", "arn:aws:iam::123456789012:server-certificate/x", "x"},
 		"domainName":            {"localhost", "example.com.", "Example.com", "-a.example.com", "a_b.example.com", strings.Repeat("a.", 31) + "com"},

@@ -158,6 +158,7 @@ func written(c lib.Config) map[string]string {
 		"apiTimeoutSeconds": strconv.Itoa(c.APITimeoutSeconds), "apiRetryCount": strconv.Itoa(c.APIRetryCount), "jobRetryCount": strconv.Itoa(c.JobRetryCount),
 		"queueVisibilityTimeoutSeconds": strconv.Itoa(c.QueueVisibilityTimeoutSeconds),
 		"interfaceEndpoints":            strconv.FormatBool(c.InterfaceEndpoints), "waf": strconv.FormatBool(c.WAF),
+		"owner": c.Owner, "run": c.Run, "expires": c.Expires, "allowedAccountIds": strings.Join(c.AllowedAccountIDs, ","),
 	}
 }
 

@@ -87,7 +87,7 @@ func TestEveryInvariantCanFail(t *testing.T) {
 				r.set("vpc", "tags", map[string]any{"Name": "vpc-unit", "Environment": "test"})
 			}},
 			{`vpc: the tag "Name"="a;b-unit" is not one`, func(r *recording) { r.set("vpc", "tags", map[string]any{"Name": "a;b-unit"}) }},
-			{"the provider's default tags are map[Environment:production]", func(r *recording) {
+			{"the provider's default tag MigrationBatch is <nil>", func(r *recording) {
 				r.set("aws", "defaultTags", map[string]any{"tags": map[string]any{"Environment": "production"}})
 			}},
 		},

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"tapstack/lib"
 )
 
 // invariant is a sentence about every stack that the program declares, under every legal configuration.
@@ -105,8 +107,14 @@ var tagText = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,256}$`)
 
 func tagsAreComplete(r *recording) (faults []string) {
 	defaults, _ := r.resources["aws"].plain["defaultTags"].(map[string]any)
-	if got := fmt.Sprint(defaults["tags"]); got != "map[Environment:production MigrationBatch:phase-1]" {
-		faults = append(faults, "the provider's default tags are "+got)
+	common, _ := defaults["tags"].(map[string]any)
+	for key, legal := range map[string]string{
+		"Environment": `production`, "MigrationBatch": `phase-1`, lib.TagOwner: `[a-z0-9-]+`, lib.TagRun: `manual|\d{8}T\d{6}Z-[0-9a-f]{6}`,
+		lib.TagExpires: `never|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`,
+	} {
+		if value := fmt.Sprint(common[key]); !regexp.MustCompile("^(" + legal + ")$").MatchString(value) {
+			faults = append(faults, fmt.Sprintf("the provider's default tag %s is %s", key, value))
+		}
 	}
 	rules, taggable := nameRules(), 0
 	for _, d := range r.sorted() {

@@ -120,9 +120,10 @@ func TestTheDashboardShowsTheWholeWithoutOverlap(t *testing.T) {
 			Type                string
 			X, Y, Width, Height int
 			Properties          struct {
-				Title, View, Region, Stat string
-				Period                    int
-				Metrics                   [][]string
+				Title, View, Region, Stat, Markdown string
+
+				Period  int
+				Metrics [][]string
 			}
 		}
 	}](t, r.one(t, "payment-platform"), "dashboardBody")
@@ -140,7 +141,9 @@ func TestTheDashboardShowsTheWholeWithoutOverlap(t *testing.T) {
 		}
 	}
 	same(t, "namespaces", slices.Sorted(maps.Keys(namespaces)), []string{"AWS/ApplicationELB", "AWS/ECS", "AWS/RDS", "AWS/SQS", "ECS/ContainerInsights"})
-	same(t, "widgets", len(body.Widgets), 9)
+	same(t, "widgets", len(body.Widgets), 10)
+	same(t, "whose it is, as the tags of all else say", body.Widgets[9].Properties.Markdown,
+		"tapstack:owner=tapstack tapstack:run=manual tapstack:expires=never")
 	same(t, "a row with both dimensions", body.Widgets[3].Properties.Metrics[0], []string{"AWS/ECS", "CPUUtilization", "ClusterName", "ecs-cluster-unit", "ServiceName", "payment-api-unit"})
 }
 
