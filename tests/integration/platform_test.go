@@ -53,6 +53,7 @@ func TestPlatform(t *testing.T) {
 	teststructure.RunTestStage(t, "verify", func() { p.verify(ctx, t, outputs) })
 	teststructure.RunTestStage(t, "steady", func() { p.steady(ctx, t) })
 	teststructure.RunTestStage(t, "drift", func() { p.drift(ctx, t, outputs) })
+	teststructure.RunTestStage(t, "update", func() { p.update(ctx, t) })
 	teststructure.RunTestStage(t, "secrets", func() { p.secrets(ctx, t, outputs) })
 	teststructure.RunTestStage(t, "destroy", func() { p.destroy(t) })
 }
@@ -85,12 +86,16 @@ func newPlatform(ctx context.Context, t *testing.T) *platform {
 func (p *platform) open(ctx context.Context, t *testing.T, options target.Options) {
 	t.Helper()
 	p.target, p.engine = openCloud(ctx, t, options)
-	stack := stackOptions(p.target, p.suffix, filepath.Join(p.dir, "stack"))
-	stack.Observer = p.heard
 	var err error
-	p.stack, err = lifecycle.Open(ctx, p.engine, stack)
+	p.stack, err = lifecycle.Open(ctx, p.engine, p.stackOptions())
 	require.NoError(t, err, "opening the stack")
-	t.Cleanup(p.stack.Close)
+	t.Cleanup(func() { p.stack.Close() })
+}
+
+func (p *platform) stackOptions() lifecycle.Options {
+	options := stackOptions(p.target, p.suffix, filepath.Join(p.dir, "stack"))
+	options.Observer = p.heard
+	return options
 }
 
 // openCloud opens a target, until the test ends, and finds the Pulumi engine.
