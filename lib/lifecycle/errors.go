@@ -76,21 +76,32 @@ const stackType = "pulumi:pulumi:Stack"
 var knownFaults = []struct {
 	says          string
 	message, next string
+	// quoted adds what the CLI says from there on.
+	quoted bool
 }{
+	{
+		"secrets (code=",
+		"the KMS key of the secrets cannot be used",
+		"Correct --secrets-provider. The credentials need kms:Encrypt and kms:Decrypt on that key, which must be enabled.",
+		true,
+	},
 	{
 		"incorrect passphrase",
 		"the state cannot be decrypted with this passphrase",
 		"Set PULUMI_CONFIG_PASSPHRASE to the passphrase that the stack was created with.",
+		false,
 	},
 	{
 		"passphrase must be set",
 		"the state is encrypted with a passphrase that is not known here",
 		"Set PULUMI_CONFIG_PASSPHRASE to the passphrase that the stack was created with.",
+		false,
 	},
 	{
 		"could not automatically download and install resource plugin",
 		"a provider plugin is missing and could not be downloaded",
 		"Check the network, or run on the local target with --provider local.",
+		false,
 	},
 }
 
@@ -116,7 +127,11 @@ func reduce(failures []Failure) []Failure {
 // fromStderr is the failure of a CLI that ended before its engine had anything to say.
 func fromStderr(stderr string) (Failure, string) {
 	for _, fault := range knownFaults {
-		if strings.Contains(stderr, fault.says) {
+		_, said, found := strings.Cut(stderr, fault.says)
+		switch {
+		case found && fault.quoted:
+			return Failure{Message: fault.message + ": " + tidy(fault.says+plain(said))}, fault.next
+		case found:
 			return Failure{Message: fault.message}, fault.next
 		}
 	}

@@ -54,6 +54,9 @@ type listener struct {
 	counts   map[string]int
 	changed  []Step
 	failures []Failure
+	// planned are the resources of a preview; plannedAt is where each URN is among them.
+	planned   []Resource
+	plannedAt map[string]int
 }
 
 // follow takes in events until the channel is closed, or until done: an engine that fails before it starts never
@@ -80,6 +83,9 @@ func (l *listener) take(event events.EngineEvent) {
 		step := stepOf(event.ResOutputsEvent.Metadata)
 		if step.Changes() {
 			l.changed = append(l.changed, step)
+		}
+		if event.ResOutputsEvent.Planning {
+			l.plan(event.ResOutputsEvent.Metadata)
 		}
 		l.observer.Done(step)
 	case event.ResOpFailedEvent != nil:

@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -21,6 +23,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
+	"gopkg.in/yaml.v3"
 
 	"tapstack/lib/lifecycle/cache"
 )
@@ -41,6 +44,11 @@ type Options struct {
 	Program pulumi.RunFunc
 	// Dir is the state folder of this stack alone. It is created, readable by its owner only.
 	Dir string
+	// Bucket keeps the state instead of Dir, which then holds nothing that cannot be lost.
+	Bucket *Bucket
+	// Unlock removes the engine's lock on the stack whoever holds it. Without, only that of a process of this machine
+	// that is known to be dead is removed.
+	Unlock bool
 	// Config is the program's configuration, keys without the project's namespace. It replaces what was stored.
 	Config map[string]string
 	// ProviderConfig is configuration of other namespaces, keys in full ("aws:s3UsePathStyle").
@@ -58,6 +66,7 @@ type Result struct {
 	Operation string         `json:"operation"`
 	Changes   map[string]int `json:"changes"` // resources by what happened to them: create, update, same …
 	Changed   []Step         `json:"-"`       // those that were altered, in the order in which that ended
+	Planned   []Resource     `json:"-"`       // of a preview only: every resource there will be, whether altered or not
 	Duration  time.Duration  `json:"-"`
 }
 
@@ -129,13 +138,16 @@ func (s *Stack) prepare(ctx context.Context, engine *Engine) error {
 		return err
 	}
 	s.mask = masker(env[passphraseVariable], env["AWS_SECRET_ACCESS_KEY"], env["AWS_SESSION_TOKEN"])
+	if err := s.pull(ctx); err != nil {
+		return err
+	}
 	s.command = newCommand(engine, env)
 	s.workspace, err = auto.NewLocalWorkspace(ctx,
 		auto.WorkDir(s.folder.project()),
 		auto.PulumiHome(s.folder.home()),
 		auto.Pulumi(s.command),
 		auto.Program(s.options.Program),
-		auto.SecretsProvider("passphrase"),
+		auto.SecretsProvider(s.secretsProvider()),
 		auto.Project(workspace.Project{
 			Name:    tokens.PackageName(s.options.Project),
 			Runtime: workspace.NewProjectRuntimeInfo("go", nil),
@@ -147,22 +159,34 @@ func (s *Stack) prepare(ctx context.Context, engine *Engine) error {
 }
 
 func (s *Stack) environment() (map[string]string, error) {
-	passphrase, err := s.folder.secret(s.options.Stack)
-	if err != nil {
-		return nil, err
-	}
 	env := map[string]string{
-		"PULUMI_BACKEND_URL":                            "file://" + s.folder.backend(),
-		passphraseVariable:                              passphrase,
 		"PULUMI_SKIP_UPDATE_CHECK":                      "true",
 		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
 	}
 	maps.Copy(env, s.options.Env)
+	if s.options.Bucket != nil {
+		env["PULUMI_BACKEND_URL"] = s.options.Bucket.backend
+		// A stack whose settings are lost says itself which key it is encrypted with.
+		env["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] = "true"
+	} else {
+		passphrase, err := s.folder.secret(s.options.Stack)
+		if err != nil {
+			return nil, err
+		}
+		env["PULUMI_BACKEND_URL"], env[passphraseVariable] = "file://"+s.folder.backend(), passphrase
+	}
 	if s.options.Provider == nil {
 		return env, s.folder.sharePlugins()
 	}
 	env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
 	return env, nil
+}
+
+func (s *Stack) secretsProvider() string {
+	if s.options.Bucket == nil {
+		return "passphrase"
+	}
+	return s.options.Bucket.secrets
 }
 
 // attach starts the provider for one operation.
@@ -296,7 +320,7 @@ func (s *Stack) operate(ctx context.Context, operation string, create bool,
 	if err != nil && ctx.Err() == nil && s.freeDeadLock(ctx, stack) {
 		heard, err = s.listen(stack, run)
 	}
-	result := Result{Operation: operation, Changes: heard.counts, Changed: heard.changed, Duration: time.Since(start)}
+	result := Result{Operation: operation, Changes: heard.counts, Changed: heard.changed, Planned: heard.planned, Duration: time.Since(start)}
 	if err != nil {
 		return result, errors.Join(s.explain(ctx, operation, heard.failures), detach())
 	}
@@ -324,9 +348,11 @@ func (s *Stack) explain(ctx context.Context, operation string, failures []Failur
 		fault.Failures = slices.DeleteFunc(fault.Failures, Failure.stopped)
 		return fault
 	}
-	if held, err := s.folder.holders(s.options.Project, s.options.Stack); err == nil && len(held) > 0 && locked(s.command.lastStderr()) {
-		fault.Failures = []Failure{{Message: fmt.Sprintf("the stack is locked by process %d on %s", held[0].PID, held[0].Hostname)}}
-		fault.Next = fmt.Sprintf("Wait for that process to end, then run the command again. If it is no pulumi, delete %s.", held[0].file)
+	if held, err := s.holders(ctx); err == nil && len(held) > 0 && locked(s.command.lastStderr()) {
+		fault.Failures = []Failure{{Message: fmt.Sprintf("the stack is locked by process %d on %s, since %s",
+			held[0].PID, held[0].Hostname, held[0].Timestamp.UTC().Format(time.RFC3339))}}
+		fault.Next = fmt.Sprintf("Wait for that process to end, then run the command again. "+
+			"If you know it to be dead, run the command with --unlock, which removes %s.", held[0].file)
 		return fault
 	}
 	if len(fault.Failures) == 0 {
@@ -337,16 +363,23 @@ func (s *Stack) explain(ctx context.Context, operation string, failures []Failur
 	return fault
 }
 
-// freeDeadLock removes the engine's lock when the process that took it is gone.
+// freeDeadLock removes the engine's lock when the process that took it is gone, or when that was asked for.
 func (s *Stack) freeDeadLock(ctx context.Context, stack *auto.Stack) bool {
 	if !locked(s.command.lastStderr()) {
 		return false
 	}
-	held, err := s.folder.holders(s.options.Project, s.options.Stack)
-	if err != nil || len(held) == 0 || slices.ContainsFunc(held, holder.alive) {
+	held, err := s.holders(ctx)
+	if err != nil || len(held) == 0 || slices.ContainsFunc(held, holder.alive) && !s.options.Unlock {
 		return false
 	}
 	return stack.Cancel(ctx) == nil
+}
+
+func (s *Stack) holders(ctx context.Context) ([]holder, error) {
+	if s.options.Bucket != nil {
+		return s.options.Bucket.holders(ctx, s.options.Stack)
+	}
+	return s.folder.holders(s.options.Project, s.options.Stack)
 }
 
 func locked(stderr string) bool { return strings.Contains(stderr, "the stack is currently locked by") }
@@ -369,12 +402,16 @@ func (s *Stack) existing(ctx context.Context) (*auto.Stack, error) {
 }
 
 func (s *Stack) create(ctx context.Context) (*auto.Stack, error) {
+	if s.secretsProvider() == "" {
+		return nil, fmt.Errorf("stack %s cannot be made in %s without --secrets-provider: "+
+			"a passphrase made here would be lost with this machine", s.options.Stack, s.options.Bucket)
+	}
 	stack, err := auto.NewStack(ctx, s.options.Stack, s.workspace)
 	if err != nil {
 		return nil, s.explain(ctx, "creation", nil)
 	}
 	s.handle = &stack
-	return s.handle, nil
+	return s.handle, s.push(ctx)
 }
 
 // configure writes the configuration beside the salt that the stack's creation left in the same file.
@@ -397,5 +434,51 @@ func (s *Stack) configure(ctx context.Context) error {
 	if err := s.workspace.SaveStackSettings(ctx, s.options.Stack, settings); err != nil {
 		return fmt.Errorf("writing the settings of stack %s: %w", s.options.Stack, err)
 	}
+	return s.push(ctx)
+}
+
+// pull takes over the settings of a stack whose state is in a bucket: the file here may be of another time, or missing.
+func (s *Stack) pull(ctx context.Context) error {
+	bucket := s.options.Bucket
+	if bucket == nil {
+		return nil
+	}
+	content, err := bucket.read(ctx, bucket.settings(s.options.Stack))
+	if err != nil {
+		return err
+	}
+	file := s.folder.settings(s.options.Stack)
+	if content == nil {
+		if err := os.Remove(file); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing old settings of stack %s: %w", s.options.Stack, err)
+		}
+		return nil
+	}
+	var stored struct {
+		SecretsProvider string `yaml:"secretsprovider"`
+	}
+	if err := yaml.Unmarshal(content, &stored); err != nil {
+		return fmt.Errorf("reading the settings of stack %s: %w", s.options.Stack, err)
+	}
+	if stored.SecretsProvider != "" && bucket.secrets != "" && stored.SecretsProvider != bucket.secrets {
+		return fmt.Errorf("the secrets of stack %s are encrypted with %s, not with %s: correct --secrets-provider, or leave it out",
+			s.options.Stack, stored.SecretsProvider, bucket.secrets)
+	}
+	if err := os.WriteFile(file, content, 0o600); err != nil {
+		return fmt.Errorf("writing the settings of stack %s: %w", s.options.Stack, err)
+	}
 	return nil
+}
+
+// push puts the settings beside the state in the bucket.
+func (s *Stack) push(ctx context.Context) error {
+	bucket := s.options.Bucket
+	if bucket == nil {
+		return nil
+	}
+	content, err := os.ReadFile(s.folder.settings(s.options.Stack))
+	if err != nil {
+		return fmt.Errorf("reading the settings of stack %s: %w", s.options.Stack, err)
+	}
+	return bucket.write(ctx, bucket.settings(s.options.Stack), content)
 }

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"gopkg.in/yaml.v3"
@@ -23,7 +24,8 @@ import (
 
 const passphraseVariable = "PULUMI_CONFIG_PASSPHRASE"
 
-// folder is where everything about one stack lives: the engine's state, its home, the passphrase of the secrets.
+// folder is where everything about one stack lives: the engine's state and the passphrase of the secrets, unless both
+// are in AWS, and its home.
 type folder string
 
 func (f folder) home() string       { return filepath.Join(string(f), "home") }
@@ -96,9 +98,10 @@ func (f folder) secret(stack string) (string, error) {
 
 // holder is the process that the engine's lock on a stack belongs to.
 type holder struct {
-	PID      int    `json:"pid"`
-	Hostname string `json:"hostname"`
-	file     string
+	PID       int       `json:"pid"`
+	Hostname  string    `json:"hostname"`
+	Timestamp time.Time `json:"timestamp"`
+	file      string
 }
 
 // alive is true when in doubt: a lock taken on another host cannot be judged here.
@@ -142,6 +145,64 @@ func (f folder) holders(project, stack string) ([]holder, error) {
 	return holders, nil
 }
 
+// States is where the states of one project's stacks are kept.
+type States interface {
+	// Exists says whether a stack has a state.
+	Exists(ctx context.Context, stack string) (bool, error)
+	// List names the stacks that have one.
+	List(ctx context.Context) ([]string, error)
+	// Config is the configuration that a stack was last deployed with, without the project's namespace. It is empty for a
+	// stack that was never deployed.
+	Config(ctx context.Context, stack string) (map[string]string, error)
+	// Forget removes all that is kept of a destroyed stack.
+	Forget(ctx context.Context, stack string) error
+}
+
+// Folders keeps the state of each stack in a folder of its own, named after it.
+type Folders struct {
+	Project string
+	// Home is where the folders are. It need not exist.
+	Home string
+}
+
+var _ States = Folders{}
+
+// Exists says whether a stack has a state.
+func (f Folders) Exists(_ context.Context, stack string) (bool, error) {
+	return Exists(filepath.Join(f.Home, stack), f.Project, stack), nil
+}
+
+// List names the stacks that have a state.
+func (f Folders) List(context.Context) ([]string, error) {
+	entries, err := os.ReadDir(f.Home)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the stacks: %w", err)
+	}
+	var stacks []string
+	for _, entry := range entries {
+		if entry.IsDir() && Exists(filepath.Join(f.Home, entry.Name()), f.Project, entry.Name()) {
+			stacks = append(stacks, entry.Name())
+		}
+	}
+	return stacks, nil
+}
+
+// Config is the configuration that a stack was last deployed with.
+func (f Folders) Config(_ context.Context, stack string) (map[string]string, error) {
+	return StoredConfig(filepath.Join(f.Home, stack), f.Project, stack)
+}
+
+// Forget removes the stack's folder.
+func (f Folders) Forget(_ context.Context, stack string) error {
+	if err := os.RemoveAll(filepath.Join(f.Home, stack)); err != nil {
+		return fmt.Errorf("removing the state of stack %s: %w", stack, err)
+	}
+	return nil
+}
+
 // Exists says whether dir holds the state of a stack, in the layout of Pulumi's file backend.
 func Exists(dir, project, stack string) bool {
 	_, err := os.Stat(filepath.Join(folder(dir).backend(), ".pulumi", "stacks", project, stack+".json"))
@@ -158,6 +219,11 @@ func StoredConfig(dir, project, stack string) (map[string]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the stored configuration: %w", err)
 	}
+	return configIn(content, project)
+}
+
+// configIn reads the program's configuration out of a stack's settings.
+func configIn(content []byte, project string) (map[string]string, error) {
 	var settings struct {
 		Config map[string]any `yaml:"config"`
 	}
