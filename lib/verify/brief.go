@@ -82,8 +82,11 @@ func overviewBullets() []Bullet {
 			Checks: []string{"database.replication-ready", "application.payment-api", "application.job-processor"},
 		},
 		{
-			Text:   "Create a complete payment processing infrastructure using **Pulumi with Go** that provides high availability across multiple availability zones in the us-east-1 region.",
-			Checks: []string{"target.region", "network.three-zones", "network.nat-per-zone", "database.zones", "application.zones", "application.tasks-spread"},
+			Text: "Create a complete payment processing infrastructure using **Pulumi with Go** that provides high availability across multiple availability zones in the us-east-1 region.",
+			Checks: []string{
+				"target.region", "network.three-zones", "network.nat-per-zone", "database.zones", "database.failover", "application.zones",
+				"application.tasks-spread",
+			},
 		},
 	}
 }
@@ -119,11 +122,11 @@ func databaseBullets() []Bullet {
 	return []Bullet{
 		{
 			Text:   "Deploy RDS Aurora PostgreSQL cluster with one writer instance and two reader instances",
-			Checks: []string{"database.engine", "database.topology", "database.promotion-tiers"},
+			Checks: []string{"database.engine", "database.topology", "database.promotion-tiers", "database.failover"},
 		},
 		{
 			Text:   "Deploy across private subnets in at least 2 availability zones for high availability",
-			Checks: []string{"database.zones", "database.private-subnets", "database.not-public"},
+			Checks: []string{"database.zones", "database.failover", "database.failover-endpoint", "database.private-subnets", "database.not-public"},
 		},
 		{
 			Text:   "Enable encryption at rest using AWS managed KMS keys",
@@ -169,10 +172,10 @@ func balancingBullets() []Bullet {
 		{Text: "Set up target groups for both ECS services", Checks: []string{"alb.target-groups", "application.load-balanced"}},
 		{
 			Text:   "Configure path-based routing rules:",
-			Checks: []string{"alb.api-routing", "alb.health-routing", "alb.default-404"},
+			Checks: []string{"alb.api-routing", "alb.health-routing", "alb.default-404", "alb.answers", "alb.answers-404"},
 		},
-		{ID: "4.3.1", Text: "Route '/api/*' paths to the payment-api service", Checks: []string{"alb.api-routing"}},
-		{ID: "4.3.2", Text: "Route '/health' endpoint to both services for health checks", Checks: []string{"alb.health-routing"}},
+		{ID: "4.3.1", Text: "Route '/api/*' paths to the payment-api service", Checks: []string{"alb.api-routing", "alb.answers"}},
+		{ID: "4.3.2", Text: "Route '/health' endpoint to both services for health checks", Checks: []string{"alb.health-routing", "alb.answers"}},
 		{
 			Text:   "Enable connection draining and health checks",
 			Checks: []string{"alb.draining", "alb.health-checks", "alb.healthy-targets", "application.container-health"},
@@ -182,7 +185,7 @@ func balancingBullets() []Bullet {
 
 func queueBullets() []Bullet {
 	return []Bullet{
-		{Text: "Create SQS queue named 'payment-jobs' for asynchronous job processing", Checks: []string{"queue.named"}},
+		{Text: "Create SQS queue named 'payment-jobs' for asynchronous job processing", Checks: []string{"queue.named", "queue.delivers"}},
 		{Text: "Set message retention period to 14 days", Checks: []string{"queue.retention"}},
 		{
 			Text:   "Create dead-letter queue named 'payment-jobs-dlq' with 7-day retention for failed messages",
@@ -206,7 +209,8 @@ func monitoringBullets() []Bullet {
 		{
 			Text: "Set up SNS topic named 'payment-alerts' for critical infrastructure events",
 			Checks: []string{
-				"alerts.topic", "alerts.topic-policy", "alerts.alarms", "alerts.alarm-actions", "alerts.events", "alerts.database-events",
+				"alerts.topic", "alerts.topic-policy", "alerts.alarms", "alerts.alarm-actions", "alerts.alarm-publishes", "alerts.events",
+				"alerts.database-events",
 			},
 		},
 		{Text: "Configure email subscription for operations team notifications", Checks: []string{"alerts.email"}},
@@ -261,9 +265,9 @@ func technicalBullets() []Bullet {
 		},
 		{
 			Text:   "Use Application Load Balancer with path-based routing rules",
-			Checks: []string{"alb.public", "alb.api-routing", "alb.health-routing", "alb.default-404"},
+			Checks: []string{"alb.public", "alb.api-routing", "alb.health-routing", "alb.default-404", "alb.answers", "alb.answers-404"},
 		},
-		{Text: "Use SQS for asynchronous job processing with DLQ configuration", Checks: []string{"queue.named", "queue.redrive"}},
+		{Text: "Use SQS for asynchronous job processing with DLQ configuration", Checks: []string{"queue.named", "queue.redrive", "queue.delivers"}},
 		{
 			Text: "Use Secrets Manager for database credentials and API keys",
 			Checks: []string{
@@ -280,7 +284,7 @@ func technicalBullets() []Bullet {
 		},
 		{
 			Text:   "Use SNS for alerting on critical infrastructure events",
-			Checks: []string{"alerts.topic", "alerts.alarms", "alerts.alarm-actions", "alerts.events", "alerts.database-events"},
+			Checks: []string{"alerts.topic", "alerts.alarms", "alerts.alarm-actions", "alerts.alarm-publishes", "alerts.events", "alerts.database-events"},
 		},
 		{Text: "Resource names must include **environmentSuffix** for uniqueness", Checks: []string{"names.suffix"}},
 		{
@@ -305,7 +309,8 @@ func constraintBullets() []Bullet {
 		{
 			Text: "Multi-AZ deployment required for high availability",
 			Checks: []string{
-				"network.three-zones", "network.nat-per-zone", "network.private-routes", "database.zones", "application.zones", "alb.public",
+				"network.three-zones", "network.nat-per-zone", "network.private-routes", "database.zones", "database.failover",
+				"database.failover-endpoint", "application.zones", "alb.public",
 			},
 		},
 		{
@@ -329,6 +334,7 @@ func constraintBullets() []Bullet {
 				"database.encrypted", "secrets.encrypted", "queue.encrypted", "alerts.topic-key", "bucket.encrypted",
 				"database.force-ssl", "database.certificate-authority", "secrets.tls-only", "queue.tls-only", "bucket.tls-only",
 				"alerts.topic-policy", "alb.https", "alb.certificate", "alb.redirect", "alb.tls-to-targets",
+				"alb.tls-spoken", "alb.redirects", "queue.refuses-plain-text", "bucket.refuses-plain-text",
 			},
 		},
 		{
@@ -346,13 +352,15 @@ func successBullets() []Bullet {
 		{
 			Text: "**Functionality**: All AWS services deployed and integrated correctly",
 			Checks: []string{
-				"database.topology", "application.running", "alb.healthy-targets", "queue.redrive", "application.secrets-injected", "alerts.alarm-actions",
+				"database.topology", "application.running", "alb.healthy-targets", "alb.answers", "queue.redrive", "queue.delivers",
+				"application.secrets-injected", "alerts.alarm-actions", "alerts.alarm-publishes",
 			},
 		},
 		{
 			Text: "**High Availability**: Resources distributed across at least 2 availability zones",
 			Checks: []string{
-				"network.three-zones", "network.nat-per-zone", "database.zones", "database.promotion-tiers", "application.zones", "application.tasks-spread",
+				"network.three-zones", "network.nat-per-zone", "database.zones", "database.promotion-tiers", "database.failover",
+				"database.failover-endpoint", "application.zones", "application.tasks-spread",
 			},
 		},
 		{
@@ -364,7 +372,7 @@ func successBullets() []Bullet {
 			Text: "**Monitoring**: CloudWatch logs and SNS alerts configured",
 			Checks: []string{
 				"logs.service-groups", "logs.container-insights", "alerts.topic", "alerts.email", "alerts.alarms", "alerts.alarm-actions",
-				"alerts.dashboard", "database.performance-insights", "database.enhanced-monitoring",
+				"alerts.alarm-publishes", "alerts.dashboard", "database.performance-insights", "database.enhanced-monitoring",
 			},
 		},
 		{Text: "**Resource Naming**: All resources include environmentSuffix parameter", Checks: []string{"names.suffix", "names.convention"}},
@@ -394,9 +402,9 @@ func deliverableBullets() []Bullet {
 		},
 		{
 			Text:   "Application Load Balancer with path-based routing",
-			Checks: []string{"alb.public", "alb.api-routing", "alb.health-routing", "alb.default-404"},
+			Checks: []string{"alb.public", "alb.api-routing", "alb.health-routing", "alb.default-404", "alb.answers", "alb.answers-404"},
 		},
-		{Text: "SQS queues for job processing (main queue and DLQ)", Checks: []string{"queue.named", "queue.redrive"}},
+		{Text: "SQS queues for job processing (main queue and DLQ)", Checks: []string{"queue.named", "queue.redrive", "queue.delivers"}},
 		{Text: "Secrets Manager for database credentials", Checks: []string{"secrets.connection-strings"}},
 		{Text: "CloudWatch Log Groups with 30-day retention", Checks: []string{"logs.service-groups", "logs.retention"}},
 		{Text: "SNS topic with email subscription", Checks: []string{"alerts.topic", "alerts.email"}},

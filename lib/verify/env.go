@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
@@ -40,10 +42,14 @@ import (
 type Env struct {
 	Suffix  string
 	Region  string
+	any     bool // every suffix, for Find
 	outputs map[string]any
 	api     clients
 	answers memo
 	ledger  ledger
+	network Network
+	// patience bounds waits, pace is the time between two looks of one.
+	patience, pace time.Duration
 }
 
 type clients struct {
@@ -74,7 +80,16 @@ func newEnv(o Options) *Env {
 	if o.Region != "" {
 		cfg.Region = o.Region
 	}
-	e := &Env{Suffix: o.Suffix, Region: cfg.Region, outputs: o.Outputs}
+	e := &Env{
+		Suffix: o.Suffix, Region: cfg.Region, outputs: o.Outputs,
+		network: o.Network, patience: o.Patience, pace: defaultPace,
+	}
+	if o.Patience > 0 {
+		e.pace = min(defaultPace, o.Patience/looksOfThePatient)
+	}
+	if e.network == nil {
+		e.network = ownNetwork{&net.Dialer{}, net.DefaultResolver}
+	}
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), e.ledger.keep)
 	e.api = newClients(cfg)
 	return e

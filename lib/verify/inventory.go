@@ -58,7 +58,11 @@ type resource struct {
 	vpc  string // the VPC that it stands in, where it does
 	// related belongs to something that is the stack's own, whatever its own name.
 	related bool
-	tags    map[string]string
+	// of holds the ARNs of what it is part of or made for, where that tells whose it is.
+	of []string
+	// bound says that AWS makes it and removes it together with what it is of.
+	bound bool
+	tags  map[string]string
 	// tagsErr is why the tags are not known.
 	tagsErr error
 }
@@ -134,24 +138,28 @@ func taggable(k kind) bool {
 // cannot be listed fails it: nobody could tell what is missing.
 func (e *Env) inventory(ctx context.Context) ([]resource, error) {
 	return shared(ctx, e, "the inventory", func(ctx context.Context) ([]resource, error) {
-		all := sources()
-		found := make([][]resource, len(all))
-		faults := make([]error, len(all))
-		var wg sync.WaitGroup
-		slot := make(chan struct{}, defaultConcurrency)
-		for i, s := range all {
-			wg.Go(func() {
-				slot <- struct{}{}
-				defer func() { <-slot }()
-				found[i], faults[i] = e.ownOf(ctx, s)
-			})
-		}
-		wg.Wait()
-		if err := errors.Join(faults...); err != nil {
-			return nil, err
-		}
-		return slices.Concat(found...), nil
+		return inParallel(sources(), func(s source) ([]resource, error) { return e.ownOf(ctx, s) })
 	})
+}
+
+// inParallel collects what work makes of each item, a bounded number at a time, in the order of the items.
+func inParallel[T, R any](items []T, work func(T) ([]R, error)) ([]R, error) {
+	made := make([][]R, len(items))
+	faults := make([]error, len(items))
+	var wg sync.WaitGroup
+	slot := make(chan struct{}, defaultConcurrency)
+	for i, item := range items {
+		wg.Go(func() {
+			slot <- struct{}{}
+			defer func() { <-slot }()
+			made[i], faults[i] = work(item)
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(faults...); err != nil {
+		return nil, err
+	}
+	return slices.Concat(made...), nil
 }
 
 // ownOf is what the stack owns of one kind. A name that only ends in the suffix is not enough: the tags must agree. A
@@ -298,6 +306,8 @@ func listSecurityGroups(ctx context.Context, e *Env) ([]resource, error) {
 		r := e.ec2Resource(ctx, "security-group", g.GroupId, g.Tags, g.VpcId)
 		if aws.ToString(g.GroupName) != roleDefault {
 			r.name = aws.ToString(g.GroupName)
+		} else {
+			r.of, r.bound = []string{e.ec2ARN(ctx, "vpc", aws.ToString(g.VpcId))}, true
 		}
 		return r, true
 	})
@@ -315,7 +325,9 @@ func listGroupRules(ctx context.Context, e *Env) ([]resource, error) {
 	}
 	all, err := e.allSecurityGroupRules(ctx)
 	return listed(all, err, func(r ec2types.SecurityGroupRule) (resource, bool) {
-		return e.ec2Resource(ctx, "security-group-rule", r.SecurityGroupRuleId, r.Tags, vpcOf[aws.ToString(r.GroupId)]), true
+		rule := e.ec2Resource(ctx, "security-group-rule", r.SecurityGroupRuleId, r.Tags, vpcOf[aws.ToString(r.GroupId)])
+		rule.of = []string{e.ec2ARN(ctx, "security-group", aws.ToString(r.GroupId))}
+		return rule, true
 	})
 }
 
@@ -336,7 +348,11 @@ func listFlowLogs(ctx context.Context, e *Env) ([]resource, error) {
 func listInterfaces(ctx context.Context, e *Env) ([]resource, error) {
 	all, err := e.allNetworkInterfaces(ctx)
 	return listed(all, err, func(i ec2types.NetworkInterface) (resource, bool) {
-		return e.ec2Resource(ctx, "network-interface", i.NetworkInterfaceId, i.TagSet, i.VpcId), true
+		r := e.ec2Resource(ctx, "network-interface", i.NetworkInterfaceId, i.TagSet, i.VpcId)
+		if i.Attachment == nil || i.Attachment.InstanceId == nil {
+			r.of = []string{e.ec2ARN(ctx, "vpc", aws.ToString(i.VpcId))} // a service's; the stack has no machines
+		}
+		return r, true
 	})
 }
 
@@ -360,7 +376,11 @@ func listDBClusters(ctx context.Context, e *Env) ([]resource, error) {
 func listDBInstances(ctx context.Context, e *Env) ([]resource, error) {
 	all, err := e.allDBInstances(ctx)
 	return listed(all, err, func(i rdstypes.DBInstance) (resource, bool) {
-		return resource{name: aws.ToString(i.DBInstanceIdentifier), arn: aws.ToString(i.DBInstanceArn), tags: rdsTagMap(i.TagList)}, true
+		r := resource{name: aws.ToString(i.DBInstanceIdentifier), arn: aws.ToString(i.DBInstanceArn), tags: rdsTagMap(i.TagList)}
+		if i.DBClusterIdentifier != nil {
+			r.of = []string{e.arn(ctx, "rds", "cluster:"+*i.DBClusterIdentifier)}
+		}
+		return r, true
 	})
 }
 
@@ -427,16 +447,19 @@ func listSnapshots(ctx context.Context, e *Env) ([]resource, error) {
 		return nil, err
 	}
 	var out []resource
-	note := func(of, id, snapshotType *string) {
-		if backups.known || aws.ToString(snapshotType) != "automated" {
-			out = append(out, resource{name: aws.ToString(of), arn: aws.ToString(id)})
+	note := func(of, id, arn, snapshotType *string, source string, tags []rdstypes.Tag) {
+		automated := aws.ToString(snapshotType) == "automated"
+		if backups.known || !automated {
+			r := resource{name: aws.ToString(of), id: aws.ToString(id), arn: aws.ToString(arn), tags: rdsTagMap(tags), bound: automated}
+			r.of = []string{e.arn(ctx, "rds", source+":"+r.name)}
+			out = append(out, r)
 		}
 	}
 	for _, s := range clusters {
-		note(s.DBClusterIdentifier, s.DBClusterSnapshotArn, s.SnapshotType)
+		note(s.DBClusterIdentifier, s.DBClusterSnapshotIdentifier, s.DBClusterSnapshotArn, s.SnapshotType, "cluster", s.TagList)
 	}
 	for _, s := range instances {
-		note(s.DBInstanceIdentifier, s.DBSnapshotArn, s.SnapshotType)
+		note(s.DBInstanceIdentifier, s.DBSnapshotIdentifier, s.DBSnapshotArn, s.SnapshotType, "db", s.TagList)
 	}
 	return out, nil
 }
@@ -445,7 +468,10 @@ func listSnapshots(ctx context.Context, e *Env) ([]resource, error) {
 func listBackups(ctx context.Context, e *Env) ([]resource, error) {
 	backups, err := e.automatedBackups(ctx)
 	return listed(backups.list, err, func(b rdstypes.DBClusterAutomatedBackup) (resource, bool) {
-		r := resource{name: aws.ToString(b.DBClusterIdentifier), arn: aws.ToString(b.DBClusterAutomatedBackupsArn)}
+		r := resource{
+			name: aws.ToString(b.DBClusterIdentifier), id: aws.ToString(b.DbClusterResourceId),
+			arn: aws.ToString(b.DBClusterAutomatedBackupsArn), tags: rdsTagMap(b.TagList),
+		}
 		return r, aws.ToString(b.Status) != "active"
 	})
 }
@@ -479,7 +505,10 @@ func listServices(ctx context.Context, e *Env) ([]resource, error) {
 			return nil, err
 		}
 		for _, s := range services {
-			out = append(out, resource{name: aws.ToString(s.ServiceName), arn: aws.ToString(s.ServiceArn), tags: ecsTags(s.Tags)})
+			out = append(out, resource{
+				name: aws.ToString(s.ServiceName), arn: aws.ToString(s.ServiceArn), tags: ecsTags(s.Tags),
+				of: []string{aws.ToString(c.ClusterArn)},
+			})
 		}
 	}
 	return out, nil
@@ -501,7 +530,8 @@ func taskDefinitionTags(ctx context.Context, e *Env, r resource) (map[string]str
 func listScalableTargets(ctx context.Context, e *Env) ([]resource, error) {
 	all, err := e.allScalableTargets(ctx)
 	return listed(all, err, func(t astypes.ScalableTarget) (resource, bool) {
-		return resource{name: aws.ToString(t.ResourceId), arn: aws.ToString(t.ScalableTargetARN)}, true
+		name := aws.ToString(t.ResourceId) // service/CLUSTER/SERVICE, as in the ARN of the service
+		return resource{name: name, arn: aws.ToString(t.ScalableTargetARN), of: []string{e.arn(ctx, "ecs", name)}}, true
 	})
 }
 
@@ -522,9 +552,22 @@ func (e *Env) scalingTags(ctx context.Context, id string) (map[string]string, er
 }
 
 func listScalingPolicies(ctx context.Context, e *Env) ([]resource, error) {
+	targets, err := e.allScalableTargets(ctx)
+	if err != nil {
+		return nil, err
+	}
+	arnOf := map[string]string{}
+	for _, t := range targets {
+		arnOf[aws.ToString(t.ResourceId)] = aws.ToString(t.ScalableTargetARN)
+	}
 	all, err := e.allScalingPolicies(ctx)
 	return listed(all, err, func(p astypes.ScalingPolicy) (resource, bool) {
-		return resource{name: aws.ToString(p.PolicyName), arn: aws.ToString(p.PolicyARN)}, true
+		id := aws.ToString(p.ResourceId)
+		of := arnOf[id]
+		if of == "" {
+			of = e.arn(ctx, "ecs", id) // the service itself, when nothing is registered for it
+		}
+		return resource{name: aws.ToString(p.PolicyName), id: id, arn: aws.ToString(p.PolicyARN), of: []string{of}}, true
 	})
 }
 
@@ -588,8 +631,8 @@ func (e *Env) ownListeners(ctx context.Context) (listeners []elbtypes.Listener, 
 	return listeners, related, nil
 }
 
-func (e *Env) elbResource(ctx context.Context, id string, related bool) resource {
-	r := resource{arn: id, related: related}
+func (e *Env) elbResource(ctx context.Context, id, of string, related bool) resource {
+	r := resource{arn: id, related: related, of: []string{of}}
 	r.tags, r.tagsErr = elbTags(ctx, e, r)
 	r.name = r.tags[tagName]
 	return r
@@ -599,7 +642,7 @@ func listListeners(ctx context.Context, e *Env) ([]resource, error) {
 	all, related, err := e.ownListeners(ctx)
 	return listed(all, err, func(l elbtypes.Listener) (resource, bool) {
 		id := aws.ToString(l.ListenerArn)
-		return e.elbResource(ctx, id, related[id]), true
+		return e.elbResource(ctx, id, aws.ToString(l.LoadBalancerArn), related[id]), true
 	})
 }
 
@@ -617,7 +660,7 @@ func listListenerRules(ctx context.Context, e *Env) ([]resource, error) {
 		}
 		for _, r := range rules {
 			if !aws.ToBool(r.IsDefault) {
-				out = append(out, e.elbResource(ctx, aws.ToString(r.RuleArn), related[id]))
+				out = append(out, e.elbResource(ctx, aws.ToString(r.RuleArn), id, related[id]))
 			}
 		}
 	}
@@ -731,7 +774,10 @@ func listKeys(ctx context.Context, e *Env) ([]resource, error) {
 func listAliases(ctx context.Context, e *Env) ([]resource, error) {
 	all, err := e.allAliases(ctx)
 	return listed(all, err, func(a kmstypes.AliasListEntry) (resource, bool) {
-		return resource{name: aws.ToString(a.AliasName), arn: aws.ToString(a.AliasArn)}, true
+		return resource{
+			name: aws.ToString(a.AliasName), arn: aws.ToString(a.AliasArn),
+			of: []string{e.arn(ctx, "kms", "key/"+aws.ToString(a.TargetKeyId))},
+		}, true
 	})
 }
 
@@ -768,8 +814,23 @@ func parameterTags(ctx context.Context, e *Env, r resource) (map[string]string, 
 func listLogGroups(ctx context.Context, e *Env) ([]resource, error) {
 	all, err := e.allLogGroups(ctx)
 	return listed(all, err, func(g logtypes.LogGroup) (resource, bool) {
-		return resource{name: aws.ToString(g.LogGroupName), arn: strings.TrimSuffix(aws.ToString(g.Arn), ":*")}, true
+		name := aws.ToString(g.LogGroupName)
+		return resource{name: name, arn: strings.TrimSuffix(aws.ToString(g.Arn), ":*"), of: e.writers(ctx, name)}, true
 	})
+}
+
+// writers are what AWS makes a log group for by itself, where nobody made it before: an Aurora cluster, an ECS cluster.
+func (e *Env) writers(ctx context.Context, logGroup string) []string {
+	for prefix, of := range map[string][2]string{
+		"/aws/rds/cluster/":           {"rds", "cluster:"},
+		"/aws/ecs/containerinsights/": {"ecs", "cluster/"},
+	} {
+		if rest, found := strings.CutPrefix(logGroup, prefix); found {
+			name, _, _ := strings.Cut(rest, "/")
+			return []string{e.arn(ctx, of[0], of[1]+name)}
+		}
+	}
+	return nil
 }
 
 func logGroupTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
@@ -784,14 +845,40 @@ func listLogPolicies(ctx context.Context, e *Env) ([]resource, error) {
 	all, err := e.allLogPolicies(ctx)
 	return listed(all, err, func(p logtypes.ResourcePolicy) (resource, bool) {
 		name := aws.ToString(p.PolicyName)
-		return resource{name: name, arn: e.arn(ctx, "logs", "resource-policy:"+name)}, true
+		return resource{name: name, arn: e.arn(ctx, "logs", "resource-policy:"+name), of: namedIn(aws.ToString(p.PolicyDocument))}, true
 	})
+}
+
+// namedIn are the log groups that a resource policy lets services write to, and whatever else it names; nil when nobody
+// can tell.
+func namedIn(document string) []string {
+	p, err := parsePolicy(document)
+	if err != nil {
+		return nil
+	}
+	var all []string
+	for _, s := range p.Statement {
+		if len(s.Resource) == 0 {
+			return nil
+		}
+		for _, id := range s.Resource {
+			all = append(all, strings.TrimSuffix(id, ":*"))
+		}
+	}
+	return all
 }
 
 func listAlarms(ctx context.Context, e *Env) ([]resource, error) {
 	all, err := e.allAlarms(ctx)
 	return listed(all, err, func(a cwtypes.MetricAlarm) (resource, bool) {
-		return resource{name: aws.ToString(a.AlarmName), arn: aws.ToString(a.AlarmArn)}, true
+		r := resource{name: aws.ToString(a.AlarmName), arn: aws.ToString(a.AlarmArn)}
+		if fromAWS(resource{kind: kindAlarm, name: r.name}) {
+			for _, action := range a.AlarmActions { // the scaling policy's ARN, at times with more behind it
+				policy, _, _ := strings.Cut(action, ":createdBy/")
+				r.of = append(r.of, policy)
+			}
+		}
+		return r, true
 	})
 }
 
@@ -873,6 +960,14 @@ func listRecords(ctx context.Context, e *Env) ([]resource, error) {
 	if err != nil {
 		return nil, err
 	}
+	all, err := e.allLoadBalancers(ctx)
+	if err != nil {
+		return nil, err
+	}
+	balancers := map[string][]string{}
+	for _, b := range all {
+		balancers[dnsName(b.DNSName)] = []string{aws.ToString(b.LoadBalancerArn)}
+	}
 	var out []resource
 	for _, z := range zones {
 		records, err := pages(ctx, route53.NewListResourceRecordSetsPaginator(e.api.route53, &route53.ListResourceRecordSetsInput{HostedZoneId: z.Id}),
@@ -887,11 +982,19 @@ func listRecords(ctx context.Context, e *Env) ([]resource, error) {
 				continue
 			}
 			if name := balancerOf(aws.ToString(r.AliasTarget.DNSName)); e.owner().judge(kindLoadBalancer, name) == ours {
-				out = append(out, resource{name: "dns-record-" + e.Suffix, arn: aws.ToString(z.Id) + "/" + aws.ToString(r.Name), tags: briefTags()})
+				out = append(out, resource{
+					name: "dns-record-" + e.Suffix, arn: aws.ToString(z.Id) + "/" + aws.ToString(r.Name), tags: briefTags(),
+					id: strings.TrimSpace(string(r.Type) + " " + aws.ToString(r.SetIdentifier)), of: balancers[dnsName(r.AliasTarget.DNSName)],
+				})
 			}
 		}
 	}
 	return out, nil
+}
+
+// dnsName is a name as Route 53 and load balancers tell it, in one form.
+func dnsName(name *string) string {
+	return strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(aws.ToString(name), "dualstack."), "."))
 }
 
 // balancerOf is the load balancer's name in its DNS name, which is "name-number.region.elb.amazonaws.com".
@@ -914,10 +1017,16 @@ func listOthers(ctx context.Context, e *Env) ([]resource, error) {
 		"ec2", "rds", "ecs", "elasticloadbalancing", "acm", "wafv2", "sqs", "sns", "kms", "secretsmanager", "ssm", "logs",
 		"cloudwatch", "events", "iam", "s3", "application-autoscaling", "route53",
 	}
-	batch := briefTags()[tagBatch]
-	in := &resourcegroupstaggingapi.GetResourcesInput{
-		TagFilters: []tagtypes.TagFilter{{Key: aws.String(tagBatch), Values: []string{batch}}},
-	}
+	all, err := e.withTag(ctx, tagtypes.TagFilter{Key: aws.String(tagBatch), Values: []string{briefTags()[tagBatch]}})
+	return listed(all, err, func(m tagtypes.ResourceTagMapping) (resource, bool) {
+		r, id, err := fromMapping(m)
+		return r, err == nil && !slices.Contains(asked, id.Service)
+	})
+}
+
+// withTag asks the tagging API.
+func (e *Env) withTag(ctx context.Context, filter tagtypes.TagFilter) ([]tagtypes.ResourceTagMapping, error) {
+	in := &resourcegroupstaggingapi.GetResourcesInput{TagFilters: []tagtypes.TagFilter{filter}}
 	read := func() ([]tagtypes.ResourceTagMapping, error) {
 		return pages(ctx, resourcegroupstaggingapi.NewGetResourcesPaginator(e.api.tags, in),
 			func(o *resourcegroupstaggingapi.GetResourcesOutput) []tagtypes.ResourceTagMapping {
@@ -928,13 +1037,16 @@ func listOthers(ctx context.Context, e *Env) ([]resource, error) {
 	if expired := (*tagtypes.PaginationTokenExpiredException)(nil); errors.As(err, &expired) {
 		all, err = read() // the API asks to begin again at the first page
 	}
-	return listed(all, err, func(m tagtypes.ResourceTagMapping) (resource, bool) {
-		id, err := arn.Parse(aws.ToString(m.ResourceARN))
-		tags := tagMap(m.Tags, func(t tagtypes.Tag) (*string, *string) { return t.Key, t.Value })
-		name := tags[tagName]
-		if name == "" {
-			name = id.Resource
-		}
-		return resource{name: name, arn: aws.ToString(m.ResourceARN), tags: tags}, err == nil && !slices.Contains(asked, id.Service)
-	})
+	return all, err
+}
+
+// fromMapping reads a line of the tagging API. The name is the Name tag, or the end of the ARN.
+func fromMapping(m tagtypes.ResourceTagMapping) (resource, arn.ARN, error) {
+	id, err := arn.Parse(aws.ToString(m.ResourceARN))
+	tags := tagMap(m.Tags, func(t tagtypes.Tag) (*string, *string) { return t.Key, t.Value })
+	name := tags[tagName]
+	if name == "" {
+		name = id.Resource
+	}
+	return resource{name: name, arn: aws.ToString(m.ResourceARN), tags: tags}, id, err
 }

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -172,10 +173,13 @@ func knownAlarms() []string {
 	return names
 }
 
-// owner tells the resources of the stack with one suffix from all others.
-type owner struct{ suffix string }
+// owner tells the resources of the stack with one suffix from all others. With any set it tells those of every stack.
+type owner struct {
+	suffix string
+	any    bool
+}
 
-func (e *Env) owner() owner { return owner{suffix: e.Suffix} }
+func (e *Env) owner() owner { return owner{suffix: e.Suffix, any: e.any} }
 
 // verdict is what a name says about whose a resource is.
 type verdict int
@@ -188,6 +192,12 @@ const (
 
 // judge reads a name.
 func (o owner) judge(k kind, name string) verdict {
+	if o.any {
+		if suffixIn(k, name) != "" {
+			return ours
+		}
+		return foreign
+	}
 	if name == "" || o.suffix == "" {
 		return foreign
 	}
@@ -220,8 +230,24 @@ func hasSuffixPart(name, suffix string) bool {
 	return false
 }
 
+// suffixIn reads the suffix out of a name that the stack is known to give; empty for any other. Of two readings the
+// shorter one stands ("payment-jobs-dlq-b" is the dead-letter queue of "b").
+func suffixIn(k kind, name string) string {
+	suffix := ""
+	for _, template := range knownNames(k) {
+		found := pattern(template, "("+anySuffix+")").FindStringSubmatch(name)
+		if found == nil || slices.ContainsFunc(found[1:], func(other string) bool { return other != found[1] }) {
+			continue // no such name, or one that names two stacks
+		}
+		if suffix == "" || len(found[1]) < len(suffix) {
+			suffix = found[1]
+		}
+	}
+	return suffix
+}
+
 // anySuffix is every suffix that a stack may have.
-const anySuffix = `[a-z](?:-?[a-z0-9])*`
+const anySuffix = `[a-z0-9](?:-?[a-z0-9])*`
 
 // pattern makes a template match names with a suffix.
 func pattern(template, suffix string) *regexp.Regexp {

@@ -36,7 +36,7 @@ func (l *ledger) keep(stack *middleware.Stack) error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.calls++
-		if isRefused(err) {
+		if isRefused(err) && ctx.Value(refusalExpected{}) == nil {
 			if l.refused == nil {
 				l.refused = map[string]int{}
 			}
@@ -45,6 +45,13 @@ func (l *ledger) keep(stack *middleware.Stack) error {
 		return out, metadata, err
 	}
 	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("tapstack:ledger", note), middleware.After)
+}
+
+// refusalExpected marks the context of a call that is meant to be refused, which tells nothing of the credentials.
+type refusalExpected struct{}
+
+func expectRefusal(ctx context.Context) context.Context {
+	return context.WithValue(ctx, refusalExpected{}, true)
 }
 
 // isRefused reports an answer that says that the credentials may not ask, or are none at all.

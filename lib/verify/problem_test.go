@@ -61,7 +61,7 @@ func completeOutputs(account, region string) map[string]any {
 }
 
 func TestCredentialsThatMayNotReadFailEveryCheckAndHideBehindNoGap(t *testing.T) {
-	report, err := Run(t.Context(), Options{AWS: answeredBy(refusal), Outputs: completeOutputs(account, briefRegion), Suffix: "dev"})
+	report, err := Run(t.Context(), Options{AWS: answeredBy(refusal), Outputs: completeOutputs(account, briefRegion), Suffix: "dev", Act: true})
 	if err != nil {
 		t.Fatal(err)
 	}

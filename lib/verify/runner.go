@@ -16,26 +16,29 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if err := o.fault(); err != nil {
 		return Report{}, fmt.Errorf("verifying the stack: %w", err)
 	}
-	checks, err := selectChecks(Checks(), o.Only)
+	checks, err := selectChecks(Checks(), o.Only, o.Act)
 	if err != nil {
 		return Report{}, fmt.Errorf("verifying the stack: %w", err)
 	}
 	return run(ctx, newEnv(o), checks, o), nil
 }
 
-func selectChecks(all []Check, only []string) ([]Check, error) {
-	if len(only) == 0 {
-		return all, nil
-	}
+// selectChecks leaves out what acts where nothing may; whoever asks for such a check by name is told.
+func selectChecks(all []Check, only []string, act bool) ([]Check, error) {
 	var chosen []Check
+	var faults []error
 	known := map[string]bool{}
 	for _, c := range all {
 		known[c.ID] = true
-		if slices.Contains(only, c.ID) {
+		wanted := slices.Contains(only, c.ID)
+		switch {
+		case c.Acts && !act && wanted:
+			faults = append(faults, fmt.Errorf("the check %q acts on the stack, which must be asked for", c.ID))
+		case c.Acts && !act:
+		case wanted || len(only) == 0:
 			chosen = append(chosen, c)
 		}
 	}
-	var faults []error
 	for _, id := range only {
 		if !known[id] {
 			faults = append(faults, fmt.Errorf("there is no check %q", id))
@@ -56,21 +59,33 @@ func run(ctx context.Context, env *Env, checks []Check, o Options) Report {
 		told sync.Mutex
 		slot = make(chan struct{}, limit)
 	)
+	do := func(i int) {
+		r := runOne(ctx, env, checks[i], o.Strict)
+		report.Results[i] = r
+		if o.Done != nil {
+			told.Lock()
+			defer told.Unlock()
+			o.Done(r)
+		}
+	}
 	for i, c := range checks {
+		if c.Acts {
+			continue
+		}
 		wg.Go(func() {
 			slot <- struct{}{}
 			defer func() { <-slot }()
-			r := runOne(ctx, env, c, o.Strict)
-			report.Results[i] = r
-			if o.Done != nil {
-				told.Lock()
-				defer told.Unlock()
-				o.Done(r)
-			}
+			do(i)
 		})
 	}
 	wg.Wait()
+	for i, c := range checks {
+		if c.Acts {
+			do(i)
+		}
+	}
 	report.Target = env.target(ctx)
+	report.Target.Where = o.Where
 	report.Counts = count(report.Results)
 	if report.Counts.Failed > 0 {
 		report.Problem = env.problem(ctx)
@@ -84,17 +99,25 @@ func runOne(ctx context.Context, env *Env, c Check, strict bool) Result {
 	started := time.Now()
 	r := Result{ID: c.ID, Says: c.Says, PCI: c.PCI, At: started.UTC()}
 	if lacking := env.lacking(ctx, c.Needs); len(lacking) > 0 {
-		r.Status = NotObservable
-		r.Reason = strings.Join(lacking, "; ")
-		if strict {
-			r.Status = Failed
-			r.Reason = "nothing may be unobservable on this target: " + r.Reason
-		}
+		r.unobservable(strings.Join(lacking, "; "), strict)
 	} else {
-		r.judge(evidenceOf(ctx, env, c))
+		ev := evidenceOf(ctx, env, c)
+		// Joined to another error, or beside something wrong, it excuses nothing.
+		if why, hidden := ev.Err.(notShown); hidden && !slices.ContainsFunc(ev.Seen, func(o Observation) bool { return !o.OK }) {
+			r.unobservable(string(why), strict)
+		} else {
+			r.judge(ev)
+		}
 	}
 	r.DurationMS = milliseconds(time.Since(started))
 	return r
+}
+
+func (r *Result) unobservable(why string, strict bool) {
+	r.Status, r.Reason = NotObservable, why
+	if strict {
+		r.Status, r.Reason = Failed, "nothing may be unobservable on this target: "+why
+	}
 }
 
 // evidenceOf runs a check and turns a panic into a failure: one broken check must not take the others along.

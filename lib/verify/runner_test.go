@@ -190,7 +190,7 @@ func TestWithoutAStackNothingPasses(t *testing.T) {
 			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
 		}),
 	}
-	report, err := Run(t.Context(), Options{AWS: cfg, Suffix: "dev"})
+	report, err := Run(t.Context(), Options{AWS: cfg, Suffix: "dev", Act: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,8 +1,16 @@
 // Package verify is the brief once more, as named checks that read the live AWS API.
 //
 // A check never looks at Pulumi state or at the program: what counts is what the cloud answers. Checks find the stack
-// through its outputs and the relations between resources, as an auditor would. The package only reads; the one thing
-// that it never puts into its evidence is the value of a secret.
+// through its outputs and the relations between resources, as an auditor would. The one thing that the package never puts
+// into its evidence is the value of a secret.
+//
+// The package reads: it asks the API, and sends harmless GET requests to the load balancer. Only the checks that act
+// (Check.Acts) do more, each only with Options.Act, and each undoes what it did before it ends, whatever happens:
+//
+//   - queue.delivers sends a message to the main queue and deletes it, or lets a job processor do so;
+//   - queue.refuses-plain-text and bucket.refuses-plain-text send one signed read each without TLS;
+//   - alerts.alarm-publishes sets one alarm off, which notifies the operations team, and sets it back;
+//   - database.failover and database.failover-endpoint share one failover of the database and one back again.
 package verify
 
 import (
@@ -29,6 +37,7 @@ type Check struct {
 	Says  string       // the sentence of the brief, or of the design where it goes beyond the brief
 	PCI   []string     // PCI DSS v4.0.1 requirement numbers, where one applies
 	Needs []Capability // what the target must be able to show
+	Acts  bool         // it does more than look: it runs with Options.Act only, and undoes what it did
 	Run   func(ctx context.Context, env *Env) Evidence
 }
 
@@ -76,6 +85,8 @@ type Target struct {
 	Account   string `json:"account"`
 	Region    string `json:"region"`
 	Partition string `json:"partition"`
+	// Where names what answered, as Options.Where did: a cloud may be made of several emulators.
+	Where string `json:"where,omitempty"`
 }
 
 // Report is one run of the specification.
@@ -102,10 +113,19 @@ type Options struct {
 	Outputs map[string]any // the stack's outputs by name: strings and lists of strings
 	Suffix  string         // the environmentSuffix of the stack
 	Region  string         // overrides AWS.Region when set
+	Where   string         // what the report calls the target, in one line
+
+	// Act lets the checks run that act on the stack, after all others and one at a time. Without it they are left out.
+	Act bool
+	// Network reaches the load balancer and looks names up; nil is this machine's own network. A tunnel may stand in.
+	Network Network
+	// Patience bounds every wait for the cloud to follow an act, for tests and impatient readers; 0 leaves each wait the
+	// bound that the check has for it.
+	Patience time.Duration
 
 	// Strict turns "not observable" into a failure, for targets on which nothing may be unobservable.
 	Strict bool
-	// Only restricts the run to these check IDs; empty runs all.
+	// Only restricts the run to these check IDs; empty runs all. One that acts needs Act as well.
 	Only []string
 	// Concurrency bounds the checks that run at a time; 0 means 8.
 	Concurrency int
@@ -126,6 +146,9 @@ func (o Options) fault() error {
 	if o.Concurrency < 0 {
 		faults = append(faults, errors.New("the concurrency is negative"))
 	}
+	if o.Patience < 0 {
+		faults = append(faults, errors.New("the patience is negative"))
+	}
 	return errors.Join(faults...)
 }
 
@@ -137,18 +160,23 @@ func Checks() []Check {
 		networkChecks(),
 		reachabilityChecks(),
 		databaseChecks(),
+		failoverChecks(),
 		secretChecks(),
 		applicationChecks(),
 		scalingChecks(),
 		loadBalancingChecks(),
+		frontDoorChecks(),
 		firewallChecks(),
 		queueChecks(),
+		deliveryChecks(),
 		loggingChecks(),
 		alertingChecks(),
+		alarmChecks(),
 		configurationChecks(),
 		permissionChecks(),
 		taggingChecks(),
 		encryptionChecks(),
+		plainTextChecks(),
 		destroyabilityChecks(),
 	} {
 		all = append(all, area...)

@@ -1,7 +1,9 @@
 package integration
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -18,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"tapstack/lib"
@@ -29,6 +32,7 @@ const managedKey = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-80
 // shown completes what an emulator answers by what AWS would answer of a sound stack, where the emulator leaves it out:
 // nothing is unobservable then.
 func shown(s *saboteur, operation string, in, out any, err error) (any, error) {
+	out, err = shownLive(s, in, out, err)
 	switch operation {
 	case "DescribeKey":
 		if in, ok := in.(*kms.DescribeKeyInput); ok && aws.ToString(in.KeyId) == managedKey {
@@ -41,7 +45,9 @@ func shown(s *saboteur, operation string, in, out any, err error) (any, error) {
 			return &applicationautoscaling.ListTagsForResourceOutput{Tags: map[string]string{"Environment": "production", "MigrationBatch": "phase-1"}}, nil
 		}
 	case "GetQueueAttributes":
-		if in, ok := in.(*sqs.GetQueueAttributesInput); ok && aws.ToString(in.QueueUrl) == s.output(lib.OutputDlqURL) {
+		var unknown *sqstypes.InvalidAttributeName
+		in, ok := in.(*sqs.GetQueueAttributesInput)
+		if ok && aws.ToString(in.QueueUrl) == s.output(lib.OutputDlqURL) && (err == nil || errors.As(err, &unknown)) {
 			return s.redriveAllowed(out), nil
 		}
 	}
@@ -147,7 +153,8 @@ func firstService(change func(*ecstypes.Service)) answer {
 // unobservable are the altered answers by which the checks that the local target cannot show are proven here. The
 // mutations themselves run on targets that can show them.
 func unobservable() map[string]answer {
-	return map[string]answer{
+	all := unobservableLive()
+	maps.Copy(all, map[string]answer{
 		"application.running": firstService(func(svc *ecstypes.Service) {
 			svc.RunningCount--
 		}),
@@ -179,7 +186,7 @@ func unobservable() map[string]answer {
 			out.DBInstances[0].MonitoringInterval = aws.Int32(15)
 		}),
 		"queue.redrive-allow": func(s *saboteur, operation string, in, out any, err error) (any, error) {
-			if in, ok := in.(*sqs.GetQueueAttributesInput); ok && aws.ToString(in.QueueUrl) == s.output(lib.OutputDlqURL) {
+			if in, ok := in.(*sqs.GetQueueAttributesInput); ok && err == nil && aws.ToString(in.QueueUrl) == s.output(lib.OutputDlqURL) {
 				out.(*sqs.GetQueueAttributesOutput).Attributes["RedriveAllowPolicy"] = `{"redrivePermission":"allowAll"}`
 			}
 			return out, err
@@ -187,7 +194,8 @@ func unobservable() map[string]answer {
 		"tags.scaling-targets": changed(func(_ *saboteur, out *applicationautoscaling.ListTagsForResourceOutput) {
 			out.Tags = map[string]string{"Environment": "staging", "MigrationBatch": "phase-1"}
 		}),
-	}
+	})
+	return all
 }
 
 // answerSabotages are the facts that no call of the API can alter on a thing that stands.

@@ -202,11 +202,7 @@ func revisesTask(check, says string, change func(*ecs.RegisterTaskDefinitionInpu
 			Family: td.Family, ContainerDefinitions: td.ContainerDefinitions, Cpu: td.Cpu, Memory: td.Memory,
 			ExecutionRoleArn: td.ExecutionRoleArn, TaskRoleArn: td.TaskRoleArn, NetworkMode: td.NetworkMode,
 			RequiresCompatibilities: td.RequiresCompatibilities, RuntimePlatform: td.RuntimePlatform, Volumes: td.Volumes,
-			Tags: []types.Tag{
-				{Key: aws.String("Name"), Value: td.Family},
-				{Key: aws.String("Environment"), Value: aws.String("production")},
-				{Key: aws.String("MigrationBatch"), Value: aws.String("phase-1")},
-			},
+			Tags: tagList(stackTags(*td.Family), func(k, v *string) types.Tag { return types.Tag{Key: k, Value: v} }),
 		}
 		change(in, &in.ContainerDefinitions[0])
 		made, err := s.ecs.RegisterTaskDefinition(ctx, in)

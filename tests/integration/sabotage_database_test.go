@@ -28,7 +28,7 @@ func databaseSabotages() []sabotage {
 		modifiesInstance("database.performance-insights", "switch performance insights off", func(in *rds.ModifyDBInstanceInput) { in.EnablePerformanceInsights = aws.Bool(false) }),
 		modifiesInstance("database.enhanced-monitoring", "switch enhanced monitoring off", func(in *rds.ModifyDBInstanceInput) { in.MonitoringInterval = aws.Int32(0) }),
 		{
-			Check: "database.topology", Says: "delete a reader", Also: []string{"database.promotion-tiers", "database.zones"}, On: "reader 1",
+			Check: "database.topology", Says: "delete a reader", Also: []string{"database.promotion-tiers", "database.zones", "database.failover"}, On: "reader 1",
 			Do: func(ctx context.Context, s *saboteur) error { return s.deleteReader(ctx) },
 		},
 		remakesReader("database.zones", "make a reader anew in the writer's zone", func(ctx context.Context, s *saboteur, in *rds.CreateDBInstanceInput) error {
@@ -61,11 +61,7 @@ func databaseSabotages() []sabotage {
 }
 
 func (s *saboteur) rdsTags(role string) []types.Tag {
-	return []types.Tag{
-		{Key: aws.String("Name"), Value: aws.String(s.named(role))},
-		{Key: aws.String("Environment"), Value: aws.String("production")},
-		{Key: aws.String("MigrationBatch"), Value: aws.String("phase-1")},
-	}
+	return tagList(stackTags(s.named(role)), func(k, v *string) types.Tag { return types.Tag{Key: k, Value: v} })
 }
 
 func modifiesCluster(check, says string, change func(*rds.ModifyDBClusterInput)) sabotage {

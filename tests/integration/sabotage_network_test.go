@@ -218,13 +218,10 @@ func nameTag(tags []types.Tag) string {
 	return ""
 }
 
-// tagged are the tags that a resource made by hand carries, so that the tag checks have no reason to speak.
+// tagged are the tags of a resource of EC2's that is made by hand.
 func (s *saboteur) tagged(kind types.ResourceType, role string) []types.TagSpecification {
-	return []types.TagSpecification{{ResourceType: kind, Tags: []types.Tag{
-		{Key: aws.String("Name"), Value: aws.String(s.named(role))},
-		{Key: aws.String("Environment"), Value: aws.String("production")},
-		{Key: aws.String("MigrationBatch"), Value: aws.String("phase-1")},
-	}}}
+	tags := tagList(stackTags(s.named(role)), func(k, v *string) types.Tag { return types.Tag{Key: k, Value: v} })
+	return []types.TagSpecification{{ResourceType: kind, Tags: tags}}
 }
 
 func (s *saboteur) routeTable(ctx context.Context, role string) (*string, error) {

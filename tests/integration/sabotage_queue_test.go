@@ -15,7 +15,7 @@ func queueSabotages() []sabotage {
 		{
 			Check: "queue.named", Says: "delete the dead-letter queue", On: "dlq",
 			Also: []string{
-				"queue.dlq-retention", "queue.redrive", "queue.redrive-allow", "queue.encrypted", "queue.tls-only",
+				"queue.dlq-retention", "queue.redrive", "queue.redrive-allow", "queue.encrypted", "queue.tls-only", "queue.refuses-plain-text",
 				"iam.task-roles", "iam.execution-roles", "iam.infrastructure-roles", "names.suffix", "destroyable.policies",
 			},
 			Do: func(ctx context.Context, s *saboteur) error {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
@@ -27,6 +28,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/wafv2"
 	"github.com/aws/smithy-go/transport/http/protocol/awsquery"
+
+	"tapstack/lib"
 )
 
 // saboteur knows the stack by its outputs and names, and changes the cloud with the SDK alone.
@@ -36,6 +39,9 @@ type saboteur struct {
 	outputs map[string]any
 	actor   *outcome
 	undos   []func(context.Context) error
+
+	serial    string      // of the certificate that the stand-in for the load balancer serves
+	published []time.Time // when an alarm was set off
 
 	acm     *acm.Client
 	cw      *cloudwatch.Client
@@ -82,6 +88,15 @@ func newSaboteur(cfg aws.Config, suffix string) *saboteur {
 
 // named is the name of one of the stack's resources.
 func (s *saboteur) named(role string) string { return role + "-" + s.suffix }
+
+// stackTags are the tags that the stack, in its default configuration, gives to what it makes. What is made by hand carries
+// them as well, so that the tag checks have no reason to speak.
+func stackTags(name string) map[string]string {
+	return map[string]string{
+		"Name": name, "Environment": "production", "MigrationBatch": "phase-1",
+		lib.TagOwner: lib.DefaultOwner, lib.TagRun: lib.ManualRun, lib.TagExpires: lib.NeverExpires,
+	}
+}
 
 // output is a stack output that is text; empty when there is none, which the API then refuses.
 func (s *saboteur) output(name string) string {

@@ -64,6 +64,7 @@ func sabotages() []sabotage {
 		permissionSabotages(),
 		taggingSabotages(),
 		bucketSabotages(),
+		liveSabotages(),
 		answerSabotages(),
 	)
 }
@@ -141,10 +142,10 @@ func (p *scene) raise(ctx context.Context, t *testing.T) {
 	require.NoError(t, err, "up")
 	p.who = newSaboteur(p.target.Config, p.suffix)
 	require.NoError(t, p.readOutputs(ctx))
-	p.healthy, err = p.look(ctx, p.target.Config)
+	p.healthy, err = p.look(ctx, p.target.Config, nil)
 	require.NoError(t, err)
 	require.Empty(t, reds(p.healthy), "the sound stack must have no red check")
-	p.shown, err = p.look(ctx, p.who.lying(shown))
+	p.shown, err = p.lookThrough(ctx, shown)
 	require.NoError(t, err)
 	for id, r := range p.shown {
 		require.Equal(t, verify.Passed, r.Status, "%s, with an API that leaves nothing out: %s", id, r.Reason)
@@ -156,9 +157,14 @@ func (p *scene) readOutputs(ctx context.Context) (err error) {
 	return err
 }
 
+// patience is how long the checks that act wait for what an emulator does at once, or never.
+const patience = 3 * time.Second
+
 // look runs the whole specification.
-func (p *scene) look(ctx context.Context, cfg aws.Config) (map[string]verify.Result, error) {
-	report, err := verify.Run(ctx, verify.Options{AWS: cfg, Outputs: p.who.outputs, Suffix: p.suffix})
+func (p *scene) look(ctx context.Context, cfg aws.Config, through verify.Network) (map[string]verify.Result, error) {
+	report, err := verify.Run(ctx, verify.Options{
+		AWS: cfg, Outputs: p.who.outputs, Suffix: p.suffix, Act: true, Network: through, Patience: patience,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -167,6 +173,13 @@ func (p *scene) look(ctx context.Context, cfg aws.Config) (map[string]verify.Res
 		results[r.ID] = r
 	}
 	return results, nil
+}
+
+// lookThrough runs the whole specification where the API and the network answer as the lie wants it.
+func (p *scene) lookThrough(ctx context.Context, lie answer) (map[string]verify.Result, error) {
+	network := p.who.stage(lie)
+	defer network.close()
+	return p.look(ctx, p.who.lying(lie), network)
 }
 
 func reds(results map[string]verify.Result) []string {
@@ -264,7 +277,7 @@ func (p *scene) round(ctx context.Context, round []*outcome) bool {
 		if err := o.Do(ctx, p.who); err != nil {
 			o.fault("the cloud refuses the sabotage: %v", err)
 		}
-		after, err := p.look(ctx, p.target.Config)
+		after, err := p.look(ctx, p.target.Config, nil)
 		if err != nil {
 			o.fault("%v", err)
 			continue
@@ -309,7 +322,7 @@ func (p *scene) heal(ctx context.Context, round []*outcome) bool {
 	if err := p.readOutputs(ctx); err != nil {
 		fail("%v", err)
 	}
-	healed, err := p.look(ctx, p.target.Config)
+	healed, err := p.look(ctx, p.target.Config, nil)
 	if err != nil {
 		fail("%v", err)
 	}
@@ -321,7 +334,7 @@ func (p *scene) heal(ctx context.Context, round []*outcome) bool {
 		fail("undoing by hand: %v", err)
 	}
 	if hopeless {
-		if healed, err = p.look(ctx, p.target.Config); err != nil {
+		if healed, err = p.look(ctx, p.target.Config, nil); err != nil {
 			fail("%v", err)
 		}
 	}
@@ -368,10 +381,10 @@ func (p *scene) healedOrNot(o *outcome, healed map[string]verify.Result) bool {
 
 // lie runs the specification against altered answers of an API that leaves nothing out.
 func (p *scene) lie(ctx context.Context, o *outcome, lie answer, sees []string) {
-	after, err := p.look(ctx, p.who.lying(func(s *saboteur, operation string, in, out any, err error) (any, error) {
+	after, err := p.lookThrough(ctx, func(s *saboteur, operation string, in, out any, err error) (any, error) {
 		out, err = shown(s, operation, in, out, err)
 		return lie(s, operation, in, out, err)
-	}))
+	})
 	if err != nil {
 		o.fault("%v", err)
 		return
@@ -381,7 +394,8 @@ func (p *scene) lie(ctx context.Context, o *outcome, lie answer, sees []string) 
 
 // lying is the target's configuration with a liar between the API and whoever asks it.
 func (s *saboteur) lying(lie answer) aws.Config {
-	cfg := s.config.Copy()
+	cfg := s.overTLS(s.config.Copy(), lie)
+	cfg.RetryMaxAttempts = 1 // what is not implemented stays so
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), func(stack *middleware.Stack) error {
 		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("sabotage", func(
 			ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler,

@@ -163,7 +163,13 @@ func (p page) Verdict() string {
 }
 
 // Place is where the stack was looked at.
-func (p page) Place() string { return accountName(p.document) + ", " + placeName(p.document) }
+func (p page) Place() string {
+	place := accountName(p.document) + ", " + placeName(p.document)
+	if p.Target.Where != "" {
+		place += "; " + p.Target.Where
+	}
+	return place
+}
 
 // Failures are the checks that failed.
 func (p page) Failures() []check {

@@ -30,7 +30,11 @@ func renderJUnit(doc document) ([]byte, error) {
 func testSuite(index int, group []check, doc document) junit.Testsuite {
 	suite := junit.Testsuite{ID: index, Name: suiteName + "." + area(group[0].ID)}
 	for _, p := range []struct{ name, value string }{
-		{"suffix", doc.Suffix}, {"account", doc.Target.Account}, {"region", doc.Target.Region}, {"problem", doc.Problem},
+		{"suffix", doc.Suffix},
+		{"account", doc.Target.Account},
+		{"region", doc.Target.Region},
+		{"where", doc.Target.Where},
+		{"problem", doc.Problem},
 	} {
 		if p.value != "" {
 			suite.AddProperty(p.name, p.value)

@@ -59,8 +59,12 @@ func headline(doc document) string {
 	if doc.Problem != "" {
 		line += "**" + escape(doc.Problem) + "**\n\n"
 	}
-	return line + fmt.Sprintf("%d checks of the live cloud in %s (%s), %s, %s, %s.\n", doc.Counts.Total,
+	line += fmt.Sprintf("%d checks of the live cloud in %s (%s), %s, %s, %s.\n", doc.Counts.Total,
 		escape(placeName(doc)), escape(accountName(doc)), instant(doc.Started), duration(doc.DurationMS), plural(doc.APICalls, "API call"))
+	if doc.Target.Where != "" {
+		line += "It runs on " + escape(doc.Target.Where) + ".\n"
+	}
+	return line
 }
 
 func countsLine(doc document) string {

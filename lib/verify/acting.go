@@ -1,0 +1,69 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+)
+
+// This file holds what checks need that act on the stack or reach it over the network: the network itself, waiting, and
+// undoing.
+
+// Network is what checks need of the network besides the AWS API: connections and addresses.
+type Network interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+	LookupHost(ctx context.Context, host string) ([]string, error)
+}
+
+// ownNetwork is that of this machine.
+type ownNetwork struct {
+	*net.Dialer
+	*net.Resolver
+}
+
+const (
+	// defaultPace is the time between two looks of a wait: short of what AWS's APIs throttle.
+	defaultPace = 2 * time.Second
+	// looksOfThePatient is how often at least a wait looks that Options.Patience bounds.
+	looksOfThePatient = 20
+	// undoBound bounds the undoing of an act that has no longer bound of its own.
+	undoBound = 30 * time.Second
+)
+
+// until asks until the answer is yes or the bound is over: at once, soon again, then ever more seldom down to every pace,
+// and at the very end. An error ends it.
+func (e *Env) until(ctx context.Context, bound time.Duration, done func(context.Context) (bool, error)) (bool, error) {
+	if e.patience > 0 {
+		bound = min(bound, e.patience)
+	}
+	end := time.Now().Add(bound)
+	for step := e.pace / 32; ; step = min(2*step, e.pace) {
+		yes, err := done(ctx)
+		left := time.Until(end)
+		if yes || err != nil || left <= 0 {
+			return yes, err
+		}
+		select {
+		case <-ctx.Done():
+			return false, context.Cause(ctx)
+		case <-time.After(min(step, left)):
+		}
+	}
+}
+
+// undo adds to a check's error that of taking back what it did, for which neither an interrupt nor a deadline leaves less
+// time.
+func undo(ctx context.Context, err *error, bound time.Duration, back func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), bound)
+	defer cancel()
+	if fault := back(ctx); fault != nil {
+		*err = errors.Join(*err, fault)
+	}
+}
+
+// notShown ends a check that only its own act could tell that the target cannot show what it needs. It is no pass: where
+// nothing may be unobservable, it is a failure as any lacking capability is.
+type notShown string
+
+func (n notShown) Error() string { return string(n) }

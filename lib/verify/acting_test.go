@@ -1,0 +1,227 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+
+	"tapstack/lib"
+)
+
+const (
+	testAccount = "123456789012"
+	testALB     = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/alb-dev/50dc6c495c0c9188"
+	testTopic   = "arn:aws:sns:us-east-1:123456789012:payment-alerts-dev"
+	testQueue   = "https://sqs.us-east-1.amazonaws.com/123456789012/payment-jobs-dev"
+	shortWait   = 250 * time.Millisecond
+)
+
+// acts answers API calls by operation, without a network: a value, an error, or a function that makes either.
+type acts map[string]any
+
+func (a acts) config() aws.Config {
+	var mu sync.Mutex
+	answer := func(stack *middleware.Stack) error {
+		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("test", func(
+			ctx context.Context, in middleware.InitializeInput, _ middleware.InitializeHandler,
+		) (out middleware.InitializeOutput, metadata middleware.Metadata, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			operation := middleware.GetOperationName(ctx)
+			switch v := a[operation].(type) {
+			case nil:
+				err = &smithy.GenericAPIError{Code: "NobodyAsked", Message: operation}
+			case error:
+				err = v
+			case func(any) (any, error):
+				out.Result, err = v(in.Parameters)
+			default:
+				out.Result = v
+			}
+			return out, metadata, err
+		}), middleware.After)
+	}
+	return aws.Config{Region: briefRegion, APIOptions: []func(*middleware.Stack) error{answer}}
+}
+
+// run runs some checks of a stack with the usual outputs, and no longer than a short wait for anything.
+func (a acts) run(t *testing.T, network Network, ids ...string) Report {
+	t.Helper()
+	all := maps.Clone(a)
+	all["GetCallerIdentity"] = &sts.GetCallerIdentityOutput{Account: aws.String(testAccount), Arn: aws.String("arn:aws:iam::123456789012:user/me")}
+	r, err := Run(t.Context(), Options{
+		AWS: all.config(), Suffix: "dev", Only: ids, Act: true, Network: network, Patience: shortWait,
+		Outputs: map[string]any{
+			lib.OutputAlbArn: testALB, lib.OutputAPIURL: "https://api.example.com", lib.OutputVpcID: "vpc-1", lib.OutputClusterIdentifier: "aurora-cluster-dev",
+			lib.OutputEcsClusterName: "ecs-cluster-dev", lib.OutputAlertsTopicArn: testTopic, lib.OutputQueueURL: testQueue,
+			lib.OutputDlqURL: strings.Replace(testQueue, "jobs", "jobs-dlq", 1), lib.OutputJobProcessorServiceName: "job-processor-dev",
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// reds are the failed checks; each reason is logged.
+func reds(t *testing.T, r Report) []string {
+	t.Helper()
+	var failed []string
+	for _, result := range r.Results {
+		if result.Status == Failed {
+			t.Logf("%s: %s", result.ID, result.Reason)
+			failed = append(failed, result.ID)
+		}
+	}
+	return failed
+}
+
+// stage is a network that leads to listeners on this machine.
+type stage struct {
+	ports  map[string]string   // by the port that is asked for
+	hosts  map[string][]string // by name
+	dialed atomic.Int32
+}
+
+func (s *stage) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	s.dialed.Add(1)
+	_, port, _ := net.SplitHostPort(address)
+	to, ok := s.ports[port]
+	if !ok {
+		return nil, errors.New("connection refused")
+	}
+	return (&net.Dialer{}).DialContext(ctx, network, to)
+}
+
+func (s *stage) LookupHost(_ context.Context, host string) ([]string, error) {
+	s.dialed.Add(1)
+	if addresses, ok := s.hosts[host]; ok {
+		return addresses, nil
+	}
+	return nil, &net.DNSError{Err: "no such host", Name: host, IsNotFound: true}
+}
+
+func TestWhatActsIsLeftOutUnlessAskedForAndNeverDoneByTheWay(t *testing.T) {
+	checks := []Check{{ID: "a.looks"}, {ID: "b.acts", Acts: true}, {ID: "c.looks"}, {ID: "d.acts", Acts: true}}
+	ids := func(list []Check) (out []string) {
+		for _, c := range list {
+			out = append(out, c.ID)
+		}
+		return out
+	}
+	for _, c := range []struct {
+		only []string
+		act  bool
+		want []string
+		bad  bool
+	}{
+		{nil, false, []string{"a.looks", "c.looks"}, false},
+		{nil, true, []string{"a.looks", "b.acts", "c.looks", "d.acts"}, false},
+		{[]string{"a.looks"}, true, []string{"a.looks"}, false},
+		{[]string{"b.acts"}, true, []string{"b.acts"}, false},
+		{[]string{"b.acts"}, false, nil, true},
+		{[]string{"e.unknown"}, true, nil, true},
+	} {
+		got, err := selectChecks(checks, c.only, c.act)
+		if (err != nil) != c.bad || !c.bad && !slices.Equal(ids(got), c.want) {
+			t.Errorf("%v, act %t: %v, %v; want %v", c.only, c.act, ids(got), err, c.want)
+		}
+	}
+}
+
+func TestWhatActsRunsLastAndAlone(t *testing.T) {
+	var mu sync.Mutex
+	var order []string
+	running := 0
+	check := func(id string, acting bool) Check {
+		return Check{ID: id, Acts: acting, Run: func(context.Context, *Env) Evidence {
+			mu.Lock()
+			running++
+			if acting && running > 1 {
+				t.Errorf("%s runs beside others", id)
+			}
+			order = append(order, id)
+			mu.Unlock()
+			time.Sleep(time.Millisecond)
+			mu.Lock()
+			running--
+			mu.Unlock()
+			return Evidence{Seen: []Observation{{OK: true}}}
+		}}
+	}
+	checks := []Check{check("a", true), check("b", false), check("c", true), check("d", false)}
+	report := run(t.Context(), testEnv(), checks, Options{Suffix: "dev", Act: true})
+	if slices.Sort(order[:2]); !slices.Equal(order, []string{"b", "d", "a", "c"}) {
+		t.Errorf("ran in the order %v", order)
+	}
+	for i, r := range report.Results {
+		if r.ID != checks[i].ID {
+			t.Errorf("result %d is %s's", i, r.ID)
+		}
+	}
+}
+
+func TestEveryActIsSaidInThePackagesWords(t *testing.T) {
+	for _, c := range Checks() {
+		if c.Acts && !strings.Contains(packageText(t), c.ID) {
+			t.Errorf("the package comment does not say what %s does", c.ID)
+		}
+	}
+}
+
+func TestWaitingLooksAtOnceAndOnceMoreAtTheEnd(t *testing.T) {
+	e := testEnv()
+	e.pace = time.Hour
+	looks := 0
+	look := func(yes int, fault error) func(context.Context) (bool, error) {
+		looks = 0
+		return func(context.Context) (bool, error) { looks++; return looks == yes, fault }
+	}
+	if yes, err := e.until(t.Context(), time.Hour, look(1, nil)); !yes || err != nil || looks != 1 {
+		t.Errorf("at once: %t, %v, %d looks", yes, err, looks)
+	}
+	if yes, err := e.until(t.Context(), shortWait, look(0, nil)); yes || err != nil || looks != 2 {
+		t.Errorf("never: %t, %v, %d looks", yes, err, looks)
+	}
+	if yes, err := e.until(t.Context(), time.Hour, look(0, errors.New("denied"))); yes || err == nil || looks != 1 {
+		t.Errorf("an error: %t, %v, %d looks", yes, err, looks)
+	}
+	e.patience = shortWait
+	if yes, err := e.until(t.Context(), time.Hour, look(0, nil)); yes || err != nil || looks != 2 {
+		t.Errorf("with little patience: %t, %v, %d looks", yes, err, looks)
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	stop := errors.New("interrupted")
+	cancel(stop)
+	e.patience = 0
+	if _, err := e.until(ctx, time.Hour, look(0, nil)); !errors.Is(err, stop) {
+		t.Errorf("interrupted: %v", err)
+	}
+}
+
+func TestAnInterruptDoesNotStopTheUndoing(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := errors.New("interrupted")
+	undo(ctx, &err, time.Minute, func(ctx context.Context) error {
+		if _, limited := ctx.Deadline(); ctx.Err() != nil || !limited {
+			t.Errorf("the undoing has the context %v, with a deadline %t", ctx.Err(), limited)
+		}
+		return errors.New("still there")
+	})
+	if text := oneLine(err); text != "interrupted still there" {
+		t.Errorf("the error says %q", text)
+	}
+}

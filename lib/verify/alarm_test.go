@@ -1,0 +1,141 @@
+package verify
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// watch is CloudWatch with one alarm.
+type watch struct {
+	state  cwtypes.StateValue
+	reason string
+	tells  string // the history data that setting the alarm off leaves; empty leaves none
+	stays  bool   // the alarm cannot be set back
+	ignore bool   // it is set back in word only
+	mute   bool   // the history tells of no actions
+	busy   bool   // it tells others than the topic as well
+	set    []cwtypes.StateValue
+
+	history []cwtypes.AlarmHistoryItem
+}
+
+const (
+	published = `{"actionState":"Succeeded","notificationResource":"` + testTopic + `","publishedMessage":"{}"}`
+	rejected  = `{"actionState":"Failed","notificationResource":"` + testTopic + `","error":"not authorized to perform: SNS:Publish"}`
+	elsewhere = `{"actionState":"Succeeded","notificationResource":"arn:aws:sns:us-east-1:123456789012:another"}`
+)
+
+func (w *watch) api() acts {
+	if w.state == "" {
+		w.state = cwtypes.StateValueOk
+	}
+	remember := func(data string) {
+		w.history = append(w.history, cwtypes.AlarmHistoryItem{Timestamp: aws.Time(time.Now()), HistoryData: aws.String(data)})
+	}
+	return acts{
+		"DescribeAlarms": func(any) (any, error) {
+			a := cwtypes.MetricAlarm{
+				AlarmName: aws.String("queue-age-alarm-dev"), AlarmArn: aws.String("arn:aws:cloudwatch:us-east-1:123456789012:alarm:queue-age-alarm-dev"),
+				ActionsEnabled: aws.Bool(true), AlarmActions: []string{testTopic}, StateValue: w.state, StateReason: &w.reason,
+			}
+			if w.busy {
+				a.AlarmActions = append(a.AlarmActions, "arn:aws:automate:us-east-1:ec2:reboot")
+			}
+			return &cloudwatch.DescribeAlarmsOutput{MetricAlarms: []cwtypes.MetricAlarm{a}}, nil
+		},
+		"SetAlarmState": func(in any) (any, error) {
+			to := in.(*cloudwatch.SetAlarmStateInput)
+			w.set = append(w.set, to.StateValue)
+			if len(w.set) > 1 && w.stays {
+				return nil, errors.New("AccessDenied")
+			}
+			if len(w.set) == 1 || !w.ignore {
+				w.state, w.reason = to.StateValue, *to.StateReason
+			}
+			if to.StateValue == cwtypes.StateValueAlarm && w.tells != "" {
+				remember(w.tells)
+			}
+			return &cloudwatch.SetAlarmStateOutput{}, nil
+		},
+		"DescribeAlarmHistory": func(in any) (any, error) {
+			if in.(*cloudwatch.DescribeAlarmHistoryInput).HistoryItemType == "" && w.mute {
+				return &cloudwatch.DescribeAlarmHistoryOutput{AlarmHistoryItems: []cwtypes.AlarmHistoryItem{{HistoryItemType: cwtypes.HistoryItemTypeStateUpdate}}}, nil
+			}
+			return &cloudwatch.DescribeAlarmHistoryOutput{AlarmHistoryItems: slices.Clone(w.history)}, nil
+		},
+	}
+}
+
+func TestAnAlarmIsSetOffSeenInItsHistoryAndSetBack(t *testing.T) {
+	old := cwtypes.AlarmHistoryItem{Timestamp: aws.Time(time.Now().Add(-time.Hour)), HistoryData: aws.String(published)}
+	for what, c := range map[string]struct {
+		cloud watch
+		red   bool
+		set   []cwtypes.StateValue
+	}{
+		"published":                     {watch{tells: published}, false, []cwtypes.StateValue{"ALARM", "OK"}},
+		"published, without data yet":   {watch{tells: published, state: "INSUFFICIENT_DATA"}, false, []cwtypes.StateValue{"ALARM", "INSUFFICIENT_DATA"}},
+		"the topic does not let it in":  {watch{tells: rejected}, true, []cwtypes.StateValue{"ALARM", "OK"}},
+		"nothing is tried":              {watch{}, true, []cwtypes.StateValue{"ALARM", "OK"}},
+		"only an earlier one succeeded": {watch{history: []cwtypes.AlarmHistoryItem{old}}, true, []cwtypes.StateValue{"ALARM", "OK"}},
+		"another topic is told":         {watch{tells: elsewhere}, true, []cwtypes.StateValue{"ALARM", "OK"}},
+		"the history cannot be read":    {watch{tells: "no JSON"}, true, []cwtypes.StateValue{"ALARM", "OK"}},
+		"it cannot be set back":         {watch{tells: published, stays: true}, true, []cwtypes.StateValue{"ALARM", "OK"}},
+		"it is not set back":            {watch{tells: published, ignore: true}, true, []cwtypes.StateValue{"ALARM", "OK"}},
+		"it goes off already":           {watch{tells: published, state: "ALARM"}, true, nil},
+		"it does more than to tell":     {watch{tells: published, busy: true}, true, nil},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			if got := reds(t, c.cloud.api().run(t, nil, "alerts.alarm-publishes")); (len(got) == 1) != c.red {
+				t.Errorf("red are %v", got)
+			}
+			if !slices.Equal(c.cloud.set, c.set) {
+				t.Errorf("the alarm was set to %v, want %v", c.cloud.set, c.set)
+			}
+		})
+	}
+}
+
+func TestAHistoryWithoutActionsHidesWhetherAnAlarmTells(t *testing.T) {
+	for what, c := range map[string]struct {
+		cloud watch
+		want  Status
+	}{
+		"set back":           {watch{mute: true}, NotObservable},
+		"not to be set back": {watch{mute: true, stays: true}, Failed},
+		"not set back":       {watch{mute: true, ignore: true}, Failed},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			if got := c.cloud.api().run(t, nil, "alerts.alarm-publishes").Results[0]; got.Status != c.want || len(c.cloud.set) != 2 {
+				t.Errorf("%s: %s; the alarm was set to %v", got.Status, got.Reason, c.cloud.set)
+			}
+		})
+	}
+	strict := runOne(t.Context(), testEnv(), Check{Run: seeing(func(*sight) error { return notShown("no actions") })}, true)
+	if strict.Status != Failed {
+		t.Errorf("where nothing may be unobservable it is %s", strict.Status)
+	}
+}
+
+func TestWithoutHistoryNoAlarmIsSetOff(t *testing.T) {
+	w := watch{}
+	cloud := w.api()
+	cloud["DescribeAlarmHistory"] = &awshttp.ResponseError{ResponseError: &smithyhttp.ResponseError{
+		Response: &smithyhttp.Response{Response: &http.Response{StatusCode: http.StatusNotImplemented}}, Err: errors.New("not implemented"),
+	}}
+	report := cloud.run(t, nil, "alerts.alarm-publishes")
+	if report.Counts.NotObservable != 1 || len(w.set) > 0 {
+		t.Errorf("%+v, the alarm was set to %v", report.Counts, w.set)
+	}
+}

@@ -1,0 +1,196 @@
+package verify
+
+import (
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/acm"
+	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+)
+
+// standIn is a load balancer on this machine. A request is answered by the table, else by rest.
+type standIn struct {
+	least, most uint16
+	plain       bool // port 443 speaks no TLS
+	secure      map[string]says
+	rest        says
+	insecure    says
+	serial      string // that ACM tells; empty for the true one
+}
+
+// says is an answer; its location gets host and request URI of the request.
+type says struct {
+	status   int
+	balancer bool
+	location string
+}
+
+func (a says) serve(w http.ResponseWriter, r *http.Request) {
+	if a.balancer {
+		w.Header().Set("Server", "awselb/2.0")
+	}
+	if a.location != "" {
+		w.Header().Set("Location", strings.NewReplacer("{host}", r.Host, "{uri}", r.RequestURI).Replace(a.location))
+	}
+	w.WriteHeader(a.status)
+}
+
+func soundDoor() standIn {
+	return standIn{
+		least: tls.VersionTLS12, most: tls.VersionTLS13,
+		secure:   map[string]says{healthPath: {status: 200}, samplePath: {status: 401}},
+		rest:     says{status: 404, balancer: true},
+		insecure: says{status: 301, balancer: true, location: "https://{host}:443{uri}"},
+	}
+}
+
+// open serves until the test ends; the API tells of it as of a load balancer with a network interface.
+func (d standIn) open(t *testing.T) (acts, *stage) {
+	t.Helper()
+	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if a, ok := d.secure[r.URL.Path]; ok {
+			a.serve(w, r)
+			return
+		}
+		d.rest.serve(w, r)
+	}))
+	secure.Config.ErrorLog = quiet()
+	secure.TLS = &tls.Config{MinVersion: d.least, MaxVersion: d.most}
+	if d.plain {
+		secure.Start()
+	} else {
+		secure.StartTLS()
+		if d.serial == "" {
+			d.serial = secure.Certificate().SerialNumber.Text(16)
+		}
+	}
+	insecure := httptest.NewServer(http.HandlerFunc(d.insecure.serve))
+	t.Cleanup(secure.Close)
+	t.Cleanup(insecure.Close)
+	return doorAPI(d.serial), &stage{ports: map[string]string{
+		"443": secure.Listener.Addr().String(), "80": insecure.Listener.Addr().String(),
+	}}
+}
+
+func doorAPI(serial string) acts {
+	return acts{
+		"DescribeLoadBalancers": &elb.DescribeLoadBalancersOutput{LoadBalancers: []elbtypes.LoadBalancer{
+			{LoadBalancerArn: aws.String(testALB), DNSName: aws.String("alb-dev-1.us-east-1.elb.amazonaws.com")},
+		}},
+		"DescribeNetworkInterfaces": &ec2.DescribeNetworkInterfacesOutput{NetworkInterfaces: []ec2types.NetworkInterface{
+			{NetworkInterfaceId: aws.String("eni-1"), Description: aws.String("ELB app/alb-dev/50dc6c495c0c9188"), VpcId: aws.String("vpc-1")},
+		}},
+		"DescribeListeners": &elb.DescribeListenersOutput{Listeners: []elbtypes.Listener{
+			{Port: aws.Int32(443), Certificates: []elbtypes.Certificate{{CertificateArn: aws.String("arn:aws:acm:us-east-1:123456789012:certificate/1")}}},
+		}},
+		"DescribeCertificate": &acm.DescribeCertificateOutput{Certificate: &acmtypes.CertificateDetail{Serial: aws.String(colons(serial))}},
+		"ListTasks":           &ecs.ListTasksOutput{TaskArns: []string{"arn:aws:ecs:us-east-1:123456789012:task/1"}},
+		"DescribeTasks":       &ecs.DescribeTasksOutput{Tasks: []ecstypes.Task{{LastStatus: aws.String("RUNNING")}}},
+	}
+}
+
+// colons is a serial number as ACM writes it: 0a:1b:2c.
+func colons(serial string) string {
+	if len(serial)%2 == 1 {
+		serial = "0" + serial
+	}
+	return strings.Join(slices.Collect(func(yield func(string) bool) {
+		for i := 0; i < len(serial) && yield(serial[i:i+2]); i += 2 {
+		}
+	}), ":")
+}
+
+func atDoor() []string {
+	return []string{"alb.answers", "alb.answers-404", "alb.tls-spoken", "alb.redirects"}
+}
+
+func TestTheFrontDoorIsHeldToWhatAClientGets(t *testing.T) {
+	for what, c := range map[string]struct {
+		change func(*standIn)
+		reds   []string
+	}{
+		"sound":               {func(*standIn) {}, nil},
+		"TLS 1.1 is accepted": {func(d *standIn) { d.least = tls.VersionTLS11 }, []string{"alb.tls-spoken"}},
+		"TLS 1.0 is accepted": {func(d *standIn) { d.least = tls.VersionTLS10 }, []string{"alb.tls-spoken"}},
+		"no TLS 1.3":          {func(d *standIn) { d.most = tls.VersionTLS12 }, []string{"alb.tls-spoken"}},
+		"no TLS 1.2":          {func(d *standIn) { d.least = tls.VersionTLS13 }, []string{"alb.tls-spoken"}},
+		"another certificate": {func(d *standIn) { d.serial = "0badcafe" }, []string{"alb.tls-spoken"}},
+		"plain text on 443":   {func(d *standIn) { d.plain, d.serial = true, "01" }, []string{"alb.answers", "alb.answers-404", "alb.tls-spoken"}},
+		"no redirect":         {func(d *standIn) { d.insecure = says{status: 200} }, []string{"alb.redirects"}},
+		"a passing redirect":  {func(d *standIn) { d.insecure.status = 302 }, []string{"alb.redirects"}},
+		"a redirect to another host": {
+			func(d *standIn) { d.insecure.location = "https://evil.example.com{uri}" }, []string{"alb.redirects"},
+		},
+		"a redirect to another path": {func(d *standIn) { d.insecure.location = "https://{host}/" }, []string{"alb.redirects"}},
+		"a redirect to plain text":   {func(d *standIn) { d.insecure.location = "http://{host}{uri}" }, []string{"alb.redirects"}},
+		"a redirect to another port": {func(d *standIn) { d.insecure.location = "https://{host}:8443{uri}" }, []string{"alb.redirects"}},
+		"an unhealthy service":       {func(d *standIn) { d.secure[healthPath] = says{status: 503} }, []string{"alb.answers"}},
+		"health answered by the load balancer itself": {
+			func(d *standIn) { d.secure[healthPath] = says{status: 200, balancer: true} }, []string{"alb.answers"},
+		},
+		"no service behind the API":  {func(d *standIn) { d.secure[samplePath] = says{status: 503, balancer: true} }, []string{"alb.answers"}},
+		"no rule for the API":        {func(d *standIn) { delete(d.secure, samplePath) }, []string{"alb.answers"}},
+		"an API that fails":          {func(d *standIn) { d.secure[samplePath] = says{status: 500} }, []string{"alb.answers"}},
+		"anything answered with 200": {func(d *standIn) { d.rest = says{status: 200, balancer: true} }, []string{"alb.answers-404"}},
+		"unknown paths passed on":    {func(d *standIn) { d.rest = says{status: 404} }, []string{"alb.answers-404"}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			d := soundDoor()
+			c.change(&d)
+			cloud, network := d.open(t)
+			if got := reds(t, cloud.run(t, network, atDoor()...)); !slices.Equal(got, c.reds) {
+				t.Errorf("red are %v, want %v", got, c.reds)
+			}
+		})
+	}
+}
+
+func TestADoorThatStaysShutIsRed(t *testing.T) {
+	cloud, _ := soundDoor().open(t)
+	if got := reds(t, cloud.run(t, &stage{}, atDoor()...)); !slices.Equal(got, atDoor()) {
+		t.Errorf("red are %v", got)
+	}
+}
+
+func TestAServerThatSaysNothingIsNotTakenForOneThatRefuses(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = listener.Close() }()
+	d := door{network: &stage{ports: map[string]string{"443": listener.Addr().String()}}, name: "alb", host: "api.example.com"}
+	ctx, cancel := contextWithin(t, shortWait)
+	defer cancel()
+	if _, refused, err := d.handshake(ctx, tls.VersionTLS11); refused != nil || err == nil {
+		t.Errorf("refused %v, error %v", refused, err)
+	}
+}
+
+func TestANameThatMayBeAStrangersIsNeverLookedUp(t *testing.T) {
+	cloud, network := soundDoor().open(t)
+	cloud["DescribeNetworkInterfaces"] = &ec2.DescribeNetworkInterfacesOutput{NetworkInterfaces: []ec2types.NetworkInterface{
+		{NetworkInterfaceId: aws.String("eni-2"), Description: aws.String("ELB app/alb-mydev/50dc6c495c0c9188")},
+	}}
+	report := cloud.run(t, network, atDoor()...)
+	if n := network.dialed.Load(); n > 0 || report.Counts.NotObservable != len(atDoor()) {
+		t.Errorf("%d connections, %+v", n, report.Counts)
+	}
+	cloud["DescribeNetworkInterfaces"] = fmt.Errorf("denied")
+	report = cloud.run(t, network, atDoor()...)
+	if n := network.dialed.Load(); n > 0 || report.Counts.Failed != len(atDoor()) {
+		t.Errorf("what the API does not tell is taken for a gap: %d connections, %+v", n, report.Counts)
+	}
+}

@@ -1,0 +1,152 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"syscall"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"tapstack/lib"
+)
+
+// This file asks without TLS what is allowed with it. Of the services whose resource policies speak of TLS, SQS and S3
+// listen on plain HTTP; Secrets Manager does not, and SNS does, but its topic's policy refuses Publish only, which cannot
+// be tried without publishing (protocols of the services: endpoints.json of the AWS SDKs).
+//
+// A request without TLS shows its signature to whoever listens, who may repeat it for a few minutes over TLS: so each is a
+// read that tells no secret, and the checks count as acting.
+
+// plainReader reads one thing of a service that a resource policy guards. Options go to the call.
+type plainReader struct {
+	service string
+	targets func(ctx context.Context, e *Env) (map[string]string, error) // what to read, by ARN
+	read    func(ctx context.Context, e *Env, target string, option func(*middleware.Stack) error) error
+}
+
+var queueReader = plainReader{
+	service: "SQS",
+	targets: func(ctx context.Context, e *Env) (map[string]string, error) {
+		addresses := map[string]string{}
+		for _, output := range []string{lib.OutputQueueURL, lib.OutputDlqURL} {
+			a, err := e.queue(ctx, output)
+			if err != nil {
+				return nil, err
+			}
+			if addresses[a["QueueArn"]], err = e.output(output); err != nil {
+				return nil, err
+			}
+		}
+		return addresses, nil
+	},
+	read: func(ctx context.Context, e *Env, target string, option func(*middleware.Stack) error) error {
+		_, err := e.api.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+			QueueUrl: &target, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
+		}, func(o *sqs.Options) {
+			o.APIOptions, o.Retryer = append(o.APIOptions, option), aws.NopRetryer{}
+		})
+		return err
+	},
+}
+
+var bucketReader = plainReader{
+	service: "S3",
+	targets: func(ctx context.Context, e *Env) (map[string]string, error) {
+		name, err := e.bucket(ctx)
+		return map[string]string{e.bucketARN(ctx, name): name}, err
+	},
+	read: func(ctx context.Context, e *Env, target string, option func(*middleware.Stack) error) error {
+		_, err := e.api.s3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &target}, func(o *s3.Options) {
+			o.APIOptions, o.Retryer = append(o.APIOptions, option), aws.NopRetryer{}
+		})
+		return err
+	},
+}
+
+func plainTextChecks() []Check {
+	check := func(id, says string, r plainReader) Check {
+		return Check{
+			ID: id, Says: "All data encryption at rest and in transit: " + says, PCI: []string{"4.2.1"},
+			Needs: []Capability{r.capability()}, Acts: true, Run: observed(r.refused),
+		}
+	}
+	return []Check{
+		check("queue.refuses-plain-text", "SQS refuses to tell of either queue without TLS what it tells over TLS", queueReader),
+		check("bucket.refuses-plain-text", "S3 refuses to tell of the access logs' bucket without TLS what it tells over TLS", bucketReader),
+	}
+}
+
+// capability: where the API itself has no TLS, nothing can be refused for the want of it.
+func (r plainReader) capability() Capability {
+	return Capability{
+		Name:   r.service + ".tls",
+		Reason: r.service + " itself is served without TLS here, so that it cannot refuse anything for want of it",
+		Probe: func(ctx context.Context, e *Env) (bool, error) {
+			targets, err := r.targets(ctx, e)
+			if err != nil {
+				return false, err
+			}
+			scheme := ""
+			for _, target := range targets {
+				if err := r.read(ctx, e, target, overScheme("", &scheme)); err != nil {
+					return false, err
+				}
+			}
+			return scheme == "https", nil
+		},
+	}
+}
+
+func (r plainReader) refused(ctx context.Context, e *Env, s *sight) error {
+	targets, err := r.targets(ctx, e)
+	if err != nil {
+		return err
+	}
+	for _, arn := range slices.Sorted(maps.Keys(targets)) {
+		x, target := s.on(arn), targets[arn]
+		if err := r.read(ctx, e, target, overScheme("", new(string))); err != nil {
+			return fmt.Errorf("reading %s over TLS: %w", target, err)
+		}
+		ctx, cancel := context.WithTimeout(expectRefusal(ctx), askBound)
+		err := r.read(ctx, e, target, overScheme("http", new(string)))
+		cancel()
+		const what, want = "what is told over TLS is asked without", refusedText
+		switch {
+		case err == nil:
+			x.that(what, want, "answered", false)
+		case isRefused(err):
+			x.that(what, want, refusedText+" by its policy", true)
+		case errors.Is(err, syscall.ECONNREFUSED):
+			x.that(what, want, refusedText+" by the service, which does not listen", true)
+		default:
+			return fmt.Errorf("reading %s without TLS: %w", target, err)
+		}
+	}
+	return nil
+}
+
+// overScheme sends a call by http or https, whatever its endpoint says; empty leaves it. Used tells what the endpoint said.
+// The scheme is no part of what is signed.
+func overScheme(scheme string, used *string) func(*middleware.Stack) error {
+	return func(stack *middleware.Stack) error {
+		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("tapstack:scheme", func(
+			ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
+		) (middleware.FinalizeOutput, middleware.Metadata, error) {
+			if request, ok := in.Request.(*smithyhttp.Request); ok {
+				*used = request.URL.Scheme
+				if scheme != "" {
+					request.URL.Scheme = scheme
+				}
+			}
+			return next.HandleFinalize(ctx, in)
+		}), "ResolveEndpointV2", middleware.After)
+	}
+}

@@ -1,0 +1,140 @@
+package verify
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"tapstack/lib"
+)
+
+// wire answers requests by their scheme; a nil function refuses to be connected to.
+type wire struct {
+	scheme string // of the endpoint
+	plain  func(*http.Request) *http.Response
+	asked  map[string]int
+}
+
+func (w *wire) Do(r *http.Request) (*http.Response, error) {
+	w.asked[r.URL.Scheme]++
+	if r.URL.Scheme == w.scheme {
+		return told(r), nil
+	}
+	if w.plain == nil {
+		return nil, syscall.ECONNREFUSED
+	}
+	return w.plain(r), nil
+}
+
+func respond(r *http.Request, status int, xml, json string) *http.Response {
+	body, kind := xml, "text/xml"
+	if strings.Contains(r.Header.Get("Content-Type"), "json") {
+		body, kind = json, "application/x-amz-json-1.0"
+	}
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {kind}}, Request: r,
+		ContentLength: int64(len(body)), Body: io.NopCloser(strings.NewReader(body)),
+	}
+}
+
+// told is an answer that serves all the calls of both checks.
+func told(r *http.Request) *http.Response {
+	switch {
+	case strings.Contains(r.URL.RawQuery, "encryption"):
+		return respond(r, http.StatusOK, "<ServerSideEncryptionConfiguration></ServerSideEncryptionConfiguration>", "")
+	case strings.Contains(r.URL.Host, "elasticloadbalancing"):
+		return respond(r, http.StatusOK, `<DescribeLoadBalancerAttributesResponse><DescribeLoadBalancerAttributesResult><Attributes>
+			<member><Key>access_logs.s3.bucket</Key><Value>alb-access-logs-dev</Value></member>
+			</Attributes></DescribeLoadBalancerAttributesResult></DescribeLoadBalancerAttributesResponse>`, "")
+	case strings.Contains(r.URL.Host, "sts"):
+		return respond(r, http.StatusOK, `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account>
+			<Arn>arn:aws:iam::123456789012:user/me</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`, "")
+	}
+	body, _ := io.ReadAll(r.Body)
+	name := "payment-jobs-dev"
+	if strings.Contains(string(body), "dlq") {
+		name = "payment-jobs-dlq-dev"
+	}
+	return respond(r, http.StatusOK, "", `{"Attributes":{"QueueArn":"arn:aws:sqs:us-east-1:123456789012:`+name+`"}}`)
+}
+
+func forbidden(r *http.Request) *http.Response {
+	return respond(r, http.StatusForbidden, "<Error><Code>AccessDenied</Code></Error>", `{"__type":"com.amazonaws.sqs#AccessDenied","message":"explicit deny"}`)
+}
+
+func broken(r *http.Request) *http.Response {
+	return respond(r, http.StatusBadRequest, "<Error><Code>InvalidRequest</Code></Error>", `{"__type":"com.amazonaws.sqs#InvalidAddress"}`)
+}
+
+func (w *wire) look(t *testing.T) Report {
+	t.Helper()
+	w.asked = map[string]int{}
+	cfg := aws.Config{
+		Region: briefRegion, HTTPClient: w, Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+		}),
+	}
+	if w.scheme == "http" {
+		cfg.BaseEndpoint = aws.String("http://elasticloadbalancing.example.com")
+	}
+	report, err := Run(t.Context(), Options{
+		AWS: cfg, Suffix: "dev", Only: []string{"queue.refuses-plain-text", "bucket.refuses-plain-text"}, Act: true,
+		Outputs: map[string]any{lib.OutputQueueURL: testQueue, lib.OutputDlqURL: strings.Replace(testQueue, "jobs", "jobs-dlq", 1), lib.OutputAlbArn: testALB},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return report
+}
+
+func TestPlainTextMustBeRefusedWhereTLSIsAnswered(t *testing.T) {
+	both := []string{"queue.refuses-plain-text", "bucket.refuses-plain-text"}
+	for what, c := range map[string]struct {
+		plain func(*http.Request) *http.Response
+		reds  []string
+		asked int // an answer that says nothing of either ends the check
+	}{
+		"refused by policy":       {forbidden, nil, 3},
+		"nobody listens":          {nil, nil, 3},
+		"answered":                {told, both, 3},
+		"refused for another sin": {broken, both, 2},
+	} {
+		t.Run(what, func(t *testing.T) {
+			w := &wire{scheme: "https", plain: c.plain}
+			report := w.look(t)
+			if got := reds(t, report); !slices.Equal(got, c.reds) || report.Counts.NotObservable > 0 {
+				t.Errorf("red are %v, want %v; %+v", got, c.reds, report.Counts)
+			}
+			if w.asked["http"] != c.asked {
+				t.Errorf("asked %d times without TLS, want %d of two queues and a bucket", w.asked["http"], c.asked)
+			}
+			if strings.Contains(report.Problem, "credentials") {
+				t.Errorf("a refusal that was hoped for is held against the credentials: %s", report.Problem)
+			}
+		})
+	}
+}
+
+func TestAnAPIWithoutTLSCannotRefuseForWantOfIt(t *testing.T) {
+	w := &wire{scheme: "http"}
+	for _, r := range []plainReader{{service: "SQS", targets: oneTarget, read: queueReader.read}, {service: "S3", targets: oneTarget, read: bucketReader.read}} {
+		w.asked = map[string]int{}
+		e := newEnv(Options{Suffix: "dev", AWS: aws.Config{
+			Region: briefRegion, HTTPClient: w, BaseEndpoint: aws.String("http://127.0.0.1:5000"), Credentials: aws.AnonymousCredentials{},
+		}})
+		if has, err := r.capability().Probe(t.Context(), e); has || err != nil {
+			t.Errorf("%s: %t, %v", r.service, has, err)
+		}
+	}
+}
+
+func oneTarget(context.Context, *Env) (map[string]string, error) {
+	return map[string]string{"arn": "https://127.0.0.1:5000/123456789012/target"}, nil
+}

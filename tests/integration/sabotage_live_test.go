@@ -1,0 +1,338 @@
+package integration
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/acm"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
+	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+
+	"tapstack/lib"
+)
+
+// This file breaks what only a cloud shows that is reached over the network or acted upon. Where the local target has no
+// network behind its API, a stand-in on this machine has: what it says goes through the same altering as the API's answers.
+
+// doorAnswer is the load balancer's answer to a request.
+type doorAnswer struct {
+	scheme, path string
+	status       int
+	balancer     bool // it is the load balancer's own
+	location     string
+}
+
+// doorTLS is what the load balancer speaks.
+type doorTLS struct{ least, most uint16 }
+
+// lookedUp is where a name leads.
+type lookedUp struct {
+	name      string
+	addresses []string
+}
+
+// plainAnswer is what becomes of a call of the API without TLS.
+type plainAnswer struct {
+	service string // as signatures name it
+	refused bool
+}
+
+// network is one that has the load balancer at its end, as lie wants it.
+type network struct {
+	s                *saboteur
+	lie              answer
+	secure, insecure *httptest.Server
+}
+
+// stage makes the network of one run. It must be closed.
+func (s *saboteur) stage(lie answer) *network {
+	n := &network{s: s, lie: lie}
+	n.secure = httptest.NewUnstartedServer(http.HandlerFunc(n.serve))
+	n.secure.Config.ErrorLog = log.New(io.Discard, "", 0)
+	n.secure.TLS = &tls.Config{}
+	n.secure.StartTLS()
+	sound := n.secure.TLS.Clone()
+	n.secure.TLS.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		spoken := &doorTLS{tls.VersionTLS12, tls.VersionTLS13}
+		n.alter(spoken)
+		config := sound.Clone()
+		config.MinVersion, config.MaxVersion = spoken.least, spoken.most
+		return config, nil
+	}
+	n.insecure = httptest.NewServer(http.HandlerFunc(n.serve))
+	s.serial = n.secure.Certificate().SerialNumber.Text(16)
+	return n
+}
+
+func (n *network) close() {
+	n.secure.Close()
+	n.insecure.Close()
+}
+
+func (n *network) alter(answer any) {
+	_, _ = n.lie(n.s, "network", nil, answer, nil)
+}
+
+func (n *network) serve(w http.ResponseWriter, r *http.Request) {
+	a := &doorAnswer{scheme: "https", path: r.URL.Path, status: http.StatusNotFound, balancer: true}
+	switch {
+	case r.TLS == nil:
+		a.scheme, a.status, a.location = "http", http.StatusMovedPermanently, "https://"+r.Host+":443"+r.RequestURI
+	case r.URL.Path == "/health":
+		a.status, a.balancer = http.StatusOK, false
+	case strings.HasPrefix(r.URL.Path, "/api/"):
+		a.status, a.balancer = http.StatusUnauthorized, false
+	}
+	n.alter(a)
+	if a.balancer {
+		w.Header().Set("Server", "awselb/2.0")
+	}
+	if a.location != "" {
+		w.Header().Set("Location", a.location)
+	}
+	w.WriteHeader(a.status)
+}
+
+// DialContext implements verify.Network.
+func (n *network) DialContext(ctx context.Context, kind, address string) (net.Conn, error) {
+	to := n.insecure
+	if strings.HasSuffix(address, ":443") {
+		to = n.secure
+	}
+	return (&net.Dialer{}).DialContext(ctx, kind, to.Listener.Addr().String())
+}
+
+// LookupHost implements verify.Network.
+func (n *network) LookupHost(_ context.Context, name string) ([]string, error) {
+	found := &lookedUp{name, []string{"10.0.128.4"}}
+	n.alter(found)
+	return found.addresses, nil
+}
+
+// overTLS makes an emulator look as if it were reached over TLS: what is sent without is refused, unless lie says
+// otherwise.
+func (s *saboteur) overTLS(cfg aws.Config, lie answer) aws.Config {
+	cfg.HTTPClient = wires{s, lie, cfg.HTTPClient}
+	cfg.BaseEndpoint = aws.String(strings.Replace(aws.ToString(cfg.BaseEndpoint), "http://", "https://", 1))
+	return cfg
+}
+
+type wires struct {
+	s    *saboteur
+	lie  answer
+	then aws.HTTPClient
+}
+
+// Do implements aws.HTTPClient.
+func (w wires) Do(r *http.Request) (*http.Response, error) {
+	if r.URL.Scheme == "https" {
+		r = r.Clone(r.Context())
+		r.URL.Scheme = "http"
+		return w.then.Do(r)
+	}
+	scope := strings.Split(r.Header.Get("Authorization"), "/") // key/date/region/service/aws4_request
+	a := &plainAnswer{service: scope[min(3, len(scope)-1)], refused: true}
+	_, _ = w.lie(w.s, "plain text", nil, a, nil)
+	if !a.refused {
+		return w.then.Do(r)
+	}
+	body := `<Error><Code>AccessDenied</Code><Message>with an explicit deny in a resource-based policy</Message></Error>`
+	kind := "text/xml"
+	if strings.Contains(r.Header.Get("Content-Type"), "json") {
+		body, kind = `{"__type":"AccessDenied","message":"with an explicit deny in a resource-based policy"}`, "application/x-amz-json-1.0"
+	}
+	return &http.Response{
+		StatusCode: http.StatusForbidden, Header: http.Header{"Content-Type": {kind}}, Request: r,
+		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewBufferString(body)),
+	}, nil
+}
+
+// shownLive completes what an emulator answers by what AWS would answer of a stack that lives.
+func shownLive(s *saboteur, in, out any, err error) (any, error) {
+	if in, ok := in.(*cloudwatch.DescribeAlarmHistoryInput); ok {
+		return s.alarmHistory(in), nil
+	}
+	if in, ok := in.(*cloudwatch.SetAlarmStateInput); ok && err == nil && in.StateValue == cwtypes.StateValueAlarm {
+		s.published = append(s.published, time.Now())
+	}
+	switch out := out.(type) {
+	case *ec2.DescribeNetworkInterfacesOutput:
+		out.NetworkInterfaces = append(out.NetworkInterfaces, s.interfaces()...)
+	case *acm.DescribeCertificateOutput:
+		if out != nil && s.serial != "" {
+			out.Certificate.Serial = &s.serial
+		}
+	}
+	return out, err
+}
+
+// interfaces are those that AWS makes for the load balancer and the database.
+func (s *saboteur) interfaces() []ec2types.NetworkInterface {
+	_, balancer, _ := strings.Cut(s.output(lib.OutputAlbArn), ":loadbalancer/")
+	made := func(id, description, subnet string) ec2types.NetworkInterface {
+		return ec2types.NetworkInterface{
+			NetworkInterfaceId: aws.String(id), Description: &description, RequesterManaged: aws.Bool(true),
+			VpcId: aws.String(s.output(lib.OutputVpcID)), SubnetId: &subnet,
+		}
+	}
+	return []ec2types.NetworkInterface{
+		made("eni-0a1b", "ELB "+balancer, s.list(lib.OutputPublicSubnetIDs)[0]),
+		made("eni-0c2d", "RDSNetworkInterface", s.list(lib.OutputPrivateSubnetIDs)[0]),
+	}
+}
+
+// alarmHistory tells that every alarm that was set off has told the topic.
+func (s *saboteur) alarmHistory(in *cloudwatch.DescribeAlarmHistoryInput) *cloudwatch.DescribeAlarmHistoryOutput {
+	out := &cloudwatch.DescribeAlarmHistoryOutput{}
+	for _, at := range s.published {
+		out.AlarmHistoryItems = append(out.AlarmHistoryItems, cwtypes.AlarmHistoryItem{
+			AlarmName: in.AlarmName, HistoryItemType: cwtypes.HistoryItemTypeAction, Timestamp: &at,
+			HistoryData: aws.String(fmt.Sprintf(`{"actionState":"Succeeded","notificationResource":%q}`, s.output(lib.OutputAlertsTopicArn))),
+		})
+	}
+	return out
+}
+
+// unobservableLive adds the altered answers of what this file breaks.
+func unobservableLive() map[string]answer {
+	return map[string]answer{
+		"alb.answers": changed(func(_ *saboteur, out *doorAnswer) {
+			if out.scheme == "https" && strings.HasPrefix(out.path, "/api/") {
+				out.status, out.balancer = http.StatusServiceUnavailable, true
+			}
+		}),
+		"alb.answers-404": changed(func(_ *saboteur, out *doorAnswer) {
+			if out.scheme == "https" && out.status == http.StatusNotFound {
+				out.status = http.StatusOK
+			}
+		}),
+		"alb.tls-spoken": changed(func(_ *saboteur, out *doorTLS) { out.least = tls.VersionTLS11 }),
+		"alb.redirects": changed(func(_ *saboteur, out *doorAnswer) {
+			if out.scheme == "http" {
+				out.status, out.location = http.StatusOK, ""
+			}
+		}),
+		"queue.refuses-plain-text":  answersPlain("sqs"),
+		"bucket.refuses-plain-text": answersPlain("s3"),
+		"alerts.alarm-publishes": changed(func(_ *saboteur, out *cloudwatch.DescribeAlarmHistoryOutput) {
+			for i := range out.AlarmHistoryItems {
+				data := out.AlarmHistoryItems[i].HistoryData
+				*data = strings.Replace(*data, "Succeeded", "Failed", 1)
+			}
+		}),
+		"database.failover-endpoint": changed(func(_ *saboteur, out *lookedUp) {
+			if strings.Contains(out.name, ".cluster-") {
+				out.addresses = []string{"10.0.144.4"}
+			}
+		}),
+	}
+}
+
+// liveSabotages break what clients and operators meet. The mutations that this target cannot show run on those that can.
+func liveSabotages() []sabotage {
+	notTold := func(ctx context.Context, s *saboteur) error {
+		topic := s.output(lib.OutputAlertsTopicArn)
+		_, err := s.sns.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+			TopicArn: &topic, AttributeName: aws.String("Policy"), AttributeValue: aws.String(fmt.Sprintf(
+				`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sns:Publish","Resource":%q,"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`, topic)),
+		})
+		return err
+	}
+	listening := func(check, says string, port int32, also string, change func(*elb.ModifyListenerInput)) sabotage {
+		return sabotage{Check: check, Says: says, Also: []string{also}, Do: changesListener(check, says, port, change).Do}
+	}
+	hello := []elbtypes.Action{{
+		Type:                elbtypes.ActionTypeEnumFixedResponse,
+		FixedResponseConfig: &elbtypes.FixedResponseActionConfig{StatusCode: aws.String("200"), ContentType: aws.String("text/plain"), MessageBody: aws.String("hello")},
+	}}
+	return []sabotage{
+		{
+			Check: "alb.answers", Says: "stop all tasks of payment-api", On: "services", Unhealable: scaled,
+			Also: []string{"application.payment-api", "application.running", "application.tasks-spread", "alb.healthy-targets"},
+			Do:   func(ctx context.Context, s *saboteur) error { return s.wantTasks(ctx, paymentAPI, 0, 3) },
+		},
+		listening("alb.answers-404", "answer a client with 200 where nothing is", 443, "alb.default-404", func(in *elb.ModifyListenerInput) {
+			in.DefaultActions = hello
+		}),
+		listening("alb.tls-spoken", "let a client in that knows nothing newer than TLS 1.0", 443, "alb.https", func(in *elb.ModifyListenerInput) {
+			in.SslPolicy = aws.String("ELBSecurityPolicy-2016-08")
+		}),
+		listening("alb.redirects", "answer a client without TLS", 80, "alb.redirect", func(in *elb.ModifyListenerInput) {
+			in.DefaultActions = hello
+		}),
+		{
+			Check: "queue.refuses-plain-text", Says: "take the queue's policy away", Also: []string{"queue.tls-only"}, On: "policy of the queue",
+			Do: func(ctx context.Context, s *saboteur) error {
+				address := s.output(lib.OutputQueueURL)
+				_, err := s.sqs.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: map[string]string{"Policy": ""}})
+				return err
+			},
+		},
+		{
+			Check: "bucket.refuses-plain-text", Says: "take the bucket's policy away", Also: []string{"bucket.tls-only"},
+			Do: func(ctx context.Context, s *saboteur) error {
+				_, err := s.s3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: aws.String(s.named("alb-logs-123456789012-us-east-1"))})
+				return err
+			},
+		},
+		{
+			Check: "alerts.alarm-publishes", Says: "let no alarm publish to the topic", Also: []string{"alerts.topic-policy"}, On: "topic", Do: notTold,
+		},
+		{
+			Check: "queue.delivers", Says: "hold every job back for a quarter of an hour",
+			Do: func(ctx context.Context, s *saboteur) error {
+				// What is held back stays so when the delay is taken away again.
+				s.later(func(ctx context.Context) error {
+					address := s.output(lib.OutputQueueURL)
+					_, err := s.sqs.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: &address})
+					return err
+				})
+				return s.setQueue(ctx, lib.OutputQueueURL, "DelaySeconds", "900")
+			},
+		},
+		leavesOneInstance("database.failover", "leave nobody to fail over to"),
+		leavesOneInstance("database.failover-endpoint", "leave nobody for the endpoint to lead to"),
+	}
+}
+
+// answersPlain lets one service answer calls without TLS.
+func answersPlain(service string) answer {
+	return changed(func(_ *saboteur, out *plainAnswer) { out.refused = out.refused && out.service != service })
+}
+
+// leavesOneInstance deletes both readers.
+func leavesOneInstance(check, says string) sabotage {
+	return sabotage{
+		Check: check, Says: says, On: "reader 1",
+		Also: []string{"database.topology", "database.promotion-tiers", "database.zones"},
+		Do: func(ctx context.Context, s *saboteur) error {
+			for _, reader := range []string{"aurora-reader-1", "aurora-reader-2"} {
+				_, err := s.rds.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{
+					DBInstanceIdentifier: aws.String(s.named(reader)), SkipFinalSnapshot: aws.Bool(true),
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+}
