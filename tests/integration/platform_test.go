@@ -7,9 +7,15 @@
 //	SKIP_destroy=1 make test-platform                 deploy, check, keep
 //	SKIP_deploy=1 SKIP_destroy=1 make test-platform   check again
 //	SKIP_deploy=1 make test-platform                  check and destroy
+//
+// TARGET chooses another cloud than the local one, and ENDPOINT its address:
+//
+//	TARGET=localstack make test-platform
+//	TARGET=endpoint ENDPOINT=http://127.0.0.1:5000 make test-platform
 package integration
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,7 +78,7 @@ type platform struct {
 func newPlatform(ctx context.Context, t *testing.T) *platform {
 	t.Helper()
 	p := &platform{suffix: "it-" + strings.ToLower(random.UniqueID()), dir: t.TempDir(), heard: &transcript{t: t}}
-	options := target.Options{Name: target.Local}
+	options := chosenTarget()
 	if teststructure.SkipStageEnvVarSet() {
 		p.dir = filepath.Join(kept, ".test-data")
 		options.Lifetime, options.Home = target.Kept, p.dir
@@ -80,6 +86,12 @@ func newPlatform(ctx context.Context, t *testing.T) *platform {
 	}
 	p.open(ctx, t, options)
 	return p
+}
+
+// chosenTarget is the target that the environment asks for: TARGET, local without it, at ENDPOINT where the target needs
+// one.
+func chosenTarget() target.Options {
+	return target.Options{Name: cmp.Or(os.Getenv("TARGET"), target.Local), Endpoint: os.Getenv("ENDPOINT")}.FromEnvironment()
 }
 
 // open opens target, engine and stack until the test ends.
@@ -122,7 +134,7 @@ func rememberedSuffix(t *testing.T, fresh string) string {
 
 // stackOptions are those of the stack with its default configuration on a target.
 func stackOptions(cloud *target.Target, suffix, dir string) lifecycle.Options {
-	return lifecycle.Options{
+	options := lifecycle.Options{
 		Project: lib.ProjectName,
 		Stack:   suffix,
 		Program: lib.Deploy,
@@ -135,8 +147,11 @@ func stackOptions(cloud *target.Target, suffix, dir string) lifecycle.Options {
 		},
 		ProviderConfig: cloud.ProviderConfig(),
 		Env:            cloud.Env(),
-		Provider:       awsprovider.NewPlugin(cloud.Config),
 	}
+	if cloud.Emulated() {
+		options.Provider = awsprovider.NewPlugin(cloud.Config)
+	}
+	return options
 }
 
 // deploy asserts a clean cloud, previews and deploys. Whatever fails, what was made is removed.
@@ -160,7 +175,9 @@ func (p *platform) deploy(ctx context.Context, t *testing.T) {
 
 // verify runs the specification, one subtest a check.
 func (p *platform) verify(ctx context.Context, t *testing.T, outputs map[string]any) {
-	report, err := verify.Run(ctx, verify.Options{AWS: p.target.Config, Outputs: outputs, Suffix: p.suffix})
+	report, err := verify.Run(ctx, verify.Options{
+		AWS: p.target.Config, Outputs: outputs, Suffix: p.suffix, Where: p.target.Where(), Act: true,
+	})
 	require.NoError(t, err)
 	for _, r := range report.Results {
 		t.Run(r.ID, func(t *testing.T) {
