@@ -66,6 +66,9 @@ import (
 // ProjectName is the Pulumi project's name and the namespace of its configuration.
 const ProjectName = "tapstack"
 
+// ZoneCount is how many availability zones a stack spans.
+const ZoneCount = 3
+
 // SuffixVariable is the environment variable that names the environment when the configuration does not.
 const SuffixVariable = "ENVIRONMENT_SUFFIX"
 
@@ -141,6 +144,8 @@ type Config struct {
 	Owner, Run, Expires string
 	// AllowedAccountIDs are the only AWS accounts that the stack may be deployed to; empty allows any.
 	AllowedAccountIDs []string
+	// PermissionsBoundaryArn is the policy that bounds every role of the stack; empty is none.
+	PermissionsBoundaryArn string
 }
 
 // ConfigKey describes one configuration key; the table of them is the same as Pulumi.yaml's.
@@ -253,6 +258,7 @@ var (
 	instanceClassPattern = regexp.MustCompile(`^db\.[a-z]+[0-9]+[a-z0-9-]*\.(medium|large|[0-9]*xlarge)$`)
 	engineVersionPattern = regexp.MustCompile(`^(1[3-9]|2[0-9])(\.[0-9]{1,2})?$`)
 	dbNamePattern        = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
+	boundaryPattern      = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+$`)
 	certificatePattern   = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-zA-Z-]+$`)
 	domainPattern        = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
 	hostedZonePattern    = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
@@ -369,6 +375,9 @@ func configFields(c *Config) []configField {
 				return !slices.ContainsFunc(c.AllowedAccountIDs, func(id string) bool { return !accountIDPattern.MatchString(id) })
 			},
 		},
+		text("permissionsBoundaryArn", "", "IAM policy that bounds what the stack's roles can ever do; the nightly role may make no others.",
+			&c.PermissionsBoundaryArn, "the ARN of an IAM policy",
+			func() bool { return boundaryPattern.MatchString(c.PermissionsBoundaryArn) }),
 	}
 }
 
@@ -482,7 +491,7 @@ func legalZones(zones []string) bool {
 		}
 		distinct[zone] = true
 	}
-	return len(zones) == zoneCount && len(distinct) == zoneCount
+	return len(zones) == ZoneCount && len(distinct) == ZoneCount
 }
 
 // legalExpiry takes a time in one form only, so that equal times are equal tags.
@@ -612,7 +621,6 @@ func ParseExpiry(value string) (time.Time, error) {
 
 const (
 	defaultRegion = "us-east-1"
-	zoneCount     = 3
 	// incompleteZone is where Fargate on ARM64, RDS Proxy and MSK are not offered (AWS).
 	incompleteZone   = "use1-az3"
 	paymentAPI       = "payment-api"
@@ -982,8 +990,7 @@ func nthSubnet(within netip.Prefix, bits, n int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(address), bits)
 }
 
-// chooseZones picks three zones by zone id, which names the same place in every account, where names do not. A zone
-// where services are missing is taken only when there are not enough others.
+// chooseZones asks for the zones that this account can use without opting in to them, and chooses.
 func (b *builder) chooseZones() ([]string, error) {
 	found, err := aws.GetAvailabilityZones(b.ctx, &aws.GetAvailabilityZonesArgs{
 		State:   pulumi.StringRef("available"),
@@ -992,18 +999,28 @@ func (b *builder) chooseZones() ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking AWS for availability zones: %w", err)
 	}
-	if len(found.Names) < zoneCount || len(found.ZoneIds) != len(found.Names) {
-		return nil, fmt.Errorf("choosing availability zones: %s offers %d usable ones, %d are needed; choose another region", b.region, len(found.Names), zoneCount)
+	zones, err := ChooseZones(found.Names, found.ZoneIds)
+	if err != nil {
+		return nil, fmt.Errorf("choosing availability zones: %s offers %w; choose another region", b.region, err)
 	}
-	order := make([]int, len(found.Names))
+	return zones, nil
+}
+
+// ChooseZones picks the names of three zones by zone id, which names the same place in every account, where names do not.
+// A zone where services are missing is taken only when there are not enough others. The error says how many there are.
+func ChooseZones(names, ids []string) ([]string, error) {
+	if len(names) < ZoneCount || len(ids) != len(names) {
+		return nil, fmt.Errorf("%d usable zones, %d are needed", len(names), ZoneCount)
+	}
+	order := make([]int, len(names))
 	for i := range order {
 		order[i] = i
 	}
-	rank := func(i int) string { return strconv.FormatBool(found.ZoneIds[i] == incompleteZone) + found.ZoneIds[i] }
+	rank := func(i int) string { return strconv.FormatBool(ids[i] == incompleteZone) + ids[i] }
 	slices.SortFunc(order, func(i, j int) int { return strings.Compare(rank(i), rank(j)) })
-	zones := make([]string, zoneCount)
+	zones := make([]string, ZoneCount)
 	for i := range zones {
-		zones[i] = found.Names[order[i]]
+		zones[i] = names[order[i]]
 	}
 	return zones, nil
 }
@@ -3097,9 +3114,14 @@ type roleWithPolicy struct {
 }
 
 func (b *builder) role(spec roleSpec) (*roleWithPolicy, error) {
+	var boundary pulumi.StringPtrInput
+	if b.cfg.PermissionsBoundaryArn != "" {
+		boundary = pulumi.String(b.cfg.PermissionsBoundaryArn)
+	}
 	role, err := create(b, iam.NewRole, spec.role, &iam.RoleArgs{
-		Name:        pulumi.String(b.name(spec.role)),
-		Description: pulumi.String(spec.description),
+		PermissionsBoundary: boundary,
+		Name:                pulumi.String(b.name(spec.role)),
+		Description:         pulumi.String(spec.description),
 		AssumeRolePolicy: document(statement{
 			sid:        "AssumedByService",
 			principals: services(spec.service),

@@ -159,6 +159,7 @@ func written(c lib.Config) map[string]string {
 		"queueVisibilityTimeoutSeconds": strconv.Itoa(c.QueueVisibilityTimeoutSeconds),
 		"interfaceEndpoints":            strconv.FormatBool(c.InterfaceEndpoints), "waf": strconv.FormatBool(c.WAF),
 		"owner": c.Owner, "run": c.Run, "expires": c.Expires, "allowedAccountIds": strings.Join(c.AllowedAccountIDs, ","),
+		"permissionsBoundaryArn": c.PermissionsBoundaryArn,
 	}
 }
 

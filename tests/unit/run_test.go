@@ -55,3 +55,17 @@ func TestEveryResourceIsTaggedWithItsOwnerRunAndExpiry(t *testing.T) {
 	})
 	same(t, "accounts that the provider may touch", provider.at(t, "allowedAccountIds"), []string{"123456789012", "210987654321"})
 }
+
+func TestEveryRoleIsBoundedWhereABoundaryIsGiven(t *testing.T) {
+	const boundary = "arn:aws:iam::123456789012:policy/boundary"
+	bounded := deploy(t, map[string]string{"permissionsBoundaryArn": boundary}).ofType("aws:iam/role:Role")
+	same(t, "roles", len(bounded), 6)
+	for _, role := range bounded {
+		same(t, role.name, role.at(t, "permissionsBoundary"), boundary)
+	}
+	for _, role := range deploy(t, nil).ofType("aws:iam/role:Role") {
+		if _, set := role.plain["permissionsBoundary"]; set {
+			t.Errorf("%s has a boundary that nobody gave", role.name)
+		}
+	}
+}

@@ -1,0 +1,79 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"tapstack/lib"
+)
+
+// Account finds out whose the credentials are, and whether that account may be deployed to. An empty list allows none.
+func Account(ctx context.Context, cfg aws.Config, allowed []string) Report {
+	in := newInspection(Options{AWS: cfg, Config: lib.Config{AllowedAccountIDs: allowed}})
+	findings := in.lookAtAccount(ctx)
+	return Report{Account: in.account, Region: in.region, Findings: findings}
+}
+
+// lookAtAccount finds out whose account it is, which all else depends on.
+func (in *inspection) lookAtAccount(ctx context.Context) []Finding {
+	who, err := in.api.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err == nil && aws.ToString(who.Account) == "" {
+		err = fmt.Errorf("the answer names no account")
+	}
+	if err != nil {
+		return []Finding{{
+			"credentials", Problem, "not accepted: " + reason(err),
+			"Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN where they are temporary), or log in again.",
+		}}
+	}
+	in.account = aws.ToString(who.Account)
+	return []Finding{
+		{What: "credentials", Status: OK, Detail: fmt.Sprintf("account %s, as %s", in.account, aws.ToString(who.Arn))},
+		allowed(in.account, in.Config.AllowedAccountIDs, in.Emulated),
+	}
+}
+
+func allowed(account string, list []string, emulated bool) Finding {
+	const what = "allowed accounts"
+	switch {
+	case slices.Contains(list, account):
+		return Finding{What: what, Status: OK, Detail: "allowedAccountIds names account " + account}
+	case len(list) == 0 && emulated:
+		return Finding{What: what, Status: OK, Detail: "no list is needed where no real account answers"}
+	case len(list) == 0:
+		return Finding{
+			what, Problem, "no account is allowed, and the credentials are those of " + account,
+			"If that is the account to deploy to, set allowedAccountIds=" + account + ".",
+		}
+	}
+	return Finding{
+		what, Problem, fmt.Sprintf("the credentials are those of account %s, and only %s may be deployed to", account, strings.Join(list, ", ")),
+		"Use the credentials of an allowed account, or add " + account + " to allowedAccountIds.",
+	}
+}
+
+// lookAtRegion makes sure that the account may use the region at all.
+func lookAtRegion(ctx context.Context, in *inspection) []Finding {
+	out, err := in.api.ec2.DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(true), RegionNames: []string{in.region}})
+	switch {
+	case isCode(err, "InvalidParameterValue"):
+		return []Finding{{Status: Problem, Detail: fmt.Sprintf("%q is no region", in.region), Advice: "Choose one that exists, such as us-east-1."}}
+	case err != nil:
+		return []Finding{unknown("region", err)}
+	case len(out.Regions) != 1:
+		return []Finding{{Status: Unknown, Detail: fmt.Sprintf("the answer for %s names %s", in.region, plural(len(out.Regions), "region"))}}
+	}
+	if state := aws.ToString(out.Regions[0].OptInStatus); state == "not-opted-in" {
+		return []Finding{{
+			Status: Problem, Detail: in.region + " is not enabled for this account",
+			Advice: "Enable it (aws account enable-region --region-name " + in.region + "), or choose another region.",
+		}}
+	}
+	return []Finding{{Status: OK, Detail: in.region}}
+}
