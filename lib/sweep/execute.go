@@ -1,0 +1,263 @@
+package sweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/smithy-go"
+
+	"tapstack/lib/verify"
+)
+
+// Outcome is what came of one deletion. Error is empty for a resource that is gone.
+type Outcome struct {
+	Item
+	Error      string  `json:"error,omitempty"`
+	DurationMS float64 `json:"durationMs"`
+}
+
+// atOnce bounds the deletions of one kind that go on at a time.
+const atOnce = 8
+
+// Execute deletes what the plan says, one kind after the other, and waits for each kind to be gone before it goes on. It
+// goes on past failures, save that what proves or holds a resource which could not be deleted stays. done, which may be
+// nil, hears of each outcome as it comes, one call at a time. A context that ends stops between two calls; the error says
+// so, and the outcomes tell how far it came.
+func Execute(ctx context.Context, cfg aws.Config, p Plan, done func(Outcome)) ([]Outcome, error) {
+	x := &execution{clients: newClients(cfg), held: map[string]string{}, done: done}
+	for _, r := range rows() {
+		var batch []Item
+		for _, item := range p.Delete {
+			if item.Kind == r.kind {
+				batch = append(batch, item)
+			}
+		}
+		x.removeAll(ctx, r, batch)
+		if err := ctx.Err(); err != nil {
+			return x.outcomes, fmt.Errorf("the sweep stopped before its end: %w", context.Cause(ctx))
+		}
+	}
+	return x.outcomes, nil
+}
+
+type execution struct {
+	clients *clients
+	done    func(Outcome)
+
+	mutex    sync.Mutex
+	outcomes []Outcome
+	// held tells by ARN why something must stay, since what it proves or holds is still there.
+	held map[string]string
+}
+
+func (x *execution) removeAll(ctx context.Context, r row, batch []Item) {
+	var wg sync.WaitGroup
+	slot := make(chan struct{}, atOnce)
+	for _, item := range batch {
+		wg.Go(func() {
+			slot <- struct{}{}
+			defer func() { <-slot }()
+			started := time.Now()
+			err := x.remove(ctx, r, item)
+			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+				return // not tried, or not known: the next sweep sees
+			}
+			x.note(item, err, time.Since(started))
+		})
+	}
+	wg.Wait()
+}
+
+func (x *execution) remove(ctx context.Context, r row, item Item) error {
+	if why := x.whyHeld(item.ARN); why != "" {
+		return errors.New("not tried: " + why)
+	}
+	if r.remove == nil {
+		return errors.New("nothing is known to delete this kind")
+	}
+	limit := r.limit
+	if limit == 0 {
+		limit = usualLimit
+	}
+	if err := persist(ctx, limit, func() error { return r.remove(ctx, x.clients, item.Found) }); err != nil {
+		return err
+	}
+	if r.gone == nil {
+		return nil
+	}
+	return wait(ctx, limit, func() (bool, error) { return r.gone(ctx, x.clients, item.Found) })
+}
+
+func (x *execution) note(item Item, err error, took time.Duration) {
+	x.mutex.Lock()
+	defer x.mutex.Unlock()
+	o := Outcome{Item: item, DurationMS: float64(took.Microseconds()) / 1000}
+	if err != nil {
+		o.Error = strings.ReplaceAll(err.Error(), "\n", "; ")
+		x.hold(item)
+	}
+	x.outcomes = append(x.outcomes, o)
+	if x.done != nil {
+		x.done(o)
+	}
+}
+
+// hold keeps what item belongs to, and the VPC that it stands in.
+func (x *execution) hold(item Item) {
+	why := item.String() + " is still there"
+	for _, id := range item.Of {
+		x.held[id] = why
+	}
+	if item.VPC != "" && item.Kind != "VPC" {
+		x.held[item.VPC] = why
+	}
+}
+
+func (x *execution) whyHeld(arn string) string {
+	x.mutex.Lock()
+	defer x.mutex.Unlock()
+	if why, found := x.held[arn]; found {
+		return why
+	}
+	return x.held[arn[strings.LastIndex(arn, "/")+1:]] // a VPC is held by its id
+}
+
+// refusal is an error that came in an answer of 200.
+type refusal struct{ code, message string }
+
+func (r *refusal) Error() string                 { return r.code + ": " + r.message }
+func (r *refusal) ErrorCode() string             { return r.code }
+func (r *refusal) ErrorMessage() string          { return r.message }
+func (r *refusal) ErrorFault() smithy.ErrorFault { return smithy.FaultUnknown }
+
+var errBusy = errors.New("a service still uses it")
+
+// passing are the codes, or parts of them, with which services say that something else must go first, or is going.
+func passing() []string {
+	return []string{
+		"DependencyViolation", "InUse", "InvalidIPAddress.InUse", // EC2, ELB, ACM
+		"DeleteConflict", "ConcurrentModification", // IAM, EventBridge
+		"ClusterContains", "UpdateInProgress", // ECS
+		"InvalidDBInstanceState", "InvalidDBClusterState", "InvalidDBSubnetGroupState", "InvalidDBParameterGroupState",
+		"InvalidDBClusterSnapshotState", "InvalidDBSnapshotState", "InvalidDBClusterAutomatedBackupState", "InvalidEventSubscriptionState",
+		"WAFAssociatedItem", "WAFUnavailableEntity", "WAFOptimisticLock",
+		"BucketNotEmpty", "OperationAborted", "PriorRequestNotComplete", "ConcurrentUpdate", "ConflictException",
+	}
+}
+
+func passes(err error) bool {
+	var api smithy.APIError
+	return errors.Is(err, errBusy) || errors.As(err, &api) &&
+		slices.ContainsFunc(passing(), func(code string) bool { return strings.Contains(api.ErrorCode(), code) })
+}
+
+// isGone also knows the answers that are not named after what is missing: a service that drains or is gone, a key that
+// waits for its deletion.
+func isGone(err error) bool {
+	var api smithy.APIError
+	return verify.IsNotFound(err) || errors.As(err, &api) &&
+		slices.Contains([]string{"ServiceNotActiveException", "KMSInvalidStateException"}, api.ErrorCode())
+}
+
+// persist calls until the resource is gone or the error is none that passes.
+func persist(ctx context.Context, limit time.Duration, call func() error) error {
+	var last error
+	err := poll(ctx, limit, func() (bool, error) {
+		last = call()
+		switch {
+		case last == nil || isGone(last):
+			return true, nil
+		case passes(last):
+			return false, nil
+		}
+		return false, last
+	})
+	if errors.Is(err, errTooLong) && last != nil {
+		return fmt.Errorf("%w: %w", err, last)
+	}
+	return err
+}
+
+// wait asks until the resource is gone.
+func wait(ctx context.Context, limit time.Duration, gone func() (bool, error)) error {
+	return poll(ctx, limit, func() (bool, error) {
+		done, err := gone()
+		if err != nil && isGone(err) {
+			return true, nil
+		}
+		return done, err
+	})
+}
+
+var errTooLong = errors.New("it is still there")
+
+// poll checks first, then again at growing intervals, until done, an error, the limit or the end of the context.
+func poll(ctx context.Context, limit time.Duration, check func() (bool, error)) error {
+	const first, longest = 500 * time.Millisecond, 15 * time.Second
+	deadline := time.Now().Add(limit)
+	for interval := first; ; interval = min(2*interval, longest) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		done, err := check()
+		if done || err != nil {
+			return err
+		}
+		if time.Now().Add(interval).After(deadline) {
+			return fmt.Errorf("after %s: %w", limit, errTooLong)
+		}
+		timer := time.NewTimer(interval)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		case <-timer.C:
+		}
+	}
+}
+
+// settleLimit is how long lists may go on telling of what is gone: SQS says up to a minute.
+const settleLimit = 90 * time.Second
+
+// Prove asks every service again and lists what is left of what the plan was to remove, and whatever else may now be
+// swept. What failed is expected to be left and not waited for. An error means that nothing is proven.
+func Prove(ctx context.Context, cfg aws.Config, p Plan, outcomes []Outcome, o Options) ([]Item, error) {
+	planned := map[string]bool{}
+	for _, item := range slices.Concat(p.Delete, p.Along) {
+		planned[item.ARN+" "+item.ID] = true
+	}
+	expected := len(p.Blocked)
+	for _, it := range outcomes {
+		if it.Error != "" {
+			expected++
+		}
+	}
+	var left []Item
+	err := poll(ctx, settleLimit, func() (bool, error) {
+		_, found, err := verify.Find(ctx, cfg)
+		if err != nil {
+			return false, err
+		}
+		again, err := New(found, o)
+		if err != nil {
+			return false, err
+		}
+		left = slices.Concat(again.Delete, again.Along, again.Blocked)
+		for _, item := range again.Kept {
+			if planned[item.ARN+" "+item.ID] {
+				left = append(left, item)
+			}
+		}
+		return len(left) <= expected, nil
+	})
+	if errors.Is(err, errTooLong) {
+		err = nil
+	}
+	return left, err
+}
