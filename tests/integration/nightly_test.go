@@ -1,0 +1,324 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/fixtures/awsprovider"
+	"tapstack/fixtures/nightly"
+	"tapstack/fixtures/target"
+	"tapstack/lib"
+	"tapstack/lib/lifecycle"
+	"tapstack/lib/preflight"
+	"tapstack/lib/sweep"
+	"tapstack/lib/verify"
+)
+
+// nightlySuffix is one of those that the policies of the nightly role let in.
+const nightlySuffix = "nightly1"
+
+// TestANightlyRunMakesTheRecordedCalls does what the nightly workflow does, and holds the list of AWS calls from which the
+// policies of the nightly role are generated to the calls that the run makes: none may be missing, none too many. The
+// resources of the deployed stack, on which those policies are tried, are recorded with them.
+func TestANightlyRunMakesTheRecordedCalls(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	cloud, engine := openCloud(ctx, t, target.Options{Name: target.Local})
+	r := &nightlyRun{cloud: cloud, engine: engine, dir: t.TempDir()}
+
+	r.boundary(ctx, t)
+	r.preflight(ctx, t)
+	first := map[string]string{"run": lib.NewRun(time.Now().Add(-48 * time.Hour)), "expires": lib.FormatExpiry(time.Now().Add(-24 * time.Hour))}
+	r.verify(ctx, t, r.deploy(ctx, t, first))
+	resources, permissions := r.resources(ctx, t), r.permissions(ctx, t)
+	updated := nightlyUpdate()
+	updated["run"] = first["run"]
+	r.verify(ctx, t, r.deploy(ctx, t, updated))
+	r.serve(ctx, t)
+	r.destroy(ctx, t, updated)
+
+	// A second run dies after its deployment.
+	r.deploy(ctx, t, first)
+	r.serve(ctx, t)
+	r.sweep(ctx, t)
+	r.leaks(ctx, t)
+
+	r.hold(t, "calls.txt", nightly.FormatCalls(r.calls.Calls()))
+	r.hold(t, "resources.txt", nightly.FormatResources(resources, nightlySuffix))
+	r.hold(t, "permissions.txt", nightly.FormatPermissions(permissions, nightlySuffix))
+}
+
+// TestIAMTakesTheDocumentsOfTheNightlyRole makes the role and its policies in the local cloud, which refuses documents that
+// IAM would call malformed.
+func TestIAMTakesTheDocumentsOfTheNightlyRole(t *testing.T) {
+	ctx := t.Context()
+	cloud, err := target.Open(ctx, target.Options{Name: target.Local})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, cloud.Close()) }()
+	documents, err := nightly.Documents(nightlyParameters())
+	require.NoError(t, err)
+	client := iam.NewFromConfig(cloud.Config)
+	for _, d := range documents {
+		text, err := d.JSON()
+		require.NoError(t, err)
+		name := strings.TrimSuffix(d.File, ".json")
+		if name == "trust" {
+			_, err = client.CreateRole(ctx, &iam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: &text})
+		} else {
+			_, err = client.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: &name, PolicyDocument: &text})
+		}
+		require.NoError(t, err, d.File)
+	}
+	malformed := strings.Repeat("{", 3)
+	_, err = client.CreatePolicy(ctx, &iam.CreatePolicyInput{PolicyName: &malformed, PolicyDocument: &malformed})
+	require.Error(t, err, "the local cloud must look at documents")
+}
+
+// nightlyUpdate changes a value of every part of the stack that is updated in place, and the time to live, which every
+// resource carries as a tag.
+func nightlyUpdate() map[string]string {
+	return map[string]string{
+		"alertEmail":                    "night@example.com",
+		"apiCpu":                        "512",
+		"apiMaxCount":                   "10",
+		"apiMemory":                     "1024",
+		"apiRetryCount":                 "4",
+		"apiTimeoutSeconds":             "90",
+		"cpuTargetPercent":              "50",
+		"dbBackupRetentionDays":         "7",
+		"expires":                       lib.FormatExpiry(time.Now().Add(-12 * time.Hour)),
+		"jobRetryCount":                 "6",
+		"queueVisibilityTimeoutSeconds": "600",
+	}
+}
+
+// nightlyRun is a nightly run with its calls noted.
+type nightlyRun struct {
+	cloud  *target.Target
+	engine *lifecycle.Engine
+	dir    string
+	calls  nightly.Recorder
+	bounds string // ARN of the boundary of the stack's roles
+}
+
+// boundary makes the policy that bounds the stack's roles, as an administrator does beforehand.
+func (r *nightlyRun) boundary(ctx context.Context, t *testing.T) {
+	t.Helper()
+	p := nightlyParameters()
+	if !p.Boundary {
+		return // the stack cannot set one
+	}
+	documents, err := nightly.Documents(p)
+	require.NoError(t, err)
+	for _, d := range documents {
+		if d.File == "boundary.json" {
+			text, err := d.JSON()
+			require.NoError(t, err)
+			made, err := iam.NewFromConfig(r.cloud.Config).CreatePolicy(ctx, &iam.CreatePolicyInput{
+				PolicyName: aws.String("tapstack-nightly-boundary"), PolicyDocument: &text,
+			})
+			require.NoError(t, err)
+			r.bounds = *made.Policy.Arn
+		}
+	}
+}
+
+// nightlyParameters are those of the local cloud.
+func nightlyParameters() nightly.Parameters {
+	p := nightly.Placeholders()
+	p.Account, p.Region, p.ImageRepository, p.Repository = "123456789012", target.Region, "tapstack-workload", "owner/repository"
+	p.StateBucket, p.StateKey = "state", "11111111-2222-3333-4444-555555555555"
+	return p
+}
+
+// open opens the stack with some of its configuration changed, its calls noted as those of one part of the run.
+func (r *nightlyRun) open(ctx context.Context, t *testing.T, part string, changed map[string]string) *lifecycle.Stack {
+	t.Helper()
+	options := stackOptions(r.cloud, nightlySuffix, r.dir)
+	for _, key := range []string{"paymentApiImage", "jobProcessorImage"} {
+		options.Config[key] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-workload:" + nightlySuffix + "-1"
+	}
+	options.Config["owner"] = nightly.Owner
+	if r.bounds != "" {
+		options.Config[nightly.BoundaryKey] = r.bounds
+	}
+	maps.Copy(options.Config, changed)
+	options.Provider = awsprovider.NewPlugin(r.calls.Watch(r.cloud.Config, part))
+	stack, err := lifecycle.Open(ctx, r.engine, options)
+	require.NoError(t, err, "opening the stack")
+	t.Cleanup(stack.Close)
+	return stack
+}
+
+// preflight looks at everything; what it finds is not this test's affair.
+func (r *nightlyRun) preflight(ctx context.Context, t *testing.T) {
+	t.Helper()
+	config, err := lib.ParseConfig(stackOptions(r.cloud, nightlySuffix, r.dir).Config)
+	require.NoError(t, err)
+	report := preflight.Run(ctx, preflight.Options{AWS: r.calls.Watch(r.cloud.Config, "preflight"), Config: config})
+	require.NotEmpty(t, report.With(preflight.OK))
+}
+
+// deploy previews, deploys and refreshes, and returns the outputs.
+func (r *nightlyRun) deploy(ctx context.Context, t *testing.T, changed map[string]string) map[string]any {
+	t.Helper()
+	stack := r.open(ctx, t, "deploy", changed)
+	defer stack.Close()
+	_, err := stack.Preview(ctx)
+	require.NoError(t, err, "preview")
+	result, err := stack.Up(ctx)
+	require.NoError(t, err, "up")
+	t.Logf("up: %v", result.Changes)
+	_, err = stack.Refresh(ctx)
+	require.NoError(t, err, "refresh")
+	outputs, err := stack.Outputs(ctx)
+	require.NoError(t, err, "outputs")
+	return outputs
+}
+
+// verify runs the specification with the checks that act. Whether they pass is not this test's affair.
+func (r *nightlyRun) verify(ctx context.Context, t *testing.T, outputs map[string]any) {
+	t.Helper()
+	report, err := verify.Run(ctx, verify.Options{
+		AWS: r.calls.Watch(r.cloud.Config, "verify"), Outputs: outputs, Suffix: nightlySuffix, Act: true, Patience: time.Second,
+	})
+	require.NoError(t, err)
+	require.Greater(t, report.Counts.Passed, report.Counts.Total/2, report.Problem)
+}
+
+// resources lists the ARNs of all that the stack has made.
+func (r *nightlyRun) resources(ctx context.Context, t *testing.T) []string {
+	t.Helper()
+	all, err := verify.Leaks(ctx, r.cloud.Config, nightlySuffix)
+	require.NoError(t, err)
+	var arns []string
+	for _, one := range all {
+		if strings.HasPrefix(one.ARN, "arn:") {
+			arns = append(arns, one.ARN)
+		}
+	}
+	require.NotEmpty(t, arns)
+	return arns
+}
+
+// permissions lists what the policies of the stack's roles allow: an action and a resource a line.
+func (r *nightlyRun) permissions(ctx context.Context, t *testing.T) []string {
+	t.Helper()
+	client := iam.NewFromConfig(r.cloud.Config)
+	roles, err := client.ListRoles(ctx, &iam.ListRolesInput{})
+	require.NoError(t, err)
+	var lines []string
+	for _, role := range roles.Roles {
+		policies, err := client.ListRolePolicies(ctx, &iam.ListRolePoliciesInput{RoleName: role.RoleName})
+		require.NoError(t, err)
+		for _, name := range policies.PolicyNames {
+			out, err := client.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: role.RoleName, PolicyName: &name})
+			require.NoError(t, err)
+			text, err := url.QueryUnescape(*out.PolicyDocument)
+			require.NoError(t, err)
+			var document struct {
+				Statement []struct{ Action, Resource []string }
+			}
+			require.NoError(t, json.Unmarshal([]byte(text), &document), "%s", text)
+			for _, statement := range document.Statement {
+				for _, action := range statement.Action {
+					for _, resource := range statement.Resource {
+						lines = append(lines, action+" "+resource)
+					}
+				}
+			}
+		}
+	}
+	require.NotEmpty(t, lines)
+	return lines
+}
+
+// serve leaves an access log behind, as a load balancer does that has answered. The emulator takes the bucket's policy,
+// which refuses plain transport, to refuse all: it is put aside.
+func (r *nightlyRun) serve(ctx context.Context, t *testing.T) {
+	t.Helper()
+	client := s3.NewFromConfig(r.cloud.Config, func(o *s3.Options) { o.UsePathStyle = true })
+	all, err := client.ListBuckets(ctx, &s3.ListBucketsInput{})
+	require.NoError(t, err)
+	for _, b := range all.Buckets {
+		policy, err := client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: b.Name})
+		require.NoError(t, err)
+		_, err = client.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: b.Name})
+		require.NoError(t, err)
+		key := "alb/AWSLogs/test"
+		_, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: b.Name, Key: &key, Body: strings.NewReader("GET /health 200")})
+		require.NoError(t, err)
+		_, err = client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: b.Name, Policy: policy.Policy})
+		require.NoError(t, err)
+	}
+}
+
+// destroy removes the stack and looks for what is left.
+func (r *nightlyRun) destroy(ctx context.Context, t *testing.T, changed map[string]string) {
+	t.Helper()
+	stack := r.open(ctx, t, "destroy", changed)
+	defer stack.Close()
+	_, err := stack.Refresh(ctx)
+	require.NoError(t, err, "refresh")
+	_, err = stack.Destroy(ctx)
+	require.NoError(t, err, "destroy")
+}
+
+// sweep removes the stack without its state: a dry run, the sweep itself, and the proof.
+func (r *nightlyRun) sweep(ctx context.Context, t *testing.T) {
+	t.Helper()
+	cfg := r.calls.Watch(r.cloud.Config, "sweep")
+	_, found, err := verify.Find(ctx, cfg)
+	require.NoError(t, err)
+	options := sweep.Options{Owner: nightly.Owner, OlderThan: 24 * time.Hour, Now: time.Now()}
+	plan, err := sweep.New(found, options)
+	require.NoError(t, err)
+	require.NotEmpty(t, plan.Delete)
+	outcomes, err := sweep.Execute(ctx, cfg, plan, nil)
+	require.NoError(t, err)
+	for _, o := range outcomes {
+		assert.Empty(t, o.Error, "%s", o.Item)
+	}
+	left, err := sweep.Prove(ctx, cfg, plan, outcomes, options)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+// leaks proves that nothing is left.
+func (r *nightlyRun) leaks(ctx context.Context, t *testing.T) {
+	t.Helper()
+	left, err := verify.Leaks(ctx, r.calls.Watch(r.cloud.Config, "leaks"), nightlySuffix)
+	require.NoError(t, err)
+	assert.Empty(t, left)
+}
+
+// hold compares what was recorded with what is committed, or commits it.
+func (r *nightlyRun) hold(t *testing.T, file, recorded string) {
+	t.Helper()
+	root, err := lifecycle.RepositoryRoot()
+	require.NoError(t, err)
+	path := filepath.Join(root, "fixtures", "nightly", file)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(recorded), 0o644))
+	}
+	committed, err := os.ReadFile(path)
+	require.NoError(t, err)
+	if diff := cmp.Diff(string(committed), recorded); diff != "" {
+		t.Errorf("the nightly run is not what fixtures/nightly/%s says (-committed +recorded):\n%s\n"+
+			"write it and the policies anew: go generate ./fixtures/nightly", file, diff)
+	}
+}
