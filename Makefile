@@ -6,9 +6,10 @@ GO          ?= go
 # go test's own time-out is the last resort: the integration run has a deadline of its own that leaves time to clean up.
 UNIT_FLAGS  ?=
 # Packages whose tests start no process and use no network, and those whose tests do.
-PURE        := ./lib/verify/... $(addprefix ./fixtures/awsprovider/,acm appautoscaling cloudwatch ec2 ecs iam index kms lb \
+PURE        := ./lib/cost ./lib/preflight ./lib/sweep ./lib/verify/... ./fixtures/nightly ./tests/workflows \
+               $(addprefix ./fixtures/awsprovider/,acm appautoscaling cloudwatch ec2 ecs iam index kms lb \
                partition rds resource route53 s3 secretsmanager sns ssm wafv2)
-PROCESSES   := ./bin/tap ./fixtures/awsprovider ./fixtures/target ./lib/lifecycle/... ./lib/verify
+PROCESSES   := ./bin/tap ./fixtures/awsprovider ./fixtures/target ./fixtures/workload ./lib/lifecycle/... ./lib/preflight ./lib/verify
 INTEGRATION ?= -timeout 30m
 
 .DEFAULT_GOAL := help
@@ -43,8 +44,8 @@ test-unit: ## Pulumi mocks and pure logic: no process, no network, seconds
 
 .PHONY: test-integration
 test-integration: ## one deployed stack on the local cloud, every check a subtest, destroy and leak proof; and all that starts a process
-	$(GO) test $(INTEGRATION) -count=1 -v ./tests/integration/...
 	$(GO) test $(INTEGRATION) $(PROCESSES)
+	$(GO) test $(INTEGRATION) -count=1 -v ./tests/integration/...
 
 .PHONY: test-platform
 test-platform: ## the life of one deployed stack alone; SKIP_destroy=1 and the like skip a stage
@@ -64,10 +65,11 @@ bench: ## deploy and destroy against the floor: the same AWS calls by a bare SDK
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 30m ./tests/integration/...
 
 .PHONY: lint
-lint: ## gofumpt, go vet, staticcheck
+lint: ## gofumpt, go vet, staticcheck; actionlint, with shellcheck where it is installed
 	@out=$$($(GO) tool -modfile=tools/go.mod gofumpt -l .); test -z "$$out" || { echo "gofumpt wants changes in:"; echo "$$out"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
+	$(GO) tool -modfile=tools/actionlint.mod actionlint
 
 .PHONY: fmt
 fmt: ## format with gofumpt

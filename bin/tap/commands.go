@@ -30,11 +30,13 @@ func (a *app) preview(ctx context.Context, p *plan) (err error) {
 
 // openForPreview opens the stack where it is, or one that is gone afterwards.
 func (s *session) openForPreview() error {
-	if s.exists(s.plan.suffix) {
-		s.tellAssumed()
+	s.tellAssumed()
+	switch exists, err := s.exists(s.ctx, s.plan.suffix); {
+	case err != nil:
+		return err
+	case exists:
 		return s.openExisting()
 	}
-	s.tellAssumed()
 	if err := s.findEngine(); err != nil {
 		return err
 	}
@@ -64,6 +66,9 @@ func (a *app) up(ctx context.Context, p *plan) (err error) {
 	if err := s.openKept(); err != nil {
 		return err
 	}
+	if err := s.clearedForTakeOff(); err != nil {
+		return err
+	}
 	result, err := s.deploy()
 	if err != nil {
 		return s.afterFailedUp(err)
@@ -73,13 +78,15 @@ func (a *app) up(ctx context.Context, p *plan) (err error) {
 		return s.cause(err)
 	}
 	if p.json {
-		return a.printJSON(map[string]any{"changes": result.Changes, "outputs": outputs, "endpoint": s.target.Endpoint})
+		return a.printJSON(map[string]any{
+			"changes": result.Changes, "outputs": outputs, "endpoint": s.target.Endpoint, "where": s.target.Where(),
+		})
 	}
 	if result.Altered() == 0 {
 		a.print("No changes.")
 	}
 	if s.target.Endpoint != "" {
-		a.print("Stack %s runs at %s (test credentials, region %s).", p.suffix, s.target.Endpoint, target.Region)
+		a.print("Stack %s runs at %s (test credentials, region %s): %s.", p.suffix, s.target.Endpoint, target.Region, s.target.Where())
 	}
 	a.print("Check it with:  %s\nRemove it with: %s", p.tell("verify"), p.tell("destroy"))
 	return nil
@@ -103,6 +110,9 @@ func (s *session) deploy() (lifecycle.Result, error) {
 	if planned.Altered() == 0 && len(state.Pending) == 0 {
 		return planned, nil
 	}
+	if err := s.tellCost(planned); err != nil {
+		return planned, err
+	}
 	s.display.begin("up", planned.Total())
 	result, err := s.stack.Up(s.ctx)
 	if err != nil {
@@ -116,7 +126,7 @@ func (s *session) deploy() (lifecycle.Result, error) {
 func (s *session) afterFailedUp(err error) error {
 	ctx, cancel := s.aftermath()
 	defer cancel()
-	if !s.exists(s.plan.suffix) {
+	if exists, unknown := s.exists(ctx, s.plan.suffix); unknown == nil && !exists {
 		return errors.Join(err, s.release(ctx))
 	}
 	return fmt.Errorf("%w\nThe state is consistent. Go on with: %s\nor remove what there is with: %s",
@@ -146,6 +156,7 @@ func (a *app) verify(ctx context.Context, p *plan) (err error) {
 		err = a.printJSON(report)
 	} else {
 		a.printReport(report, s.display.colours)
+		a.tellLeftOut(p)
 	}
 	if err == nil && !report.OK() {
 		return errReported
@@ -154,7 +165,7 @@ func (a *app) verify(ctx context.Context, p *plan) (err error) {
 }
 
 func (s *session) verify() (verify.Report, error) {
-	s.display.begin("verify", len(verify.Checks()))
+	s.display.begin("verify", len(s.plan.checks()))
 	outputs, err := s.stack.Outputs(s.ctx)
 	if err != nil {
 		return verify.Report{}, s.display.fail(s.cause(err))
@@ -224,7 +235,9 @@ func (a *app) destroy(ctx context.Context, p *plan) (err error) {
 	switch {
 	case gone(err):
 		return s.clear()
-	case err != nil && !s.exists(p.suffix):
+	case errors.Is(err, lifecycle.ErrNoStack) && p.ifExists:
+		return errors.Join(s.tellNothing(), s.release(s.ctx))
+	case errors.Is(err, lifecycle.ErrNoStack):
 		return errors.Join(err, s.release(s.ctx))
 	case err != nil:
 		return err
@@ -237,7 +250,7 @@ func (a *app) destroy(ctx context.Context, p *plan) (err error) {
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(s.forget(), s.release(s.ctx)); err != nil {
+	if err := errors.Join(s.forget(s.ctx), s.release(s.ctx)); err != nil {
 		return err
 	}
 	if p.json {
@@ -249,6 +262,16 @@ func (a *app) destroy(ctx context.Context, p *plan) (err error) {
 		return errReported
 	}
 	return err
+}
+
+// tellNothing is the result of a destroy that finds no stack.
+func (s *session) tellNothing() error {
+	if s.plan.json {
+		return s.app.printJSON(map[string]any{"changes": map[string]int{}, "left": []string{}})
+	}
+	s.app.print("There is no stack %s: nothing is to be destroyed. What a run left without a state is found with: %s",
+		s.plan.suffix, s.plan.tell("sweep"))
+	return nil
 }
 
 // tearDown destroys the stack.
@@ -279,7 +302,7 @@ func (s *session) prove(ctx context.Context) ([]string, error) {
 
 // clear removes the state of a stack whose emulator is gone.
 func (s *session) clear() error {
-	if err := errors.Join(s.forget(), s.release(s.ctx)); err != nil {
+	if err := errors.Join(s.forget(s.ctx), s.release(s.ctx)); err != nil {
 		return err
 	}
 	if s.plan.json {
@@ -289,8 +312,8 @@ func (s *session) clear() error {
 	return nil
 }
 
-// forget removes the state folder of a destroyed stack.
-func (s *session) forget() error {
+// forget removes what is kept of a destroyed stack: its folder, and its objects in a bucket.
+func (s *session) forget(ctx context.Context) error {
 	if s.stack != nil {
 		s.stack.Close()
 		s.stack = nil
@@ -298,5 +321,5 @@ func (s *session) forget() error {
 	if err := os.RemoveAll(s.plan.dir); err != nil {
 		return fmt.Errorf("removing the state of stack %s: %w", s.plan.suffix, err)
 	}
-	return nil
+	return s.plan.states.Forget(ctx, s.plan.suffix)
 }

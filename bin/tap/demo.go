@@ -26,6 +26,7 @@ type demo struct {
 type summary struct {
 	Suffix      string        `json:"suffix"`
 	Target      string        `json:"target"`
+	Where       string        `json:"where,omitempty"`
 	OK          bool          `json:"ok"`
 	Interrupted bool          `json:"interrupted,omitempty"`
 	Resources   int           `json:"resources"`
@@ -50,6 +51,7 @@ type phase struct {
 }
 
 func (a *app) demo(ctx context.Context, p *plan) error {
+	p.act = true // the stack is the demo's own
 	d := &demo{session: a.begin(ctx, p), started: time.Now()}
 	d.summary = summary{
 		Suffix: p.suffix, Target: p.target.Name, Failed: []failedCheck{}, Faults: []string{}, Left: []string{}, Phases: []phase{},
@@ -65,7 +67,7 @@ func (d *demo) run() error {
 		return err
 	}
 	err := d.deployAndCheck()
-	if !lifecycle.Exists(d.dir, lib.ProjectName, d.plan.suffix) {
+	if made, unknown := d.made(); unknown == nil && !made {
 		return err
 	}
 	if err != nil {
@@ -74,27 +76,47 @@ func (d *demo) run() error {
 	return errors.Join(err, d.cleanUp())
 }
 
+// made says whether there is a stack to remove.
+func (d *demo) made() (bool, error) {
+	if d.dir != d.plan.dir {
+		return lifecycle.Exists(d.dir, lib.ProjectName, d.plan.suffix), nil
+	}
+	ctx, cancel := d.aftermath()
+	defer cancel()
+	return d.exists(ctx, d.plan.suffix)
+}
+
 // setUp makes everything ready. On local the state goes with the emulator; elsewhere it stays until the clean-up is
 // done, so that destroy can finish it.
 func (d *demo) setUp() (string, error) {
 	d.dir = d.plan.dir
-	if d.plan.target.Name == target.Local {
+	lifetime := target.WithTool
+	if d.plan.target.Ends() {
 		d.setFarewell("The local cloud ended with this process: nothing is left to clean up.")
 		scratch, err := d.scratchDir()
 		if err != nil {
 			return "", err
 		}
 		d.dir = scratch
-	} else if d.exists(d.plan.suffix) {
+	} else if exists, err := d.exists(d.ctx, d.plan.suffix); err != nil {
+		return "", err
+	} else if exists {
 		return "", fmt.Errorf("stack %s exists already on target %s: destroy it first, or take another --suffix",
 			d.plan.suffix, d.plan.target.Name)
 	}
 	if err := d.findEngine(); err != nil {
 		return "", err
 	}
-	if err := d.openTarget(target.WithTool); err != nil {
+	if d.plan.target.Name == target.LocalStack && !d.plan.target.Ends() {
+		lifetime = target.Kept // should this be killed, destroy must find all parts of the cloud
+	}
+	if err := d.openTarget(lifetime); err != nil {
 		return "", err
 	}
+	if err := d.clearedForTakeOff(); err != nil {
+		return "", err
+	}
+	d.summary.Where = d.target.Where()
 	detail := "pulumi " + d.engine.Version()
 	if d.target.Moto.Version != "" {
 		detail += ", moto " + d.target.Moto.Version
@@ -114,6 +136,9 @@ func (d *demo) deployAndCheck() error {
 	}{
 		{titlePreview, func() (detail string, err error) {
 			planned, err = d.engineStep(titlePreview, 0, d.stack.Preview)
+			if err == nil {
+				err = d.tellCost(planned)
+			}
 			return changesText(planned, "to "), err
 		}},
 		{"up", func() (string, error) {
@@ -190,7 +215,7 @@ func (d *demo) cleanUp() error {
 		return fmt.Sprintf("%d left", len(found)), err
 	})
 	if destroyed == nil && d.dir == d.plan.dir {
-		return errors.Join(proved, d.forget())
+		return errors.Join(proved, d.forget(ctx), d.release(ctx))
 	}
 	if destroyed != nil && d.dir == d.plan.dir {
 		destroyed = fmt.Errorf("%w\nTry again with: %s", destroyed, d.plan.tell("destroy"))
@@ -264,6 +289,9 @@ func (a *app) printSummary(s *summary, elapsed time.Duration, colours bool) {
 		verdict = paint(colours, "33", "Interrupted")
 	case !s.OK:
 		verdict = paint(colours, "31", "Not fine")
+	}
+	if s.Where != "" {
+		a.print("On %s.", s.Where)
 	}
 	a.print("%s: stack %s on %s: %s made; checks: %s; %s left; %s elapsed.",
 		verdict, s.Suffix, s.Target, plural(s.Resources, "resource"), countsText(s.Checks), plural(len(s.Left), "resource"), seconds(elapsed))

@@ -22,7 +22,12 @@ func TestMain(m *testing.M) {
 	if os.Getenv(toolVariable) != "" {
 		main()
 	}
-	_ = os.Unsetenv("ENVIRONMENT_SUFFIX")
+	for _, name := range []string{
+		"ENVIRONMENT_SUFFIX", backendVariable, secretsVariable, allowVariable, ciVariable, "AWS_REGION", "AWS_DEFAULT_REGION",
+		"LOCALSTACK_ENDPOINT", "LOCALSTACK_IMAGE",
+	} {
+		_ = os.Unsetenv(name)
+	}
 	os.Exit(m.Run())
 }
 
@@ -48,7 +53,7 @@ func TestWrongUseIsToldBeforeAnythingStartsAndExitsWith2(t *testing.T) {
 		{"unknown command", []string{"launch"}, []string{`unknown command "launch" for "tap"`}},
 		{"unknown flag", []string{"demo", "--sufix", "dev"}, []string{"unknown flag: --sufix"}},
 		{"an argument too many", []string{"demo", "now"}, []string{`unknown command "now" for "tap demo"`}},
-		{"unknown target", []string{"demo", "--target", "moon"}, []string{`unknown target "moon": choose one of local, endpoint, aws`}},
+		{"unknown target", []string{"demo", "--target", "moon"}, []string{`unknown target "moon": choose one of local, localstack, endpoint, aws`}},
 		{"unknown output", []string{"outputs", "--output", "xml"}, []string{`unknown --output "xml": choose text or json`}},
 		{"unknown provider", []string{"up", "--provider", "mine"}, []string{`unknown --provider "mine": choose local or official`}},
 		{"endpoint without URL", []string{"up", "--target", "endpoint"}, []string{"target endpoint needs --endpoint URL"}},
@@ -65,7 +70,7 @@ func TestWrongUseIsToldBeforeAnythingStartsAndExitsWith2(t *testing.T) {
 		{"a time to live of what is not deployed", []string{"destroy", "--ttl", "1h"}, []string{"--ttl is for demo, preview and up: destroy does not deploy"}},
 		{"a key twice", []string{"up", "--config", "waf=true", "--config", "waf=false"}, []string{"--config waf is given twice"}},
 		{"the suffix as a key", []string{"up", "--config", "environmentSuffix=x"}, []string{"environmentSuffix is set with --suffix"}},
-		{"configuration where none is used", []string{"verify", "--config", "waf=true"}, []string{"--config is for demo, preview and up: verify does not run the program"}},
+		{"configuration where none is used", []string{"verify", "--config", "waf=true"}, []string{"--config is for demo, preview, cost and up: verify does not run the program"}},
 		{
 			"several flags at once",
 			[]string{"demo", "--target", "moon", "--output", "xml"},
@@ -138,7 +143,7 @@ func TestEveryCommandExplainsItselfWithExamples(t *testing.T) {
 	code, stdout, _ := tap(t, "--help")
 	require.Equal(t, exitFine, code)
 	require.Contains(t, stdout, "Exit codes: 0 fine; 1 ")
-	for _, command := range []string{"demo", "preview", "up", "verify", "outputs", "refresh", "destroy", "doctor"} {
+	for _, command := range []string{"demo", "preview", "cost", "up", "verify", "outputs", "refresh", "destroy", "preflight", "doctor"} {
 		require.Contains(t, stdout, "\n  "+command)
 		code, help, _ := tap(t, command, "--help")
 		require.Equal(t, exitFine, code)
@@ -179,7 +184,7 @@ func TestAStackWhoseEmulatorIsGoneIsExplainedAndCleared(t *testing.T) {
 }
 
 func TestTheDoctorSaysWhatIsMissingAndWhatToDo(t *testing.T) {
-	code, stdout, _ := tap(t, "doctor", "--output", "json")
+	code, stdout, _ := tap(t, "doctor", "--target", "local", "--output", "json")
 	require.Equal(t, exitFine, code, stdout)
 	var findings []finding
 	require.NoError(t, json.Unmarshal([]byte(stdout), &findings))
@@ -187,11 +192,11 @@ func TestTheDoctorSaysWhatIsMissingAndWhatToDo(t *testing.T) {
 	for _, it := range findings {
 		names = append(names, it.What)
 	}
-	require.Equal(t, []string{"go", "pulumi", "moto", "docker", "cache folder", "state folder", "target local"}, names)
+	require.Equal(t, []string{"go", "pulumi", "cache folder", "state folder", "moto", "docker", "target local"}, names)
 
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("TAPSTACK_CACHE", t.TempDir())
-	code, stdout, _ = tap(t, "doctor")
+	code, stdout, _ = tap(t, "doctor", "--target", "local")
 	require.Equal(t, exitFailed, code)
 	require.Regexp(t, `(?m)^moto +missing`, stdout)
 	require.Regexp(t, `(?m)^pulumi +missing`, stdout)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -42,17 +43,28 @@ var testValues = map[string]string{
 
 // options are the flags as given.
 type options struct {
-	target, endpoint, suffix, output, stateDir, provider string
+	target, endpoint, image, suffix, output, provider, region string
+	stateDir, backend, secretsProvider                        string
 
 	config     []string
 	ttl        time.Duration
 	port       int
 	noProgress bool
 	yes        bool
+	// chosen says that the target is not just the default.
+	chosen bool
 
-	// list and report are verify's own.
+	// list and report are verify's own, unlock that of the commands that lock the state.
 	list   bool
+	act    bool
 	report string
+	unlock bool
+	// ifExists is destroy's own.
+	ifExists bool
+	// cost are the flags of cost alone.
+	cost costFlags
+	// sweep are the flags of sweep alone.
+	sweep sweepFlags
 }
 
 func (o *options) bind(flags *pflag.FlagSet) {
@@ -61,16 +73,18 @@ func (o *options) bind(flags *pflag.FlagSet) {
 		suffix = "dev"
 	}
 	flags.StringVar(&o.target, "target", target.Local, "where the AWS API is: "+strings.Join(target.Names(), ", "))
-	flags.StringVar(&o.endpoint, "endpoint", "", "URL of the AWS API, for target endpoint")
+	flags.StringVar(&o.endpoint, "endpoint", "", "URL of the AWS API, for target endpoint, or of a LocalStack that runs already, for target localstack ($LOCALSTACK_ENDPOINT)")
+	flags.StringVar(&o.image, "image", "", "container image, for target localstack (default $LOCALSTACK_IMAGE or "+target.DefaultImage+")")
+	flags.StringVar(&o.region, "region", "", "AWS region, for target aws (default $AWS_REGION, $AWS_DEFAULT_REGION or "+target.Region+")")
 	flags.StringVar(&o.suffix, "suffix", suffix, "environmentSuffix of the stack, the end of every resource name ($ENVIRONMENT_SUFFIX)")
 	flags.StringArrayVar(&o.config, "config", nil, "a configuration value, as `key=value`; may be repeated")
 	flags.DurationVar(&o.ttl, "ttl", 0, "time after which tap sweep may remove the stack (demo: 6h unless given; up: never unless given)")
 	flags.StringVar(&o.output, "output", outputText, "how results are printed: text, json")
-	flags.IntVar(&o.port, "port", 0, "port of the local emulator on 127.0.0.1; 0 takes a free one")
-	flags.StringVar(&o.stateDir, "state-dir", "", "folder of the states (default $XDG_STATE_HOME/tapstack or ~/.local/state/tapstack)")
+	flags.IntVar(&o.port, "port", 0, "port of the local emulator, or of LocalStack, on 127.0.0.1; 0 takes a free one")
+	o.bindStates(flags)
 	flags.StringVar(&o.provider, "provider", "", "the aws provider: local (in this process, the default on emulators) or official (downloaded; always on aws)")
 	flags.BoolVar(&o.noProgress, "no-progress", false, "print only what each phase came to")
-	flags.BoolVar(&o.yes, "yes", false, "agree to changes in a real account (target aws)")
+	flags.BoolVar(&o.yes, "yes", false, "agree to changes in a real account (target aws; CI=true agrees as well)")
 }
 
 // bindVerify adds the flags that verify alone has.
@@ -82,7 +96,13 @@ func (o *options) bindVerify(flags *pflag.FlagSet) {
 		o.report = dir
 		return nil
 	})
+	flags.BoolVar(&o.act, "act", false, "also run the checks that act on the stack and undo it: a message through the queue, an alarm set off (operations are notified), a failover of the database")
 	flags.BoolVar(&o.list, "list", false, "list the specification, and what proves that its checks can fail, without looking at any cloud")
+}
+
+// bindIfExists adds the flag that destroy alone has.
+func (o *options) bindIfExists(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.ifExists, "if-exists", false, "succeed where there is no such stack")
 }
 
 // usage says what a command does with the options.
@@ -92,6 +112,10 @@ type usage struct {
 	changes bool // it changes the cloud
 	doctor  bool // it looks at the machine only
 	verify  bool // it has the flags of verify
+	locks   bool // it locks the state of a stack that may exist
+	removes bool // it removes a stack that may be gone already
+	sweep   bool // it has the flags of sweep, and changes the cloud only where --yes is given
+	cost    bool // it has the flags of cost, and runs the program on a throw-away emulator whatever the target
 }
 
 // plan is what a command is to do, found to be right.
@@ -102,29 +126,48 @@ type plan struct {
 	json     bool
 	progress bool
 	official bool
+	chosen   bool
+	// region is where the stack goes.
+	region string
+	// guarded commands change a real account, which must be among the allowed.
+	guarded bool
+	allowed []string
 	// home is the folder of the target's states, dir that of this stack within it.
 	home, dir string
+	// states is where they are: in home, or in bucket if that is not nil.
+	states lifecycle.States
+	bucket *lifecycle.Bucket
+	// bucketEnv leads the engine to the bucket where no target is open.
+	bucketEnv map[string]string
+	unlock    bool
+	ifExists  bool
 	// config is whole and legal for commands that run the program; assumed are the test values in it.
 	config  map[string]string
 	assumed map[string]string
 	// ttl is how long the stack may stay; 0 leaves that as it is.
 	ttl time.Duration
-	// list asks for the specification itself; report is the folder for the report of a run, or empty.
+	// list asks for the specification itself; report is the folder for the report of a run, or empty. act lets checks act.
 	list   bool
+	act    bool
 	report string
 	// rerun holds the flags that lead another command to the same stack.
 	rerun []string
+	cost  costPlan
+	sweep sweepPlan
 }
 
 // plan checks the options against what a command needs and tells all that is wrong at once.
-func (o *options) plan(command string, uses usage) (*plan, error) {
+func (o *options) plan(ctx context.Context, command string, uses usage) (*plan, error) {
 	p := &plan{
 		command: command, suffix: o.suffix, json: o.output == outputJSON, progress: !o.noProgress,
-		target:   target.Options{Name: o.target, Endpoint: o.endpoint, Port: o.port},
+		target:   o.cloud(),
 		official: o.target == target.AWS || o.provider == providerOfficial,
+		chosen:   o.chosen,
 		rerun:    o.rerun(),
-		list:     o.list, report: o.report, ttl: o.ttl,
+		list:     o.list, act: o.act, report: o.report, ttl: o.ttl, unlock: o.unlock,
+		ifExists: o.ifExists,
 	}
+	uses.changes = uses.changes || o.act || uses.sweep && o.yes
 	faults := []error{p.target.Fault()}
 	if o.output != outputText && o.output != outputJSON {
 		faults = append(faults, fmt.Errorf("unknown --output %q: choose text or json", o.output))
@@ -135,17 +178,26 @@ func (o *options) plan(command string, uses usage) (*plan, error) {
 	if o.target == target.AWS && o.provider == providerLocal {
 		faults = append(faults, errors.New("--provider local is for emulators: target aws always uses the official provider"))
 	}
-	if o.target == target.AWS && uses.changes && !o.yes {
-		faults = append(faults, fmt.Errorf("%s changes a real AWS account and costs money: agree with --yes", command))
-	}
+	faults = append(faults, o.consent(command, uses.changes))
+	region, err := o.place()
+	faults = append(faults, err)
+	p.region, p.guarded = region, o.onAWS() && uses.changes
 	if o.ttl < 0 {
 		faults = append(faults, fmt.Errorf("--ttl %s lies in the past", o.ttl))
 	}
 	if o.ttl > 0 && !uses.program {
 		faults = append(faults, fmt.Errorf("--ttl is for demo, preview and up: %s does not deploy", command))
 	}
-	if o.list && o.report != "" {
-		faults = append(faults, errors.New("--list looks at no cloud, so that there is nothing to --report"))
+	if o.list && (o.report != "" || o.act) {
+		faults = append(faults, errors.New("--list looks at no cloud, so that there is nothing to --report or to --act on"))
+	}
+	if uses.cost {
+		p.cost, err = o.cost.plan()
+		faults = append(faults, err)
+	}
+	if uses.sweep {
+		p.sweep, err = o.sweep.plan(o)
+		faults = append(faults, err)
 	}
 	given, err := pairs(o.config)
 	faults = append(faults, err)
@@ -153,16 +205,19 @@ func (o *options) plan(command string, uses usage) (*plan, error) {
 		// An illegal suffix leads to no state: the rest of the configuration is told against the defaults.
 		uses.fresh = true
 		if uses.program {
-			fault = p.configure(given, uses)
+			fault = p.configure(ctx, given, uses)
 		}
 		faults = append(faults, fault)
 	} else {
-		faults = append(faults, o.locate(p))
+		faults = append(faults, o.locate(p), o.keep(ctx, p, uses))
 	}
 	if err := errors.Join(faults...); err != nil || uses.doctor {
 		return p, err
 	}
-	return p, p.configure(given, uses)
+	if err := p.configure(ctx, given, uses); err != nil {
+		return p, err
+	}
+	return p, p.allow(ctx)
 }
 
 // locate finds the folder of the stack's state.
@@ -185,6 +240,9 @@ func (o *options) locate(p *plan) error {
 		return fmt.Errorf("finding the state folder: %w", err)
 	}
 	p.home = filepath.Join(root, p.target.Key())
+	if p.region != target.Region {
+		p.home += "-" + p.region
+	}
 	p.dir = filepath.Join(p.home, o.suffix)
 	p.target.Home = p.home
 	return nil
@@ -192,25 +250,28 @@ func (o *options) locate(p *plan) error {
 
 // configure puts the configuration together: what the stack was last deployed with, what is given now, and on an
 // emulator the test values.
-func (p *plan) configure(given map[string]string, uses usage) error {
+func (p *plan) configure(ctx context.Context, given map[string]string, uses usage) error {
 	if !uses.program {
 		if len(given) > 0 {
-			return fmt.Errorf("--config is for demo, preview and up: %s does not run the program", p.command)
+			return fmt.Errorf("--config is for demo, preview, cost and up: %s does not run the program", p.command)
 		}
 		return nil
 	}
 	p.config = map[string]string{}
 	if !uses.fresh {
-		stored, err := lifecycle.StoredConfig(p.dir, lib.ProjectName, p.suffix)
+		stored, err := p.states.Config(ctx, p.suffix)
 		if err != nil {
 			return err
 		}
 		p.config = stored
 	}
 	maps.Copy(p.config, given)
+	if list := os.Getenv(allowVariable); list != "" && given[allowKey] == "" && p.target.Name == target.AWS {
+		p.config[allowKey] = list
+	}
 	p.assumed = map[string]string{}
 	for key, value := range testValues {
-		if p.config[key] == "" && p.target.Name != target.AWS {
+		if p.config[key] == "" && (p.target.Name != target.AWS || uses.cost) {
 			p.config[key], p.assumed[key] = value, value
 		}
 	}
@@ -235,18 +296,32 @@ func (p *plan) stamp(fresh bool) {
 	}
 }
 
+// cloud is the target as it is meant, by flags and environment.
+func (o *options) cloud() target.Options {
+	return target.Options{Name: o.target, Endpoint: o.endpoint, Image: o.image, Port: o.port}.FromEnvironment()
+}
+
 // rerun repeats the flags that find the stack again.
 func (o *options) rerun() []string {
 	flags := []string{"--target", o.target}
-	if o.endpoint != "" {
-		flags = append(flags, "--endpoint", o.endpoint)
+	if cloud := o.cloud(); cloud.Endpoint != "" {
+		flags = append(flags, "--endpoint", cloud.Endpoint)
 	}
 	flags = append(flags, "--suffix", o.suffix)
 	if o.stateDir != "" {
 		flags = append(flags, "--state-dir", o.stateDir)
 	}
+	if o.backend != "" {
+		flags = append(flags, "--backend", o.backend)
+	}
+	if o.secretsProvider != "" {
+		flags = append(flags, "--secrets-provider", o.secretsProvider)
+	}
 	if o.provider != "" {
 		flags = append(flags, "--provider", o.provider)
+	}
+	if region, err := o.place(); err == nil && region != target.Region {
+		flags = append(flags, "--region", region)
 	}
 	if o.target == target.AWS {
 		flags = append(flags, "--yes")

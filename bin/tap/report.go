@@ -170,6 +170,9 @@ func (a *app) printReport(report verify.Report, colours bool) {
 		a.print("%s  %s", paint(colours, "31", "problem"), report.Problem)
 	}
 	a.print("%s, of %d checks", countsText(report.Counts), report.Counts.Total)
+	if report.Target.Where != "" {
+		a.print("On %s.", report.Target.Where)
+	}
 }
 
 // evidenceLimit is how much of a value is printed, in characters; reports have all of it.

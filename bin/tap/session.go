@@ -5,20 +5,20 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"tapstack/fixtures/target"
-	"tapstack/lib"
 	"tapstack/lib/lifecycle"
 )
 
 // cleanupDeadline bounds what is done after an interrupt or a failure, by target.
 var cleanupDeadline = map[string]time.Duration{
-	target.Local:    10 * time.Minute,
-	target.Endpoint: 30 * time.Minute,
-	target.AWS:      90 * time.Minute,
+	target.Local:      10 * time.Minute,
+	target.LocalStack: 30 * time.Minute,
+	target.Endpoint:   30 * time.Minute,
+	target.AWS:        90 * time.Minute,
 }
 
 // session is what a command works with: the engine, the target and the open stack, as far as it needs them.
@@ -114,7 +114,11 @@ func (s *session) openTarget(lifetime target.Lifetime) (err error) {
 	options := s.plan.target
 	options.Lifetime, options.Notify = lifetime, s.display.note
 	s.target, err = target.Open(s.ctx, options)
-	return s.cause(err)
+	if err != nil {
+		return s.cause(err)
+	}
+	s.target.Config.Region = s.plan.region
+	return s.cause(s.mustBeAllowed())
 }
 
 func (s *session) openStack(dir string) (err error) {
@@ -145,32 +149,20 @@ func (s *session) openExisting() error {
 }
 
 func (s *session) mustExist() error {
-	if s.exists(s.plan.suffix) {
-		return nil
+	exists, err := s.exists(s.ctx, s.plan.suffix)
+	if err != nil || exists {
+		return err
 	}
-	return fmt.Errorf("stack %s does not exist on target %s: %s creates it", s.plan.suffix, s.plan.target.Name, s.plan.tell("up"))
+	place := "target " + s.plan.target.Name
+	if s.plan.bucket != nil {
+		place += " in " + s.plan.bucket.String()
+	}
+	return fmt.Errorf("stack %s %w on %s: %s creates it", s.plan.suffix, lifecycle.ErrNoStack, place, s.plan.tell("up"))
 }
 
-func (s *session) exists(suffix string) bool {
-	return lifecycle.Exists(filepath.Join(s.plan.home, suffix), lib.ProjectName, suffix)
-}
-
-// stacks lists the suffixes that have a stack on this target.
-func (s *session) stacks() ([]string, error) {
-	entries, err := os.ReadDir(s.plan.home)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("listing the stacks: %w", err)
-	}
-	var found []string
-	for _, entry := range entries {
-		if entry.IsDir() && s.exists(entry.Name()) {
-			found = append(found, entry.Name())
-		}
-	}
-	return found, nil
+func (s *session) exists(ctx context.Context, suffix string) (bool, error) {
+	exists, err := s.plan.states.Exists(ctx, suffix)
+	return exists, s.cause(err)
 }
 
 // gone says that the emulator that a stack lived in no longer runs.
@@ -192,11 +184,11 @@ func (s *session) openKept() error {
 	if !gone(err) {
 		return err
 	}
-	stacks, listErr := s.stacks()
+	stacks, listErr := s.plan.states.List(s.ctx)
 	switch {
 	case listErr != nil:
 		return listErr
-	case s.exists(s.plan.suffix):
+	case slices.Contains(stacks, s.plan.suffix):
 		return s.explainGone(err)
 	case len(stacks) > 0:
 		return fmt.Errorf("%w; stack %s lived there: destroy it first, which clears its state", err, stacks[0])
@@ -207,12 +199,12 @@ func (s *session) openKept() error {
 	return s.openTarget(target.Kept)
 }
 
-// release stops the emulator of the local target when no stack lives there any more.
+// release stops the emulators of the target when no stack lives there any more.
 func (s *session) release(ctx context.Context) error {
-	if s.plan.target.Name != target.Local {
+	if s.plan.target.Name != target.Local && s.plan.target.Name != target.LocalStack {
 		return nil
 	}
-	stacks, err := s.stacks()
+	stacks, err := s.plan.states.List(ctx)
 	if err != nil || len(stacks) > 0 {
 		return err
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -37,7 +38,20 @@ type specifiedCheck struct {
 	ID        string   `json:"id"`
 	Says      string   `json:"says"`
 	PCI       []string `json:"pci"`
+	Acts      bool     `json:"acts,omitempty"`
 	Sabotages []string `json:"sabotages"`
+}
+
+// checks are those that a run of the plan makes.
+func (p *plan) checks() []verify.Check {
+	return slices.DeleteFunc(verify.Checks(), func(c verify.Check) bool { return c.Acts && !p.act })
+}
+
+// tellLeftOut says what a run did not do.
+func (a *app) tellLeftOut(p *plan) {
+	if more := len(verify.Checks()) - len(p.checks()); more > 0 {
+		a.print("%s that act on the stack were left out: --act runs them and undoes what they do", plural(more, "check"))
+	}
 }
 
 // specify puts together what holds the cloud to what, and what proves that it can fail.
@@ -48,7 +62,7 @@ func specify(bullets []verify.Bullet, checks []verify.Check, sabotages map[strin
 	}
 	for _, c := range checks {
 		proofs := append([]string{}, sabotages[c.ID]...)
-		s.Checks = append(s.Checks, specifiedCheck{c.ID, c.Says, append([]string{}, c.PCI...), proofs})
+		s.Checks = append(s.Checks, specifiedCheck{c.ID, c.Says, append([]string{}, c.PCI...), c.Acts, proofs})
 		s.Counts.Sabotages += len(proofs)
 		if len(proofs) == 0 {
 			s.Counts.ChecksWithoutASabotage++
@@ -91,7 +105,11 @@ func (a *app) printChecks(checks []specifiedCheck) {
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "CHECK\tSABOTAGES\tPCI DSS\tSENTENCE")
 	for _, c := range checks {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.ID, strconv.Itoa(len(c.Sabotages)), strings.Join(c.PCI, " "), c.Says)
+		says := c.Says
+		if c.Acts {
+			says += " (acts: --act)"
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.ID, strconv.Itoa(len(c.Sabotages)), strings.Join(c.PCI, " "), says)
 	}
 	_ = table.Flush()
 }

@@ -14,7 +14,7 @@ import (
 func check(ctx context.Context, s *session, outputs map[string]any, done func(verify.Result)) (verify.Report, error) {
 	report, err := verify.Run(ctx, verify.Options{
 		AWS: s.target.Config, Outputs: outputs, Suffix: s.plan.suffix, Region: s.target.Config.Region,
-		Strict: !s.target.Emulated(), Done: done,
+		Where: s.target.Where(), Strict: !s.target.Emulated(), Act: s.plan.act, Done: done,
 	})
 	if err != nil {
 		return report, fmt.Errorf("checking stack %s: %w", s.plan.suffix, err)
@@ -38,12 +38,16 @@ func left(ctx context.Context, s *session) ([]string, error) {
 func (s *session) stackOptions(dir string) lifecycle.Options {
 	options := lifecycle.Options{
 		Project: lib.ProjectName, Stack: s.plan.suffix, Program: lib.Deploy, Dir: dir,
-		Config: s.plan.config, Observer: s.display,
+		Config: s.plan.config, Observer: s.display, Unlock: s.plan.unlock,
+	}
+	if dir == s.plan.dir && s.plan.bucket != nil {
+		options.Bucket, options.Env = s.plan.bucket, s.plan.bucketEnv
 	}
 	if s.target == nil {
 		return options
 	}
 	options.Env, options.ProviderConfig = s.target.Env(), s.target.ProviderConfig()
+	options.Env["AWS_REGION"] = s.plan.region
 	if !s.plan.official {
 		options.Provider = awsprovider.NewPlugin(s.target.Config)
 	}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tapstack/fixtures/prices"
+	"tapstack/fixtures/target"
+	"tapstack/lib/cost"
+	"tapstack/lib/lifecycle"
+)
+
+// noAccount takes every way to AWS credentials away.
+func noAccount(t *testing.T) {
+	t.Helper()
+	for _, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION"} {
+		t.Setenv(name, "") // brings it back after the test
+		require.NoError(t, os.Unsetenv(name))
+	}
+	t.Setenv("AWS_CONFIG_FILE", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
+}
+
+func TestCostPricesTheRealPlanWithoutAnAccount(t *testing.T) {
+	noAccount(t)
+	stateDir := t.TempDir()
+	code, stdout, stderr := tapIn(t, stateDir, "cost", "--target", "aws", "--output", "json", "--no-progress",
+		"--config", "allowedAccountIds=210987654321", "--max-month", "100")
+	require.Equal(t, exitFailed, code, stderr)
+	require.Regexp(t, `(?m)^a month costs \$\d+\.\d\d, more than the limit of \$100$`, stderr)
+	var found struct {
+		Planned, Assumed, Total struct{ Run, Hour, Month json.Number }
+		Lines                   []struct{ Group, Resource, Key, Assumption string }
+		Missing                 []any
+		Warnings                []string
+	}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &found))
+	require.Empty(t, found.Missing)
+	// The sums that the tests of lib/cost work out by hand, here of the engine's own preview.
+	require.Equal(t, "868.6354", found.Planned.Month.String())
+	require.Equal(t, "1.189912", found.Planned.Hour.String())
+	require.Equal(t, "1.891083", found.Planned.Run.String())
+	require.Equal(t, "database", found.Lines[0].Group)
+	require.NotContains(t, strings.Join(found.Warnings, "\n"), "no p", "all prices of the default stack are known and confirmed")
+	entries, err := filepath.Glob(filepath.Join(stateDir, "*", "dev"))
+	require.NoError(t, err)
+	require.Empty(t, entries, "nothing is left of the preview")
+}
+
+func TestCostIsToldOfAnythingWrongBeforeItStarts(t *testing.T) {
+	code, stdout, stderr := tap(t, "cost", "--for", "-1h", "--assume", "nat-gb=lots", "--max-run", "cheap", "--max-month", "-1", "--config", "x")
+	require.Equal(t, exitUsage, code)
+	require.Empty(t, stdout)
+	for _, want := range []string{`--assume "nat-gb=lots" is not name=number`, `--max-run: "cheap"`, `--max-month: "-1"`, `--config "x"`} {
+		require.Contains(t, stderr, want)
+	}
+	_, _, stderr = tap(t, "cost", "--for", "-1h", "--assume", "luck=1")
+	require.Contains(t, stderr, "a run of -1h0m0s: it must last some time")
+	require.Contains(t, stderr, `no assumption is called "luck": choose among nat-gb,`)
+	code, _, stderr = tap(t, "preview", "--for", "1h")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "unknown flag: --for")
+}
+
+// plannedStack is a preview of a little that costs something, and of something without a price.
+var plannedStack = lifecycle.Result{Planned: []lifecycle.Resource{
+	{Type: "aws:ec2/natGateway:NatGateway", Name: "nat-2"},
+	{Type: "aws:ec2/natGateway:NatGateway", Name: "nat-1"},
+	{Type: "aws:ec2/vpc:Vpc", Name: "vpc"},
+	{Type: "aws:rds/clusterInstance:ClusterInstance", Name: "writer", Inputs: map[string]any{"engine": "aurora-postgresql", "instanceClass": "db.x1.huge"}},
+	{Type: "aws:rds/clusterInstance:ClusterInstance", Name: "reader", Inputs: map[string]any{"engine": "aurora-postgresql", "instanceClass": "db.x1.huge"}},
+}}
+
+func littleEstimate(t *testing.T) (*cost.Table, cost.Estimate) {
+	t.Helper()
+	table, err := prices.USEast1()
+	require.NoError(t, err)
+	estimate, err := table.Estimate(costed(plannedStack), cost.Options{Run: plannedRun})
+	require.NoError(t, err)
+	return table, estimate
+}
+
+func TestTheEstimateIsPrintedWithItsSumsAndWhatItLeavesOut(t *testing.T) {
+	table, estimate := littleEstimate(t)
+	var out bytes.Buffer
+	(&app{stdout: &out}).printEstimate(estimate, costWarnings(table, estimate, "us-east-1", time.Time(table.Checked())), false)
+	for _, want := range []string{
+		`(?m)^  nat-1 and 1 more: NAT gateway +2  hour +0\.045 +0\.1800 +0\.0900 +65\.70$`,
+		`(?m)^sum +0\.1800 +0\.0900 +65\.70$`,
+		`(?m)^  nat-1 and 1 more: data through it \(nat-gb\) +4  GB +0\.045`,
+		`(?m)^1 resource of 1 type cost nothing by themselves\.$`,
+		`(?m)^warning: left out, since no price is known: reader, writer \(no price is known for instance class "db\.x1\.huge", aws:rds/`,
+		`(?m)^In all: more than \$0\.23 for a run of 1h30m, \$0\.09 an hour, \$65\.93 a month of 730 hours\.$`,
+	} {
+		require.Regexp(t, want, out.String())
+	}
+	for line := range strings.SplitSeq(out.String(), "\n") {
+		require.Equal(t, strings.TrimRight(line, " "), line)
+	}
+}
+
+func TestWarningsSayHowFarTheEstimateMayBeOff(t *testing.T) {
+	table, estimate := littleEstimate(t)
+	checked := time.Time(table.Checked())
+	require.Len(t, costWarnings(table, estimate, "us-east-1", checked), 1)
+	require.Contains(t, costWarnings(table, estimate, "eu-west-1", checked)[0], "the prices are those of us-east-1, and the stack goes to eu-west-1")
+	require.Contains(t, costWarnings(table, estimate, "us-east-1", checked.AddDate(0, 0, 181))[0], "the oldest price was last checked on "+checked.Format(time.DateOnly))
+}
+
+func TestAnEstimateThatLeavesSomethingOutKeepsNoLimit(t *testing.T) {
+	_, estimate := littleEstimate(t)
+	limit := cost.Whole(1000)
+	var said bytes.Buffer
+	a := &app{stderr: &said}
+	require.False(t, a.overLimit(costPlan{}, estimate))
+	require.True(t, a.overLimit(costPlan{maxRun: &limit}, estimate))
+	require.Contains(t, said.String(), "the cost cannot be held to a limit, since no price is known: reader, writer")
+}
+
+func TestUpTellsTheCostOnAWSOnly(t *testing.T) {
+	for name, want := range map[string][]string{
+		target.Local: nil, target.Endpoint: nil, target.LocalStack: nil,
+		target.AWS: {
+			"cost, estimated: more than $0.23 for a run of 1h30m,",
+			"  $0.09 an hour, $66 a month, before traffic, taxes and discounts;",
+			"  list prices of us-east-1, last checked ",
+			"  left out, since no price is known: reader, writer",
+		},
+	} {
+		var said bytes.Buffer
+		s := &session{plan: &plan{region: "us-east-1"}, display: newDisplay(&said, false), target: &target.Target{Name: name}}
+		require.NoError(t, s.tellCost(plannedStack))
+		lines := strings.Split(strings.TrimSuffix(said.String(), "\n"), "\n")
+		if want == nil {
+			require.Empty(t, said.String(), name)
+			continue
+		}
+		require.GreaterOrEqual(t, len(lines), len(want))
+		for index, start := range want {
+			require.True(t, strings.HasPrefix(lines[index], start), "%q", lines[index])
+		}
+	}
+}
+
+func TestADurationIsWrittenWithoutZeros(t *testing.T) {
+	for want, d := range map[string]time.Duration{
+		"1h30m": 90 * time.Minute, "1h": time.Hour, "10m": 10 * time.Minute, "10h": 10 * time.Hour, "20h20m": 20*time.Hour + 20*time.Minute,
+		"2m30s": 150 * time.Second, "30s": 30 * time.Second, "1h0m5s": time.Hour + 5*time.Second,
+	} {
+		require.Equal(t, want, lasting(cost.Duration(d)))
+	}
+}

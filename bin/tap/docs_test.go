@@ -1,0 +1,73 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib"
+)
+
+var (
+	// codeInDocs is what stands in fences or between backquotes.
+	codeInDocs = regexp.MustCompile("(?s)```[a-z]*\n.*?```|`[^`]+`")
+	callInDocs = regexp.MustCompile(`(?:^|[\s` + "`" + `$/])(?:tap|\.ci/aws) ([a-z]+)([^\n` + "`" + `|]*)`)
+	flagInDocs = regexp.MustCompile(`(?:^|\s)--([a-z-]+)`)
+	keyInDocs  = regexp.MustCompile(`--config ([A-Za-z]+)=`)
+)
+
+// misuseInDocs tells each command, flag and configuration key in a text of the docs that tap does not know.
+func misuseInDocs(text string) []string {
+	root := (&app{}).command()
+	var faults []string
+	for _, code := range codeInDocs.FindAllString(strings.ReplaceAll(text, "\\\n", " "), -1) {
+		for _, call := range callInDocs.FindAllStringSubmatch(code, -1) {
+			command, rest, err := root.Find([]string{call[1]})
+			if err != nil || len(rest) > 0 || command == root {
+				faults = append(faults, "there is no command tap "+call[1])
+				continue
+			}
+			for _, flag := range flagInDocs.FindAllStringSubmatch(call[2], -1) {
+				if command.Flag(flag[1]) == nil && flag[1] != "help" {
+					faults = append(faults, "tap "+call[1]+" has no flag --"+flag[1])
+				}
+			}
+		}
+	}
+	for _, key := range keyInDocs.FindAllStringSubmatch(text, -1) {
+		if key[1] != "key" && !slices.ContainsFunc(lib.ConfigKeys(), func(k lib.ConfigKey) bool { return k.Name == key[1] }) {
+			faults = append(faults, "there is no configuration key "+key[1])
+		}
+	}
+	return faults
+}
+
+func TestEveryCommandInTheDocsIsOneThatTapUnderstands(t *testing.T) {
+	files, err := filepath.Glob("../../docs/*.md")
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range append(files, "../../README.md") {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.True(t, callInDocs.Match(content), "%s calls tap", file)
+		for _, fault := range misuseInDocs(string(content)) {
+			t.Errorf("%s: %s", filepath.Base(file), fault)
+		}
+	}
+}
+
+func TestWrongCommandsInTheDocsAreFound(t *testing.T) {
+	var doc bytes.Buffer
+	doc.WriteString("Run `tap verify --strict`, then `tap launch`.\n```bash\n.build/tap up --target aws \\\n  --times 2 --config colour=red\n")
+	doc.WriteString(".ci/aws destroy --forces | tee --append log\n```\nHowever you tap into it, tap here.\n")
+	require.Equal(t, []string{
+		"tap verify has no flag --strict", "there is no command tap launch", "tap up has no flag --times",
+		"tap destroy has no flag --forces", "there is no configuration key colour",
+	}, misuseInDocs(doc.String()))
+}

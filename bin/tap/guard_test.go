@@ -1,0 +1,310 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"tapstack/fixtures/target"
+	"tapstack/lib/preflight"
+)
+
+// realAccount stands in for AWS: it knows who is calling and one zone, and allows nothing else.
+type realAccount struct {
+	mutex sync.Mutex
+	asked []string
+}
+
+func (r *realAccount) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	content, _ := io.ReadAll(request.Body)
+	form, _ := url.ParseQuery(string(content))
+	call := form.Get("Action")
+	if call == "" {
+		_, call, _ = strings.Cut(request.Header.Get("X-Amz-Target"), ".")
+	}
+	if call == "" {
+		call = request.Method
+	}
+	r.mutex.Lock()
+	r.asked = append(r.asked, call)
+	r.mutex.Unlock()
+	switch call {
+	case "GetCallerIdentity":
+		_, _ = io.WriteString(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account>`+
+			`<Arn>arn:aws:iam::123456789012:user/someone</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`)
+	case "DescribeAvailabilityZones":
+		_, _ = io.WriteString(w, `<DescribeAvailabilityZonesResponse><availabilityZoneInfo><item><zoneName>us-east-1a</zoneName>`+
+			`<zoneId>use1-az1</zoneId></item></availabilityZoneInfo></DescribeAvailabilityZonesResponse>`)
+	default:
+		w.Header().Set("X-Amzn-ErrorType", "AccessDeniedException")
+		w.WriteHeader(http.StatusForbidden)
+	}
+}
+
+// inRealAccount makes target aws of this process a stand-in.
+func inRealAccount(t *testing.T) *realAccount {
+	t.Helper()
+	account := &realAccount{}
+	server := httptest.NewServer(account)
+	t.Cleanup(server.Close)
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "AKIDTHEKEY", "AWS_SECRET_ACCESS_KEY": "thesecret", "AWS_SESSION_TOKEN": "",
+		"AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		t.Setenv(name, value)
+	}
+	return account
+}
+
+// whole is a configuration for aws, without its allowed accounts. No registry has these images: the name cannot exist.
+var whole = []string{
+	"--config", "paymentApiImage=registry.invalid/payment-api:1.0.0", "--config", "jobProcessorImage=registry.invalid/job-processor:1.0.0",
+	"--config", "alertEmail=ops@example.com",
+}
+
+func TestARealAccountIsChangedOnlyWithConsent(t *testing.T) {
+	const want = "destroy changes a real AWS account and costs money: agree with --yes"
+	for _, c := range []struct {
+		ci   string
+		args []string
+		code int
+	}{
+		{"", nil, exitUsage},
+		{"false", nil, exitUsage},
+		{"1", nil, exitUsage},
+		{"true", nil, exitFailed}, // there is no such stack
+		{"", []string{"--yes"}, exitFailed},
+	} {
+		t.Setenv("CI", c.ci)
+		code, _, stderr := tap(t, append([]string{"destroy", "--target", "aws", "--suffix", "nope"}, c.args...)...)
+		require.Equal(t, c.code, code, "%+v: %s", c, stderr)
+		require.Equal(t, c.code == exitUsage, strings.Contains(stderr, want), stderr)
+	}
+}
+
+func TestOnlyAnAllowedAccountIsChanged(t *testing.T) {
+	account := inRealAccount(t)
+	for name, c := range map[string]struct {
+		variable string
+		args     []string
+		want     string
+	}{
+		"no list":            {"", nil, "no account is allowed, and the credentials are those of 123456789012"},
+		"another account":    {"210987654321", nil, "the credentials are those of account 123456789012, and only 210987654321 may be deployed to"},
+		"configured instead": {"123456789012", []string{"--config", "allowedAccountIds=210987654321"}, "and only 210987654321 may be deployed to"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv(allowVariable, c.variable)
+			account.asked = nil
+			args := append([]string{"up", "--target", "aws", "--suffix", "guarded", "--yes", "--no-progress"}, whole...)
+			code, stdout, stderr := tap(t, append(args, c.args...)...)
+			require.Equal(t, exitFailed, code, stderr)
+			require.Empty(t, stdout)
+			require.Contains(t, stderr, c.want)
+			require.Contains(t, stderr, "--config allowedAccountIds=…, which the stack remembers, or in $TAPSTACK_ALLOWED_ACCOUNTS")
+			for _, call := range account.asked {
+				require.Equal(t, "GetCallerIdentity", call, "nothing else is asked before that is settled")
+			}
+		})
+	}
+	t.Setenv(allowVariable, "12345")
+	code, _, stderr := tap(t, append([]string{"up", "--target", "aws", "--yes"}, whole...)...)
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, `allowedAccountIds: "12345" is not legal`)
+}
+
+func TestADeploymentToARealAccountStopsOnEveryProblemAtOnce(t *testing.T) {
+	account := inRealAccount(t)
+	t.Setenv(allowVariable, "123456789012")
+	for _, command := range []string{"up", "demo"} {
+		account.asked = nil
+		stateDir := t.TempDir()
+		code, stdout, stderr := tapIn(t, stateDir, append([]string{command, "--target", "aws", "--suffix", "ahead", "--yes", "--no-progress"}, whole...)...)
+		require.Equal(t, exitFailed, code, stderr)
+		told := stdout + stderr
+		require.Contains(t, told, "nothing was made")
+		require.Contains(t, told, "availability zones: us-east-1 offers 1 usable zone, 3 are needed")
+		require.Contains(t, told, "unknown: quota of Elastic IPs: could not be read: Service Quotas GetServiceQuota")
+		for _, call := range account.asked {
+			require.NotRegexp(t, `^(Create|Run|Put|Register|Allocate|Import|Request|Modify|Delete|POST|PUT|DELETE)`, call)
+		}
+		require.NoDirExists(t, filepath.Join(stateDir, "aws", "ahead", "backend", ".pulumi", "stacks"))
+	}
+}
+
+func TestPreflightTellsWhatItFindsAndExitsWith1OnProblems(t *testing.T) {
+	inRealAccount(t)
+	t.Setenv(allowVariable, "")
+	args := append([]string{"preflight", "--target", "aws", "--suffix", "ahead", "--no-progress"}, whole...)
+	code, stdout, stderr := tap(t, args...)
+	require.Equal(t, exitFailed, code, stderr)
+	require.Regexp(t, `(?m)^credentials +ok +account 123456789012, as arn:aws:iam::123456789012:user/someone$`, stdout)
+	require.Regexp(t, `(?m)^allowed accounts +problem +no account is allowed`, stdout)
+	require.Regexp(t, `(?m)^availability zones +problem +us-east-1 offers 1 usable zone`, stdout)
+	require.Regexp(t, `(?m)^Account 123456789012, us-east-1: .* problems, .* unknown\.$`, stdout)
+	for _, secret := range []string{"AKIDTHEKEY", "thesecret"} {
+		require.NotContains(t, stdout+stderr, secret)
+	}
+
+	code, stdout, _ = tap(t, append(args, "--region", "eu-west-1", "--output", "json")...)
+	require.Equal(t, exitFailed, code)
+	var report preflight.Report
+	require.NoError(t, json.Unmarshal([]byte(stdout), &report))
+	require.Equal(t, "eu-west-1", report.Region)
+	require.Error(t, report.Err())
+}
+
+func TestTheRegionIsTheBriefsUnlessToldOtherwise(t *testing.T) {
+	for name, c := range map[string]struct {
+		variables map[string]string
+		args      []string
+		region    string
+		home      string // of the states, so that stacks of two regions are kept apart
+		tells     bool
+	}{
+		"nothing said":     {nil, nil, "us-east-1", "aws", false},
+		"by flag":          {map[string]string{"AWS_REGION": "eu-west-1"}, []string{"--region", "eu-north-1"}, "eu-north-1", "aws-eu-north-1", true},
+		"by variable":      {map[string]string{"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, nil, "eu-west-1", "aws-eu-west-1", true},
+		"by the other one": {map[string]string{"AWS_DEFAULT_REGION": "eu-west-2"}, nil, "eu-west-2", "aws-eu-west-2", true},
+		"the same, said":   {nil, []string{"--region", "us-east-1"}, "us-east-1", "aws", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, variable := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+				t.Setenv(variable, c.variables[variable])
+			}
+			root := t.TempDir()
+			o := &options{target: target.AWS, suffix: "prod", output: outputText, stateDir: root}
+			if len(c.args) > 0 {
+				o.region = c.args[1]
+			}
+			p, err := o.plan(t.Context(), "outputs", usage{})
+			require.NoError(t, err)
+			require.Equal(t, c.region, p.region)
+			require.Equal(t, filepath.Join(root, c.home), p.home)
+			require.Equal(t, c.tells, strings.Contains(p.tell("destroy"), "--region "+c.region))
+
+			s := &session{plan: p, target: &target.Target{Name: target.AWS}}
+			require.Equal(t, c.region, s.stackOptions(p.dir).Env["AWS_REGION"], "the engine goes there")
+		})
+	}
+	t.Setenv("AWS_REGION", "eu-west-1")
+	o := &options{target: target.Local, suffix: "dev", output: outputText, stateDir: t.TempDir()}
+	p, err := o.plan(t.Context(), "outputs", usage{})
+	require.NoError(t, err)
+	require.Equal(t, target.Region, p.region, "an emulator is no place")
+	code, _, stderr := tap(t, "up", "--region", "eu-west-1")
+	require.Equal(t, exitUsage, code)
+	require.Contains(t, stderr, "--region is for target aws: target local is in us-east-1")
+}
+
+// plugged makes a cache folder that has the official plugins.
+func plugged(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, plugin := range plugins() {
+		version := moduleVersion(plugin.module)
+		require.NotEmpty(t, version, "the build knows no module %s", plugin.module)
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, "plugins", "resource-"+plugin.name+"-"+version), 0o755))
+	}
+	return dir
+}
+
+func findingsOf(t *testing.T, stdout string) map[string]finding {
+	t.Helper()
+	var list []finding
+	require.NoError(t, json.Unmarshal([]byte(stdout), &list), stdout)
+	found := map[string]finding{}
+	for _, it := range list {
+		found[it.What] = it
+	}
+	return found
+}
+
+func TestTheDoctorSaysWhatARealAccountLacks(t *testing.T) {
+	inRealAccount(t)
+	t.Setenv("TAPSTACK_CACHE", plugged(t))
+	t.Setenv(allowVariable, "123456789012")
+	_, stdout, stderr := tap(t, "doctor", "--target", "aws", "--output", "json")
+	found := findingsOf(t, stdout)
+	for _, what := range []string{"plugin aws", "plugin random", "credentials", "account", "allowed accounts", "target aws"} {
+		require.Equal(t, statusOK, found[what].Status, "%s: %+v", what, found[what])
+	}
+	require.Equal(t, "found (EnvConfigCredentials)", found["credentials"].Detail)
+	require.Contains(t, found["account"].Detail, "account 123456789012")
+	require.Equal(t, "us-east-1", found["target aws"].Detail)
+	for _, secret := range []string{"AKIDTHEKEY", "thesecret"} {
+		require.NotContains(t, stdout+stderr, secret)
+	}
+
+	t.Setenv(allowVariable, "")
+	code, stdout, _ := tap(t, "doctor", "--target", "aws", "--output", "json")
+	require.Equal(t, exitFailed, code)
+	found = findingsOf(t, stdout)
+	require.Equal(t, statusMissing, found["allowed accounts"].Status)
+	require.Contains(t, found["allowed accounts"].Advice, "$TAPSTACK_ALLOWED_ACCOUNTS")
+
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	code, stdout, stderr = tap(t, "doctor", "--target", "aws", "--output", "json")
+	require.Equal(t, exitFailed, code)
+	require.Empty(t, stderr)
+	found = findingsOf(t, stdout)
+	require.Equal(t, finding{"credentials", statusMissing, "none found", "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (aws sso login)."}, found["credentials"])
+}
+
+func TestTheDoctorExplainsEveryTarget(t *testing.T) {
+	inRealAccount(t)
+	t.Setenv(allowVariable, "123456789012")
+	t.Setenv("LOCALSTACK_AUTH_TOKEN", "thetoken")
+	t.Setenv("LOCALSTACK_ENDPOINT", "http://127.0.0.1:1")
+	code, stdout, stderr := tap(t, "doctor")
+	require.Equal(t, exitFine, code, "%s%s", stdout, stderr)
+	require.Regexp(t, `(?m)^target local +can run +is started when it is needed$`, stdout)
+	require.Regexp(t, `(?m)^target localstack +cannot run +target localstack: no LocalStack answers at http://127\.0\.0\.1:1`, stdout)
+	require.Regexp(t, `(?m)^  Start it, or leave out --endpoint and LOCALSTACK_ENDPOINT\.$`, stdout)
+	require.Regexp(t, `(?m)^target endpoint +cannot run +target endpoint: no --endpoint is given$`, stdout)
+	require.Regexp(t, `(?m)^target aws +can`, stdout)
+	require.NotContains(t, stdout+stderr, "thetoken")
+
+	_, stdout, _ = tap(t, "doctor", "--output", "json")
+	var told struct {
+		Machine []finding
+		Targets []checkup
+	}
+	require.NoError(t, json.Unmarshal([]byte(stdout), &told), stdout)
+	require.NotEmpty(t, told.Machine)
+	var names []string
+	for _, it := range told.Targets {
+		names = append(names, it.Target)
+		require.Equal(t, !it.CanRun, len(it.Advice) > 0, "%+v", it)
+	}
+	require.Equal(t, target.Names(), names)
+
+	code, stdout, _ = tap(t, "doctor", "--target", "localstack", "--output", "json")
+	require.Equal(t, exitFailed, code)
+	require.Equal(t, finding{"LOCALSTACK_AUTH_TOKEN", statusOK, "set", ""}, findingsOf(t, stdout)["LOCALSTACK_AUTH_TOKEN"])
+
+	code, stdout, _ = tap(t, "doctor", "--target", "endpoint", "--endpoint", "http://127.0.0.1:1", "--output", "json")
+	require.Equal(t, exitFailed, code)
+	require.Contains(t, findingsOf(t, stdout)["target endpoint"].Detail, "nothing answers at http://127.0.0.1:1")
+}
+
+func TestNoTargetRunsOnAMachineWithoutPulumiAndGo(t *testing.T) {
+	inRealAccount(t)
+	t.Setenv("PATH", t.TempDir())
+	t.Setenv("TAPSTACK_CACHE", t.TempDir())
+	code, stdout, stderr := tap(t, "doctor")
+	require.Equal(t, exitFailed, code, stderr)
+	for _, name := range target.Names() {
+		require.Regexp(t, `(?m)^target `+name+` +cannot run +pulumi: `, stdout)
+	}
+}
