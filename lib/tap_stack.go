@@ -1010,7 +1010,7 @@ func (b *builder) chooseZones() ([]string, error) {
 // A zone where services are missing is taken only when there are not enough others. The error says how many there are.
 func ChooseZones(names, ids []string) ([]string, error) {
 	if len(names) < ZoneCount || len(ids) != len(names) {
-		return nil, fmt.Errorf("%d usable zones, %d are needed", len(names), ZoneCount)
+		return nil, fmt.Errorf("%d of the %d usable zones that are needed", len(names), ZoneCount)
 	}
 	order := make([]int, len(names))
 	for i := range order {

@@ -132,7 +132,7 @@ func TestADeploymentToARealAccountStopsOnEveryProblemAtOnce(t *testing.T) {
 		require.Equal(t, exitFailed, code, stderr)
 		told := stdout + stderr
 		require.Contains(t, told, "nothing was made")
-		require.Contains(t, told, "availability zones: us-east-1 offers 1 usable zone, 3 are needed")
+		require.Contains(t, told, "availability zones: us-east-1 offers 1 of the 3 usable zones that are needed")
 		require.Contains(t, told, "unknown: quota of Elastic IPs: could not be read: Service Quotas GetServiceQuota")
 		for _, call := range account.asked {
 			require.NotRegexp(t, `^(Create|Run|Put|Register|Allocate|Import|Request|Modify|Delete|POST|PUT|DELETE)`, call)
@@ -149,7 +149,7 @@ func TestPreflightTellsWhatItFindsAndExitsWith1OnProblems(t *testing.T) {
 	require.Equal(t, exitFailed, code, stderr)
 	require.Regexp(t, `(?m)^credentials +ok +account 123456789012, as arn:aws:iam::123456789012:user/someone$`, stdout)
 	require.Regexp(t, `(?m)^allowed accounts +problem +no account is allowed`, stdout)
-	require.Regexp(t, `(?m)^availability zones +problem +us-east-1 offers 1 usable zone`, stdout)
+	require.Regexp(t, `(?m)^availability zones +problem +us-east-1 offers 1 of the 3 usable zones`, stdout)
 	require.Regexp(t, `(?m)^Account 123456789012, us-east-1: .* problems, .* unknown\.$`, stdout)
 	for _, secret := range []string{"AKIDTHEKEY", "thesecret"} {
 		require.NotContains(t, stdout+stderr, secret)

@@ -311,7 +311,7 @@ func TestEachThingThatIsWrongIsToldWithAdvice(t *testing.T) {
 			answers{"EC2 DescribeRegions": always(&ec2.DescribeRegionsOutput{Regions: []ec2types.Region{{OptInStatus: aws.String("not-opted-in")}}})},
 			"region", Problem, "us-east-1 is not enabled",
 		},
-		{"two zones", nil, answers{"EC2 DescribeAvailabilityZones": always(zonesOutput("use1-az1", "use1-az2"))}, "availability zones", Problem, "us-east-1 offers 2 usable zones, 3 are needed"},
+		{"two zones", nil, answers{"EC2 DescribeAvailabilityZones": always(zonesOutput("use1-az1", "use1-az2"))}, "availability zones", Problem, "us-east-1 offers 2 of the 3 usable zones that are needed"},
 		{
 			"the last resort", nil,
 			answers{"EC2 DescribeAvailabilityZones": always(zonesOutput("use1-az6", "use1-az3", "use1-az1"))},

@@ -151,7 +151,7 @@ func TestARegionWithoutThreeZonesIsRefused(t *testing.T) {
 	r := newRecorder()
 	r.zones = map[string]string{"usw1-az1": "us-west-1a", "usw1-az3": "us-west-1b"}
 	err := run(r, namespaced(legalValues(nil)))
-	if err == nil || !strings.Contains(err.Error(), "2 usable zones, 3 are needed") {
+	if err == nil || !strings.Contains(err.Error(), "2 of the 3 usable zones that are needed") {
 		t.Errorf("got %v", err)
 	}
 }
