@@ -45,7 +45,7 @@ test-unit: ## Pulumi mocks and pure logic: no process, no network, seconds
 .PHONY: test-integration
 test-integration: ## one deployed stack on the local cloud, every check a subtest, destroy and leak proof; and all that starts a process
 	$(GO) test $(INTEGRATION) $(PROCESSES)
-	$(GO) test $(INTEGRATION) -count=1 -v ./tests/integration/...
+	$(GO) test $(INTEGRATION) -count=1 -v ./tests/integration/report ./tests/integration/workflows ./tests/integration
 
 .PHONY: test-platform
 test-platform: ## the life of one deployed stack alone; SKIP_destroy=1 and the like skip a stage
