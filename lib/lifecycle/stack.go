@@ -141,6 +141,9 @@ func (s *Stack) prepare(ctx context.Context, engine *Engine) error {
 	if err := s.pull(ctx); err != nil {
 		return err
 	}
+	if err := s.folder.mend(s.options.Project, s.options.Stack); err != nil {
+		return err
+	}
 	s.command = newCommand(engine, env)
 	s.workspace, err = auto.NewLocalWorkspace(ctx,
 		auto.WorkDir(s.folder.project()),

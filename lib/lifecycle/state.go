@@ -51,6 +51,41 @@ func (f folder) make() error {
 	return nil
 }
 
+// mend repairs what an engine leaves that is killed while it writes. Attributes that are cut short, which keep the engine
+// from reading the state beside them, are removed: it does without. In place of a state that is cut short comes the engine's
+// copy of the last one but one; what came between the two is settled as after any killed run.
+func (f folder) mend(project, stack string) error {
+	state := filepath.Join(f.backend(), ".pulumi", "stacks", project, stack+".json")
+	for _, attributes := range []string{state + ".attrs", state + ".bak.attrs"} {
+		content, err := os.ReadFile(attributes)
+		if err == nil && !json.Valid(content) {
+			err = os.Remove(attributes)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("repairing the state of stack %s: %w", stack, err)
+		}
+	}
+	content, err := os.ReadFile(state)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && json.Valid(content) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the state of stack %s: %w", stack, err)
+	}
+	former, err := os.ReadFile(state + ".bak")
+	if err != nil || !json.Valid(former) {
+		return nil // the engine tells what is wrong
+	}
+	whole := state + ".mended"
+	if err = os.WriteFile(whole, former, 0o600); err == nil {
+		err = os.Rename(whole, state)
+	}
+	if err != nil {
+		return fmt.Errorf("putting back the state of stack %s, which was cut short: %w", stack, err)
+	}
+	return nil
+}
+
 // sharePlugins lets the official plugins, hundreds of megabytes each, outlive the folder.
 func (f folder) sharePlugins() error {
 	dir, err := cache.Dir()
