@@ -17,7 +17,6 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -30,9 +29,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/transport/http/protocol/awsquery"
 
 	"tapstack/lib"
+	"tapstack/lib/awsclient"
 	"tapstack/lib/verify"
 )
 
@@ -206,11 +205,8 @@ func newInspection(options Options) *inspection {
 	in := &inspection{
 		Options: options, region: cfg.Region, registry: httpsOnly{http.DefaultTransport}, now: time.Now(),
 		api: clients{
-			acm: acm.NewFromConfig(cfg),
-			// The SDK's own choice of protocol, CBOR, is newer than what most emulators understand; AWS serves both.
-			cw: cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
-				o.Protocol = awsquery.New(schemas.GraniteServiceVersion20100801)
-			}),
+			acm:     acm.NewFromConfig(cfg),
+			cw:      awsclient.CloudWatch(cfg),
 			ec2:     ec2.NewFromConfig(cfg),
 			ecs:     ecs.NewFromConfig(cfg),
 			elb:     elasticloadbalancingv2.NewFromConfig(cfg),

@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -35,7 +34,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/aws-sdk-go-v2/service/wafv2"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/transport/http/protocol/awsquery"
+
+	"tapstack/lib/awsclient"
 )
 
 // Env is what a check may ask: the stack's outputs and the live API. It serves one run.
@@ -97,11 +97,8 @@ func newEnv(o Options) *Env {
 
 func newClients(cfg aws.Config) clients {
 	return clients{
-		acm: acm.NewFromConfig(cfg),
-		// The SDK's own choice of protocol, CBOR, is newer than what most emulators understand; AWS serves both.
-		cw: cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) {
-			o.Protocol = awsquery.New(schemas.GraniteServiceVersion20100801)
-		}),
+		acm:     acm.NewFromConfig(cfg),
+		cw:      awsclient.CloudWatch(cfg),
 		ec2:     ec2.NewFromConfig(cfg),
 		ecs:     ecs.NewFromConfig(cfg),
 		elb:     elasticloadbalancingv2.NewFromConfig(cfg),
@@ -111,8 +108,7 @@ func newClients(cfg aws.Config) clients {
 		logs:    cloudwatchlogs.NewFromConfig(cfg),
 		rds:     rds.NewFromConfig(cfg),
 		route53: route53.NewFromConfig(cfg),
-		// A custom endpoint seldom answers for a host name per bucket.
-		s3:      s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = o.BaseEndpoint != nil }),
+		s3:      awsclient.S3(cfg),
 		scaling: applicationautoscaling.NewFromConfig(cfg),
 		secrets: secretsmanager.NewFromConfig(cfg),
 		sns:     sns.NewFromConfig(cfg),

@@ -12,7 +12,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/schemas"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -27,9 +26,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/wafv2"
-	"github.com/aws/smithy-go/transport/http/protocol/awsquery"
 
 	"tapstack/lib"
+	"tapstack/lib/awsclient"
 )
 
 // saboteur knows the stack by its outputs and names, and changes the cloud with the SDK alone.
@@ -65,9 +64,8 @@ type saboteur struct {
 func newSaboteur(cfg aws.Config, suffix string) *saboteur {
 	return &saboteur{
 		config: cfg, suffix: suffix,
-		acm: acm.NewFromConfig(cfg),
-		// CBOR, the SDK's own choice, is not understood by every emulator.
-		cw:      cloudwatch.NewFromConfig(cfg, func(o *cloudwatch.Options) { o.Protocol = awsquery.New(schemas.GraniteServiceVersion20100801) }),
+		acm:     acm.NewFromConfig(cfg),
+		cw:      awsclient.CloudWatch(cfg),
 		ec2:     ec2.NewFromConfig(cfg),
 		ecs:     ecs.NewFromConfig(cfg),
 		elb:     elasticloadbalancingv2.NewFromConfig(cfg),
@@ -76,7 +74,7 @@ func newSaboteur(cfg aws.Config, suffix string) *saboteur {
 		kms:     kms.NewFromConfig(cfg),
 		logs:    cloudwatchlogs.NewFromConfig(cfg),
 		rds:     rds.NewFromConfig(cfg),
-		s3:      s3.NewFromConfig(cfg, func(o *s3.Options) { o.UsePathStyle = true }),
+		s3:      awsclient.S3(cfg),
 		scaling: applicationautoscaling.NewFromConfig(cfg),
 		secrets: secretsmanager.NewFromConfig(cfg),
 		sns:     sns.NewFromConfig(cfg),
