@@ -7,9 +7,9 @@ GO          ?= go
 UNIT_FLAGS  ?=
 # Packages whose tests start no process and use no network, and those whose tests do.
 PURE        := ./lib/cost ./lib/preflight ./lib/sweep ./lib/verify/... ./fixtures/nightly ./tests/workflows \
-               $(addprefix ./fixtures/awsprovider/,acm appautoscaling cloudwatch ec2 ecs iam index kms lb \
+               $(addprefix ./lib/awsprovider/,acm appautoscaling cloudwatch ec2 ecs iam index kms lb \
                partition rds resource route53 s3 secretsmanager sns ssm wafv2)
-PROCESSES   := ./bin/tap ./fixtures/awsprovider ./fixtures/target ./fixtures/workload ./lib/lifecycle/... ./lib/preflight ./lib/verify
+PROCESSES   := ./bin/tap ./lib/awsprovider ./lib/target ./fixtures/workload ./lib/lifecycle/... ./lib/preflight ./lib/verify
 INTEGRATION ?= -timeout 30m
 
 .DEFAULT_GOAL := help

@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/target"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 

@@ -8,8 +8,8 @@ import (
 	"os"
 	"slices"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 

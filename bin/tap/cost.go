@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tapstack/fixtures/prices"
-	"tapstack/fixtures/target"
 	"tapstack/lib/cost"
+	"tapstack/lib/cost/prices"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 )
 
 // plannedRun is how long a nightly run on AWS is planned to take: deploy, verify, update, destroy.
@@ -186,7 +186,7 @@ func costWarnings(table *cost.Table, estimate cost.Estimate, region string, now 
 		warnings = append(warnings, fmt.Sprintf("the prices are those of %s, and the stack goes to %s, where they differ", table.Region, region))
 	}
 	if table.Stale(now) {
-		warnings = append(warnings, fmt.Sprintf("the oldest price was last checked on %s: look them up again (fixtures/prices)", table.Checked()))
+		warnings = append(warnings, fmt.Sprintf("the oldest price was last checked on %s: look them up again (lib/cost/prices)", table.Checked()))
 	}
 	if keys := estimate.Unconfirmed(); len(keys) > 0 {
 		warnings = append(warnings, "prices that no public source was found for: "+strings.Join(keys, ", "))

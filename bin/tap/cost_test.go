@@ -11,10 +11,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/prices"
-	"tapstack/fixtures/target"
 	"tapstack/lib/cost"
+	"tapstack/lib/cost/prices"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 )
 
 // noAccount takes every way to AWS credentials away.

@@ -7,9 +7,9 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 

@@ -19,10 +19,10 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/lifecycle/cache"
 	"tapstack/lib/preflight"
+	"tapstack/lib/target"
 )
 
 // finding is one line of the doctor's report.

@@ -7,8 +7,8 @@ import (
 	"os"
 	"strings"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib/preflight"
+	"tapstack/lib/target"
 )
 
 const (

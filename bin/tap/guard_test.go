@@ -14,8 +14,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib/preflight"
+	"tapstack/lib/target"
 )
 
 // realAccount stands in for AWS: it knows who is calling and one zone, and allows nothing else.

@@ -1,5 +1,5 @@
 // Command tap deploys the payment stack to a cloud, checks it there and removes it again. This package is wiring only:
-// the infrastructure is lib, the engine lib/lifecycle, the checks lib/verify, the clouds fixtures/target.
+// the infrastructure is lib, the engine lib/lifecycle, the checks lib/verify, the clouds lib/target.
 package main
 
 import (

@@ -14,9 +14,9 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 )
 
 const (

@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib"
 	"tapstack/lib/preflight"
+	"tapstack/lib/target"
 )
 
 // preflight is the command: it looks at everything that could stop a deployment and prints all of it.

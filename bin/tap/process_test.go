@@ -17,7 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/target"
+	"tapstack/lib/target"
 )
 
 // started is a tap that runs as a process of its own.

@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 )
 
 // cleanupDeadline bounds what is done after an interrupt or a failure, by target.

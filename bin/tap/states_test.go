@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/target"
+	"tapstack/lib/target"
 )
 
 func TestFlagsOfABucketAreToldWhereTheyDoNotFit(t *testing.T) {

@@ -13,10 +13,10 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/sweep"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 

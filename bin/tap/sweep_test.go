@@ -18,8 +18,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib"
+	"tapstack/lib/target"
 )
 
 // litter is an account with what an old stack has left in it, and with what is not the sweep's.

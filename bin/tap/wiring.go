@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"tapstack/fixtures/awsprovider"
 	"tapstack/lib"
+	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/verify"
 )

@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
-	"tapstack/fixtures/prices"
 	"tapstack/lib/cost"
+	"tapstack/lib/cost/prices"
 )
 
 const nightly = 90 * time.Minute

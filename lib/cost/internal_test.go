@@ -8,7 +8,7 @@ import (
 )
 
 func TestTheTablesOfRulesFitEachOtherAndThePrices(t *testing.T) {
-	data, err := os.ReadFile("../../fixtures/prices/us-east-1.json")
+	data, err := os.ReadFile("prices/us-east-1.json")
 	require.NoError(t, err)
 	table, err := ParseTable(data)
 	require.NoError(t, err)

@@ -13,8 +13,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 )
 
 const stateKey = "alias/states"

@@ -8,9 +8,9 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib"
 	"tapstack/lib/preflight"
+	"tapstack/lib/target"
 )
 
 func TestAnEmulatorAnswersWhatItCanAndTheRestIsUnknown(t *testing.T) {

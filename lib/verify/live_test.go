@@ -17,8 +17,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib"
+	"tapstack/lib/target"
 )
 
 // live is an emulator of the AWS API in a process of the test's own.

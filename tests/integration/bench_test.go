@@ -15,9 +15,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/awsprovider"
-	"tapstack/fixtures/target"
+	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 )
 
 // BenchmarkPlatform times the deployment and the removal of the whole stack against their floor: the same resources,

@@ -17,7 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/fixtures/localstack"
-	"tapstack/fixtures/target"
+	"tapstack/lib/target"
 )
 
 // skipped holds why tests did not run, for the last lines of the run.

@@ -18,13 +18,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/awsprovider"
 	"tapstack/fixtures/nightly"
-	"tapstack/fixtures/target"
 	"tapstack/lib"
+	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/preflight"
 	"tapstack/lib/sweep"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 

@@ -35,10 +35,10 @@ import (
 	teststructure "github.com/gruntwork-io/terratest/modules/test-structure"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/awsprovider"
-	"tapstack/fixtures/target"
 	"tapstack/lib"
+	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 

@@ -11,9 +11,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/awsprovider"
-	"tapstack/fixtures/target"
+	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 

@@ -15,7 +15,7 @@ import (
 	"github.com/gruntwork-io/terratest/modules/random"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/target"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 

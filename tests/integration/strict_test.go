@@ -7,9 +7,9 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/awsprovider"
-	"tapstack/fixtures/target"
+	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 )
 
 func TestAnInputThatTheLocalProviderDoesNotImplementStopsThePreview(t *testing.T) {

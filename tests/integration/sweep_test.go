@@ -27,10 +27,10 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/sweep"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 

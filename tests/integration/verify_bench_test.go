@@ -18,9 +18,9 @@ import (
 	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/target"
 	"tapstack/lib"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 

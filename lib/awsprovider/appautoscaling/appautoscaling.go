@@ -1,0 +1,41 @@
+// Package appautoscaling implements the aws:appautoscaling types: scalable targets and their target tracking policies.
+// Reference: the Application Auto Scaling API and the aws_appautoscaling_* resources of the Terraform AWS provider 5.x.
+package appautoscaling
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	"github.com/aws/smithy-go"
+
+	"tapstack/lib/awsprovider/resource"
+)
+
+// The official provider's time-outs.
+const (
+	propagation = 2 * time.Minute // IAM roles and other services' news
+	settle      = 5 * time.Minute // the end of a target
+)
+
+// Resources lists the types of this package.
+func Resources() []resource.Resource {
+	return []resource.Resource{
+		resource.Define(target),
+		resource.Define(policy),
+	}
+}
+
+func client(c *resource.Cloud) *applicationautoscaling.Client {
+	return applicationautoscaling.NewFromConfig(c.Config)
+}
+
+// says whether the API answered with an error code and a message that contains some text.
+func says(err error, code, text string) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == code && strings.Contains(api.ErrorMessage(), text)
+}
+
+func int32Of(n int) *int32 { return aws.Int32(int32(n)) }

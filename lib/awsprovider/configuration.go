@@ -1,0 +1,172 @@
+package awsprovider
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi/sdk/v3/go/property"
+
+	"tapstack/lib/awsprovider/resource"
+)
+
+// configuration is the provider's own configuration: what of pulumi-aws's ProviderArgs the local provider honours.
+type configuration struct {
+	base aws.Config
+
+	mu         sync.Mutex
+	configured *resource.Cloud
+}
+
+// settings are the provider arguments that the local provider understands. Each either acts here or is satisfied by
+// construction: the target already fixed endpoint, credentials and addressing style.
+var settings = map[string]string{
+	"region":                    "the region of every call",
+	"defaultTags":               "tags for every taggable resource",
+	"allowedAccountIds":         "the accounts that may be touched",
+	"skipCredentialsValidation": "the local provider validates no credentials",
+	"skipMetadataApiCheck":      "the local provider asks no instance metadata",
+	"skipRegionValidation":      "the local provider validates no region",
+	"skipRequestingAccountId":   "the account is asked for only by getCallerIdentity",
+	"s3UsePathStyle":            "the target's configuration decides the addressing style",
+	"version":                   "the engine's own",
+}
+
+func (c *configuration) cloud() *resource.Cloud {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.configured
+}
+
+// check refuses provider arguments that the local provider does not honour.
+func (c *configuration) check(_ context.Context, req p.CheckRequest) (p.CheckResponse, error) {
+	resp := p.CheckResponse{Inputs: req.Inputs}
+	for _, name := range slices.Sorted(maps.Keys(maps.Collect(req.Inputs.All))) {
+		if _, known := settings[name]; !known {
+			resp.Failures = append(resp.Failures, p.CheckFailure{Property: name, Reason: fmt.Sprintf(
+				"the local provider does not implement the provider argument %q; use --provider official", name)})
+		}
+	}
+	return resp, nil
+}
+
+// diff replaces the provider when its region changes, as the official one does; other changes need nothing.
+func (c *configuration) diff(_ context.Context, req p.DiffRequest) (p.DiffResponse, error) {
+	resp := p.DiffResponse{DetailedDiff: map[string]p.PropertyDiff{}}
+	for name := range settings {
+		old, now := req.OldInputs.Get(name), req.Inputs.Get(name)
+		if name == "version" || old.Equals(now) {
+			continue
+		}
+		kind := p.Update
+		if name == "region" {
+			kind = p.UpdateReplace
+		}
+		resp.HasChanges = true
+		resp.DetailedDiff[name] = p.PropertyDiff{Kind: kind, InputDiff: true}
+	}
+	return resp, nil
+}
+
+// configure prepares the calls.
+func (c *configuration) configure(ctx context.Context, req p.ConfigureRequest) error {
+	cfg := c.base.Copy()
+	if region := text(req.Args.Get("region")); region != "" {
+		cfg.Region = region
+	}
+	tags, err := defaultTags(req.Args.Get("defaultTags"))
+	if err != nil {
+		return err
+	}
+	allowed, err := accounts(req.Args.Get("allowedAccountIds"))
+	if err != nil {
+		return err
+	}
+	if err := admit(ctx, cfg, allowed); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.configured = resource.NewCloud(cfg, tags)
+	return nil
+}
+
+// admit refuses an account that is not among the allowed ones, where there are any.
+func admit(ctx context.Context, cfg aws.Config, allowed []string) error {
+	if len(allowed) == 0 {
+		return nil
+	}
+	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return fmt.Errorf("asking whether the AWS account is allowed: %w", err)
+	}
+	if account := aws.ToString(who.Account); !slices.Contains(allowed, account) {
+		return fmt.Errorf("AWS account %s is not allowed: allowedAccountIds names %s", account, strings.Join(allowed, ", "))
+	}
+	return nil
+}
+
+// accounts reads a list of account ids, which the engine hands over as JSON text.
+func accounts(v property.Value) ([]string, error) {
+	var ids []string
+	switch {
+	case v.IsNull():
+	case v.IsString():
+		if err := json.Unmarshal([]byte(v.AsString()), &ids); err != nil {
+			return nil, fmt.Errorf("reading the provider argument allowedAccountIds: %w", err)
+		}
+	case v.IsArray():
+		for _, id := range v.AsArray().All {
+			ids = append(ids, text(id))
+		}
+	default:
+		return nil, errors.New("the provider argument allowedAccountIds must be a list")
+	}
+	return ids, nil
+}
+
+// defaultTags reads {"tags": {…}}. The engine hands nested provider arguments over as JSON text.
+func defaultTags(v property.Value) (map[string]string, error) {
+	switch {
+	case v.IsNull():
+		return nil, nil
+	case v.IsString():
+		var doc struct {
+			Tags map[string]string `json:"tags"`
+		}
+		if err := json.Unmarshal([]byte(v.AsString()), &doc); err != nil {
+			return nil, fmt.Errorf("reading the provider argument defaultTags: %w", err)
+		}
+		return doc.Tags, nil
+	case !v.IsMap():
+		return nil, fmt.Errorf("the provider argument defaultTags must be an object")
+	}
+	tags := map[string]string{}
+	if inner := v.AsMap().Get("tags"); inner.IsMap() {
+		for key, value := range inner.AsMap().All {
+			tags[key] = text(value)
+		}
+	}
+	return tags, nil
+}
+
+func text(v property.Value) string {
+	switch {
+	case v.IsString():
+		return v.AsString()
+	case v.IsNumber():
+		return strconv.FormatFloat(v.AsNumber(), 'f', -1, 64)
+	case v.IsBool():
+		return strconv.FormatBool(v.AsBool())
+	}
+	return ""
+}

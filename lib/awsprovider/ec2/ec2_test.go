@@ -1,0 +1,375 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+
+	"tapstack/lib/awsprovider/resource"
+)
+
+// script answers API calls without a network: for each operation a list of answers, the last of which stays.
+type script struct {
+	answers map[string][]any
+	calls   []string
+	inputs  map[string]any
+}
+
+// cloud is a cloud whose every call the script answers. An operation that it does not know answers with nothing.
+func (s *script) cloud() *resource.Cloud {
+	s.inputs = map[string]any{}
+	return resource.NewCloud(aws.Config{Region: "us-east-1", APIOptions: []func(*middleware.Stack) error{
+		func(stack *middleware.Stack) error {
+			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("Script", s.answer), middleware.After)
+		},
+	}}, nil)
+}
+
+func (s *script) answer(
+	ctx context.Context, in middleware.InitializeInput, _ middleware.InitializeHandler,
+) (middleware.InitializeOutput, middleware.Metadata, error) {
+	operation := awsmiddleware.GetOperationName(ctx)
+	s.calls = append(s.calls, operation)
+	s.inputs[operation] = in.Parameters
+	answers := s.answers[operation]
+	if len(answers) == 0 {
+		return middleware.InitializeOutput{}, middleware.Metadata{}, fmt.Errorf("the script has no answer to %s", operation)
+	}
+	if len(answers) > 1 {
+		s.answers[operation] = answers[1:]
+	}
+	if err, ok := answers[0].(error); ok {
+		return middleware.InitializeOutput{}, middleware.Metadata{}, err
+	}
+	return middleware.InitializeOutput{Result: answers[0]}, middleware.Metadata{}, nil
+}
+
+func refused(code string) error { return &smithy.GenericAPIError{Code: code, Message: "scripted"} }
+
+func (s *script) count(operation string) int {
+	n := 0
+	for _, c := range s.calls {
+		if c == operation {
+			n++
+		}
+	}
+	return n
+}
+
+func TestASecurityGroupIsDeletedOnceItsInterfacesAreGone(t *testing.T) {
+	s := &script{answers: map[string][]any{
+		"DeleteSecurityGroup":    {refused("DependencyViolation"), refused("DependencyViolation"), &ec2.DeleteSecurityGroupOutput{}},
+		"DescribeSecurityGroups": {refused("InvalidGroup.NotFound")},
+	}}
+	if err := securityGroup.Delete(t.Context(), s.cloud(), "sg-1", SecurityGroupState{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.count("DeleteSecurityGroup"); n != 3 {
+		t.Errorf("asked %d times, want 3: %v", n, s.calls)
+	}
+}
+
+func TestASecurityGroupWhoseCreationFailsHalfWayKeepsItsIDAndIsFinishedByAnUpdate(t *testing.T) {
+	group := &ec2.DescribeSecurityGroupsOutput{SecurityGroups: []types.SecurityGroup{{GroupId: aws.String("sg-1")}}}
+	s := &script{answers: map[string][]any{
+		"CreateSecurityGroup":       {&ec2.CreateSecurityGroupOutput{GroupId: aws.String("sg-1")}},
+		"DescribeSecurityGroups":    {group},
+		"RevokeSecurityGroupEgress": {refused("InternalError"), &ec2.RevokeSecurityGroupEgressOutput{}, refused("InvalidPermission.NotFound")},
+	}}
+	c := s.cloud()
+	id, err := securityGroup.Create(t.Context(), c, SecurityGroupArgs{Name: "sg", Description: aws.String("An example")})
+	if id != "sg-1" || !resource.HasCode(err, "InternalError") {
+		t.Fatalf("create returned %q, %v", id, err)
+	}
+	unfinished := SecurityGroupState{SecurityGroupArgs: SecurityGroupArgs{Name: "sg"}}
+	if err := securityGroup.Update(t.Context(), c, id, unfinished, unfinished.SecurityGroupArgs); err != nil {
+		t.Fatal(err)
+	}
+	if n := s.count("RevokeSecurityGroupEgress"); n != 3 {
+		t.Errorf("revoked %d times, want once in create, twice in update: %v", n, s.calls)
+	}
+}
+
+func TestADefaultSecurityGroupIsStrippedOfRulesAddedByHand(t *testing.T) {
+	bare := types.SecurityGroup{GroupId: aws.String("sg-1")}
+	s := &script{answers: map[string][]any{
+		"DescribeSecurityGroupRules": {&ec2.DescribeSecurityGroupRulesOutput{SecurityGroupRules: []types.SecurityGroupRule{
+			{SecurityGroupRuleId: aws.String("sgr-in"), IsEgress: aws.Bool(false)},
+			{SecurityGroupRuleId: aws.String("sgr-out"), IsEgress: aws.Bool(true)},
+		}}},
+		"RevokeSecurityGroupIngress": {&ec2.RevokeSecurityGroupIngressOutput{}},
+		"RevokeSecurityGroupEgress":  {&ec2.RevokeSecurityGroupEgressOutput{}},
+		"DescribeSecurityGroups":     {&ec2.DescribeSecurityGroupsOutput{SecurityGroups: []types.SecurityGroup{bare}}},
+	}}
+	err := defaultSecurityGroup.Update(t.Context(), s.cloud(), "sg-1", DefaultSecurityGroupState{Arn: "arn"}, DefaultSecurityGroupArgs{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := s.inputs["RevokeSecurityGroupIngress"].(*ec2.RevokeSecurityGroupIngressInput).SecurityGroupRuleIds
+	out := s.inputs["RevokeSecurityGroupEgress"].(*ec2.RevokeSecurityGroupEgressInput).SecurityGroupRuleIds
+	if !slices.Equal(in, []string{"sgr-in"}) || !slices.Equal(out, []string{"sgr-out"}) {
+		t.Errorf("revoked %v inwards and %v outwards", in, out)
+	}
+}
+
+func TestGroupRulesAreReadByPortsAndDescription(t *testing.T) {
+	got := groupRules("sg-1", []types.IpPermission{{
+		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(22), ToPort: aws.Int32(22),
+		IpRanges: []types.IpRange{
+			{CidrIp: aws.String("10.0.0.0/8"), Description: aws.String("office")},
+			{CidrIp: aws.String("11.0.0.0/8"), Description: aws.String("office")},
+		},
+		Ipv6Ranges:       []types.Ipv6Range{{CidrIpv6: aws.String("::/0")}},
+		PrefixListIds:    []types.PrefixListId{{PrefixListId: aws.String("pl-1")}},
+		UserIdGroupPairs: []types.UserIdGroupPair{{GroupId: aws.String("sg-1")}, {GroupId: aws.String("sg-2")}},
+	}})
+	want := []DefaultGroupRule{
+		{Protocol: "tcp", FromPort: 22, ToPort: 22, CidrBlocks: []string{"10.0.0.0/8", "11.0.0.0/8"}, Description: aws.String("office")},
+		{
+			Protocol: "tcp", FromPort: 22, ToPort: 22, Ipv6CidrBlocks: []string{"::/0"}, PrefixListIDs: []string{"pl-1"},
+			SecurityGroups: []string{"sg-2"}, Self: aws.Bool(true),
+		},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("read %+v\nwant %+v", got, want)
+	}
+}
+
+func TestADefaultSecurityGroupWithRulesIsRefused(t *testing.T) {
+	faults := defaultSecurityGroup.Check(&DefaultSecurityGroupArgs{Egress: []DefaultGroupRule{{Protocol: "-1"}}})
+	if len(faults) != 1 || faults[0].Property != "egress" {
+		t.Errorf("faults: %v", faults)
+	}
+}
+
+func TestARouteTableAssociationIsKnownByItsSubnetAfterItsTableChanges(t *testing.T) {
+	association := func(id, table string) *ec2.DescribeRouteTablesOutput {
+		return &ec2.DescribeRouteTablesOutput{RouteTables: []types.RouteTable{{Associations: []types.RouteTableAssociation{
+			{RouteTableAssociationId: aws.String("rtbassoc-other"), SubnetId: aws.String("subnet-2"), RouteTableId: aws.String(table)},
+			{RouteTableAssociationId: &id, SubnetId: aws.String("subnet-1"), RouteTableId: &table},
+		}}}}
+	}
+	s := &script{answers: map[string][]any{
+		"DescribeRouteTables":          {association("rtbassoc-1", "rtb-1"), association("rtbassoc-2", "rtb-2")},
+		"ReplaceRouteTableAssociation": {&ec2.ReplaceRouteTableAssociationOutput{NewAssociationId: aws.String("rtbassoc-2")}},
+	}}
+	c := s.cloud()
+	now := RouteTableAssociationArgs{SubnetID: "subnet-1", RouteTableID: "rtb-2"}
+	if err := routeTableAssociation.Update(t.Context(), c, "rtbassoc-1", RouteTableAssociationState{}, now); err != nil {
+		t.Fatal(err)
+	}
+	read, err := routeTableAssociation.Read(t.Context(), c, "rtbassoc-1", RouteTableAssociationState{now})
+	if err != nil || read.RouteTableAssociationArgs != now {
+		t.Errorf("read %+v, %v", read, err)
+	}
+	s.answers["DisassociateRouteTable"] = []any{&ec2.DisassociateRouteTableOutput{}}
+	s.answers["DescribeRouteTables"] = []any{association("rtbassoc-2", "rtb-2"), &ec2.DescribeRouteTablesOutput{}}
+	if err := routeTableAssociation.Delete(t.Context(), c, "rtbassoc-1", read); err != nil {
+		t.Fatal(err)
+	}
+	if id := *s.inputs["DisassociateRouteTable"].(*ec2.DisassociateRouteTableInput).AssociationId; id != "rtbassoc-2" {
+		t.Errorf("disassociated %s, want the id of today", id)
+	}
+}
+
+func TestAnInternetGatewayIsDetachedBeforeItIsDeleted(t *testing.T) {
+	attached := &ec2.DescribeInternetGatewaysOutput{InternetGateways: []types.InternetGateway{{
+		Attachments: []types.InternetGatewayAttachment{{VpcId: aws.String("vpc-1")}},
+	}}}
+	s := &script{answers: map[string][]any{
+		"DescribeInternetGateways": {
+			attached, &ec2.DescribeInternetGatewaysOutput{InternetGateways: []types.InternetGateway{{}}},
+			refused("InvalidInternetGatewayID.NotFound"),
+		},
+		"DetachInternetGateway": {refused("DependencyViolation"), &ec2.DetachInternetGatewayOutput{}},
+		"DeleteInternetGateway": {&ec2.DeleteInternetGatewayOutput{}},
+	}}
+	if err := internetGateway.Delete(t.Context(), s.cloud(), "igw-1", InternetGatewayState{}); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"DescribeInternetGateways", "DetachInternetGateway", "DetachInternetGateway", "DescribeInternetGateways",
+		"DeleteInternetGateway", "DescribeInternetGateways",
+	}
+	if !slices.Equal(s.calls, want) {
+		t.Errorf("called %v\nwant   %v", s.calls, want)
+	}
+}
+
+func TestANatGatewayThatFailsTellsWhyAndIsRemoved(t *testing.T) {
+	state := func(g types.NatGateway) *ec2.DescribeNatGatewaysOutput {
+		return &ec2.DescribeNatGatewaysOutput{NatGateways: []types.NatGateway{g}}
+	}
+	for _, it := range []struct {
+		name     string
+		deletion any
+		id       string
+	}{
+		{"and is removed", &ec2.DeleteNatGatewayOutput{}, ""},
+		{"and keeps its id where it cannot be removed", refused("InternalError"), "nat-1"},
+	} {
+		t.Run(it.name, func(t *testing.T) {
+			s := &script{answers: map[string][]any{
+				"CreateNatGateway": {&ec2.CreateNatGatewayOutput{NatGateway: &types.NatGateway{NatGatewayId: aws.String("nat-1")}}},
+				"DescribeNatGateways": {
+					state(types.NatGateway{State: types.NatGatewayStatePending}),
+					state(types.NatGateway{
+						State: types.NatGatewayStateFailed, FailureCode: aws.String("Gateway.NotAttached"), FailureMessage: aws.String("no gateway"),
+					}),
+					state(types.NatGateway{State: types.NatGatewayStateDeleted}),
+				},
+				"DeleteNatGateway": {it.deletion},
+			}}
+			id, err := natGateway.Create(t.Context(), s.cloud(), NatGatewayArgs{SubnetID: "subnet-1"})
+			if id != it.id || err == nil || !strings.Contains(err.Error(), "Gateway.NotAttached: no gateway") {
+				t.Errorf("create returned %q, %v", id, err)
+			}
+		})
+	}
+}
+
+func TestAnAnswerWithoutAnIDIsAnError(t *testing.T) {
+	s := &script{answers: map[string][]any{"CreateVpc": {&ec2.CreateVpcOutput{}}}}
+	if id, err := vpc.Create(t.Context(), s.cloud(), VpcArgs{CidrBlock: "10.0.0.0/16"}); id != "" || err == nil {
+		t.Errorf("create returned %q, %v", id, err)
+	}
+}
+
+func TestADeletedNatGatewayIsNotFoundThoughEC2StillListsIt(t *testing.T) {
+	s := &script{answers: map[string][]any{"DescribeNatGateways": {
+		&ec2.DescribeNatGatewaysOutput{NatGateways: []types.NatGateway{{State: types.NatGatewayStateDeleted}}},
+	}}}
+	if _, err := natGateway.Read(t.Context(), s.cloud(), "nat-1", NatGatewayState{}); !resource.NotFound(err) {
+		t.Errorf("read returned %v", err)
+	}
+}
+
+func TestAFlowLogWaitsUntilItsRoleCanBeAssumed(t *testing.T) {
+	early := &smithy.GenericAPIError{Code: "InvalidParameter", Message: "Unable to assume given IAM role"}
+	s := &script{answers: map[string][]any{
+		"CreateFlowLogs":   {early, &ec2.CreateFlowLogsOutput{FlowLogIds: []string{"fl-1"}}},
+		"DescribeFlowLogs": {&ec2.DescribeFlowLogsOutput{FlowLogs: []types.FlowLog{{}}}},
+	}}
+	id, err := flowLog.Create(t.Context(), s.cloud(), FlowLogArgs{VpcID: "vpc-1"})
+	if id != "fl-1" || err != nil {
+		t.Errorf("create returned %q, %v", id, err)
+	}
+}
+
+func TestWhatABatchCallRefusedIsAnError(t *testing.T) {
+	s := &script{answers: map[string][]any{"CreateFlowLogs": {&ec2.CreateFlowLogsOutput{Unsuccessful: []types.UnsuccessfulItem{
+		{ResourceId: aws.String("vpc-1"), Error: &types.UnsuccessfulItemError{Code: aws.String("400"), Message: aws.String("no bucket")}},
+	}}}}}
+	id, err := flowLog.Create(t.Context(), s.cloud(), FlowLogArgs{VpcID: "vpc-1"})
+	if id != "" || err == nil || !strings.Contains(err.Error(), "vpc-1") || !strings.Contains(err.Error(), "no bucket") {
+		t.Errorf("create returned %q, %v", id, err)
+	}
+}
+
+func TestAnEndpointIsChangedByDifferenceAndKeepsWhatTheCloudChose(t *testing.T) {
+	old := VpcEndpointArgs{
+		RouteTableIDs: []string{"rtb-1", "rtb-2"}, SecurityGroupIDs: []string{"sg-1"}, PrivateDNSEnabled: aws.Bool(false),
+		Policy: aws.String(`{"Statement":[{"Effect":"Allow"}]}`),
+	}
+	now := VpcEndpointArgs{
+		RouteTableIDs: []string{"rtb-2", "rtb-3"}, SecurityGroupIDs: []string{"sg-1"}, Policy: aws.String(`{ "Statement": {"Effect": "Allow"} }`),
+	}
+	in, changes := endpointChanges("vpce-1", old, now)
+	if !changes || !slices.Equal(in.AddRouteTableIds, []string{"rtb-3"}) || !slices.Equal(in.RemoveRouteTableIds, []string{"rtb-1"}) {
+		t.Errorf("route tables: +%v -%v", in.AddRouteTableIds, in.RemoveRouteTableIds)
+	}
+	if in.PolicyDocument != nil || in.PrivateDnsEnabled != nil || len(in.AddSecurityGroupIds)+len(in.RemoveSecurityGroupIds) > 0 {
+		t.Errorf("changes what is the same: %+v", in)
+	}
+	if _, changes := endpointChanges("vpce-1", old, old); changes {
+		t.Error("finds changes in what is the same")
+	}
+}
+
+func TestAnEndpointIsGoneOnlyWhenItIsNotFoundItself(t *testing.T) {
+	there := &ec2.DescribeVpcEndpointsOutput{VpcEndpoints: []types.VpcEndpoint{{State: "available"}}}
+	s := &script{answers: map[string][]any{
+		"DeleteVpcEndpoints": {refused("InvalidRoute.NotFound")}, "DescribeVpcEndpoints": {there},
+	}}
+	if err := vpcEndpoint.Delete(t.Context(), s.cloud(), "vpce-1", VpcEndpointState{}); err == nil || resource.NotFound(err) {
+		t.Errorf("delete returned %v, which the engine would take for success", err)
+	}
+}
+
+func TestTheKindOfARulesSourceCannotChange(t *testing.T) {
+	old := SecurityGroupRuleState{SecurityGroupRuleArgs: SecurityGroupRuleArgs{CidrIPv4: aws.String("0.0.0.0/0")}}
+	s := &script{}
+	err := ingress.update(t.Context(), s.cloud(), "sgr-1", old, SecurityGroupRuleArgs{ReferencedSecurityGroupID: aws.String("sg-1")})
+	if err == nil || len(s.calls) > 0 {
+		t.Errorf("update returned %v after %v", err, s.calls)
+	}
+}
+
+func TestRuleInputsAreCheckedAndPutIntoTheAPIsForm(t *testing.T) {
+	for _, it := range []struct {
+		name     string
+		args     SecurityGroupRuleArgs
+		protocol string
+		faults   []string
+	}{
+		{"a name in capitals", SecurityGroupRuleArgs{IPProtocol: "TCP"}, "tcp", nil},
+		{"a number", SecurityGroupRuleArgs{IPProtocol: "17"}, "udp", nil},
+		{"all", SecurityGroupRuleArgs{IPProtocol: "all"}, "-1", nil},
+		{"a number without a name", SecurityGroupRuleArgs{IPProtocol: "50"}, "50", nil},
+		{"two sources", SecurityGroupRuleArgs{
+			IPProtocol: "tcp", CidrIPv4: aws.String("0.0.0.0/0"), ReferencedSecurityGroupID: aws.String("sg-1"),
+		}, "tcp", []string{"referencedSecurityGroupId"}},
+		{"host bits and ports out of range", SecurityGroupRuleArgs{
+			IPProtocol: "tcp", CidrIPv4: aws.String("10.0.0.1/8"), FromPort: aws.Int(-2), ToPort: aws.Int(65536),
+		}, "tcp", []string{"cidrIpv4", "fromPort", "toPort"}},
+	} {
+		t.Run(it.name, func(t *testing.T) {
+			var faults []string
+			for _, f := range checkRule(&it.args) {
+				faults = append(faults, f.Property)
+			}
+			if it.args.IPProtocol != it.protocol || !slices.Equal(faults, it.faults) {
+				t.Errorf("protocol %q, faults %v; want %q, %v", it.args.IPProtocol, faults, it.protocol, it.faults)
+			}
+		})
+	}
+}
+
+func TestAReferenceToAnotherAccountsGroupNamesTheAccount(t *testing.T) {
+	info := &types.ReferencedSecurityGroup{GroupId: aws.String("sg-2"), UserId: aws.String("222222222222")}
+	r := types.SecurityGroupRule{GroupOwnerId: aws.String("111111111111"), ReferencedGroupInfo: info}
+	if got := aws.ToString(reference(r)); got != "222222222222/sg-2" {
+		t.Errorf("read %s", got)
+	}
+	pair := permission(SecurityGroupRuleArgs{ReferencedSecurityGroupID: reference(r)}).UserIdGroupPairs[0]
+	if *pair.UserId != "222222222222" || *pair.GroupId != "sg-2" {
+		t.Errorf("sent %+v", pair)
+	}
+}
+
+func TestOnlyCanonicalIPv4NetworksAreAccepted(t *testing.T) {
+	for cidr, legal := range map[string]bool{
+		"": true, "10.0.0.0/16": true, "0.0.0.0/0": true, "10.0.0.1/16": false, "10.0.0.0": false, "::/0": false, "x": false,
+	} {
+		if got := len(cidrFaults("cidrBlock", cidr)) == 0; got != legal {
+			t.Errorf("%q accepted: %v, want %v", cidr, got, legal)
+		}
+	}
+}
+
+func TestARouteHasTheOfficialProvidersID(t *testing.T) {
+	// r-<table><CRC-32 of the destination>, as in the official provider's state.
+	if got := routeID(RouteArgs{RouteTableID: "rtb-1", DestinationCidrBlock: "0.0.0.0/0"}); got != "r-rtb-11080289494" {
+		t.Errorf("id %s", got)
+	}
+}

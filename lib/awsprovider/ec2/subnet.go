@@ -1,0 +1,159 @@
+package ec2
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"tapstack/lib/awsprovider/resource"
+)
+
+// subnetDelete is how long the interfaces of what lived in a subnet may take to go.
+const subnetDelete = 20 * time.Minute
+
+// SubnetArgs are the inputs of aws:ec2/subnet:Subnet.
+type SubnetArgs struct {
+	resource.Tagged
+	VpcID               string  `pulumi:"vpcId" aws:"forcenew"`
+	CidrBlock           string  `pulumi:"cidrBlock" aws:"forcenew"`
+	AvailabilityZone    *string `pulumi:"availabilityZone,optional" aws:"forcenew,computed"`
+	AvailabilityZoneID  *string `pulumi:"availabilityZoneId,optional" aws:"forcenew,computed"`
+	MapPublicIPOnLaunch *bool   `pulumi:"mapPublicIpOnLaunch,optional"`
+}
+
+// SubnetState is its state.
+type SubnetState struct {
+	SubnetArgs
+	resource.AllTags
+	Arn     string `pulumi:"arn"`
+	OwnerID string `pulumi:"ownerId"`
+}
+
+var subnet = resource.Description[SubnetArgs, SubnetState]{
+	Token: "aws:ec2/subnet:Subnet",
+	Check: func(a *SubnetArgs) []resource.Fault {
+		if a.MapPublicIPOnLaunch == nil {
+			a.MapPublicIPOnLaunch = aws.Bool(false)
+		}
+		faults := cidrFaults("cidrBlock", a.CidrBlock)
+		if aws.ToString(a.AvailabilityZone) != "" && aws.ToString(a.AvailabilityZoneID) != "" {
+			faults = append(faults, resource.Fault{Property: "availabilityZoneId", Reason: "conflicts with availabilityZone"})
+		}
+		return faults
+	},
+	Create: func(ctx context.Context, c *resource.Cloud, a SubnetArgs) (string, error) {
+		out, err := client(c).CreateSubnet(ctx, &ec2.CreateSubnetInput{
+			VpcId: &a.VpcID, CidrBlock: &a.CidrBlock, AvailabilityZone: a.AvailabilityZone,
+			AvailabilityZoneId: a.AvailabilityZoneID, TagSpecifications: tagged(types.ResourceTypeSubnet, a.Tags),
+		})
+		if err != nil {
+			return "", err
+		}
+		id, err := created(value(out.Subnet).SubnetId)
+		if err != nil {
+			return "", err
+		}
+		err = await(ctx, "subnet "+id+" is available", 10*time.Minute, func(ctx context.Context) (bool, error) {
+			s, err := findSubnet(ctx, c, id)
+			return s.State == types.SubnetStateAvailable, err
+		})
+		if err != nil || !aws.ToBool(a.MapPublicIPOnLaunch) {
+			return id, err
+		}
+		return id, mapPublicIP(ctx, c, id, true)
+	},
+	Read: func(ctx context.Context, c *resource.Cloud, id string, prior SubnetState) (SubnetState, error) {
+		s, err := findSubnet(ctx, c, id)
+		if err != nil {
+			return prior, err
+		}
+		tags := tagMap(s.Tags)
+		return SubnetState{
+			SubnetArgs: SubnetArgs{
+				Tagged: resource.Tagged{Tags: tags}, VpcID: aws.ToString(s.VpcId), CidrBlock: aws.ToString(s.CidrBlock),
+				AvailabilityZone: s.AvailabilityZone, AvailabilityZoneID: s.AvailabilityZoneId,
+				MapPublicIPOnLaunch: resource.Told(s.MapPublicIpOnLaunch, prior.MapPublicIPOnLaunch),
+			},
+			AllTags: resource.AllTags{TagsAll: tags}, Arn: aws.ToString(s.SubnetArn), OwnerID: aws.ToString(s.OwnerId),
+		}, nil
+	},
+	Update: func(ctx context.Context, c *resource.Cloud, id string, old SubnetState, a SubnetArgs) error {
+		now, unfinished := aws.ToBool(a.MapPublicIPOnLaunch), old.Arn == ""
+		if unfinished || now != aws.ToBool(old.MapPublicIPOnLaunch) {
+			if err := mapPublicIP(ctx, c, id, now); err != nil {
+				return err
+			}
+		}
+		return updateTags(ctx, c, id, old.Tags, a.Tags)
+	},
+	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ SubnetState) error {
+		err := resource.RetryOn(ctx, "subnet "+id+" can be deleted", subnetDelete, func(ctx context.Context) error {
+			return ask(client(c).DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: &id}))
+		}, dependencyViolation)
+		if err != nil {
+			return err
+		}
+		return resource.PollGone(ctx, "subnet "+id, settle, func(ctx context.Context) error {
+			return ask(findSubnet(ctx, c, id))
+		})
+	},
+	Example: func(x resource.Scratch) resource.Example[SubnetArgs] {
+		return resource.Example[SubnetArgs]{
+			Inputs: SubnetArgs{
+				VpcID: makeVpc(x), CidrBlock: "10.0.1.0/24", AvailabilityZone: aws.String("us-east-1a"), Tagged: named("subnet"),
+			},
+			Changes: []resource.Change[SubnetArgs]{
+				{Name: "public addresses", Apply: func(a *SubnetArgs) { a.MapPublicIPOnLaunch = aws.Bool(true) }},
+				changeTags(func(a *SubnetArgs) *resource.Tagged { return &a.Tagged }),
+			},
+		}
+	},
+}
+
+func mapPublicIP(ctx context.Context, c *resource.Cloud, id string, want bool) error {
+	_, err := client(c).ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
+		SubnetId: &id, MapPublicIpOnLaunch: &types.AttributeBooleanValue{Value: &want},
+	})
+	if err != nil {
+		return err
+	}
+	return await(ctx, "subnet "+id+" shows mapPublicIpOnLaunch", settle, func(ctx context.Context) (bool, error) {
+		s, err := findSubnet(ctx, c, id)
+		return aws.ToBool(s.MapPublicIpOnLaunch) == want, err
+	})
+}
+
+func findSubnet(ctx context.Context, c *resource.Cloud, id string) (types.Subnet, error) {
+	out, err := client(c).DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{id}})
+	if err != nil {
+		return types.Subnet{}, err
+	}
+	return first(out.Subnets)
+}
+
+// cidrFaults refuses what is no IPv4 network in its canonical form, as the official provider does at plan time.
+func cidrFaults(property, cidr string) []resource.Fault {
+	if cidr == "" {
+		return nil
+	}
+	p, err := netip.ParsePrefix(cidr)
+	if err == nil && p.Addr().Is4() && p == p.Masked() {
+		return nil
+	}
+	return []resource.Fault{{Property: property, Reason: fmt.Sprintf("%q is not an IPv4 network such as 10.0.0.0/16", cidr)}}
+}
+
+// makeVpc is the prerequisite of most examples.
+func makeVpc(x resource.Scratch) string {
+	return x.Make("aws:ec2/vpc:Vpc", map[string]any{"cidrBlock": "10.0.0.0/16"}).ID
+}
+
+// makeSubnet makes a subnet for an example.
+func makeSubnet(x resource.Scratch, vpcID, cidr string) string {
+	return x.Make("aws:ec2/subnet:Subnet", map[string]any{"vpcId": vpcID, "cidrBlock": cidr}).ID
+}

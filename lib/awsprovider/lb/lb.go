@@ -1,0 +1,106 @@
+// Package lb implements the aws:lb types for Application Load Balancers: load balancers, target groups, listeners and
+// listener rules. Reference: the Elastic Load Balancing v2 API and the aws_lb* resources of the Terraform AWS
+// provider 5.x.
+package lb
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"tapstack/lib/awsprovider/resource"
+)
+
+// Resources lists the types of this package.
+func Resources() []resource.Resource {
+	return []resource.Resource{
+		resource.Define(loadBalancer),
+		resource.Define(targetGroup),
+		resource.Define(listener),
+		resource.Define(listenerRule),
+	}
+}
+
+func client(c *resource.Cloud) *elb.Client { return elb.NewFromConfig(c.Config) }
+
+// names is what the API accepts as the name of a load balancer or a target group, beside the length.
+var names = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?$`)
+
+// nameFaults holds a name to the API's limit of 32 alphanumeric characters and hyphens.
+func nameFaults(name string) []resource.Fault {
+	if name == "" || len(name) <= 32 && names.MatchString(name) {
+		return nil
+	}
+	return []resource.Fault{{Property: "name", Reason: fmt.Sprintf(
+		"%q must have at most 32 letters, digits and hyphens, and no hyphen at either end", name)}}
+}
+
+func tagList(tags map[string]string) []types.Tag {
+	return resource.TagList(tags, func(k, v string) types.Tag { return types.Tag{Key: &k, Value: &v} })
+}
+
+func readTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]string, error) {
+	out, err := client(c).DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: []string{arn}})
+	if err != nil {
+		return nil, fmt.Errorf("reading tags: %w", err)
+	}
+	for _, d := range out.TagDescriptions {
+		if aws.ToString(d.ResourceArn) == arn {
+			return resource.TagMap(d.Tags, func(t types.Tag) (*string, *string) { return t.Key, t.Value }), nil
+		}
+	}
+	return nil, nil
+}
+
+func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
+	set, remove := resource.TagDelta(old, now)
+	if len(remove) > 0 {
+		in := &elb.RemoveTagsInput{ResourceArns: []string{arn}, TagKeys: remove}
+		if _, err := client(c).RemoveTags(ctx, in); err != nil {
+			return fmt.Errorf("removing tags: %w", err)
+		}
+	}
+	if len(set) == 0 {
+		return nil
+	}
+	if _, err := client(c).AddTags(ctx, &elb.AddTagsInput{ResourceArns: []string{arn}, Tags: tagList(set)}); err != nil {
+		return fmt.Errorf("setting tags: %w", err)
+	}
+	return nil
+}
+
+// suffix is what CloudWatch names a load balancer or target group by: its ARN from the marker on.
+func suffix(arn, marker string) string {
+	if i := strings.Index(arn, marker); i >= 0 {
+		return arn[i:]
+	}
+	return ""
+}
+
+// number turns the API's width of integers into that of the inputs.
+func number(p *int32) *int {
+	if p == nil {
+		return nil
+	}
+	return aws.Int(int(*p))
+}
+
+func narrow(p *int) *int32 {
+	if p == nil {
+		return nil
+	}
+	return aws.Int32(int32(*p)) //nolint:gosec // every caller's values are bounded by the API far below 2^31
+}
+
+// text is nil for "", which the API uses for "not set".
+func text[T ~string](s T) *string {
+	if s == "" {
+		return nil
+	}
+	return aws.String(string(s))
+}

@@ -1,0 +1,142 @@
+package rds
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/google/go-cmp/cmp"
+
+	"tapstack/lib/awsprovider/resource"
+)
+
+// recorder answers every RDS call with an empty result, or the given one, and notes what it was asked to change. It stands
+// in for the calls that no emulator carries out.
+func recorder(t *testing.T, results map[string]string) (*resource.Cloud, *[]url.Values) {
+	t.Helper()
+	var changes []url.Values
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := r.ParseForm(); err != nil {
+			t.Errorf("reading a call: %v", err)
+		}
+		action := r.PostForm.Get("Action")
+		if !strings.HasPrefix(action, "Describe") {
+			changes = append(changes, r.PostForm)
+		}
+		_, _ = fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult></%[1]sResponse>", action, results[action])
+	}))
+	t.Cleanup(server.Close)
+	return resource.NewCloud(aws.Config{
+		Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	}, nil), &changes
+}
+
+// told is what the calls said, each as its action and the values of the named fields.
+func told(calls []url.Values, fields ...string) []string {
+	var list []string
+	for _, call := range calls {
+		words := []string{call.Get("Action")}
+		for _, f := range fields {
+			if v, ok := call[f]; ok {
+				words = append(words, f+"="+v[0])
+			}
+		}
+		list = append(list, strings.Join(words, " "))
+	}
+	return list
+}
+
+func TestParametersAreSetAndResetInBatchesOfTwenty(t *testing.T) {
+	cloud, calls := recorder(t, nil)
+	var old, now []Parameter
+	for i := range 45 {
+		now = append(now, Parameter{Name: fmt.Sprintf("new-%02d", i), Value: "1", ApplyMethod: aws.String("immediate")})
+	}
+	for i := range 21 {
+		old = append(old, Parameter{Name: fmt.Sprintf("old-%02d", i), Value: "1", ApplyMethod: aws.String("immediate")})
+	}
+	state := ParameterGroupState{ParameterGroupArgs: ParameterGroupArgs{Parameters: old}}
+	if err := parameterGroup.Update(t.Context(), cloud, "group", state, ParameterGroupArgs{Parameters: now}); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, call := range *calls {
+		names := 0
+		for field := range call {
+			if strings.HasSuffix(field, ".ParameterName") {
+				names++
+			}
+		}
+		got = append(got, fmt.Sprint(call.Get("Action"), " ", names))
+	}
+	want := []string{
+		"ModifyDBClusterParameterGroup 20", "ModifyDBClusterParameterGroup 20", "ModifyDBClusterParameterGroup 5",
+		"ResetDBClusterParameterGroup 20", "ResetDBClusterParameterGroup 1",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+func TestASubscriptionIsModifiedAndItsSourcesAreExchanged(t *testing.T) {
+	cloud, calls := recorder(t, map[string]string{"DescribeEventSubscriptions": `<EventSubscriptionsList><EventSubscription>
+		<CustSubscriptionId>events</CustSubscriptionId><Status>active</Status></EventSubscription></EventSubscriptionsList>`})
+	old := EventSubscriptionState{EventSubscriptionArgs: EventSubscriptionArgs{
+		SnsTopic: "topic", SourceType: aws.String("db-cluster"), Enabled: aws.Bool(true),
+		EventCategories: []string{"failover"}, SourceIDs: []string{"a", "b"},
+	}}
+	now := old.EventSubscriptionArgs
+	now.EventCategories, now.SourceIDs = []string{"failover", "failure"}, []string{"b", "c"}
+	if err := updateSubscription(t.Context(), cloud, "events", old, now); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{
+		"ModifyEventSubscription SourceType=db-cluster EventCategories.EventCategory.2=failure",
+		"RemoveSourceIdentifierFromSubscription SourceIdentifier=a",
+		"AddSourceIdentifierToSubscription SourceIdentifier=c",
+	}
+	if diff := cmp.Diff(want, told(*calls, "SourceType", "EventCategories.EventCategory.2", "SourceIdentifier")); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+func TestSubnetsOfAGroupAreReplacedInPlace(t *testing.T) {
+	cloud, calls := recorder(t, nil)
+	old := SubnetGroupState{SubnetGroupArgs: SubnetGroupArgs{Description: aws.String("d"), SubnetIDs: []string{"a", "b"}}}
+	now := SubnetGroupArgs{Description: aws.String("d"), SubnetIDs: []string{"b", "a"}}
+	if err := subnetGroup.Update(t.Context(), cloud, "group", old, now); err != nil || len(*calls) != 0 {
+		t.Fatalf("another order of the same subnets: %d calls, %v", len(*calls), err)
+	}
+	now.SubnetIDs = []string{"b", "c"}
+	if err := subnetGroup.Update(t.Context(), cloud, "group", old, now); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"ModifyDBSubnetGroup SubnetIds.SubnetIdentifier.1=b SubnetIds.SubnetIdentifier.2=c"}
+	got := told(*calls, "SubnetIds.SubnetIdentifier.1", "SubnetIds.SubnetIdentifier.2")
+	if !slices.Equal(want, got) {
+		t.Errorf("calls %q, want %q", got, want)
+	}
+}
+
+func TestAClusterWithoutAFinalSnapshotNameIsNotDeletedUnlessToldTo(t *testing.T) {
+	cloud, calls := recorder(t, nil)
+	state := ClusterState{ClusterArgs: ClusterArgs{SkipFinalSnapshot: aws.Bool(false)}}
+	err := deleteCluster(t.Context(), cloud, "cluster", state)
+	if err == nil || !strings.Contains(err.Error(), "finalSnapshotIdentifier") || len(*calls) != 0 {
+		t.Errorf("%d calls, %v", len(*calls), err)
+	}
+	state.FinalSnapshotIdentifier = aws.String("last")
+	if err := deleteCluster(t.Context(), cloud, "cluster", state); err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"DeleteDBCluster SkipFinalSnapshot=false FinalDBSnapshotIdentifier=last"}
+	if got := told(*calls, "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"); !slices.Equal(want, got) {
+		t.Errorf("calls %q, want %q", got, want)
+	}
+}

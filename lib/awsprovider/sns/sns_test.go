@@ -1,0 +1,191 @@
+package sns
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"tapstack/lib/awsprovider/resource"
+)
+
+// wire answers SNS calls without a network and keeps what was asked.
+type wire struct {
+	answers map[string]string // by action; a leading "400 " makes it an error
+	calls   []url.Values
+}
+
+func (w *wire) Do(req *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(req.Body)
+	if err != nil {
+		return nil, err
+	}
+	call, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, err
+	}
+	w.calls = append(w.calls, call)
+	action := call.Get("Action")
+	text, status := "<"+action+"Response>"+w.answers[action]+"</"+action+"Response>", http.StatusOK
+	if refusal, ok := strings.CutPrefix(w.answers[action], "400 "); ok {
+		text, status = refusal, http.StatusBadRequest
+	}
+	return &http.Response{
+		StatusCode: status, Header: http.Header{"Content-Type": {"text/xml"}}, Body: io.NopCloser(strings.NewReader(text)),
+	}, nil
+}
+
+func (w *wire) cloud() *resource.Cloud {
+	return resource.NewCloud(aws.Config{
+		Region: "us-east-1", HTTPClient: w, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
+	}, nil)
+}
+
+func (w *wire) actions() []string {
+	var names []string
+	for _, c := range w.calls {
+		names = append(names, c.Get("Action"))
+	}
+	return names
+}
+
+const (
+	topicArn        = "arn:aws:sns:us-east-1:123456789012:alerts"
+	subscriptionArn = topicArn + ":1"
+)
+
+func refusal(message string) string {
+	return "400 <ErrorResponse><Error><Type>Sender</Type><Code>InvalidParameter</Code><Message>" + message +
+		"</Message></Error></ErrorResponse>"
+}
+
+func TestAnEmailSubscriptionIsNotWaitedFor(t *testing.T) {
+	w := &wire{answers: map[string]string{
+		"Subscribe": "<SubscribeResult><SubscriptionArn>" + subscriptionArn + "</SubscriptionArn></SubscribeResult>",
+	}}
+	id, err := topicSubscription.Create(context.Background(), w.cloud(), SubscriptionArgs{
+		Topic: topicArn, Protocol: "email", Endpoint: "ops@example.com",
+	})
+	if err != nil || id != subscriptionArn {
+		t.Fatalf("create returns %q, %v", id, err)
+	}
+	if got := w.actions(); !slices.Equal(got, []string{"Subscribe"}) {
+		t.Errorf("calls were %v, want Subscribe alone", got)
+	}
+	if w.calls[0].Get("ReturnSubscriptionArn") != "true" {
+		t.Error("without ReturnSubscriptionArn an unconfirmed subscription has no id")
+	}
+}
+
+func TestAnUnconfirmedSubscriptionIsReadAsPending(t *testing.T) {
+	entries := ""
+	for k, v := range map[string]string{
+		"SubscriptionArn": subscriptionArn, "TopicArn": topicArn, "Protocol": "email", "Endpoint": "ops@example.com",
+		"Owner": "123456789012", "PendingConfirmation": "true", "ConfirmationWasAuthenticated": "false", "RawMessageDelivery": "false",
+	} {
+		entries += "<entry><key>" + k + "</key><value>" + v + "</value></entry>"
+	}
+	w := &wire{answers: map[string]string{
+		"GetSubscriptionAttributes": "<GetSubscriptionAttributesResult><Attributes>" + entries + "</Attributes></GetSubscriptionAttributesResult>",
+	}}
+	s, err := topicSubscription.Read(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !s.PendingConfirmation || s.ConfirmationWasAuthenticated || s.Arn != subscriptionArn || s.Endpoint != "ops@example.com" {
+		t.Errorf("read %+v", s)
+	}
+}
+
+func TestDeletingAnUnconfirmedSubscriptionLeavesItToItsTopic(t *testing.T) {
+	w := &wire{answers: map[string]string{
+		"Unsubscribe": refusal("Invalid parameter: SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation"),
+	}}
+	if err := topicSubscription.Delete(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{}); err != nil {
+		t.Fatal(err)
+	}
+	w.answers["Unsubscribe"] = refusal("Invalid parameter: SubscriptionArn")
+	if err := topicSubscription.Delete(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{}); err == nil {
+		t.Error("any other refusal must be an error")
+	}
+}
+
+func TestTheScopeIsWidenedBeforeTheFilterAndNarrowedAfterIt(t *testing.T) {
+	flat, nested := aws.String(`{"kind":["alarm"]}`), aws.String(`{"detail":{"kind":["alarm"]}}`)
+	onAttributes := SubscriptionArgs{FilterPolicy: flat, FilterPolicyScope: aws.String(scopeAttributes)}
+	onBody := SubscriptionArgs{FilterPolicy: nested, FilterPolicyScope: aws.String(scopeBody)}
+	for name, it := range map[string]struct {
+		from, to SubscriptionArgs
+		want     []string
+	}{
+		"widened":  {onAttributes, onBody, []string{scopeAttribute, filterAttribute}},
+		"narrowed": {onBody, onAttributes, []string{filterAttribute, scopeAttribute}},
+		"removed":  {onAttributes, SubscriptionArgs{}, []string{filterAttribute}},
+	} {
+		w := &wire{answers: map[string]string{}}
+		err := updateSubscription(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{SubscriptionArgs: it.from}, it.to)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var got []string
+		for _, c := range w.calls {
+			got = append(got, c.Get("AttributeName"))
+		}
+		if !slices.Equal(got, it.want) {
+			t.Errorf("%s: set %v, want %v", name, got, it.want)
+		}
+	}
+}
+
+func TestDeletingATopicPolicyRestoresTheInitialOne(t *testing.T) {
+	w := &wire{answers: map[string]string{}}
+	err := topicPolicy.Delete(context.Background(), w.cloud(), topicArn, TopicPolicyState{Owner: "123456789012"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := w.calls[0]
+	if set.Get("Action") != "SetTopicAttributes" || set.Get("AttributeName") != policyAttribute || set.Get("TopicArn") != topicArn {
+		t.Fatalf("called %v", set)
+	}
+	for _, part := range []string{`"__default_policy_ID"`, `"AWS:SourceOwner":"123456789012"`, `"Resource":"` + topicArn + `"`} {
+		if !strings.Contains(set.Get("AttributeValue"), part) {
+			t.Errorf("the policy lacks %s: %s", part, set.Get("AttributeValue"))
+		}
+	}
+}
+
+func TestATopicSetsOnlyWhatDiffers(t *testing.T) {
+	policy := `{"Version":"2012-10-17","Statement":[]}`
+	old := TopicArgs{DisplayName: aws.String("1.0"), KmsMasterKeyID: aws.String("key"), Policy: aws.String(policy)}
+	now := TopicArgs{DisplayName: aws.String("1"), Policy: aws.String(" " + policy)}
+	w := &wire{answers: map[string]string{}}
+	if err := changeTopic(context.Background(), w.cloud(), topicArn, old, now); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, c := range w.calls {
+		got[c.Get("AttributeName")] = c.Get("AttributeValue")
+	}
+	if len(got) != 2 || got["DisplayName"] != "1" || got["KmsMasterKeyId"] != "" {
+		t.Errorf("set %v, want the display name and no key", got)
+	}
+}
+
+func TestIllegalTopicsAndSubscriptionsAreRefused(t *testing.T) {
+	if f := topic.Check(&TopicArgs{Name: "has space"}); len(f) != 1 || f[0].Property != "name" {
+		t.Errorf("faults %v", f)
+	}
+	if f := topic.Check(&TopicArgs{}); len(f) != 0 {
+		t.Errorf("a name that is not known yet is faulted: %v", f)
+	}
+	f := checkSubscription(&SubscriptionArgs{Protocol: "pigeon", FilterPolicyScope: aws.String("Somewhere")})
+	if len(f) != 2 {
+		t.Errorf("faults %v, want protocol and filterPolicyScope", f)
+	}
+}

@@ -1,0 +1,221 @@
+// Package ssm implements aws:ssm/parameter:Parameter. Reference: the Systems Manager API and the aws_ssm_parameter
+// resource of the Terraform AWS provider 5.x.
+package ssm
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"tapstack/lib/awsprovider/resource"
+)
+
+// settle is how long a parameter may take to be seen: one of data type aws:ec2:image is checked after the call returns.
+const settle = 2 * time.Minute
+
+// Resources lists the types of this package.
+func Resources() []resource.Resource { return []resource.Resource{resource.Define(parameter)} }
+
+func client(c *resource.Cloud) *ssm.Client { return ssm.NewFromConfig(c.Config) }
+
+// ParameterArgs are the inputs of aws:ssm/parameter:Parameter.
+type ParameterArgs struct {
+	resource.Tagged
+	Name           string  `pulumi:"name" aws:"forcenew"`
+	Type           string  `pulumi:"type"`
+	Value          string  `pulumi:"value" provider:"secret"`
+	Description    *string `pulumi:"description,optional"`
+	AllowedPattern *string `pulumi:"allowedPattern,optional"`
+	DataType       *string `pulumi:"dataType,optional" aws:"computed,forcenew"`
+	KeyID          *string `pulumi:"keyId,optional" aws:"computed"`
+	Overwrite      *bool   `pulumi:"overwrite,optional" aws:"writeonly"`
+}
+
+// ParameterState is the state of aws:ssm/parameter:Parameter; its id is the parameter's name.
+type ParameterState struct {
+	ParameterArgs
+	resource.AllTags
+	Arn     string `pulumi:"arn"`
+	Version int    `pulumi:"version"`
+}
+
+var dataTypes = []string{"text", "aws:ec2:image", "aws:ssm:integration"}
+
+var parameter = resource.Description[ParameterArgs, ParameterState]{
+	Token:  "aws:ssm/parameter:Parameter",
+	Check:  checkParameter,
+	Create: createParameter,
+	Read:   readParameter,
+	Update: updateParameter,
+	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ ParameterState) error {
+		_, err := client(c).DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: &id})
+		return err
+	},
+	Example: func(x resource.Scratch) resource.Example[ParameterArgs] {
+		return resource.Example[ParameterArgs]{
+			Inputs: ParameterArgs{
+				Name: "/conformance/" + x.Name("parameter"), Type: "String", Value: "30",
+				Description: aws.String("Seconds until the API gives up."),
+				Tagged:      resource.Tagged{Tags: map[string]string{"Name": "parameter"}},
+			},
+			Changes: []resource.Change[ParameterArgs]{
+				{Name: "value", Apply: func(a *ParameterArgs) { a.Value = "45" }},
+				{Name: "description", Apply: func(a *ParameterArgs) { a.Description = aws.String("Seconds.") }},
+				{Name: "no description", Apply: func(a *ParameterArgs) { a.Description = nil }},
+				{Name: "pattern", Apply: func(a *ParameterArgs) { a.AllowedPattern = aws.String(`^\d+$`) }},
+				{Name: "tags", Apply: func(a *ParameterArgs) { a.Tags = map[string]string{"More": "yes"} }},
+				{Name: "type", Apply: func(a *ParameterArgs) { a.Type = "SecureString" }},
+			},
+		}
+	},
+}
+
+// checkParameter holds the limits of the PutParameter API.
+func checkParameter(a *ParameterArgs) []resource.Fault {
+	var faults []resource.Fault
+	fault := func(bad bool, property, reason string) {
+		if bad {
+			faults = append(faults, resource.Fault{Property: property, Reason: reason})
+		}
+	}
+	fault(len(a.Name) > 2048, "name", "must have at most 2048 characters")
+	fault(a.Type != "" && !slices.Contains(types.ParameterType("").Values(), types.ParameterType(a.Type)),
+		"type", "must be String, StringList or SecureString")
+	fault(len(aws.ToString(a.Description)) > 1024, "description", "must have at most 1024 characters")
+	fault(len(aws.ToString(a.AllowedPattern)) > 1024, "allowedPattern", "must have at most 1024 characters")
+	fault(a.DataType != nil && !slices.Contains(dataTypes, *a.DataType),
+		"dataType", fmt.Sprintf("must be one of %q", dataTypes))
+	return faults
+}
+
+func createParameter(ctx context.Context, c *resource.Cloud, a ParameterArgs) (string, error) {
+	in := putInput(a)
+	in.Overwrite = aws.Bool(aws.ToBool(a.Overwrite))
+	tags := resource.TagList(a.Tags, tag)
+	if !*in.Overwrite {
+		in.Tags = tags
+	}
+	if _, err := client(c).PutParameter(ctx, in); err != nil {
+		return "", err
+	}
+	// The API refuses tags together with overwrite.
+	if *in.Overwrite {
+		if err := addTags(ctx, c, a.Name, tags); err != nil {
+			return a.Name, err
+		}
+	}
+	return a.Name, resource.Poll(ctx, "parameter "+a.Name+" is seen", settle, func(ctx context.Context) (bool, error) {
+		_, err := metadata(ctx, c, a.Name)
+		if resource.NotFound(err) {
+			return false, nil
+		}
+		return true, err
+	})
+}
+
+func readParameter(ctx context.Context, c *resource.Cloud, id string, prior ParameterState) (ParameterState, error) {
+	got, err := client(c).GetParameter(ctx, &ssm.GetParameterInput{Name: &id, WithDecryption: aws.Bool(true)})
+	if err != nil {
+		return prior, err
+	}
+	detail, err := metadata(ctx, c, id)
+	if err != nil {
+		return prior, err
+	}
+	tags, err := client(c).ListTagsForResource(ctx, &ssm.ListTagsForResourceInput{
+		ResourceId: &id, ResourceType: types.ResourceTypeForTaggingParameter,
+	})
+	if err != nil {
+		return prior, fmt.Errorf("listing its tags: %w", err)
+	}
+	s := prior
+	s.Name, s.Type, s.Value = aws.ToString(got.Parameter.Name), string(got.Parameter.Type), aws.ToString(got.Parameter.Value)
+	s.Arn, s.Version = aws.ToString(got.Parameter.ARN), int(got.Parameter.Version)
+	s.Description, s.AllowedPattern = given(detail.Description), given(detail.AllowedPattern)
+	s.DataType, s.KeyID = detail.DataType, detail.KeyId
+	s.Tags = resource.TagMap(tags.TagList, func(t types.Tag) (*string, *string) { return t.Key, t.Value })
+	s.TagsAll = s.Tags
+	return s, nil
+}
+
+func updateParameter(ctx context.Context, c *resource.Cloud, id string, old ParameterState, a ParameterArgs) error {
+	in, was := putInput(a), putInput(old.ParameterArgs)
+	if *in.Value != *was.Value || in.Type != was.Type || *in.Description != *was.Description ||
+		*in.AllowedPattern != *was.AllowedPattern || aws.ToString(in.KeyId) != aws.ToString(was.KeyId) {
+		in.Overwrite = aws.Bool(a.Overwrite == nil || *a.Overwrite)
+		if _, err := client(c).PutParameter(ctx, in); err != nil {
+			return err
+		}
+	}
+	set, remove := resource.TagDelta(old.Tags, a.Tags)
+	if len(remove) > 0 {
+		_, err := client(c).RemoveTagsFromResource(ctx, &ssm.RemoveTagsFromResourceInput{
+			ResourceId: &id, ResourceType: types.ResourceTypeForTaggingParameter, TagKeys: remove,
+		})
+		if err != nil {
+			return fmt.Errorf("removing tags: %w", err)
+		}
+	}
+	return addTags(ctx, c, id, resource.TagList(set, tag))
+}
+
+// putInput is the parameter as the API takes it; an empty description or pattern removes it.
+func putInput(a ParameterArgs) *ssm.PutParameterInput {
+	in := &ssm.PutParameterInput{
+		Name: &a.Name, Type: types.ParameterType(a.Type), Value: &a.Value, DataType: a.DataType,
+		Description:    aws.String(aws.ToString(a.Description)),
+		AllowedPattern: aws.String(aws.ToString(a.AllowedPattern)),
+	}
+	if in.Type == types.ParameterTypeSecureString {
+		in.KeyId = a.KeyID
+	}
+	return in
+}
+
+func metadata(ctx context.Context, c *resource.Cloud, name string) (types.ParameterMetadata, error) {
+	pages := ssm.NewDescribeParametersPaginator(client(c), &ssm.DescribeParametersInput{
+		ParameterFilters: []types.ParameterStringFilter{{
+			Key: aws.String("Name"), Option: aws.String("Equals"), Values: []string{name},
+		}},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return types.ParameterMetadata{}, err
+		}
+		for _, p := range page.Parameters {
+			if aws.ToString(p.Name) == name {
+				return p, nil
+			}
+		}
+	}
+	return types.ParameterMetadata{}, resource.ErrNotFound
+}
+
+func addTags(ctx context.Context, c *resource.Cloud, name string, tags []types.Tag) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	_, err := client(c).AddTagsToResource(ctx, &ssm.AddTagsToResourceInput{
+		ResourceId: &name, ResourceType: types.ResourceTypeForTaggingParameter, Tags: tags,
+	})
+	if err != nil {
+		return fmt.Errorf("adding tags: %w", err)
+	}
+	return nil
+}
+
+// given is a text that the API may return empty where there is none.
+func given(text *string) *string {
+	if text != nil && *text == "" {
+		return nil
+	}
+	return text
+}
+
+func tag(key, value string) types.Tag { return types.Tag{Key: &key, Value: &value} }

@@ -1,0 +1,220 @@
+package target_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/fixtures/localstack"
+	"tapstack/lib/target"
+)
+
+const engineSocket = "/var/run/docker.sock"
+
+// localStackImage is an image that the engine of this machine has. Where there is none, the test is skipped with the reason.
+func localStackImage(t *testing.T) string {
+	t.Helper()
+	image, err := localstack.Image()
+	if err != nil {
+		t.Skipf("no LocalStack in a container: %s", err)
+	}
+	return image
+}
+
+// docker runs the docker command.
+func docker(t *testing.T, arguments ...string) string {
+	t.Helper()
+	output, err := exec.Command("docker", arguments...).CombinedOutput()
+	require.NoError(t, err, "docker %s: %s", strings.Join(arguments, " "), output)
+	return strings.TrimSpace(string(output))
+}
+
+// containers lists LocalStack's containers on a port.
+func containers(t *testing.T, endpoint string) []string {
+	t.Helper()
+	port := endpoint[strings.LastIndex(endpoint, ":")+1:]
+	return strings.Fields(docker(t, "ps", "--all", "--quiet", "--filter", "publish="+port))
+}
+
+// variant makes an image that runs a shell command where LocalStack would start.
+func variant(t *testing.T, image, name, script string) string {
+	t.Helper()
+	entrypoint, err := json.Marshal([]string{"/bin/sh", "-c", script})
+	require.NoError(t, err)
+	made := docker(t, "create", image)
+	defer docker(t, "rm", made)
+	tag := "tapstack/localstack-test-" + name + ":1.0.0"
+	docker(t, "commit", "--change", "ENTRYPOINT "+string(entrypoint), made, tag)
+	t.Cleanup(func() { docker(t, "rmi", tag) })
+	return tag
+}
+
+func TestLocalStackLivesInAContainerAsLongAsTheTool(t *testing.T) {
+	opened, notes := open(t, target.Options{Name: target.LocalStack, Image: localStackImage(t)})
+	require.True(t, strings.HasPrefix(opened.Endpoint, "http://127.0.0.1:"), opened.Endpoint)
+	require.Contains(t, strings.Join(*notes, "\n"), "Starting ")
+	queue, err := sqs.NewFromConfig(opened.Config).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
+	require.NoError(t, err)
+	require.NotEmpty(t, aws.ToString(queue.QueueUrl))
+	require.NotEmpty(t, opened.Logs(t.Context()))
+
+	found := containers(t, opened.Endpoint)
+	require.Len(t, found, 1)
+	var details []struct {
+		HostConfig struct {
+			Binds        []string
+			PortBindings map[string][]struct{ HostIP string }
+			Privileged   bool
+		}
+		Mounts []struct{ Type string }
+		Config struct{ Env []string }
+	}
+	require.NoError(t, json.Unmarshal([]byte(docker(t, "inspect", found[0])), &details))
+	require.Empty(t, details[0].HostConfig.Binds, "the engine's socket stays outside")
+	require.False(t, details[0].HostConfig.Privileged)
+	for port, bindings := range details[0].HostConfig.PortBindings {
+		for _, it := range bindings {
+			require.Equal(t, "127.0.0.1", it.HostIP, "port %s is for this machine only", port)
+		}
+	}
+
+	rest := opened.Env()["AWS_ENDPOINT_URL"]
+	require.NoError(t, opened.Close())
+	require.Empty(t, containers(t, opened.Endpoint))
+	require.False(t, listening(rest))
+	require.NoError(t, opened.Close(), "a second close is nothing")
+}
+
+func TestAKilledToolLeavesNoContainer(t *testing.T) {
+	image := localStackImage(t)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	tool := exec.Command(self)
+	tool.Env = append(os.Environ(), helperVariable+"="+target.LocalStack, "LOCALSTACK_IMAGE="+image, "LOCALSTACK_ENDPOINT=")
+	tool.Stderr = os.Stderr
+	stdout, err := tool.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, tool.Start())
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	fields := strings.Fields(line) // the local emulator's process, LocalStack's endpoint
+	require.Len(t, containers(t, fields[1]), 1)
+
+	require.NoError(t, tool.Process.Kill())
+	_ = tool.Wait()
+	require.Eventually(t, func() bool {
+		return len(containers(t, fields[1])) == 0 && (fields[0] == "0" || !running(t, fields[0]))
+	}, 30*time.Second, 100*time.Millisecond)
+}
+
+func TestAKeptContainerServesSeveralCommandsUntilItIsStopped(t *testing.T) {
+	image, home := localStackImage(t), t.TempDir()
+	recorded := target.Options{Name: target.LocalStack, Lifetime: target.Recorded, Home: home}
+	_, err := target.Open(t.Context(), recorded)
+	require.ErrorIs(t, err, target.ErrNoEmulator)
+
+	kept := target.Options{Name: target.LocalStack, Image: image, Lifetime: target.Kept, Home: home}
+	first, _ := open(t, kept)
+	t.Cleanup(func() { _ = target.StopKept(context.Background(), home) })
+	require.NoError(t, first.Close())
+	require.Len(t, containers(t, first.Endpoint), 1, "closing leaves it")
+
+	again, notes := open(t, kept)
+	require.Equal(t, first.Where(), again.Where())
+	require.Equal(t, first.Env(), again.Env())
+	require.Empty(t, *notes, "nothing is started or asked a second time")
+	_, alive, err := target.Running(t.Context(), home)
+	require.NoError(t, err)
+	require.True(t, alive)
+
+	other := kept
+	other.Image = "localstack/localstack:1.0.0"
+	_, err = target.Open(t.Context(), other)
+	require.ErrorContains(t, err, "runs "+image+" already")
+	other = kept
+	other.Port = 1
+	_, err = target.Open(t.Context(), other)
+	require.ErrorContains(t, err, "runs on port")
+
+	docker(t, "rm", "-f", containers(t, first.Endpoint)[0])
+	var gone *target.GoneError
+	_, err = target.Open(t.Context(), recorded)
+	require.ErrorAs(t, err, &gone)
+	require.ErrorContains(t, err, "container tapstack-localstack-")
+
+	rest := first.Env()["AWS_ENDPOINT_URL"]
+	require.NoError(t, target.StopKept(t.Context(), home))
+	require.False(t, listening(rest), "the local emulator ends with it")
+	_, err = target.Open(t.Context(), recorded)
+	require.ErrorIs(t, err, target.ErrNoEmulator)
+}
+
+func TestAnImageThatWantsALicenceIsExplainedAtOnce(t *testing.T) {
+	image := variant(t, localStackImage(t), "licence",
+		`echo "Localstack returning with exit code 55. Reason: No credentials were found for $LOCALSTACK_AUTH_TOKEN"; exit 55`)
+	for _, c := range []struct{ token, want string }{
+		{"", "wants a licence: set LOCALSTACK_AUTH_TOKEN"},
+		{"ls-do-not-show", "does not accept the licence in LOCALSTACK_AUTH_TOKEN"},
+	} {
+		t.Setenv("LOCALSTACK_AUTH_TOKEN", c.token)
+		start := time.Now()
+		_, err := target.Open(t.Context(), target.Options{Name: target.LocalStack, Image: image})
+		require.ErrorContains(t, err, c.want)
+		require.NotContains(t, err.Error(), "\n")
+		require.NotContains(t, err.Error(), "ls-do-not-show")
+		require.Less(t, time.Since(start), 30*time.Second, "no time-out")
+	}
+	require.Empty(t, docker(t, "ps", "--all", "--quiet", "--filter", "ancestor="+image))
+}
+
+func TestAContainerThatFailsShowsItsLastLinesWithoutTheLicence(t *testing.T) {
+	image := variant(t, localStackImage(t), "broken", `echo "first"; echo "activating $LOCALSTACK_AUTH_TOKEN"; echo "no room on disk" >&2; exit 3`)
+	t.Setenv("LOCALSTACK_AUTH_TOKEN", "ls-do-not-show")
+	_, err := target.Open(t.Context(), target.Options{Name: target.LocalStack, Image: image})
+	require.ErrorContains(t, err, "exit code 3")
+	require.ErrorContains(t, err, "activating …")
+	require.ErrorContains(t, err, "no room on disk")
+	require.NotContains(t, err.Error(), "ls-do-not-show")
+	require.Empty(t, docker(t, "ps", "--all", "--quiet", "--filter", "ancestor="+image))
+}
+
+func TestAnImageThatCannotBePulledGivesOneClearLine(t *testing.T) {
+	localStackImage(t) // an engine is needed
+	// Nothing listens on port 1: the engine is refused at once, with or without a network.
+	_, err := target.Open(t.Context(), target.Options{Name: target.LocalStack, Image: "127.0.0.1:1/localstack:4.14.0"})
+	require.ErrorContains(t, err, "cannot be pulled")
+	for _, way := range []string{"LOCALSTACK_IMAGE", "fixtures/localstack/build-image", "LOCALSTACK_ENDPOINT"} {
+		require.ErrorContains(t, err, way)
+	}
+	require.NotContains(t, err.Error(), "\n")
+}
+
+func TestWithoutAnEngineOneLineSaysSo(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	// A process of its own, with nothing where the engine's socket is: testcontainers-go looks there whatever DOCKER_HOST says.
+	tool := exec.Command(self)
+	if _, err := os.Stat(engineSocket); err == nil {
+		if os.Getuid() != 0 {
+			t.Skip("only root can hide the engine that answers here")
+		}
+		tool = exec.Command("unshare", "--mount", "sh", "-c", `mount --bind /dev/null "$1" && exec "$0"`, self, engineSocket)
+	}
+	tool.Env = append(os.Environ(), helperVariable+"="+target.LocalStack, "LOCALSTACK_IMAGE=none.invalid/none:1.0.0",
+		"LOCALSTACK_ENDPOINT=", "DOCKER_HOST=tcp://127.0.0.1:1")
+	var said strings.Builder
+	tool.Stderr = &said
+	require.Error(t, tool.Run())
+	require.Contains(t, said.String(), "no Docker engine answers")
+	require.Contains(t, said.String(), "LOCALSTACK_ENDPOINT")
+	require.Equal(t, 1, strings.Count(said.String(), "\n"), said.String())
+}

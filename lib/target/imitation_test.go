@@ -1,0 +1,263 @@
+package target_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib/target"
+)
+
+// imitatedAccount is LocalStack's, which is not moto's.
+const imitatedAccount = "000000000000"
+
+// imitation looks like LocalStack: the health endpoint, and an account of zeros. Behind it is moto. How it answers for a
+// service, by the name that requests are signed for, may be replaced.
+type imitation struct {
+	*httptest.Server
+	answers map[string]http.HandlerFunc
+	mutex   sync.Mutex
+	asked   map[string]int
+}
+
+func imitate(t *testing.T, behind *target.Target, answers map[string]http.HandlerFunc) *imitation {
+	t.Helper()
+	address, err := url.Parse(behind.Endpoint)
+	require.NoError(t, err)
+	proxy := &httputil.ReverseProxy{Rewrite: func(request *httputil.ProxyRequest) {
+		request.SetURL(address)
+		request.Out.Header.Set("X-Moto-Account-Id", imitatedAccount)
+	}}
+	it := &imitation{answers: answers, asked: map[string]int{}}
+	it.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/_localstack/health" {
+			_, _ = w.Write([]byte(`{"services": {"sqs": "available"}, "edition": "imitated", "version": "0.0.1"}`))
+			return
+		}
+		name := signedFor(r)
+		it.mutex.Lock()
+		it.asked[name]++
+		answer := it.answers[name]
+		it.mutex.Unlock()
+		if answer != nil {
+			answer(w, r)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(it.Close)
+	return it
+}
+
+func (i *imitation) calls() int {
+	i.mutex.Lock()
+	defer i.mutex.Unlock()
+	total := 0
+	for _, count := range i.asked {
+		total += count
+	}
+	return total
+}
+
+var scope = regexp.MustCompile(`Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request`)
+
+func signedFor(r *http.Request) string {
+	found := scope.FindStringSubmatch(r.Header.Get("Authorization"))
+	if found == nil {
+		return ""
+	}
+	return found[1]
+}
+
+// notInThisEdition is how the free LocalStack answers for a service that it lacks.
+func notInThisEdition(w http.ResponseWriter, r *http.Request) {
+	text := fmt.Sprintf("API for service '%s' not yet implemented or pro feature - please check "+
+		"https://docs.localstack.cloud/references/coverage/ for further information", signedFor(r))
+	if strings.HasPrefix(r.Header.Get("Content-Type"), "application/x-amz-json") {
+		w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+		w.WriteHeader(http.StatusNotImplemented)
+		_, _ = fmt.Fprintf(w, `{"__type": "InternalFailure", "message": %q}`, text)
+		return
+	}
+	w.Header().Set("Content-Type", "text/xml")
+	w.WriteHeader(http.StatusNotImplemented)
+	_, _ = fmt.Fprintf(w, `<ErrorResponse><Error><Code>InternalFailure</Code><Message>%s</Message></Error></ErrorResponse>`, text)
+}
+
+// free is the free edition: it lacks what runs containers and databases.
+func free() map[string]http.HandlerFunc {
+	lacking := map[string]http.HandlerFunc{}
+	for _, name := range []string{"ecs", "rds", "elasticloadbalancing", "application-autoscaling", "wafv2"} {
+		lacking[name] = notInThisEdition
+	}
+	return lacking
+}
+
+func localMoto(t *testing.T) *target.Target {
+	t.Helper()
+	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, opened.Close()) })
+	return opened
+}
+
+func open(t *testing.T, options target.Options) (*target.Target, *[]string) {
+	t.Helper()
+	var notes []string
+	options.Notify = func(note string) { notes = append(notes, note) }
+	opened, err := target.Open(t.Context(), options)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, opened.Close()) })
+	return opened, &notes
+}
+
+func TestARunningLocalStackIsAskedWhatItHas(t *testing.T) {
+	behind := localMoto(t)
+	services := func(gaps []target.Gap) (names []string) {
+		for _, it := range gaps {
+			names = append(names, it.Service)
+		}
+		return names
+	}
+
+	t.Run("with every service it is the whole cloud", func(t *testing.T) {
+		whole := imitate(t, behind, nil)
+		opened, notes := open(t, target.Options{Name: target.LocalStack, Endpoint: whole.URL + "/"})
+		require.Empty(t, opened.Gaps)
+		require.Zero(t, opened.PID(), "no local emulator is started")
+		require.Equal(t, "LocalStack 0.0.1 imitated at "+whole.URL, opened.Where())
+		require.Len(t, *notes, 1)
+		require.Contains(t, (*notes)[0], "has every service")
+		require.Equal(t, whole.URL, opened.Env()["AWS_ENDPOINT_URL"])
+		require.NotContains(t, opened.Env(), "AWS_ENDPOINT_URL_SQS")
+		require.NoError(t, opened.Close())
+		require.True(t, listening(whole.URL), "what was given is not ours to stop")
+	})
+	t.Run("the free edition lacks what it says is for others", func(t *testing.T) {
+		look, err := target.LookForLocalStack(t.Context(), target.Options{Name: target.LocalStack, Endpoint: imitate(t, behind, free()).URL})
+		require.NoError(t, err)
+		require.Equal(t, []string{"application-autoscaling", "ecs", "elbv2", "rds", "wafv2"}, services(look.Gaps))
+		require.Equal(t, "LocalStack 0.0.1 imitated", look.Told)
+	})
+	t.Run("a service that still starts is waited for", func(t *testing.T) {
+		var refused atomic.Int32
+		starting := imitate(t, behind, nil)
+		starting.answers = map[string]http.HandlerFunc{"sqs": func(w http.ResponseWriter, _ *http.Request) {
+			if refused.Add(1) == 3 {
+				starting.mutex.Lock()
+				starting.answers = nil
+				starting.mutex.Unlock()
+			}
+			w.WriteHeader(http.StatusServiceUnavailable)
+		}}
+		look, err := target.LookForLocalStack(t.Context(), target.Options{Name: target.LocalStack, Endpoint: starting.URL})
+		require.NoError(t, err)
+		require.Empty(t, look.Gaps)
+		require.EqualValues(t, 3, refused.Load())
+	})
+	t.Run("a refusal is no gap", func(t *testing.T) {
+		denying := imitate(t, behind, map[string]http.HandlerFunc{"ecs": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/x-amz-json-1.1")
+			w.WriteHeader(http.StatusBadRequest)
+			_, _ = w.Write([]byte(`{"__type": "AccessDeniedException", "message": "not you"}`))
+		}})
+		_, err := target.Open(t.Context(), target.Options{Name: target.LocalStack, Endpoint: denying.URL})
+		require.ErrorContains(t, err, "asking for ecs with ListClusters")
+		require.ErrorContains(t, err, "AccessDeniedException")
+	})
+	t.Run("alarms that do not read back are no alarms", func(t *testing.T) {
+		forgetful := imitate(t, behind, map[string]http.HandlerFunc{"monitoring": func(w http.ResponseWriter, r *http.Request) {
+			_ = r.ParseForm()
+			w.Header().Set("Content-Type", "text/xml")
+			action := r.Form.Get("Action")
+			_, _ = fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult></%[1]sResult></%[1]sResponse>", action)
+		}})
+		look, err := target.LookForLocalStack(t.Context(), target.Options{Name: target.LocalStack, Endpoint: forgetful.URL})
+		require.NoError(t, err)
+		require.Equal(t, []target.Gap{{Service: "cloudwatch", Call: "PutMetricAlarm"}}, look.Gaps)
+	})
+	t.Run("anything else is not taken for LocalStack", func(t *testing.T) {
+		_, err := target.Open(t.Context(), target.Options{Name: target.LocalStack, Endpoint: behind.Endpoint})
+		require.ErrorContains(t, err, behind.Endpoint)
+		require.NotContains(t, err.Error(), "\n")
+	})
+}
+
+func TestASplitCloudIsOneCloud(t *testing.T) {
+	edge := imitate(t, localMoto(t), free())
+	opened, notes := open(t, target.Options{Name: target.LocalStack, Endpoint: edge.URL})
+	require.NotZero(t, opened.PID(), "a local emulator has the rest")
+	require.Len(t, *notes, 1)
+	require.Contains(t, (*notes)[0], "lacks application-autoscaling (DescribeScalableTargets), ecs (ListClusters), elbv2")
+	require.Regexp(t, `^LocalStack 0\.0\.1 imitated at http://\S+: cloudwatch, events, iam, .*; local moto \d\S*: acm, .*wafv2$`, opened.Where())
+
+	identity, err := sts.NewFromConfig(opened.Config).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	require.NoError(t, err)
+	require.Equal(t, imitatedAccount, aws.ToString(identity.Account))
+	cluster, err := ecs.NewFromConfig(opened.Config).CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("split")})
+	require.NoError(t, err)
+	require.Contains(t, aws.ToString(cluster.Cluster.ClusterArn), ":"+imitatedAccount+":", "both emulators are of one account")
+	queue, err := sqs.NewFromConfig(opened.Config).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("split")})
+	require.NoError(t, err)
+	require.Contains(t, aws.ToString(queue.QueueUrl), imitatedAccount)
+	before := edge.calls()
+	_, err = secretsmanager.NewFromConfig(opened.Config).ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{})
+	require.NoError(t, err)
+	require.Equal(t, before+1, edge.calls(), "LocalStack's own services are asked there")
+
+	env := opened.Env()
+	require.Equal(t, edge.URL, env["AWS_ENDPOINT_URL_SECRETS_MANAGER"])
+	require.Equal(t, edge.URL, env["AWS_ENDPOINT_URL_STS"])
+	require.NotContains(t, env, "AWS_ENDPOINT_URL_ECS")
+	require.NotEqual(t, edge.URL, env["AWS_ENDPOINT_URL"])
+	require.True(t, listening(env["AWS_ENDPOINT_URL"]))
+
+	require.NoError(t, opened.Close())
+	require.False(t, listening(env["AWS_ENDPOINT_URL"]))
+	require.True(t, listening(edge.URL))
+}
+
+func TestAKeptSplitCloudIsFoundAgainAsItWas(t *testing.T) {
+	edge := imitate(t, localMoto(t), free())
+	home := t.TempDir()
+	options := target.Options{Name: target.LocalStack, Endpoint: edge.URL, Lifetime: target.Kept, Home: home}
+	first, _ := open(t, options)
+	t.Cleanup(func() { _ = target.StopKept(context.Background(), home) })
+	require.NoError(t, first.Close())
+
+	edge.mutex.Lock()
+	edge.answers = nil // as after a change of licence: what was deployed has not moved
+	edge.mutex.Unlock()
+	options.Lifetime = target.Recorded
+	again, notes := open(t, options)
+	require.Equal(t, first.Where(), again.Where())
+	require.Equal(t, first.Env(), again.Env())
+	require.Empty(t, *notes)
+
+	require.NoError(t, target.StopKept(t.Context(), home))
+	require.False(t, listening(first.Env()["AWS_ENDPOINT_URL"]))
+	require.True(t, listening(edge.URL))
+}
+
+func TestAGlobalEndpointVariableIsRefusedBeforeAnythingStarts(t *testing.T) {
+	t.Setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+	_, err := target.Open(t.Context(), target.Options{Name: target.LocalStack, Image: "none.invalid/none:1.0"})
+	require.ErrorContains(t, err, "AWS_ENDPOINT_URL is set")
+	require.ErrorContains(t, err, "LOCALSTACK_ENDPOINT")
+	require.NotContains(t, err.Error(), "\n")
+}

@@ -1,0 +1,256 @@
+package target_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib/target"
+)
+
+// helperVariable turns the test binary into a tool that opens the target that it names and waits to be killed.
+const helperVariable = "TARGET_TEST_HELPER"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(helperVariable) != "" {
+		os.Exit(helper())
+	}
+	os.Exit(m.Run())
+}
+
+func helper() int {
+	options := target.Options{Name: os.Getenv(helperVariable)}.FromEnvironment()
+	opened, err := target.Open(context.Background(), options)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println(opened.PID(), opened.Endpoint)
+	select {}
+}
+
+func TestWrongOptionsAreToldBeforeAnythingStarts(t *testing.T) {
+	cases := []struct {
+		name    string
+		options target.Options
+		want    []string
+	}{
+		{"an unknown target", target.Options{Name: "moon"}, []string{`unknown target "moon": choose one of local, localstack, endpoint, aws`}},
+		{"no endpoint", target.Options{Name: target.Endpoint}, []string{"needs --endpoint URL"}},
+		{"an endpoint that is no URL", target.Options{Name: target.Endpoint, Endpoint: "127.0.0.1:4566"}, []string{"is no URL"}},
+		{
+			"AWS as an endpoint",
+			target.Options{Name: target.Endpoint, Endpoint: "https://sqs.us-east-1.amazonaws.com"},
+			[]string{"use --target aws"},
+		},
+		{
+			"everything at once",
+			target.Options{Name: target.AWS, Endpoint: "http://127.0.0.1:1", Port: 70000},
+			[]string{"--endpoint is for target endpoint, and for a localstack that runs already, not aws", "--port is for targets local and localstack", "--port 70000 is no port"},
+		},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			err := c.options.Fault()
+			for _, want := range c.want {
+				require.ErrorContains(t, err, want)
+			}
+			_, opened := target.Open(t.Context(), c.options)
+			require.Equal(t, err, opened)
+		})
+	}
+	require.NoError(t, target.Options{Name: target.Local}.Fault())
+	require.NoError(t, target.Options{Name: target.Endpoint, Endpoint: "http://[::1]:4566"}.Fault())
+}
+
+func TestEndpointsKeepTheirStatesApart(t *testing.T) {
+	require.Equal(t, "local", target.Options{Name: target.Local}.Key())
+	require.Equal(t, "endpoint-127.0.0.1-4566", target.Options{Name: target.Endpoint, Endpoint: "http://127.0.0.1:4566/"}.Key())
+}
+
+func TestTheLocalCloudAnswersAndLeavesNoProcess(t *testing.T) {
+	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(opened.Endpoint, "http://127.0.0.1:"), opened.Endpoint)
+	queues := sqs.NewFromConfig(opened.Config)
+	_, err = queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
+	require.NoError(t, err)
+	require.Equal(t, opened.Endpoint, opened.Env()["AWS_ENDPOINT_URL"])
+
+	pid := opened.PID()
+	require.NoError(t, opened.Close())
+	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "the process is gone")
+	require.False(t, listening(opened.Endpoint))
+	require.NoError(t, opened.Close(), "a second close is nothing")
+}
+
+func TestAQueueKeepsItsPolicyWhenAnotherAttributeIsSet(t *testing.T) {
+	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, opened.Close()) }()
+	queues := sqs.NewFromConfig(opened.Config)
+	made, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
+	require.NoError(t, err)
+	for _, attributes := range []map[string]string{
+		{"Policy": `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*"}]}`},
+		{"VisibilityTimeout": "120"},
+	} {
+		_, err = queues.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{QueueUrl: made.QueueUrl, Attributes: attributes})
+		require.NoError(t, err)
+	}
+	read, err := queues.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{
+		QueueUrl: made.QueueUrl, AttributeNames: []types.QueueAttributeName{"Policy", "VisibilityTimeout"},
+	})
+	require.NoError(t, err)
+	require.Contains(t, read.Attributes["Policy"], "Deny")
+	require.Equal(t, "120", read.Attributes["VisibilityTimeout"])
+}
+
+func TestABusyPortGivesOneClearLine(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { _ = listener.Close() }()
+	port := listener.Addr().(*net.TCPAddr).Port
+	_, err = target.Open(t.Context(), target.Options{Name: target.Local, Port: port})
+	require.ErrorContains(t, err, fmt.Sprintf("port %d of 127.0.0.1 is busy", port))
+	require.NotContains(t, err.Error(), "\n")
+}
+
+func TestAKilledToolLeavesNoEmulator(t *testing.T) {
+	self, err := os.Executable()
+	require.NoError(t, err)
+	tool := exec.Command(self)
+	tool.Env = append(os.Environ(), helperVariable+"="+target.Local)
+	tool.Stderr = os.Stderr
+	stdout, err := tool.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, tool.Start())
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	require.NoError(t, err)
+	pid, endpoint, _ := strings.Cut(strings.TrimSpace(line), " ")
+	require.True(t, listening(endpoint))
+
+	require.NoError(t, tool.Process.Kill())
+	_ = tool.Wait()
+	require.Eventually(t, func() bool { return !listening(endpoint) && !running(t, pid) }, 10*time.Second, 20*time.Millisecond)
+}
+
+func TestAKeptEmulatorIsFoundAgainAndStopped(t *testing.T) {
+	home := t.TempDir()
+	recorded := target.Options{Name: target.Local, Lifetime: target.Recorded, Home: home}
+	_, err := target.Open(t.Context(), recorded)
+	require.ErrorIs(t, err, target.ErrNoEmulator)
+
+	kept := target.Options{Name: target.Local, Lifetime: target.Kept, Home: home}
+	first, err := target.Open(t.Context(), kept)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = target.StopKept(context.Background(), home) })
+	require.NoError(t, first.Close())
+	require.True(t, listening(first.Endpoint), "closing leaves it")
+
+	again, err := target.Open(t.Context(), recorded)
+	require.NoError(t, err)
+	require.Equal(t, first.Endpoint, again.Endpoint)
+	kept.Port = 1
+	_, err = target.Open(t.Context(), kept)
+	require.ErrorContains(t, err, "runs on port")
+
+	require.NoError(t, target.StopKept(t.Context(), home))
+	require.False(t, listening(first.Endpoint))
+	_, err = target.Open(t.Context(), recorded)
+	require.ErrorIs(t, err, target.ErrNoEmulator)
+}
+
+func TestAKeptEmulatorThatDiedIsMissed(t *testing.T) {
+	home := t.TempDir()
+	kept := target.Options{Name: target.Local, Lifetime: target.Kept, Home: home}
+	first, err := target.Open(t.Context(), kept)
+	require.NoError(t, err)
+	require.NoError(t, syscall.Kill(first.PID(), syscall.SIGKILL))
+	require.Eventually(t, func() bool { return !listening(first.Endpoint) }, 10*time.Second, 20*time.Millisecond)
+
+	var gone *target.GoneError
+	_, err = target.Open(t.Context(), kept)
+	require.ErrorAs(t, err, &gone)
+	require.Contains(t, gone.Error(), strconv.Itoa(first.PID()))
+	require.NoError(t, target.StopKept(t.Context(), home))
+}
+
+func TestAStrangerOnTheRecordedPortIsNotTakenForTheEmulator(t *testing.T) {
+	home := t.TempDir()
+	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte(`{"token":"another","pid":1}`))
+	}))
+	defer stranger.Close()
+	port := stranger.Listener.Addr().(*net.TCPAddr).Port
+	// The pid is this test's own: a StopKept that trusted the record would end it.
+	content := fmt.Sprintf(`{"pid":%d,"port":%d,"token":"ours","started":"2026-01-01T00:00:00Z"}`, os.Getpid(), port)
+	require.NoError(t, os.WriteFile(home+"/emulator.json", []byte(content), 0o600))
+
+	var gone *target.GoneError
+	_, err := target.Open(t.Context(), target.Options{Name: target.Local, Lifetime: target.Recorded, Home: home})
+	require.ErrorAs(t, err, &gone)
+	require.NoError(t, target.StopKept(t.Context(), home))
+}
+
+func TestAWrongEndpointGivesOneClearLine(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	silent := "http://" + listener.Addr().String()
+	require.NoError(t, listener.Close())
+	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = w.Write([]byte("<html>hello</html>"))
+	}))
+	defer web.Close()
+
+	for endpoint, want := range map[string]string{
+		silent:  "nothing answers at " + silent,
+		web.URL: web.URL + " answers, but not as an AWS API does",
+	} {
+		_, err := target.Open(t.Context(), target.Options{Name: target.Endpoint, Endpoint: endpoint})
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "\n")
+	}
+}
+
+func TestAnEndpointIsReachedAsGiven(t *testing.T) {
+	local, err := target.Open(t.Context(), target.Options{Name: target.Local})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, local.Close()) }()
+	opened, err := target.Open(t.Context(), target.Options{Name: target.Endpoint, Endpoint: local.Endpoint + "/"})
+	require.NoError(t, err)
+	require.Equal(t, local.Endpoint, opened.Endpoint)
+	require.NoError(t, opened.Close())
+	require.True(t, listening(local.Endpoint), "an endpoint is not ours to stop")
+}
+
+func listening(endpoint string) bool {
+	connection, err := net.DialTimeout("tcp", strings.TrimPrefix(endpoint, "http://"), time.Second)
+	if err != nil {
+		return false
+	}
+	_ = connection.Close()
+	return true
+}
+
+func running(t *testing.T, pid string) bool {
+	t.Helper()
+	number, err := strconv.Atoi(pid)
+	require.NoError(t, err)
+	return syscall.Kill(number, 0) == nil
+}
