@@ -72,6 +72,18 @@ const ZoneCount = 3
 // SuffixVariable is the environment variable that names the environment when the configuration does not.
 const SuffixVariable = "ENVIRONMENT_SUFFIX"
 
+// Keys of the configuration that other packages set or read; ConfigKeys lists all.
+const (
+	ConfigEnvironmentSuffix      = "environmentSuffix"
+	ConfigPaymentAPIImage        = "paymentApiImage"
+	ConfigJobProcessorImage      = "jobProcessorImage"
+	ConfigAlertEmail             = "alertEmail"
+	ConfigRun                    = "run"
+	ConfigExpires                = "expires"
+	ConfigAllowedAccountIDs      = "allowedAccountIds"
+	ConfigPermissionsBoundaryArn = "permissionsBoundaryArn"
+)
+
 // Names of the stack's outputs. None of them is secret.
 const (
 	OutputVpcID                   = "vpcId"
@@ -182,7 +194,11 @@ func ParseConfig(values map[string]string) (Config, error) {
 	)
 	for _, f := range configFields(&cfg) {
 		known[f.Name] = true
-		if err := f.parse(strings.TrimSpace(values[f.Name])); err != nil {
+		raw := values[f.Name]
+		if f.Name != ConfigEnvironmentSuffix { // a part of names and paths, which must be the same wherever it is read
+			raw = strings.TrimSpace(raw)
+		}
+		if err := f.parse(raw); err != nil {
 			faulty[f.Name] = true
 			faults = append(faults, err)
 		}
@@ -302,10 +318,7 @@ func configFields(c *Config) []configField {
 	}
 
 	return []configField{
-		required(text("environmentSuffix", "", "Ends every resource name; also read from the environment variable "+SuffixVariable+".",
-			&c.EnvironmentSuffix,
-			fmt.Sprintf("1 to %d lower-case letters, digits and single hyphens, not starting or ending with a hyphen, not ending with s3alias", MaxSuffixLength()),
-			func() bool { return legalSuffix(c.EnvironmentSuffix) })),
+		suffixField(&c.EnvironmentSuffix),
 		text("vpcCidr", "10.0.0.0/16", "Address range of the VPC; three /24 and three /20 subnets are cut from it.",
 			&c.VpcCidr, "a private (RFC 1918) IPv4 network from /16 to /18, written by its first address",
 			func() bool { return legalVpcCidr(c.VpcCidr) }),
@@ -326,8 +339,8 @@ func configFields(c *Config) []configField {
 			func() bool {
 				return dbNamePattern.MatchString(c.DBName) && !slices.Contains(reservedDBNames(), c.DBName)
 			}),
-		image("paymentApiImage", "Container image of the payment-api service.", &c.PaymentAPIImage),
-		image("jobProcessorImage", "Container image of the job-processor service.", &c.JobProcessorImage),
+		image(ConfigPaymentAPIImage, "Container image of the payment-api service.", &c.PaymentAPIImage),
+		image(ConfigJobProcessorImage, "Container image of the job-processor service.", &c.JobProcessorImage),
 		number("containerPort", 8443, "Port that both containers listen on.", &c.ContainerPort, 1024, 65535),
 		text("containerProtocol", "HTTPS", "Protocol between the load balancer and the containers: HTTPS, or HTTP where nothing sensitive flows.",
 			&c.ContainerProtocol, "HTTP or HTTPS",
@@ -341,7 +354,7 @@ func configFields(c *Config) []configField {
 		number("jobDesiredCount", 2, "job-processor tasks to start with and to keep at least.", &c.JobDesiredCount, 2, 500),
 		number("jobMaxCount", 8, "job-processor tasks that autoscaling may reach.", &c.JobMaxCount, 2, 500),
 		number("cpuTargetPercent", 60, "Average CPU utilisation that autoscaling aims at, in percent.", &c.CPUTargetPercent, 1, 100),
-		required(text("alertEmail", "", "Address of the operations team, subscribed to the alerts topic.",
+		required(text(ConfigAlertEmail, "", "Address of the operations team, subscribed to the alerts topic.",
 			&c.AlertEmail, "one e-mail address, such as ops@example.com",
 			func() bool { return legalEmail(c.AlertEmail) })),
 		text("certificateArn", "", "ACM certificate for the HTTPS listener; instead of domainName and hostedZoneId.",
@@ -362,24 +375,36 @@ func configFields(c *Config) []configField {
 		text("owner", DefaultOwner, "Whose stack this is; tags every resource, and tap sweep removes only those of its own owner.",
 			&c.Owner, "1 to 32 lower-case letters, digits and single hyphens, not starting or ending with a hyphen",
 			func() bool { return len(c.Owner) <= 32 && ownerPattern.MatchString(c.Owner) }),
-		text("run", ManualRun, "Run that deployed the stack; tags every resource. tap names one by its time, and tap sweep removes only what such a run made.",
+		text(ConfigRun, ManualRun, "Run that deployed the stack; tags every resource. tap names one by its time, and tap sweep removes only what such a run made.",
 			&c.Run, fmt.Sprintf("%q, or a name that tap gave, such as 20261124T060000Z-0a1b2c", ManualRun),
 			func() bool { _, named := RunStart(c.Run); return named || c.Run == ManualRun }),
-		text("expires", NeverExpires, "When the stack may be swept away; tags every resource.",
+		text(ConfigExpires, NeverExpires, "When the stack may be swept away; tags every resource.",
 			&c.Expires, fmt.Sprintf("%q, or a time in UTC such as 2026-11-24T06:00:00Z", NeverExpires),
 			func() bool { return legalExpiry(c.Expires) }),
 		{
-			ConfigKey{"allowedAccountIds", "string", "", false, "AWS accounts that the stack may be deployed to, comma-separated; empty allows any. tap insists on it for target aws."},
+			ConfigKey{ConfigAllowedAccountIDs, "string", "", false, "AWS accounts that the stack may be deployed to, comma-separated; empty allows any. tap insists on it for target aws."},
 			&c.AllowedAccountIDs, "AWS account ids of 12 digits, comma-separated, such as 123456789012,210987654321",
 			func() bool {
 				return !slices.ContainsFunc(c.AllowedAccountIDs, func(id string) bool { return !accountIDPattern.MatchString(id) })
 			},
 		},
-		text("permissionsBoundaryArn", "", "IAM policy that bounds what the stack's roles can ever do; the nightly role may make no others.",
+		text(ConfigPermissionsBoundaryArn, "", "IAM policy that bounds what the stack's roles can ever do; the nightly role may make no others.",
 			&c.PermissionsBoundaryArn, "the ARN of an IAM policy",
 			func() bool { return boundaryPattern.MatchString(c.PermissionsBoundaryArn) }),
 	}
 }
+
+func suffixField(target *string) configField {
+	return configField{
+		ConfigKey{ConfigEnvironmentSuffix, "string", "", true, "Ends every resource name; also read from the environment variable " + SuffixVariable + "."},
+		target,
+		fmt.Sprintf("1 to %d lower-case letters, digits and single hyphens, not starting or ending with a hyphen, not ending with s3alias", MaxSuffixLength()),
+		func() bool { return legalSuffix(*target) },
+	}
+}
+
+// ValidateSuffix tells whether environmentSuffix may have this value, as ParseConfig does.
+func ValidateSuffix(suffix string) error { return suffixField(new(string)).parse(suffix) }
 
 // crossRules are the rules that hold between keys.
 func crossRules(c *Config) []crossRule {
@@ -553,8 +578,8 @@ func readConfig(ctx *pulumi.Context) (Config, error) {
 			values[key.Name] = value
 		}
 	}
-	if values["environmentSuffix"] == "" {
-		values["environmentSuffix"] = os.Getenv(SuffixVariable)
+	if values[ConfigEnvironmentSuffix] == "" {
+		values[ConfigEnvironmentSuffix] = os.Getenv(SuffixVariable)
 	}
 	cfg, err := ParseConfig(values)
 	if err != nil {
@@ -843,8 +868,11 @@ func slowDelete() pulumi.ResourceOption {
 	return pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: "60m"})
 }
 
-// name is the physical name of a role: {role}-{environmentSuffix}.
-func (b *builder) name(role string) string { return role + "-" + b.cfg.EnvironmentSuffix }
+// PhysicalName is what AWS knows a resource by, of the logical name that the program gives it: {name}-{environmentSuffix}.
+func PhysicalName(name, suffix string) string { return name + "-" + suffix }
+
+// name is the physical name of a role in this stack.
+func (b *builder) name(role string) string { return PhysicalName(role, b.cfg.EnvironmentSuffix) }
 
 // tags is the Name tag; the provider adds those that every resource carries.
 func (b *builder) tags(role string) pulumi.StringMap { return nameTag(b.name(role)) }

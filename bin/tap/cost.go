@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"tapstack/lib"
 	"tapstack/lib/cost"
 	"tapstack/lib/cost/prices"
 	"tapstack/lib/lifecycle"
@@ -111,7 +112,7 @@ func (p *plan) onThrowAwayCloud() *plan {
 	local.target = target.Options{Name: target.Local}
 	local.official, local.bucket, local.region = false, nil, target.Region
 	local.config = maps.Clone(p.config)
-	delete(local.config, allowKey) // the emulator's account is not among them
+	delete(local.config, lib.ConfigAllowedAccountIDs) // the emulator's account is not among them
 	return &local
 }
 

@@ -7,6 +7,7 @@ import (
 	"os"
 	"strings"
 
+	"tapstack/lib"
 	"tapstack/lib/preflight"
 	"tapstack/lib/target"
 )
@@ -14,11 +15,10 @@ import (
 const (
 	// allowVariable names the accounts that may be changed, for commands that do not run the program.
 	allowVariable = "TAPSTACK_ALLOWED_ACCOUNTS"
-	allowKey      = "allowedAccountIds"
 	// ciVariable is set by GitHub Actions and most other CI systems: whoever set up the job has agreed.
 	ciVariable = "CI"
 
-	howToAllow = "The list is set with --config " + allowKey + "=…, which the stack remembers, or in $" + allowVariable + "."
+	howToAllow = "The list is set with --config " + lib.ConfigAllowedAccountIDs + "=…, which the stack remembers, or in $" + allowVariable + "."
 )
 
 // onAWS says whether a real account is meant.
@@ -58,13 +58,13 @@ func (p *plan) allow(ctx context.Context) (err error) {
 
 // allowList is what the variable says, or else what the stack was deployed with.
 func (p *plan) allowList(ctx context.Context) ([]string, error) {
-	list := cmp.Or(p.config[allowKey], os.Getenv(allowVariable))
+	list := cmp.Or(p.config[lib.ConfigAllowedAccountIDs], os.Getenv(allowVariable))
 	if list == "" && p.target.Name == target.AWS {
 		stored, err := p.states.Config(ctx, p.suffix)
 		if err != nil {
 			return nil, err
 		}
-		list = stored[allowKey]
+		list = stored[lib.ConfigAllowedAccountIDs]
 	}
 	var accounts []string
 	for id := range strings.SplitSeq(list, ",") {

@@ -26,19 +26,15 @@ const (
 	providerLocal    = "local"
 	providerOfficial = "official"
 
-	suffixKey  = "environmentSuffix"
-	runKey     = "run"
-	expiresKey = "expires"
-
 	// demoTTL outlasts a demo on AWS, and a clean-up that has to be tried again.
 	demoTTL = 6 * time.Hour
 )
 
 // testValues stand in, on emulators, for the keys that have no default.
 var testValues = map[string]string{
-	"paymentApiImage":   "registry.example.com/payment-api:1.0.0",
-	"jobProcessorImage": "registry.example.com/job-processor:1.0.0",
-	"alertEmail":        "ops@example.com",
+	lib.ConfigPaymentAPIImage:   "registry.example.com/payment-api:1.0.0",
+	lib.ConfigJobProcessorImage: "registry.example.com/job-processor:1.0.0",
+	lib.ConfigAlertEmail:        "ops@example.com",
 }
 
 // options are the flags as given.
@@ -68,7 +64,7 @@ type options struct {
 }
 
 func (o *options) bind(flags *pflag.FlagSet) {
-	suffix := os.Getenv("ENVIRONMENT_SUFFIX")
+	suffix := os.Getenv(lib.SuffixVariable)
 	if suffix == "" {
 		suffix = "dev"
 	}
@@ -201,7 +197,7 @@ func (o *options) plan(ctx context.Context, command string, uses usage) (*plan, 
 	}
 	given, err := pairs(o.config)
 	faults = append(faults, err)
-	if fault := suffixFault(o.suffix); fault != nil {
+	if fault := lib.ValidateSuffix(o.suffix); fault != nil {
 		// An illegal suffix leads to no state: the rest of the configuration is told against the defaults.
 		uses.fresh = true
 		if uses.program {
@@ -266,8 +262,8 @@ func (p *plan) configure(ctx context.Context, given map[string]string, uses usag
 		p.config = stored
 	}
 	maps.Copy(p.config, given)
-	if list := os.Getenv(allowVariable); list != "" && given[allowKey] == "" && p.target.Name == target.AWS {
-		p.config[allowKey] = list
+	if list := os.Getenv(allowVariable); list != "" && given[lib.ConfigAllowedAccountIDs] == "" && p.target.Name == target.AWS {
+		p.config[lib.ConfigAllowedAccountIDs] = list
 	}
 	p.assumed = map[string]string{}
 	for key, value := range testValues {
@@ -275,7 +271,7 @@ func (p *plan) configure(ctx context.Context, given map[string]string, uses usag
 			p.config[key], p.assumed[key] = value, value
 		}
 	}
-	p.config[suffixKey] = p.suffix
+	p.config[lib.ConfigEnvironmentSuffix] = p.suffix
 	p.stamp(uses.fresh)
 	_, err := lib.ParseConfig(p.config)
 	return err
@@ -285,14 +281,14 @@ func (p *plan) configure(ctx context.Context, given map[string]string, uses usag
 // they are tags of every resource, unless a new time to live is given.
 func (p *plan) stamp(fresh bool) {
 	now := time.Now()
-	if p.config[runKey] == "" {
-		p.config[runKey] = lib.NewRun(now)
+	if p.config[lib.ConfigRun] == "" {
+		p.config[lib.ConfigRun] = lib.NewRun(now)
 	}
-	if fresh && p.ttl == 0 && p.config[expiresKey] == "" {
+	if fresh && p.ttl == 0 && p.config[lib.ConfigExpires] == "" {
 		p.ttl = demoTTL
 	}
 	if p.ttl > 0 {
-		p.config[expiresKey] = lib.FormatExpiry(now.Add(p.ttl))
+		p.config[lib.ConfigExpires] = lib.FormatExpiry(now.Add(p.ttl))
 	}
 }
 
@@ -354,8 +350,8 @@ func pairs(given []string) (map[string]string, error) {
 		switch {
 		case !found || key == "":
 			faults = append(faults, fmt.Errorf("--config %q is not key=value", pair))
-		case key == suffixKey:
-			faults = append(faults, fmt.Errorf("%s is set with --suffix", suffixKey))
+		case key == lib.ConfigEnvironmentSuffix:
+			faults = append(faults, fmt.Errorf("%s is set with --suffix", lib.ConfigEnvironmentSuffix))
 		case twice:
 			faults = append(faults, fmt.Errorf("--config %s is given twice", key))
 		default:
@@ -363,13 +359,4 @@ func pairs(given []string) (map[string]string, error) {
 		}
 	}
 	return values, errors.Join(faults...)
-}
-
-// suffixFault is what the program has against the suffix. Commands that do not run the program have it checked too,
-// since it is part of a path.
-func suffixFault(suffix string) error {
-	config := maps.Clone(testValues)
-	config[suffixKey] = suffix
-	_, err := lib.ParseConfig(config)
-	return err
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
+	"tapstack/lib"
 	"tapstack/lib/verify"
 )
 
@@ -50,7 +51,7 @@ func lookAtNames(ctx context.Context, in *inspection) []Finding {
 
 // lookAtSecrets finds deleted secrets that still keep the stack's names. No list shows them unless asked to.
 func lookAtSecrets(ctx context.Context, in *inspection) []Finding {
-	names := []string{"payment-db-credentials-" + in.Config.EnvironmentSuffix, "payment-api-keys-" + in.Config.EnvironmentSuffix}
+	names := []string{lib.PhysicalName("payment-db-credentials", in.Config.EnvironmentSuffix), lib.PhysicalName("payment-api-keys", in.Config.EnvironmentSuffix)}
 	pages := secretsmanager.NewListSecretsPaginator(in.api.secrets, &secretsmanager.ListSecretsInput{
 		IncludePlannedDeletion: aws.Bool(true),
 		Filters:                []smtypes.Filter{{Key: smtypes.FilterNameStringTypeName, Values: names}},

@@ -411,7 +411,7 @@ func (in *inspection) vCPUs(ctx context.Context) (used, own float64, err error) 
 				return 0, 0, err
 			}
 			used += units / cpuUnits
-			if in.Deployed && strings.HasSuffix(cluster, "/ecs-cluster-"+in.Config.EnvironmentSuffix) {
+			if in.Deployed && strings.HasSuffix(cluster, "/"+lib.PhysicalName("ecs-cluster", in.Config.EnvironmentSuffix)) {
 				own = units / cpuUnits
 			}
 		}

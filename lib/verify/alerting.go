@@ -103,7 +103,7 @@ func topicNamed(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	id := t["TopicArn"]
-	s.on(id).equal("name", "payment-alerts-"+e.Suffix, id[strings.LastIndex(id, ":")+1:])
+	s.on(id).equal("name", lib.PhysicalName("payment-alerts", e.Suffix), id[strings.LastIndex(id, ":")+1:])
 	return nil
 }
 

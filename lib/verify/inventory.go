@@ -983,7 +983,7 @@ func listRecords(ctx context.Context, e *Env) ([]resource, error) {
 			}
 			if name := balancerOf(aws.ToString(r.AliasTarget.DNSName)); e.owner().judge(kindLoadBalancer, name) == ours {
 				out = append(out, resource{
-					name: "dns-record-" + e.Suffix, arn: aws.ToString(z.Id) + "/" + aws.ToString(r.Name), tags: briefTags(),
+					name: lib.PhysicalName("dns-record", e.Suffix), arn: aws.ToString(z.Id) + "/" + aws.ToString(r.Name), tags: briefTags(),
 					id: strings.TrimSpace(string(r.Type) + " " + aws.ToString(r.SetIdentifier)), of: balancers[dnsName(r.AliasTarget.DNSName)],
 				})
 			}

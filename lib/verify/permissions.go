@@ -587,7 +587,7 @@ func (e *Env) monitoringRole(ctx context.Context) (string, error) {
 			return name, nil
 		}
 	}
-	return "rds-monitoring-role-" + e.Suffix, nil
+	return lib.PhysicalName("rds-monitoring-role", e.Suffix), nil
 }
 
 func logDelivery(ctx context.Context, e *Env, s *sight) error {

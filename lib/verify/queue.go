@@ -156,7 +156,7 @@ func queuesNamed(ctx context.Context, e *Env, s *sight) error {
 			return err
 		}
 		x := s.on(a["QueueArn"])
-		x.equal("name", q.role+"-"+e.Suffix, name)
+		x.equal("name", lib.PhysicalName(q.role, e.Suffix), name)
 		x.that("kind", "standard", "FIFO: "+orNone(a["FifoQueue"]), a["FifoQueue"] != "true")
 	}
 	return nil

@@ -154,7 +154,7 @@ func (r *nightlyRun) open(ctx context.Context, t *testing.T, part string, change
 	}
 	options.Config["owner"] = nightly.Owner
 	if r.bounds != "" {
-		options.Config[nightly.BoundaryKey] = r.bounds
+		options.Config[lib.ConfigPermissionsBoundaryArn] = r.bounds
 	}
 	maps.Copy(options.Config, changed)
 	options.Provider = awsprovider.NewPlugin(r.calls.Watch(r.cloud.Config, part))

@@ -36,7 +36,7 @@ func TestTheLeastConfigurationTakesTheDocumentedDefaults(t *testing.T) {
 func illegalValues() map[string][]string {
 	long := strings.Repeat("a", lib.MaxSuffixLength()+1)
 	return map[string][]string{
-		"environmentSuffix":      {"Dev", "-dev", "dev-", "de--v", "de_v", "dév", long, "s3alias", "a-s3alias"},
+		"environmentSuffix":      {" dev", "dev ", "Dev", "-dev", "dev-", "de--v", "de_v", "dév", long, "s3alias", "a-s3alias"},
 		"vpcCidr":                {"10.0.0.0", "10.0.0.0/15", "10.0.0.0/19", "10.0.0.1/16", "8.8.0.0/16", "172.32.0.0/16", "fd00::/16", "x"},
 		"availabilityZones":      {"us-east-1a", "us-east-1a,us-east-1b", "us-east-1a,us-east-1b,us-east-1b", "us-east-1a,us-east-1b,use1-az1", "a,b,c,d"},
 		"dbInstanceClass":        {"r6g.large", "db.r6g", "db.r6g.huge", "db.serverless"},

@@ -1,6 +1,7 @@
 package unit_test
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -42,13 +43,16 @@ func FuzzEnvironmentSuffix(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, suffix string) {
 		cfg, err := lib.ParseConfig(legalValues(map[string]string{"environmentSuffix": suffix}))
+		if alone := lib.ValidateSuffix(suffix); fmt.Sprint(alone) != fmt.Sprint(err) {
+			t.Fatalf("of %q the configuration says %v, the suffix alone %v", suffix, err, alone)
+		}
 		if err != nil {
 			if !slices.Equal(faultyKeys(err), []string{"environmentSuffix"}) || !printable(err.Error()) {
 				t.Fatalf("%q is refused unclearly: %q", suffix, err)
 			}
 			return
 		}
-		if cfg.EnvironmentSuffix != strings.TrimSpace(suffix) {
+		if cfg.EnvironmentSuffix != suffix {
 			t.Fatalf("%q is read as %q", suffix, cfg.EnvironmentSuffix)
 		}
 		if faults := names.illegal(cfg.EnvironmentSuffix); len(faults) > 0 {
