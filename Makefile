@@ -3,6 +3,8 @@ SHELL       := /bin/bash
 BUILD       := .build
 TAP         := $(BUILD)/tap
 GO          ?= go
+CACHE       := $(or $(TAPSTACK_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tapstack)
+ZIZMOR      := $(CACHE)/zizmor-$(shell sed -n 's/^zizmor==\([0-9.]*\).*/\1/p' tools/requirements.txt)/bin/zizmor
 # go test's own time-out is the last resort: the integration run has a deadline of its own that leaves time to clean up.
 UNIT_FLAGS  ?=
 # Packages whose tests start no process and use no network, and those whose tests do.
@@ -65,15 +67,21 @@ bench: ## deploy and destroy against the floor: the same AWS calls by a bare SDK
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 30m ./tests/integration/...
 
 .PHONY: lint
-lint: ## gofumpt, go vet, staticcheck; actionlint, with shellcheck where it is installed
+lint: $(ZIZMOR) ## gofumpt, go vet, staticcheck; for the workflows actionlint, with shellcheck where it is installed, and zizmor
 	@out=$$($(GO) tool -modfile=tools/go.mod gofumpt -l .); test -z "$$out" || { echo "gofumpt wants changes in:"; echo "$$out"; exit 1; }
 	$(GO) vet ./...
 	$(GO) tool -modfile=tools/go.mod staticcheck ./...
-	$(GO) tool -modfile=tools/actionlint.mod actionlint
+	$(GO) tool -modfile=tools/actionlint/go.mod actionlint
+	$(ZIZMOR) --offline --persona=auditor --quiet .
 
 .PHONY: fmt
 fmt: ## format with gofumpt
 	$(GO) tool -modfile=tools/go.mod gofumpt -w .
+
+# A new version is a new folder.
+$(ZIZMOR):
+	@python3 -m venv --clear $(ZIZMOR:/bin/zizmor=)
+	@$(ZIZMOR:zizmor=python3) -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/requirements.txt
 
 .PHONY: clean
 clean: ## remove what was built here (the cache folder of the user stays)

@@ -1,6 +1,7 @@
-// Package workflows reads the project's GitHub workflows and holds them to the rules that keep them safe: who may do
-// what, in which order, and that whatever they call exists. It looks at files only. The rules are tested here; whether
-// the commands that the workflows give to tap are right is tested beside tap.
+// Package workflows reads the project's GitHub workflows and holds them to the rules that are its own: who may do what, in
+// which order, what runs after a failure, and that whatever they call exists. What every repository should keep is
+// zizmor's (.github/zizmor.yml). It looks at files only. Whether the commands that the workflows give to tap are right is
+// tested beside tap.
 package workflows
 
 import (

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
@@ -15,9 +16,7 @@ func TestTheWorkflowsKeepEveryRule(t *testing.T) {
 	require.NoError(t, err)
 	for _, rule := range Rules() {
 		t.Run(rule.Says, func(t *testing.T) {
-			for _, fault := range rule.Faults(set) {
-				t.Error(fault)
-			}
+			assert.Empty(t, rule.Faults(set))
 		})
 	}
 }
@@ -35,29 +34,24 @@ const (
 
 	checkoutPin = "actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6.0.2"
 	destroyIf   = "if: always() && needs.settings.outputs.suffix != ''"
-	inDeploy    = "      id-token: write\n    env:\n      NO_COLOR: \"1\"\n"
+	inDeploy    = "      id-token: write # the AWS session, by OIDC\n    env:\n      NO_COLOR: \"1\"\n"
 )
 
 // mutations are changes that somebody might make; each must break the rule under which it stands. The text to be
 // replaced is the first of its kind in the file.
 var mutations = map[string][]struct{ file, old, new string }{
-	"only known actions are used, each pinned by the full SHA of a commit with its version beside it": {
-		{pullRequest, checkoutPin, "actions/checkout@v6"},
-		{pullRequest, checkoutPin, "actions/checkout@de0fac2"},
+	"the version of a pinned action stands beside its commit, and both are the same everywhere": {
 		{pullRequest, checkoutPin, "actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd"},
 		{pullRequest, checkoutPin, "actions/checkout@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6"},
 		{pullRequest, checkoutPin, "actions/checkout@08c6903cd8c0fde910a37f88322edcfb5dd907a8 # v5.0.0"},
-		{nightly, checkoutPin, "docker/login-action@de0fac2e4500dabe0009e67214ff5f5447ce83dd # v6.0.2"},
-		{setupAction, "actions/setup-go@4a3601121dd01d1626a1e23e37211e3254c1c06c # v6.4.0", "actions/setup-go@main"},
-		{cleanUp, "uses: ./.github/actions/setup", "uses: docker://alpine:3"},
 	},
 	"a workflow has no rights of its own, and every job exactly those in the table": {
 		{nightly, "permissions: {}\n\n#", "permissions:\n  contents: read\n\n#"},
 		{sweep, "permissions: {}\n\nconcurrency", "concurrency"},
 		{pullRequest, "      contents: read\n", "      contents: write\n"},
 		{pullRequest, "    permissions:\n      contents: read\n", ""},
-		{nightly, "      issues: write\n", "      issues: write\n      id-token: write\n"},
-		{tell, "      issues: write\n", "      issues: write\n      contents: read\n"},
+		{nightly, "      issues: write #", "      id-token: write\n      issues: write #"},
+		{tell, "      issues: write #", "      contents: read\n      issues: write #"},
 		{pullRequest, "  unit:\n", "  publish:\n"},
 	},
 	"every job that runs steps has a time limit of its own, and a machine whose version is known": {
@@ -91,12 +85,6 @@ var mutations = map[string][]struct{ file, old, new string }{
 		{sweep, "      NO_COLOR: \"1\"\n", "      AWS_SECRET_ACCESS_KEY: x\n"},
 		{tell, "${{ github.token }}", "${{ secrets['PAT'] }}"},
 	},
-	"a script takes values from its environment, never by expression": {
-		{cleanUp, "run: .build/tap destroy", "run: ENVIRONMENT_SUFFIX=${{ inputs.suffix }} .build/tap destroy"},
-		{tell, `body="$(printf`, `echo "${{ inputs.text }}"; body="$(printf`},
-		{awsAction, "missing=()", "missing=(${{ inputs.seconds }})"},
-		{pullRequest, "run: make lint", "run: 'make lint # ${{ github.event.pull_request.title }}'"},
-	},
 	"scripts stop at the first error": {
 		{nightly, "-euo pipefail", "-eu"},
 		{setupAction, "bash --noprofile --norc -euo pipefail {0}", "bash"},
@@ -105,10 +93,6 @@ var mutations = map[string][]struct{ file, old, new string }{
 		{nightly, "reports/updated\n", "reports/updated || true\n"},
 		{cleanUp, "    environment: nightly\n", "    environment: nightly\n    continue-on-error: true\n"},
 		{nightly, "run: .build/tap cost", "run: set +e; .build/tap cost"},
-	},
-	"a checkout keeps no credentials": {
-		{cleanUp, "        with:\n          persist-credentials: false\n", ""},
-		{pullRequest, "persist-credentials: false", "persist-credentials: true"},
 	},
 	"AWS is reached in the environment nightly only, by its role, in a session longer than the job": {
 		{nightly, "    environment: nightly\n", ""},
@@ -200,9 +184,7 @@ func TestEveryRuleCanBeBroken(t *testing.T) {
 	said := map[string]bool{}
 	for _, rule := range Rules() {
 		said[rule.Says] = true
-		if len(mutations[rule.Says]) == 0 {
-			t.Errorf("nothing shows that this rule can be broken: %s", rule.Says)
-		}
+		assert.NotEmpty(t, mutations[rule.Says], "nothing shows that this rule can be broken: %s", rule.Says)
 		for _, m := range mutations[rule.Says] {
 			t.Run(rule.Says+"/"+strings.TrimSpace(m.new), func(t *testing.T) {
 				before, err := (&Set{tree: repository}).text(m.file)
@@ -215,7 +197,7 @@ func TestEveryRuleCanBeBroken(t *testing.T) {
 		}
 	}
 	for says := range mutations {
-		require.Contains(t, said, says, "there is no such rule")
+		assert.Contains(t, said, says, "there is no such rule")
 	}
 }
 
