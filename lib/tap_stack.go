@@ -1,17 +1,20 @@
 // Package lib is the payment platform's infrastructure: one Pulumi program, in this one file, from typed and validated
 // configuration to stack outputs. It declares resources and nothing else: which cloud answers is the provider's affair.
 //
-// The file reads from top to bottom like a table of contents:
+// The file reads from top to bottom like a table of contents, in the order in which Deploy calls:
 //
-//	Outputs and configuration    what goes out and what comes in
-//	Deploy and the builder       how the layers are put together
-//	Network                      VPC, subnets, NAT, routes, security groups, flow log, endpoints
-//	Database                     Aurora PostgreSQL and the secrets that open it
-//	Application                  ECS cluster, task definitions, services, autoscaling
-//	Load balancing               ALB, certificate, listeners and rules, web application firewall
-//	Queue                        payment-jobs and its dead-letter queue
-//	Monitoring                   alerts topic, alarms, events, dashboard
-//	Configuration and permissions  parameters, roles, policy documents
+//	Configuration    what may be set, and what is legal
+//	Deploy           how the layers are put together
+//	Builder          how resources are declared and named; IAM roles and policy documents
+//	Network          VPC, subnets, NAT, routes, security groups, flow log, endpoints
+//	Database         Aurora PostgreSQL and the secrets that open it
+//	Load balancing   ALB, access logs, certificate, listeners and rules, web application firewall
+//	Queues           payment-jobs and its dead-letter queue
+//	Alerts           the topic that the operations team listens to, and its key
+//	Parameters       configuration of the services that is not secret
+//	Application      ECS cluster, services with their roles and task definitions, autoscaling
+//	Monitoring       alarms, events, dashboard
+//	Outputs          what a deployed stack tells
 package lib
 
 import (
@@ -31,6 +34,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"math/big"
 	"net/mail"
 	"net/netip"
@@ -42,6 +46,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/micahhausler/aws-iam-policy/policy"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/acm"
 	"github.com/pulumi/pulumi-aws/sdk/v6/go/aws/appautoscaling"
@@ -72,6 +77,16 @@ const ZoneCount = 3
 // SuffixVariable is the environment variable that names the environment when the configuration does not.
 const SuffixVariable = "ENVIRONMENT_SUFFIX"
 
+// The two services.
+const (
+	paymentAPI   = "payment-api"
+	jobProcessor = "job-processor"
+)
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Configuration
+// ---------------------------------------------------------------------------------------------------------------------
+
 // Keys of the configuration that other packages set or read; ConfigKeys lists all.
 const (
 	ConfigEnvironmentSuffix      = "environmentSuffix"
@@ -83,37 +98,6 @@ const (
 	ConfigAllowedAccountIDs      = "allowedAccountIds"
 	ConfigPermissionsBoundaryArn = "permissionsBoundaryArn"
 )
-
-// Names of the stack's outputs. None of them is secret.
-const (
-	OutputVpcID                   = "vpcId"
-	OutputPublicSubnetIDs         = "publicSubnetIds"
-	OutputPrivateSubnetIDs        = "privateSubnetIds"
-	OutputAvailabilityZones       = "availabilityZones"
-	OutputAlbDNSName              = "albDnsName"
-	OutputAlbZoneID               = "albZoneId"
-	OutputAlbArn                  = "albArn"
-	OutputAPIURL                  = "apiUrl"
-	OutputClusterEndpoint         = "clusterEndpoint"
-	OutputClusterReaderEndpoint   = "clusterReaderEndpoint"
-	OutputClusterIdentifier       = "clusterIdentifier"
-	OutputDBEngineVersion         = "dbEngineVersionActual"
-	OutputDBSecretArn             = "dbSecretArn"
-	OutputAPIKeysSecretArn        = "apiKeysSecretArn"
-	OutputEcsClusterName          = "ecsClusterName"
-	OutputPaymentAPIServiceName   = "paymentApiServiceName"
-	OutputJobProcessorServiceName = "jobProcessorServiceName"
-	OutputQueueURL                = "queueUrl"
-	OutputDlqURL                  = "dlqUrl"
-	OutputAlertsTopicArn          = "alertsTopicArn"
-	OutputLogGroupNames           = "logGroupNames"
-	OutputParameterNames          = "parameterNames"
-	OutputDashboardURL            = "dashboardUrl"
-)
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Configuration
-// ---------------------------------------------------------------------------------------------------------------------
 
 // Config is the stack's configuration, complete and legal: ParseConfig makes no other.
 type Config struct {
@@ -182,6 +166,24 @@ func ConfigKeys() []ConfigKey {
 	return keys
 }
 
+// readConfig gathers the stack's configuration and parses it.
+func readConfig(ctx *pulumi.Context) (Config, error) {
+	values := map[string]string{}
+	for _, key := range ConfigKeys() {
+		if value, ok := ctx.GetConfig(ProjectName + ":" + key.Name); ok {
+			values[key.Name] = value
+		}
+	}
+	if values[ConfigEnvironmentSuffix] == "" {
+		values[ConfigEnvironmentSuffix] = os.Getenv(SuffixVariable)
+	}
+	cfg, err := ParseConfig(values)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration:\n%w", err)
+	}
+	return cfg, nil
+}
+
 // ParseConfig turns raw values, by key without namespace, into a Config. A key that is absent or empty takes its
 // default. Every fault found is in the error (errors.Join), each naming its key, the value and the rule; a key that
 // ConfigKeys does not list is a fault.
@@ -203,9 +205,9 @@ func ParseConfig(values map[string]string) (Config, error) {
 			faults = append(faults, err)
 		}
 	}
-	for _, rule := range crossRules(&cfg) {
-		if !slices.ContainsFunc(rule.keys, func(key string) bool { return faulty[key] }) && !rule.holds() {
-			faults = append(faults, fmt.Errorf("%s: %s", strings.Join(rule.keys, ", "), rule.says()))
+	for _, rule := range crossRules(cfg) {
+		if !rule.legal && !slices.ContainsFunc(rule.keys, func(key string) bool { return faulty[key] }) {
+			faults = append(faults, fmt.Errorf("%s: %s", strings.Join(rule.keys, ", "), rule.reason))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
@@ -219,6 +221,9 @@ func ParseConfig(values map[string]string) (Config, error) {
 	}
 	return cfg, nil
 }
+
+// maxCommonName is how many characters of a domain name fit into a certificate (RFC 5280; ACM's RequestCertificate).
+const maxCommonName = 64
 
 // configField is one key bound to its place in a Config.
 type configField struct {
@@ -261,15 +266,8 @@ func (f configField) parse(raw string) error {
 	return nil
 }
 
-// crossRule is a rule over several keys, asked only when each of them is legal by itself.
-type crossRule struct {
-	keys  []string
-	holds func() bool
-	says  func() string
-}
-
 var (
-	suffixPattern        = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
+	wordsPattern         = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
 	zonePattern          = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$`)
 	instanceClassPattern = regexp.MustCompile(`^db\.[a-z]+[0-9]+[a-z0-9-]*\.(medium|large|[0-9]*xlarge)$`)
 	engineVersionPattern = regexp.MustCompile(`^(1[3-9]|2[0-9])(\.[0-9]{1,2})?$`)
@@ -280,226 +278,149 @@ var (
 	hostedZonePattern    = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
 	imagePattern         = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*` +
 		`(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$`)
-	ownerPattern     = regexp.MustCompile(`^[a-z0-9](-?[a-z0-9])*$`)
 	accountIDPattern = regexp.MustCompile(`^[0-9]{12}$`)
-	ecrImagePattern  = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+)`)
 )
 
-// configFields is the one table of configuration: keys, defaults, rules.
-func configFields(c *Config) []configField {
-	text := func(name, def, description string, target *string, rule string, legal func() bool) configField {
-		return configField{ConfigKey{name, "string", def, false, description}, target, rule, legal}
-	}
-	number := func(name string, def int, description string, target *int, least, most int) configField {
-		return configField{
-			ConfigKey{name, "integer", strconv.Itoa(def), false, description},
-			target,
-			fmt.Sprintf("a whole number from %d to %d", least, most),
-			func() bool { return *target >= least && *target <= most },
-		}
-	}
-	flag := func(name, def, description string, target *bool) configField {
-		return configField{ConfigKey{name, "boolean", def, false, description}, target, "true or false", func() bool { return true }}
-	}
-	required := func(f configField) configField {
-		f.Required, f.Default = true, ""
-		return f
-	}
-	image := func(name, description string, target *string) configField {
-		return required(text(name, "", description, target,
-			"a container image reference with a tag or a digest, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payment-api:1.0.0",
-			func() bool { return imagePattern.MatchString(*target) && imageIsPinned(*target) }))
-	}
-	cpu := func(name string, def int, description string, target *int) configField {
-		f := number(name, def, description, target, 0, 0)
-		f.rule = fmt.Sprintf("one of Fargate's CPU sizes %v", slices.Sorted(maps.Keys(fargateMemory())))
-		f.legal = func() bool { return len(fargateMemory()[*target]) > 0 }
-		return f
-	}
+func textField(name, value, description string, target *string, rule string, legal func(string) bool) configField {
+	return configField{ConfigKey{name, "string", value, false, description}, target, rule, func() bool { return legal(*target) }}
+}
 
-	return []configField{
-		suffixField(&c.EnvironmentSuffix),
-		text("vpcCidr", "10.0.0.0/16", "Address range of the VPC; three /24 and three /20 subnets are cut from it.",
-			&c.VpcCidr, "a private (RFC 1918) IPv4 network from /16 to /18, written by its first address",
-			func() bool { return legalVpcCidr(c.VpcCidr) }),
-		{
-			ConfigKey{"availabilityZones", "string", "", false, "Overrides the choice of availability zones: three names, comma-separated. Moving a stack that exists to other zones replaces its subnets."},
-			&c.AvailabilityZones, "three different availability zone names, comma-separated, such as us-east-1a,us-east-1b,us-east-1d",
-			func() bool { return legalZones(c.AvailabilityZones) },
-		},
-		text("dbInstanceClass", "db.r6g.large", "Instance class of the Aurora writer and readers.",
-			&c.DBInstanceClass, "a provisioned Aurora instance class, such as db.r6g.large",
-			func() bool { return instanceClassPattern.MatchString(c.DBInstanceClass) }),
-		text("dbEngineVersion", "16", "Aurora PostgreSQL version; a major version alone takes its default minor version.",
-			&c.DBEngineVersion, "a PostgreSQL version from 13 on, such as 16 or 16.6",
-			func() bool { return engineVersionPattern.MatchString(c.DBEngineVersion) }),
-		number("dbBackupRetentionDays", 14, "Days of automated backups, and so of point-in-time recovery.", &c.DBBackupRetentionDays, 1, 35),
-		text("dbName", "payments", "Name of the first database in the cluster.",
-			&c.DBName, "1 to 63 lower-case letters, digits and underscores, starting with a letter, not a name that PostgreSQL or RDS reserves",
-			func() bool {
-				return dbNamePattern.MatchString(c.DBName) && !slices.Contains(reservedDBNames(), c.DBName)
-			}),
-		image(ConfigPaymentAPIImage, "Container image of the payment-api service.", &c.PaymentAPIImage),
-		image(ConfigJobProcessorImage, "Container image of the job-processor service.", &c.JobProcessorImage),
-		number("containerPort", 8443, "Port that both containers listen on.", &c.ContainerPort, 1024, 65535),
-		text("containerProtocol", "HTTPS", "Protocol between the load balancer and the containers: HTTPS, or HTTP where nothing sensitive flows.",
-			&c.ContainerProtocol, "HTTP or HTTPS",
-			func() bool { return c.ContainerProtocol == "HTTP" || c.ContainerProtocol == "HTTPS" }),
-		cpu("apiCpu", 1024, "CPU units of a payment-api task (1024 is one vCPU).", &c.APICPU),
-		number("apiMemory", 2048, "Memory of a payment-api task, in MiB.", &c.APIMemory, 512, 122880),
-		cpu("jobCpu", 512, "CPU units of a job-processor task (1024 is one vCPU).", &c.JobCPU),
-		number("jobMemory", 1024, "Memory of a job-processor task, in MiB.", &c.JobMemory, 512, 122880),
-		number("apiDesiredCount", 3, "payment-api tasks to start with and to keep at least.", &c.APIDesiredCount, 2, 500),
-		number("apiMaxCount", 12, "payment-api tasks that autoscaling may reach.", &c.APIMaxCount, 2, 500),
-		number("jobDesiredCount", 2, "job-processor tasks to start with and to keep at least.", &c.JobDesiredCount, 2, 500),
-		number("jobMaxCount", 8, "job-processor tasks that autoscaling may reach.", &c.JobMaxCount, 2, 500),
-		number("cpuTargetPercent", 60, "Average CPU utilisation that autoscaling aims at, in percent.", &c.CPUTargetPercent, 1, 100),
-		required(text(ConfigAlertEmail, "", "Address of the operations team, subscribed to the alerts topic.",
-			&c.AlertEmail, "one e-mail address, such as ops@example.com",
-			func() bool { return legalEmail(c.AlertEmail) })),
-		text("certificateArn", "", "ACM certificate for the HTTPS listener; instead of domainName and hostedZoneId.",
-			&c.CertificateArn, "the ARN of an ACM certificate",
-			func() bool { return certificatePattern.MatchString(c.CertificateArn) }),
-		text("domainName", "", "Name under which the API is served; a certificate for it is requested and validated by DNS.",
-			&c.DomainName, fmt.Sprintf("a fully qualified, lower-case domain name of at most %d characters without a final dot", maxCommonName),
-			func() bool { return len(c.DomainName) <= maxCommonName && domainPattern.MatchString(c.DomainName) }),
-		text("hostedZoneId", "", "Route 53 hosted zone that holds domainName.",
-			&c.HostedZoneID, "a Route 53 hosted zone id, such as Z0123456789ABCDEFGHIJ",
-			func() bool { return hostedZonePattern.MatchString(c.HostedZoneID) }),
-		number("apiTimeoutSeconds", 30, "Time that payment-api gives a request, in seconds.", &c.APITimeoutSeconds, 1, 900),
-		number("apiRetryCount", 3, "Times that payment-api tries a failed call again.", &c.APIRetryCount, 0, 20),
-		number("jobRetryCount", 5, "Times that job-processor tries a failed call again.", &c.JobRetryCount, 0, 20),
-		number("queueVisibilityTimeoutSeconds", 300, "Time that a received message stays hidden from other consumers, in seconds.", &c.QueueVisibilityTimeoutSeconds, 0, 43200),
-		flag("interfaceEndpoints", "false", "Reach AWS services through private VPC endpoints instead of NAT (costs by the hour, endpoint and zone).", &c.InterfaceEndpoints),
-		flag("waf", "true", "Web application firewall in front of the load balancer (PCI DSS 6.4.2).", &c.WAF),
-		text("owner", DefaultOwner, "Whose stack this is; tags every resource, and tap sweep removes only those of its own owner.",
-			&c.Owner, "1 to 32 lower-case letters, digits and single hyphens, not starting or ending with a hyphen",
-			func() bool { return len(c.Owner) <= 32 && ownerPattern.MatchString(c.Owner) }),
-		text(ConfigRun, ManualRun, "Run that deployed the stack; tags every resource. tap names one by its time, and tap sweep removes only what such a run made.",
-			&c.Run, fmt.Sprintf("%q, or a name that tap gave, such as 20261124T060000Z-0a1b2c", ManualRun),
-			func() bool { _, named := RunStart(c.Run); return named || c.Run == ManualRun }),
-		text(ConfigExpires, NeverExpires, "When the stack may be swept away; tags every resource.",
-			&c.Expires, fmt.Sprintf("%q, or a time in UTC such as 2026-11-24T06:00:00Z", NeverExpires),
-			func() bool { return legalExpiry(c.Expires) }),
-		{
-			ConfigKey{ConfigAllowedAccountIDs, "string", "", false, "AWS accounts that the stack may be deployed to, comma-separated; empty allows any. tap insists on it for target aws."},
-			&c.AllowedAccountIDs, "AWS account ids of 12 digits, comma-separated, such as 123456789012,210987654321",
-			func() bool {
-				return !slices.ContainsFunc(c.AllowedAccountIDs, func(id string) bool { return !accountIDPattern.MatchString(id) })
-			},
-		},
-		text(ConfigPermissionsBoundaryArn, "", "IAM policy that bounds what the stack's roles can ever do; the nightly role may make no others.",
-			&c.PermissionsBoundaryArn, "the ARN of an IAM policy",
-			func() bool { return boundaryPattern.MatchString(c.PermissionsBoundaryArn) }),
+func numberField(name string, value int, description string, target *int, least, most int) configField {
+	return configField{
+		ConfigKey{name, "integer", strconv.Itoa(value), false, description}, target,
+		fmt.Sprintf("a whole number from %d to %d", least, most),
+		func() bool { return *target >= least && *target <= most },
 	}
+}
+
+func flagField(name, value, description string, target *bool) configField {
+	return configField{ConfigKey{name, "boolean", value, false, description}, target, "true or false", func() bool { return true }}
+}
+
+func listField(name, description string, target *[]string, rule string, legal func([]string) bool) configField {
+	return configField{ConfigKey{name, "string", "", false, description}, target, rule, func() bool { return legal(*target) }}
+}
+
+func required(f configField) configField {
+	f.Required = true
+	return f
+}
+
+func imageField(name, description string, target *string) configField {
+	return required(textField(name, "", description, target,
+		"a container image reference with a tag or a digest, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payment-api:1.0.0",
+		func(image string) bool { return imagePattern.MatchString(image) && imageIsPinned(image) }))
+}
+
+func cpuField(name string, value int, description string, target *int) configField {
+	f := numberField(name, value, description, target, 0, 0)
+	f.rule = fmt.Sprintf("one of Fargate's CPU sizes %v", slices.Sorted(maps.Keys(fargateMemory())))
+	f.legal = func() bool { return len(fargateMemory()[*target]) > 0 }
+	return f
 }
 
 func suffixField(target *string) configField {
-	return configField{
-		ConfigKey{ConfigEnvironmentSuffix, "string", "", true, "Ends every resource name; also read from the environment variable " + SuffixVariable + "."},
-		target,
+	return required(textField(ConfigEnvironmentSuffix, "", "Ends every resource name; also read from the environment variable "+SuffixVariable+".", target,
 		fmt.Sprintf("1 to %d lower-case letters, digits and single hyphens, not starting or ending with a hyphen, not ending with s3alias", MaxSuffixLength()),
-		func() bool { return legalSuffix(*target) },
-	}
+		legalSuffix))
 }
 
-// ValidateSuffix tells whether environmentSuffix may have this value, as ParseConfig does.
+// ValidateSuffix tells whether environmentSuffix may have this value. ParseConfig asks the same.
 func ValidateSuffix(suffix string) error { return suffixField(new(string)).parse(suffix) }
 
-// crossRules are the rules that hold between keys.
-func crossRules(c *Config) []crossRule {
-	sizes := func(cpuKey, memoryKey string, cpu, memory *int) crossRule {
-		return crossRule{
-			[]string{cpuKey, memoryKey},
-			func() bool { return slices.Contains(fargateMemory()[*cpu], *memory) },
-			func() string {
-				return fmt.Sprintf("%d CPU units with %d MiB is not a Fargate size: %d CPU units go with %v MiB", *cpu, *memory, *cpu, fargateMemory()[*cpu])
-			},
-		}
-	}
-	counts := func(desiredKey, maxKey string, desired, most *int) crossRule {
-		return crossRule{
-			[]string{desiredKey, maxKey},
-			func() bool { return *desired <= *most },
-			func() string { return fmt.Sprintf("%d desired tasks are more than the %d allowed", *desired, *most) },
-		}
-	}
-	return []crossRule{
-		sizes("apiCpu", "apiMemory", &c.APICPU, &c.APIMemory),
-		sizes("jobCpu", "jobMemory", &c.JobCPU, &c.JobMemory),
-		counts("apiDesiredCount", "apiMaxCount", &c.APIDesiredCount, &c.APIMaxCount),
-		counts("jobDesiredCount", "jobMaxCount", &c.JobDesiredCount, &c.JobMaxCount),
-		{
-			[]string{"certificateArn", "domainName", "hostedZoneId"},
-			func() bool { return c.CertificateArn == "" || (c.DomainName == "" && c.HostedZoneID == "") },
-			func() string { return "set either certificateArn or domainName with hostedZoneId, not both" },
-		},
-		{
-			[]string{"domainName", "hostedZoneId"},
-			func() bool { return (c.DomainName == "") == (c.HostedZoneID == "") },
-			func() string { return "set both or neither" },
-		},
-		{
-			[]string{"queueVisibilityTimeoutSeconds", "apiTimeoutSeconds"},
-			func() bool { return c.QueueVisibilityTimeoutSeconds > c.APITimeoutSeconds },
-			func() string {
-				return fmt.Sprintf("a visibility timeout of %d s must be longer than the API timeout of %d s, or a job still at work is handed out again",
-					c.QueueVisibilityTimeoutSeconds, c.APITimeoutSeconds)
-			},
-		},
+// configFields is the one table of configuration: keys, defaults, rules.
+func configFields(c *Config) []configField {
+	return []configField{
+		suffixField(&c.EnvironmentSuffix),
+		textField("vpcCidr", "10.0.0.0/16", "Address range of the VPC; three /24 and three /20 subnets are cut from it.", &c.VpcCidr,
+			"a private (RFC 1918) IPv4 network from /16 to /18, written by its first address", legalVpcCidr),
+		listField("availabilityZones", "Overrides the choice of availability zones: three names, comma-separated. Moving a stack that exists to other zones replaces its subnets.",
+			&c.AvailabilityZones, "three different availability zone names, comma-separated, such as us-east-1a,us-east-1b,us-east-1d", legalZones),
+		textField("dbInstanceClass", "db.r6g.large", "Instance class of the Aurora writer and readers.", &c.DBInstanceClass,
+			"a provisioned Aurora instance class, such as db.r6g.large", instanceClassPattern.MatchString),
+		textField("dbEngineVersion", "16", "Aurora PostgreSQL version; a major version alone takes its default minor version.", &c.DBEngineVersion,
+			"a PostgreSQL version from 13 on, such as 16 or 16.6", engineVersionPattern.MatchString),
+		numberField("dbBackupRetentionDays", 14, "Days of automated backups, and so of point-in-time recovery.", &c.DBBackupRetentionDays, 1, 35),
+		textField("dbName", "payments", "Name of the first database in the cluster.", &c.DBName,
+			"1 to 63 lower-case letters, digits and underscores, starting with a letter, not a name that PostgreSQL or RDS reserves",
+			func(name string) bool {
+				return dbNamePattern.MatchString(name) && !slices.Contains(reservedDBNames(), name)
+			}),
+		imageField(ConfigPaymentAPIImage, "Container image of the payment-api service.", &c.PaymentAPIImage),
+		imageField(ConfigJobProcessorImage, "Container image of the job-processor service.", &c.JobProcessorImage),
+		numberField("containerPort", 8443, "Port that both containers listen on.", &c.ContainerPort, 1024, 65535),
+		textField("containerProtocol", "HTTPS", "Protocol between the load balancer and the containers: HTTPS, or HTTP where nothing sensitive flows.", &c.ContainerProtocol,
+			"HTTP or HTTPS", func(protocol string) bool { return protocol == "HTTP" || protocol == "HTTPS" }),
+		cpuField("apiCpu", 1024, "CPU units of a payment-api task (1024 is one vCPU).", &c.APICPU),
+		numberField("apiMemory", 2048, "Memory of a payment-api task, in MiB.", &c.APIMemory, 512, 122880),
+		cpuField("jobCpu", 512, "CPU units of a job-processor task (1024 is one vCPU).", &c.JobCPU),
+		numberField("jobMemory", 1024, "Memory of a job-processor task, in MiB.", &c.JobMemory, 512, 122880),
+		numberField("apiDesiredCount", 3, "payment-api tasks to start with and to keep at least.", &c.APIDesiredCount, 2, 500),
+		numberField("apiMaxCount", 12, "payment-api tasks that autoscaling may reach.", &c.APIMaxCount, 2, 500),
+		numberField("jobDesiredCount", 2, "job-processor tasks to start with and to keep at least.", &c.JobDesiredCount, 2, 500),
+		numberField("jobMaxCount", 8, "job-processor tasks that autoscaling may reach.", &c.JobMaxCount, 2, 500),
+		numberField("cpuTargetPercent", 60, "Average CPU utilisation that autoscaling aims at, in percent.", &c.CPUTargetPercent, 1, 100),
+		required(textField(ConfigAlertEmail, "", "Address of the operations team, subscribed to the alerts topic.", &c.AlertEmail,
+			"one e-mail address, such as ops@example.com", legalEmail)),
+		textField("certificateArn", "", "ACM certificate for the HTTPS listener; instead of domainName and hostedZoneId.", &c.CertificateArn,
+			"the ARN of an ACM certificate", certificatePattern.MatchString),
+		textField("domainName", "", "Name under which the API is served; a certificate for it is requested and validated by DNS.", &c.DomainName,
+			fmt.Sprintf("a fully qualified, lower-case domain name of at most %d characters without a final dot", maxCommonName),
+			func(name string) bool { return len(name) <= maxCommonName && domainPattern.MatchString(name) }),
+		textField("hostedZoneId", "", "Route 53 hosted zone that holds domainName.", &c.HostedZoneID,
+			"a Route 53 hosted zone id, such as Z0123456789ABCDEFGHIJ", hostedZonePattern.MatchString),
+		numberField("apiTimeoutSeconds", 30, "Time that payment-api gives a request, in seconds.", &c.APITimeoutSeconds, 1, 900),
+		numberField("apiRetryCount", 3, "Times that payment-api tries a failed call again.", &c.APIRetryCount, 0, 20),
+		numberField("jobRetryCount", 5, "Times that job-processor tries a failed call again.", &c.JobRetryCount, 0, 20),
+		numberField("queueVisibilityTimeoutSeconds", 300, "Time that a received message stays hidden from other consumers, in seconds.", &c.QueueVisibilityTimeoutSeconds, 0, 43200),
+		flagField("interfaceEndpoints", "false", "Reach AWS services through private VPC endpoints instead of NAT (costs by the hour, endpoint and zone).", &c.InterfaceEndpoints),
+		flagField("waf", "true", "Web application firewall in front of the load balancer (PCI DSS 6.4.2).", &c.WAF),
+		textField("owner", DefaultOwner, "Whose stack this is; tags every resource, and tap sweep removes only those of its own owner.", &c.Owner,
+			"1 to 32 lower-case letters, digits and single hyphens, not starting or ending with a hyphen",
+			func(owner string) bool { return len(owner) <= 32 && wordsPattern.MatchString(owner) }),
+		textField(ConfigRun, ManualRun, "Run that deployed the stack; tags every resource. tap names one by its time, and tap sweep removes only what such a run made.", &c.Run,
+			fmt.Sprintf("%q, or a name that tap gave, such as 20261124T060000Z-0a1b2c", ManualRun),
+			func(run string) bool { _, named := RunStart(run); return named || run == ManualRun }),
+		textField(ConfigExpires, NeverExpires, "When the stack may be swept away; tags every resource.", &c.Expires,
+			fmt.Sprintf("%q, or a time in UTC such as 2026-11-24T06:00:00Z", NeverExpires), legalExpiry),
+		listField(ConfigAllowedAccountIDs, "AWS accounts that the stack may be deployed to, comma-separated; empty allows any. tap insists on it for target aws.",
+			&c.AllowedAccountIDs, "AWS account ids of 12 digits, comma-separated, such as 123456789012,210987654321",
+			func(ids []string) bool {
+				return !slices.ContainsFunc(ids, func(id string) bool { return !accountIDPattern.MatchString(id) })
+			}),
+		textField(ConfigPermissionsBoundaryArn, "", "IAM policy that bounds what the stack's roles can ever do; the nightly role may make no others.", &c.PermissionsBoundaryArn,
+			"the ARN of an IAM policy", boundaryPattern.MatchString),
 	}
 }
 
-// fargateMemory lists, by CPU units, the memory sizes in MiB that Fargate takes (AWS: "Fargate task sizes").
-func fargateMemory() map[int][]int {
-	steps := func(from, to, step int) (sizes []int) {
-		for size := from; size <= to; size += step {
-			sizes = append(sizes, size)
-		}
-		return sizes
-	}
-	return map[int][]int{
-		256:   {512, 1024, 2048},
-		512:   steps(1024, 4096, 1024),
-		1024:  steps(2048, 8192, 1024),
-		2048:  steps(4096, 16384, 1024),
-		4096:  steps(8192, 30720, 1024),
-		8192:  steps(16384, 61440, 4096),
-		16384: steps(32768, 122880, 8192),
-	}
-}
+// PhysicalName is what AWS knows a resource by whose logical name in the program is name.
+func PhysicalName(name, suffix string) string { return name + "-" + suffix }
 
-// nameLimit is AWS's limit, in characters, on a name that this stack builds as role-suffix.
-type nameLimit struct {
-	role string
-	most int
-}
-
-// nameLimits holds the longest role of every kind of resource whose name AWS bounds.
-func nameLimits() []nameLimit {
-	return []nameLimit{
-		{jobProcessor + "-tg", 32},                   // load balancer, target group
-		{jobProcessor + "-execution-role", 64},       // IAM role
-		{"ecs-essential-container-exited", 64},       // EventBridge rule
-		{"payment-jobs-dlq", 80},                     // SQS queue
-		{"aurora-cluster", 63},                       // RDS identifier
-		{"alb-logs-123456789012-ap-southeast-1", 63}, // S3 bucket
-		{"aws-waf-logs", 512},                        // log group
+// nameLimits holds, of every kind of resource whose name AWS bounds, the longest name and AWS's limit in characters.
+func nameLimits() map[string]int {
+	return map[string]int{
+		jobProcessor + "-tg":                   32,  // load balancer, target group
+		jobProcessor + "-execution-role":       64,  // IAM role
+		"ecs-essential-container-exited":       64,  // EventBridge rule
+		"payment-jobs-dlq":                     80,  // SQS queue
+		"aurora-cluster":                       63,  // RDS identifier
+		"alb-logs-123456789012-ap-southeast-1": 63,  // S3 bucket
+		"aws-waf-logs":                         512, // log group
 	}
 }
 
 // MaxSuffixLength is the longest legal environmentSuffix: what the tightest name limit leaves.
 func MaxSuffixLength() int {
-	longest := nameLimits()[0].most
-	for _, limit := range nameLimits() {
-		longest = min(longest, limit.most-len(limit.role)-len("-"))
+	longest := math.MaxInt
+	for name, limit := range nameLimits() {
+		longest = min(longest, limit-len(PhysicalName(name, "")))
 	}
 	return longest
 }
 
 // legalSuffix also refuses the endings that S3 reserves in bucket names: -s3alias (others contain a double hyphen).
 func legalSuffix(s string) bool {
-	return len(s) <= MaxSuffixLength() && suffixPattern.MatchString(s) && !strings.HasSuffix("-"+s, "-s3alias")
+	return len(s) <= MaxSuffixLength() && wordsPattern.MatchString(s) && !strings.HasSuffix("-"+s, "-s3alias")
 }
 
 func legalVpcCidr(s string) bool {
@@ -556,38 +477,6 @@ func reservedDBNames() []string {
 		trailing true union unique user using variadic verbose when where window with`)
 }
 
-// fitsRegion holds what names a region in the configuration to the stack's.
-func (c Config) fitsRegion(region string) error {
-	var faults []error
-	for _, zone := range c.AvailabilityZones {
-		if zone[:len(zone)-1] != region {
-			faults = append(faults, fmt.Errorf("availabilityZones: %q is not in %s", zone, region))
-		}
-	}
-	if parts := strings.Split(c.CertificateArn, ":"); len(parts) > 3 && parts[3] != region {
-		faults = append(faults, fmt.Errorf("certificateArn: the certificate is in %s, not in %s where the load balancer is", parts[3], region))
-	}
-	return errors.Join(faults...)
-}
-
-// readConfig gathers the stack's configuration and parses it.
-func readConfig(ctx *pulumi.Context) (Config, error) {
-	values := map[string]string{}
-	for _, key := range ConfigKeys() {
-		if value, ok := ctx.GetConfig(ProjectName + ":" + key.Name); ok {
-			values[key.Name] = value
-		}
-	}
-	if values[ConfigEnvironmentSuffix] == "" {
-		values[ConfigEnvironmentSuffix] = os.Getenv(SuffixVariable)
-	}
-	cfg, err := ParseConfig(values)
-	if err != nil {
-		return Config{}, fmt.Errorf("configuration:\n%w", err)
-	}
-	return cfg, nil
-}
-
 // Keys of the tags by which tap sweep knows what a run left behind. Every taggable resource carries them.
 const (
 	TagOwner   = "tapstack:owner"
@@ -640,25 +529,77 @@ func ParseExpiry(value string) (time.Time, error) {
 	return at.UTC(), nil
 }
 
-// ---------------------------------------------------------------------------------------------------------------------
-// Deploy and the builder
-// ---------------------------------------------------------------------------------------------------------------------
+// crossRule is a rule over several keys, of interest only when each of them is legal by itself.
+type crossRule struct {
+	keys   []string
+	legal  bool
+	reason string
+}
 
-const (
-	defaultRegion = "us-east-1"
-	// incompleteZone is where Fargate on ARM64, RDS Proxy and MSK are not offered (AWS).
-	incompleteZone   = "use1-az3"
-	paymentAPI       = "payment-api"
-	jobProcessor     = "job-processor"
-	healthPath       = "/health"
-	logRetentionDays = 30
-	anywhere         = "0.0.0.0/0"
-	httpPort         = 80
-	httpsPort        = 443
-	postgresPort     = 5432
-	// maxCommonName is how many characters of a domain name fit into a certificate (RFC 5280; ACM's RequestCertificate).
-	maxCommonName = 64
-)
+func crossRules(c Config) []crossRule {
+	sizes := func(cpuKey, memoryKey string, cpu, memory int) crossRule {
+		return crossRule{
+			[]string{cpuKey, memoryKey}, slices.Contains(fargateMemory()[cpu], memory),
+			fmt.Sprintf("%d CPU units with %d MiB is not a Fargate size: %d CPU units go with %v MiB", cpu, memory, cpu, fargateMemory()[cpu]),
+		}
+	}
+	counts := func(desiredKey, maxKey string, desired, most int) crossRule {
+		return crossRule{[]string{desiredKey, maxKey}, desired <= most, fmt.Sprintf("%d desired tasks are more than the %d allowed", desired, most)}
+	}
+	return []crossRule{
+		sizes("apiCpu", "apiMemory", c.APICPU, c.APIMemory),
+		sizes("jobCpu", "jobMemory", c.JobCPU, c.JobMemory),
+		counts("apiDesiredCount", "apiMaxCount", c.APIDesiredCount, c.APIMaxCount),
+		counts("jobDesiredCount", "jobMaxCount", c.JobDesiredCount, c.JobMaxCount),
+		{
+			[]string{"certificateArn", "domainName", "hostedZoneId"}, c.CertificateArn == "" || (c.DomainName == "" && c.HostedZoneID == ""),
+			"set either certificateArn or domainName with hostedZoneId, not both",
+		},
+		{[]string{"domainName", "hostedZoneId"}, (c.DomainName == "") == (c.HostedZoneID == ""), "set both or neither"},
+		{
+			[]string{"queueVisibilityTimeoutSeconds", "apiTimeoutSeconds"}, c.QueueVisibilityTimeoutSeconds > c.APITimeoutSeconds,
+			fmt.Sprintf("a visibility timeout of %d s must be longer than the API timeout of %d s, or a job still at work is handed out again",
+				c.QueueVisibilityTimeoutSeconds, c.APITimeoutSeconds),
+		},
+	}
+}
+
+// fargateMemory lists, by CPU units, the memory sizes in MiB that Fargate takes (AWS: "Fargate task sizes").
+func fargateMemory() map[int][]int {
+	steps := func(from, to, step int) (sizes []int) {
+		for size := from; size <= to; size += step {
+			sizes = append(sizes, size)
+		}
+		return sizes
+	}
+	return map[int][]int{
+		256:   {512, 1024, 2048},
+		512:   steps(1024, 4096, 1024),
+		1024:  steps(2048, 8192, 1024),
+		2048:  steps(4096, 16384, 1024),
+		4096:  steps(8192, 30720, 1024),
+		8192:  steps(16384, 61440, 4096),
+		16384: steps(32768, 122880, 8192),
+	}
+}
+
+// fitsRegion holds what names a region in the configuration to the stack's.
+func (c Config) fitsRegion(region string) error {
+	var faults []error
+	for _, zone := range c.AvailabilityZones {
+		if zone[:len(zone)-1] != region {
+			faults = append(faults, fmt.Errorf("availabilityZones: %q is not in %s", zone, region))
+		}
+	}
+	if parts := strings.Split(c.CertificateArn, ":"); len(parts) > 3 && parts[3] != region {
+		faults = append(faults, fmt.Errorf("certificateArn: the certificate is in %s, not in %s where the load balancer is", parts[3], region))
+	}
+	return errors.Join(faults...)
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Deploy
+// ---------------------------------------------------------------------------------------------------------------------
 
 // Deploy is the Pulumi program: it reads and checks the configuration, declares every layer, and exports the outputs.
 func Deploy(ctx *pulumi.Context) error {
@@ -708,41 +649,9 @@ func Deploy(ctx *pulumi.Context) error {
 	return nil
 }
 
-// export publishes the stack's outputs.
-func (b *builder) export(net *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, settings *parameters, app *application, dashboardURL string) {
-	apiHost := balancer.alb.DnsName
-	if b.cfg.DomainName != "" {
-		apiHost = pulumi.String(b.cfg.DomainName).ToStringOutput()
-	}
-	slices.Sort(b.logGroups)
-	for name, value := range map[string]pulumi.Input{
-		OutputVpcID:                   net.vpc.ID(),
-		OutputPublicSubnetIDs:         subnetIDs(net.public),
-		OutputPrivateSubnetIDs:        subnetIDs(net.private),
-		OutputAvailabilityZones:       net.zones(),
-		OutputAlbDNSName:              balancer.alb.DnsName,
-		OutputAlbZoneID:               balancer.alb.ZoneId,
-		OutputAlbArn:                  balancer.alb.Arn,
-		OutputAPIURL:                  pulumi.Sprintf("https://%s", apiHost),
-		OutputClusterEndpoint:         db.cluster.Endpoint,
-		OutputClusterReaderEndpoint:   db.cluster.ReaderEndpoint,
-		OutputClusterIdentifier:       db.cluster.ClusterIdentifier,
-		OutputDBEngineVersion:         db.cluster.EngineVersionActual,
-		OutputDBSecretArn:             db.credentials.Arn,
-		OutputAPIKeysSecretArn:        db.apiKeys.Arn,
-		OutputEcsClusterName:          app.cluster.Name,
-		OutputPaymentAPIServiceName:   app.services[paymentAPI].Name,
-		OutputJobProcessorServiceName: app.services[jobProcessor].Name,
-		OutputQueueURL:                jobs.main.Url,
-		OutputDlqURL:                  jobs.dead.Url,
-		OutputAlertsTopicArn:          alerts.topic.Arn,
-		OutputLogGroupNames:           pulumi.ToStringArray(b.logGroups),
-		OutputParameterNames:          settings.names(),
-		OutputDashboardURL:            pulumi.String(dashboardURL),
-	} {
-		b.ctx.Export(name, value)
-	}
-}
+// ---------------------------------------------------------------------------------------------------------------------
+// Builder
+// ---------------------------------------------------------------------------------------------------------------------
 
 // builder declares resources: it holds what every layer needs and nothing that a layer makes, save the list of log
 // groups.
@@ -832,7 +741,9 @@ func newProvider(ctx *pulumi.Context, cfg Config) (*aws.Provider, error) {
 	return provider, nil
 }
 
-// region is the configured AWS region, else the environment's, else us-east-1.
+const defaultRegion = "us-east-1"
+
+// region is the configured AWS region, else the environment's, else the default.
 func region(ctx *pulumi.Context) string {
 	configured, _ := ctx.GetConfig("aws:region")
 	return cmp.Or(configured, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion)
@@ -843,16 +754,16 @@ type constructor[A, R any] func(*pulumi.Context, string, *A, ...pulumi.ResourceO
 
 // create declares one AWS resource. Most physical names are fixed, and AWS refuses two of the same name, so that a
 // replacement is deleted first unless an option says otherwise.
-func create[A, R any](b *builder, construct constructor[A, R], role string, args *A, options ...pulumi.ResourceOption) (*R, error) {
+func create[A, R any](b *builder, construct constructor[A, R], name string, args *A, options ...pulumi.ResourceOption) (*R, error) {
 	options = append([]pulumi.ResourceOption{pulumi.Provider(b.provider), pulumi.DeleteBeforeReplace(true)}, options...)
-	return declare(b, construct, role, args, options...)
+	return declare(b, construct, name, args, options...)
 }
 
-// declare declares one resource under its logical name, which is its role.
-func declare[A, R any](b *builder, construct constructor[A, R], role string, args *A, options ...pulumi.ResourceOption) (*R, error) {
-	resource, err := construct(b.ctx, role, args, options...)
+// declare declares one resource of any provider.
+func declare[A, R any](b *builder, construct constructor[A, R], name string, args *A, options ...pulumi.ResourceOption) (*R, error) {
+	resource, err := construct(b.ctx, name, args, options...)
 	if err != nil {
-		return nil, fmt.Errorf("declaring %s: %w", role, err)
+		return nil, fmt.Errorf("declaring %s: %w", name, err)
 	}
 	return resource, nil
 }
@@ -868,14 +779,12 @@ func slowDelete() pulumi.ResourceOption {
 	return pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: "60m"})
 }
 
-// PhysicalName is what AWS knows a resource by, of the logical name that the program gives it: {name}-{environmentSuffix}.
-func PhysicalName(name, suffix string) string { return name + "-" + suffix }
-
-// name is the physical name of a role in this stack.
-func (b *builder) name(role string) string { return PhysicalName(role, b.cfg.EnvironmentSuffix) }
+func (b *builder) physicalName(name string) string {
+	return PhysicalName(name, b.cfg.EnvironmentSuffix)
+}
 
 // tags is the Name tag; the provider adds those that every resource carries.
-func (b *builder) tags(role string) pulumi.StringMap { return nameTag(b.name(role)) }
+func (b *builder) tags(name string) pulumi.StringMap { return nameTag(b.physicalName(name)) }
 
 func nameTag(name string) pulumi.StringMap { return pulumi.StringMap{"Name": pulumi.String(name)} }
 
@@ -884,14 +793,143 @@ func (b *builder) arn(service, resource string) string {
 	return strings.Join([]string{"arn", b.partition, service, b.region, b.account, resource}, ":")
 }
 
+const logRetentionDays = 30
+
 // logGroup declares a log group that keeps its lines as long as the brief asks.
-func (b *builder) logGroup(role, name string) (*cloudwatch.LogGroup, error) {
-	b.logGroups = append(b.logGroups, name)
-	return create(b, cloudwatch.NewLogGroup, role, &cloudwatch.LogGroupArgs{
-		Name:            pulumi.String(name),
+func (b *builder) logGroup(name, physicalName string) (*cloudwatch.LogGroup, error) {
+	b.logGroups = append(b.logGroups, physicalName)
+	return create(b, cloudwatch.NewLogGroup, name, &cloudwatch.LogGroupArgs{
+		Name:            pulumi.String(physicalName),
 		RetentionInDays: pulumi.Int(logRetentionDays),
-		Tags:            nameTag(name),
+		Tags:            nameTag(physicalName),
 	})
+}
+
+// statement is one statement of a policy document, save the resources that it is about: their ARNs may be known later.
+type statement struct {
+	policy.Statement
+	resources []pulumi.StringInput
+}
+
+func allow(sid string, actions ...string) statement {
+	return statement{Statement: policy.Statement{Sid: sid, Effect: policy.EffectAllow, Action: policy.NewStringOrSlice(false, actions...)}}
+}
+
+// on names the resources. Trust policies have none.
+func (s statement) on(arns ...pulumi.StringInput) statement {
+	s.resources = arns
+	return s
+}
+
+// by names who may act. Policies of roles do not.
+func (s statement) by(principal *policy.Principal) statement {
+	s.Principal = principal
+	return s
+}
+
+// when adds a condition.
+func (s statement) when(operator, key string, values ...string) statement {
+	if s.Condition == nil {
+		s.Condition = map[string]map[string]*policy.ConditionValue{}
+	}
+	if s.Condition[operator] == nil {
+		s.Condition[operator] = map[string]*policy.ConditionValue{}
+	}
+	s.Condition[operator][key] = policy.NewConditionValueString(false, values...)
+	return s
+}
+
+// services are AWS services as principals: a list, even of one.
+func services(names ...string) *policy.Principal {
+	principal := policy.NewServicePrincipal()
+	*principal.Service() = *policy.NewStringOrSlice(false, names...)
+	return principal
+}
+
+// thisAccount is the account as a principal: whoever its own IAM policies let in.
+func (b *builder) thisAccount() *policy.Principal {
+	principal := policy.NewAWSPrincipal()
+	*principal.AWS() = *policy.NewStringOrSlice(false, fmt.Sprintf("arn:%s:iam::%s:root", b.partition, b.account))
+	return principal
+}
+
+// denyPlainTransport refuses requests that do not come over TLS (PCI DSS 4.2.1).
+func denyPlainTransport(action string, resources ...pulumi.StringInput) statement {
+	deny := allow("DenyPlainTransport", action).by(policy.NewGlobalPrincipal()).on(resources...).when("Bool", "aws:SecureTransport", "false")
+	deny.Effect = policy.EffectDeny
+	return deny
+}
+
+// document is the JSON of a policy, once the ARNs in it are known.
+func document(statements ...statement) pulumi.StringOutput {
+	resources := pulumi.StringArray{}
+	for _, s := range statements {
+		resources = append(resources, s.resources...)
+	}
+	return resources.ToStringArrayOutput().ApplyT(func(arns []string) (string, error) {
+		complete := make([]policy.Statement, len(statements))
+		for i, s := range statements {
+			complete[i] = s.Statement
+			if len(s.resources) > 0 {
+				complete[i].Resource = policy.NewStringOrSlice(false, arns[:len(s.resources)]...)
+				arns = arns[len(s.resources):]
+			}
+		}
+		return marshal(policy.Policy{Version: policy.VersionLatest, Statements: policy.NewStatementOrSlice(complete...)})
+	}).(pulumi.StringOutput)
+}
+
+// roleSpec is an IAM role that one AWS service assumes for resources of this account, and what it allows.
+type roleSpec struct {
+	name, description  string // the name ends in "role"
+	service, sourceArn string
+	allows             []statement
+}
+
+// roleWithPolicy keeps the policy at hand, for what must wait for it.
+type roleWithPolicy struct {
+	role   *iam.Role
+	policy *iam.RolePolicy
+}
+
+func (b *builder) role(spec roleSpec) (*roleWithPolicy, error) {
+	var boundary pulumi.StringPtrInput
+	if b.cfg.PermissionsBoundaryArn != "" {
+		boundary = pulumi.String(b.cfg.PermissionsBoundaryArn)
+	}
+	// Another account's resources must not make the service act as this role (the confused deputy).
+	trust := allow("AssumedByService", "sts:AssumeRole").by(services(spec.service)).
+		when("StringEquals", "aws:SourceAccount", b.account).
+		when("ArnLike", "aws:SourceArn", spec.sourceArn)
+	role, err := create(b, iam.NewRole, spec.name, &iam.RoleArgs{
+		PermissionsBoundary: boundary,
+		Name:                pulumi.String(b.physicalName(spec.name)),
+		Description:         pulumi.String(spec.description),
+		AssumeRolePolicy:    document(trust),
+		Tags:                b.tags(spec.name),
+	})
+	if err != nil {
+		return nil, err
+	}
+	policyName := strings.TrimSuffix(spec.name, "role") + "policy"
+	rolePolicy, err := create(b, iam.NewRolePolicy, policyName, &iam.RolePolicyArgs{
+		Name:   pulumi.String(b.physicalName(policyName)),
+		Role:   role.Name,
+		Policy: document(spec.allows...),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &roleWithPolicy{role, rolePolicy}, nil
+}
+
+// marshal is json.Marshal to a string, with an error that says what could not be encoded.
+func marshal(value any) (string, error) {
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return "", fmt.Errorf("encoding %T: %w", value, err)
+	}
+	return string(encoded), nil
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -901,6 +939,12 @@ func (b *builder) logGroup(role, name string) (*cloudwatch.LogGroup, error) {
 const (
 	publicSubnetBits  = 24
 	privateSubnetBits = 20
+	anywhere          = "0.0.0.0/0"
+	httpPort          = 80
+	httpsPort         = 443
+	postgresPort      = 5432
+	// incompleteZone is where Fargate on ARM64, RDS Proxy and MSK are not offered (AWS).
+	incompleteZone = "use1-az3"
 	// flowLogSeconds is the aggregation interval: 60 is the finest that VPC flow logs offer.
 	flowLogSeconds = 60
 )
@@ -917,7 +961,7 @@ type network struct {
 	ready []pulumi.Resource
 }
 
-// securityGroups has one group per role. endpoints is nil unless interface endpoints are wanted.
+// securityGroups has a group for each kind of member. endpoints is nil unless interface endpoints are wanted.
 type securityGroups struct {
 	alb, paymentAPI, jobProcessor, database, endpoints *ec2.SecurityGroup
 }
@@ -1000,13 +1044,13 @@ func (b *builder) subnets(n *network) error {
 	return nil
 }
 
-func (b *builder) subnet(n *network, role string, cidr netip.Prefix, zone pulumi.StringInput, options ...pulumi.ResourceOption) (*ec2.Subnet, error) {
-	return create(b, ec2.NewSubnet, role, &ec2.SubnetArgs{
+func (b *builder) subnet(n *network, name string, cidr netip.Prefix, zone pulumi.StringInput, options ...pulumi.ResourceOption) (*ec2.Subnet, error) {
+	return create(b, ec2.NewSubnet, name, &ec2.SubnetArgs{
 		VpcId:               n.vpc.ID(),
 		CidrBlock:           pulumi.String(cidr.String()),
 		AvailabilityZone:    zone.ToStringOutput().ToStringPtrOutput(),
 		MapPublicIpOnLaunch: pulumi.Bool(false),
-		Tags:                b.tags(role),
+		Tags:                b.tags(name),
 	}, options...)
 }
 
@@ -1078,23 +1122,23 @@ func (b *builder) publicRoutes(n *network) error {
 // fails takes no other zone's way out along.
 func (b *builder) privateRoutes(n *network) error {
 	for i := range n.private {
-		eipRole, natRole, tableRole := fmt.Sprintf("nat-eip-%d", i+1), fmt.Sprintf("nat-gateway-%d", i+1), fmt.Sprintf("private-route-table-%d", i+1)
-		eip, err := create(b, ec2.NewEip, eipRole, &ec2.EipArgs{
+		eipName, natName, tableName := fmt.Sprintf("nat-eip-%d", i+1), fmt.Sprintf("nat-gateway-%d", i+1), fmt.Sprintf("private-route-table-%d", i+1)
+		eip, err := create(b, ec2.NewEip, eipName, &ec2.EipArgs{
 			Domain: pulumi.String("vpc"),
-			Tags:   b.tags(eipRole),
+			Tags:   b.tags(eipName),
 		}, after(n.internet))
 		if err != nil {
 			return err
 		}
-		nat, err := create(b, ec2.NewNatGateway, natRole, &ec2.NatGatewayArgs{
+		nat, err := create(b, ec2.NewNatGateway, natName, &ec2.NatGatewayArgs{
 			AllocationId: eip.ID(),
 			SubnetId:     n.public[i].ID(),
-			Tags:         b.tags(natRole),
+			Tags:         b.tags(natName),
 		}, after(n.internet), slowDelete())
 		if err != nil {
 			return err
 		}
-		table, err := b.routeTable(n, tableRole, n.private[i])
+		table, err := b.routeTable(n, tableName, n.private[i])
 		if err != nil {
 			return err
 		}
@@ -1112,16 +1156,16 @@ func (b *builder) privateRoutes(n *network) error {
 	return nil
 }
 
-func (b *builder) routeTable(n *network, role string, subnets ...*ec2.Subnet) (*ec2.RouteTable, error) {
-	table, err := create(b, ec2.NewRouteTable, role, &ec2.RouteTableArgs{
+func (b *builder) routeTable(n *network, name string, subnets ...*ec2.Subnet) (*ec2.RouteTable, error) {
+	table, err := create(b, ec2.NewRouteTable, name, &ec2.RouteTableArgs{
 		VpcId: n.vpc.ID(),
-		Tags:  b.tags(role),
+		Tags:  b.tags(name),
 	})
 	if err != nil {
 		return nil, err
 	}
 	for i, subnet := range subnets {
-		association, err := create(b, ec2.NewRouteTableAssociation, fmt.Sprintf("%s-association-%d", role, i+1), &ec2.RouteTableAssociationArgs{
+		association, err := create(b, ec2.NewRouteTableAssociation, fmt.Sprintf("%s-association-%d", name, i+1), &ec2.RouteTableAssociationArgs{
 			SubnetId:     subnet.ID(),
 			RouteTableId: table.ID(),
 		})
@@ -1136,7 +1180,7 @@ func (b *builder) routeTable(n *network, role string, subnets ...*ec2.Subnet) (*
 // securityGroups declares the groups and their rules, both ways; what the table does not list cannot flow.
 func (b *builder) securityGroups(n *network) error {
 	wanted := []struct {
-		role, description string
+		name, description string
 		group             **ec2.SecurityGroup
 		when              bool
 	}{
@@ -1150,11 +1194,11 @@ func (b *builder) securityGroups(n *network) error {
 		if !w.when {
 			continue
 		}
-		group, err := create(b, ec2.NewSecurityGroup, w.role, &ec2.SecurityGroupArgs{
-			Name:        pulumi.String(b.name(w.role)),
+		group, err := create(b, ec2.NewSecurityGroup, w.name, &ec2.SecurityGroupArgs{
+			Name:        pulumi.String(b.physicalName(w.name)),
 			Description: pulumi.String(w.description),
 			VpcId:       n.vpc.ID(),
-			Tags:        b.tags(w.role),
+			Tags:        b.tags(w.name),
 		}, slowDelete())
 		if err != nil {
 			return err
@@ -1173,7 +1217,7 @@ func (b *builder) securityGroups(n *network) error {
 
 // trafficRule lets TCP to one port pass between a group and a peer, which is another group or, if nil, the internet.
 type trafficRule struct {
-	role        string
+	name        string
 	inbound     bool
 	group, peer *ec2.SecurityGroup
 	port        int
@@ -1212,43 +1256,36 @@ func (b *builder) trafficRule(rule trafficRule) (pulumi.Resource, error) {
 		peer = rule.peer.ID().ToStringOutput().ToStringPtrOutput()
 	}
 	if rule.inbound {
-		return create(b, vpc.NewSecurityGroupIngressRule, rule.role, &vpc.SecurityGroupIngressRuleArgs{
+		return create(b, vpc.NewSecurityGroupIngressRule, rule.name, &vpc.SecurityGroupIngressRuleArgs{
 			SecurityGroupId: rule.group.ID(), IpProtocol: pulumi.String("tcp"),
 			FromPort: pulumi.Int(rule.port), ToPort: pulumi.Int(rule.port),
 			CidrIpv4: cidr, ReferencedSecurityGroupId: peer,
-			Description: pulumi.String(rule.description), Tags: b.tags(rule.role),
+			Description: pulumi.String(rule.description), Tags: b.tags(rule.name),
 		})
 	}
-	return create(b, vpc.NewSecurityGroupEgressRule, rule.role, &vpc.SecurityGroupEgressRuleArgs{
+	return create(b, vpc.NewSecurityGroupEgressRule, rule.name, &vpc.SecurityGroupEgressRuleArgs{
 		SecurityGroupId: rule.group.ID(), IpProtocol: pulumi.String("tcp"),
 		FromPort: pulumi.Int(rule.port), ToPort: pulumi.Int(rule.port),
 		CidrIpv4: cidr, ReferencedSecurityGroupId: peer,
-		Description: pulumi.String(rule.description), Tags: b.tags(rule.role),
+		Description: pulumi.String(rule.description), Tags: b.tags(rule.name),
 	})
 }
 
 // flowLog records all traffic of the VPC (PCI DSS 10.2).
 func (b *builder) flowLog(n *network) error {
-	group, err := b.logGroup("vpc-flow-log-group", "/vpc/"+b.name("flow-log"))
+	group, err := b.logGroup("vpc-flow-log-group", "/vpc/"+b.physicalName("flow-log"))
 	if err != nil {
 		return err
 	}
 	writer, err := b.role(roleSpec{
-		role:        "vpc-flow-log-role",
+		name:        "vpc-flow-log-role",
 		description: "Lets VPC flow logs write to their log group",
 		service:     "vpc-flow-logs.amazonaws.com",
 		sourceArn:   b.arn("ec2", "vpc-flow-log/*"),
 		allows: []statement{
-			{
-				sid:       "WriteFlowLogs",
-				actions:   []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"},
-				resources: []pulumi.StringInput{group.Arn, pulumi.Sprintf("%s:*", group.Arn)},
-			},
-			{
-				sid:       "FindLogGroup",
-				actions:   []string{"logs:DescribeLogGroups"},
-				resources: []pulumi.StringInput{pulumi.String(b.arn("logs", "log-group:*"))},
-			},
+			allow("WriteFlowLogs", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents").
+				on(group.Arn, pulumi.Sprintf("%s:*", group.Arn)),
+			allow("FindLogGroup", "logs:DescribeLogGroups").on(pulumi.String(b.arn("logs", "log-group:*"))),
 		},
 	})
 	if err != nil {
@@ -1283,15 +1320,15 @@ func (b *builder) endpoints(n *network) error {
 		return err
 	}
 	for _, service := range []string{"ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssm", "sqs", "sns"} {
-		role := strings.ReplaceAll(service, ".", "-") + "-endpoint"
-		endpoint, err := create(b, ec2.NewVpcEndpoint, role, &ec2.VpcEndpointArgs{
+		name := strings.ReplaceAll(service, ".", "-") + "-endpoint"
+		endpoint, err := create(b, ec2.NewVpcEndpoint, name, &ec2.VpcEndpointArgs{
 			VpcId:             n.vpc.ID(),
 			ServiceName:       pulumi.String(b.endpointService(service)),
 			VpcEndpointType:   pulumi.String("Interface"),
 			SubnetIds:         subnetIDs(n.private),
 			SecurityGroupIds:  pulumi.StringArray{n.groups.endpoints.ID()},
 			PrivateDnsEnabled: pulumi.Bool(true),
-			Tags:              b.tags(role),
+			Tags:              b.tags(name),
 		})
 		if err != nil {
 			return err
@@ -1361,7 +1398,7 @@ func (b *builder) database(n *network) (*database, error) {
 // auroraCluster declares the cluster and what it stands on.
 func (b *builder) auroraCluster(n *network, password *random.RandomPassword) (*rds.Cluster, error) {
 	subnets, err := create(b, rds.NewSubnetGroup, "db-subnet-group", &rds.SubnetGroupArgs{
-		Name:        pulumi.String(b.name("db-subnet-group")),
+		Name:        pulumi.String(b.physicalName("db-subnet-group")),
 		Description: pulumi.String("Private subnets of the payment database"),
 		SubnetIds:   subnetIDs(n.private),
 		Tags:        b.tags("db-subnet-group"),
@@ -1370,7 +1407,7 @@ func (b *builder) auroraCluster(n *network, password *random.RandomPassword) (*r
 		return nil, err
 	}
 	settings, err := create(b, rds.NewClusterParameterGroup, "db-cluster-parameter-group", &rds.ClusterParameterGroupArgs{
-		Name:        pulumi.String(b.name("db-cluster-parameter-group")),
+		Name:        pulumi.String(b.physicalName("db-cluster-parameter-group")),
 		Family:      pulumi.String(b.engineFamily()),
 		Description: pulumi.String("Settings of the payment database"),
 		Parameters:  engineParameters(),
@@ -1380,13 +1417,13 @@ func (b *builder) auroraCluster(n *network, password *random.RandomPassword) (*r
 		return nil, err
 	}
 	// RDS would create this group without retention, and leave it behind.
-	logs, err := b.logGroup("aurora-log-group", fmt.Sprintf("/aws/rds/cluster/%s/postgresql", b.name("aurora-cluster")))
+	logs, err := b.logGroup("aurora-log-group", fmt.Sprintf("/aws/rds/cluster/%s/postgresql", b.physicalName("aurora-cluster")))
 	if err != nil {
 		return nil, err
 	}
 	// kmsKeyId is left out for the AWS managed key, availabilityZones because fewer than three forces replacement.
 	return create(b, rds.NewCluster, "aurora-cluster", &rds.ClusterArgs{
-		ClusterIdentifier:                pulumi.String(b.name("aurora-cluster")),
+		ClusterIdentifier:                pulumi.String(b.physicalName("aurora-cluster")),
 		Engine:                           pulumi.String(dbEngine),
 		EngineVersion:                    pulumi.String(b.cfg.DBEngineVersion),
 		EngineLifecycleSupport:           pulumi.String("open-source-rds-extended-support-disabled"),
@@ -1441,37 +1478,30 @@ func engineParameters() rds.ClusterParameterGroupParameterArray {
 // a cluster its writer, so the readers wait for it.
 func (b *builder) auroraInstances(n *network, db *database) error {
 	monitoring, err := b.role(roleSpec{
-		role:        "rds-monitoring-role",
+		name:        "rds-monitoring-role",
 		description: "Lets RDS enhanced monitoring write operating system metrics",
 		service:     "monitoring.rds.amazonaws.com",
 		sourceArn:   b.arn("rds", "db:*"),
 		// What AmazonRDSEnhancedMonitoringRole grants, on this account and region only.
 		allows: []statement{
-			{
-				sid:       "ManageLogGroup",
-				actions:   []string{"logs:CreateLogGroup", "logs:PutRetentionPolicy"},
-				resources: []pulumi.StringInput{pulumi.String(b.arn("logs", "log-group:RDS*"))},
-			},
-			{
-				sid:       "WriteLogStreams",
-				actions:   []string{"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:PutLogEvents"},
-				resources: []pulumi.StringInput{pulumi.String(b.arn("logs", "log-group:RDS*:log-stream:*"))},
-			},
+			allow("ManageLogGroup", "logs:CreateLogGroup", "logs:PutRetentionPolicy").on(pulumi.String(b.arn("logs", "log-group:RDS*"))),
+			allow("WriteLogStreams", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:PutLogEvents").
+				on(pulumi.String(b.arn("logs", "log-group:RDS*:log-stream:*"))),
 		},
 	})
 	if err != nil {
 		return err
 	}
 	for i, member := range []struct {
-		role          string
+		name          string
 		promotionTier int
 	}{{"aurora-writer", 0}, {"aurora-reader-1", 1}, {"aurora-reader-2", 1}} {
 		waitFor := []pulumi.Resource{monitoring.policy}
 		if i > 0 {
 			waitFor = append(waitFor, db.instances[0])
 		}
-		instance, err := create(b, rds.NewClusterInstance, member.role, &rds.ClusterInstanceArgs{
-			Identifier:                         pulumi.String(b.name(member.role)),
+		instance, err := create(b, rds.NewClusterInstance, member.name, &rds.ClusterInstanceArgs{
+			Identifier:                         pulumi.String(b.physicalName(member.name)),
 			ClusterIdentifier:                  db.cluster.ClusterIdentifier,
 			Engine:                             pulumi.String(dbEngine),
 			InstanceClass:                      pulumi.String(b.cfg.DBInstanceClass),
@@ -1486,7 +1516,7 @@ func (b *builder) auroraInstances(n *network, db *database) error {
 			PerformanceInsightsRetentionPeriod: pulumi.Int(dbInsightsDays),
 			MonitoringInterval:                 pulumi.Int(dbMonitoringSeconds),
 			MonitoringRoleArn:                  monitoring.role.Arn,
-			Tags:                               b.tags(member.role),
+			Tags:                               b.tags(member.name),
 		}, after(waitFor...), slowDelete())
 		if err != nil {
 			return err
@@ -1559,18 +1589,18 @@ func connectionString(host string, port int, name, password string) string {
 }
 
 // secret declares a secret, its value, and a policy that refuses plain-text transport.
-func (b *builder) secret(db *database, role, description string, value pulumi.StringOutput) (*secretsmanager.Secret, error) {
-	secret, err := create(b, secretsmanager.NewSecret, role, &secretsmanager.SecretArgs{
-		Name:        pulumi.String(b.name(role)),
+func (b *builder) secret(db *database, name, description string, value pulumi.StringOutput) (*secretsmanager.Secret, error) {
+	secret, err := create(b, secretsmanager.NewSecret, name, &secretsmanager.SecretArgs{
+		Name:        pulumi.String(b.physicalName(name)),
 		Description: pulumi.String(description),
 		// 0 deletes at once; any other window keeps the name taken after destroy.
 		RecoveryWindowInDays: pulumi.Int(0),
-		Tags:                 b.tags(role),
+		Tags:                 b.tags(name),
 	})
 	if err != nil {
 		return nil, err
 	}
-	version, err := create(b, secretsmanager.NewSecretVersion, role+"-value", &secretsmanager.SecretVersionArgs{
+	version, err := create(b, secretsmanager.NewSecretVersion, name+"-value", &secretsmanager.SecretVersionArgs{
 		SecretId:     secret.ID(),
 		SecretString: value.ToStringPtrOutput(), // secret, as are the password and the key in it
 	})
@@ -1578,12 +1608,681 @@ func (b *builder) secret(db *database, role, description string, value pulumi.St
 		return nil, err
 	}
 	db.versions = append(db.versions, version)
-	_, err = create(b, secretsmanager.NewSecretPolicy, role+"-policy", &secretsmanager.SecretPolicyArgs{
+	_, err = create(b, secretsmanager.NewSecretPolicy, name+"-policy", &secretsmanager.SecretPolicyArgs{
 		SecretArn:         secret.Arn,
 		BlockPublicPolicy: pulumi.Bool(true),
 		Policy:            document(denyPlainTransport("secretsmanager:*", secret.Arn)),
 	})
 	return secret, err
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Load balancing
+// ---------------------------------------------------------------------------------------------------------------------
+
+const (
+	// tlsPolicy is the one that AWS recommends: TLS 1.2 and 1.3, with post-quantum key exchange.
+	tlsPolicy  = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
+	healthPath = "/health"
+	// drainSeconds is how long a target that goes may finish its requests.
+	drainSeconds = 30
+	// accessLogDays covers the twelve months of PCI DSS 10.5.1.
+	accessLogDays   = 365
+	accessLogPrefix = "alb"
+	// idleSeconds is the ALB's default idle timeout; a longer API timeout stretches it.
+	idleSeconds = 60
+	// wafRateLimit is how many requests one address may make in five minutes.
+	wafRateLimit = 2000
+)
+
+type balancer struct {
+	alb     *lb.LoadBalancer
+	targets map[string]*lb.TargetGroup
+	// rules tie the target groups to the load balancer: a service must not be created before.
+	rules []pulumi.Resource
+}
+
+// loadBalancing declares the load balancer, its target groups, listeners, rules and firewall.
+func (b *builder) loadBalancing(n *network) (*balancer, error) {
+	bucket, delivery, err := b.accessLogs()
+	if err != nil {
+		return nil, err
+	}
+	alb, err := create(b, lb.NewLoadBalancer, "alb", &lb.LoadBalancerArgs{
+		Name:                     pulumi.String(b.physicalName("alb")),
+		LoadBalancerType:         pulumi.String("application"),
+		Internal:                 pulumi.Bool(false),
+		SecurityGroups:           pulumi.StringArray{n.groups.alb.ID()},
+		Subnets:                  subnetIDs(n.public),
+		DropInvalidHeaderFields:  pulumi.Bool(true),
+		DesyncMitigationMode:     pulumi.String("defensive"),
+		EnableHttp2:              pulumi.Bool(true),
+		EnableDeletionProtection: pulumi.Bool(false),
+		IdleTimeout:              pulumi.Int(max(idleSeconds, b.cfg.APITimeoutSeconds+5)),
+		AccessLogs: lb.LoadBalancerAccessLogsArgs{
+			Bucket:  bucket.Bucket,
+			Prefix:  pulumi.String(accessLogPrefix),
+			Enabled: pulumi.Bool(true),
+		},
+		Tags: b.tags("alb"),
+	}, after(n.internet, delivery), slowDelete())
+	if err != nil {
+		return nil, err
+	}
+	balancer := &balancer{alb: alb, targets: map[string]*lb.TargetGroup{}}
+	for _, service := range []string{paymentAPI, jobProcessor} {
+		if balancer.targets[service], err = b.targetGroup(n, service); err != nil {
+			return nil, err
+		}
+	}
+	if err := b.listeners(balancer); err != nil {
+		return nil, err
+	}
+	if b.cfg.WAF {
+		err = b.firewall(alb)
+	}
+	return balancer, err
+}
+
+// accessLogs declares the bucket that the load balancer logs its requests to. The second result is the last of its
+// protections, to be waited for. The bucket's name carries account and region because S3 names are global.
+func (b *builder) accessLogs() (*s3.BucketV2, pulumi.Resource, error) {
+	const name = "alb-logs"
+	bucketName := b.physicalName(strings.Join([]string{name, b.account, b.region}, "-"))
+	bucket, err := create(b, s3.NewBucketV2, name, &s3.BucketV2Args{
+		Bucket:       pulumi.String(bucketName),
+		ForceDestroy: pulumi.Bool(true),
+		Tags:         nameTag(bucketName),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	private, err := create(b, s3.NewBucketPublicAccessBlock, name+"-private", &s3.BucketPublicAccessBlockArgs{
+		Bucket:                bucket.ID(),
+		BlockPublicAcls:       pulumi.Bool(true),
+		BlockPublicPolicy:     pulumi.Bool(true),
+		IgnorePublicAcls:      pulumi.Bool(true),
+		RestrictPublicBuckets: pulumi.Bool(true),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	// Access logs can be encrypted with SSE-S3 only (AWS).
+	encrypted, err := create(b, s3.NewBucketServerSideEncryptionConfigurationV2, name+"-encryption", &s3.BucketServerSideEncryptionConfigurationV2Args{
+		Bucket: bucket.ID(),
+		Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
+			ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
+				SseAlgorithm: pulumi.String("AES256"),
+			},
+		}},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	_, err = create(b, s3.NewBucketLifecycleConfigurationV2, name+"-lifecycle", &s3.BucketLifecycleConfigurationV2Args{
+		Bucket: bucket.ID(),
+		Rules: s3.BucketLifecycleConfigurationV2RuleArray{s3.BucketLifecycleConfigurationV2RuleArgs{
+			Id:         pulumi.String("expire-access-logs"),
+			Status:     pulumi.String("Enabled"),
+			Filter:     s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String(accessLogPrefix + "/")},
+			Expiration: s3.BucketLifecycleConfigurationV2RuleExpirationArgs{Days: pulumi.Int(accessLogDays)},
+			AbortIncompleteMultipartUpload: s3.BucketLifecycleConfigurationV2RuleAbortIncompleteMultipartUploadArgs{
+				DaysAfterInitiation: pulumi.Int(7),
+			},
+		}},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	objects := pulumi.Sprintf("%s/*", bucket.Arn)
+	policy, err := create(b, s3.NewBucketPolicy, name+"-policy", &s3.BucketPolicyArgs{
+		Bucket: bucket.ID(),
+		Policy: document(
+			// ELB writes under the account that owns the load balancer, so that the path lets in this account only.
+			allow("DeliverAccessLogs", "s3:PutObject").by(services("logdelivery.elasticloadbalancing.amazonaws.com")).
+				on(pulumi.Sprintf("%s/%s/AWSLogs/%s/*", bucket.Arn, accessLogPrefix, b.account)),
+			denyPlainTransport("s3:*", bucket.Arn, objects),
+		),
+	}, after(private, encrypted))
+	return bucket, policy, err
+}
+
+// targetGroup declares where a service's tasks register.
+func (b *builder) targetGroup(n *network, service string) (*lb.TargetGroup, error) {
+	name := service + "-tg"
+	return create(b, lb.NewTargetGroup, name, &lb.TargetGroupArgs{
+		Name:                pulumi.String(b.physicalName(name)),
+		VpcId:               n.vpc.ID(),
+		TargetType:          pulumi.String("ip"),
+		Protocol:            pulumi.String(b.cfg.ContainerProtocol),
+		Port:                pulumi.Int(b.cfg.ContainerPort),
+		DeregistrationDelay: pulumi.Int(drainSeconds),
+		HealthCheck: lb.TargetGroupHealthCheckArgs{
+			Enabled:            pulumi.Bool(true),
+			Path:               pulumi.String(healthPath),
+			Protocol:           pulumi.String(b.cfg.ContainerProtocol),
+			Port:               pulumi.String("traffic-port"),
+			Matcher:            pulumi.String("200"),
+			Interval:           pulumi.Int(15),
+			Timeout:            pulumi.Int(5),
+			HealthyThreshold:   pulumi.Int(2),
+			UnhealthyThreshold: pulumi.Int(3),
+		},
+		Tags: b.tags(name),
+	})
+}
+
+// listeners declares the redirect, the HTTPS listener and its rules. What no rule names is answered 404.
+func (b *builder) listeners(balancer *balancer) error {
+	certificateArn, err := b.certificate(balancer.alb)
+	if err != nil {
+		return err
+	}
+	_, err = create(b, lb.NewListener, "http-listener", &lb.ListenerArgs{
+		LoadBalancerArn: balancer.alb.Arn,
+		Port:            pulumi.Int(httpPort),
+		Protocol:        pulumi.String("HTTP"),
+		DefaultActions: lb.ListenerDefaultActionArray{lb.ListenerDefaultActionArgs{
+			Type: pulumi.String("redirect"),
+			Redirect: lb.ListenerDefaultActionRedirectArgs{
+				Port: pulumi.String(strconv.Itoa(httpsPort)), Protocol: pulumi.String("HTTPS"), StatusCode: pulumi.String("HTTP_301"),
+			},
+		}},
+		Tags: b.tags("http-listener"),
+	})
+	if err != nil {
+		return err
+	}
+	https, err := create(b, lb.NewListener, "https-listener", &lb.ListenerArgs{
+		LoadBalancerArn: balancer.alb.Arn,
+		Port:            pulumi.Int(httpsPort),
+		Protocol:        pulumi.String("HTTPS"),
+		SslPolicy:       pulumi.String(tlsPolicy),
+		CertificateArn:  certificateArn,
+		DefaultActions: lb.ListenerDefaultActionArray{lb.ListenerDefaultActionArgs{
+			Type: pulumi.String("fixed-response"),
+			FixedResponse: lb.ListenerDefaultActionFixedResponseArgs{
+				ContentType: pulumi.String("text/plain"), MessageBody: pulumi.String("Not found"), StatusCode: pulumi.String("404"),
+			},
+		}},
+		Tags: b.tags("https-listener"),
+	})
+	if err != nil {
+		return err
+	}
+	for _, rule := range []struct {
+		name, path string
+		priority   int
+		action     lb.ListenerRuleActionArgs
+	}{
+		{"api-rule", "/api/*", 10, lb.ListenerRuleActionArgs{
+			Type: pulumi.String("forward"), TargetGroupArn: balancer.targets[paymentAPI].Arn,
+		}},
+		{"health-rule", healthPath, 20, lb.ListenerRuleActionArgs{
+			Type: pulumi.String("forward"),
+			Forward: lb.ListenerRuleActionForwardArgs{TargetGroups: lb.ListenerRuleActionForwardTargetGroupArray{
+				lb.ListenerRuleActionForwardTargetGroupArgs{Arn: balancer.targets[paymentAPI].Arn, Weight: pulumi.Int(50)},
+				lb.ListenerRuleActionForwardTargetGroupArgs{Arn: balancer.targets[jobProcessor].Arn, Weight: pulumi.Int(50)},
+			}},
+		}},
+	} {
+		declared, err := create(b, lb.NewListenerRule, rule.name, &lb.ListenerRuleArgs{
+			ListenerArn: https.Arn,
+			Priority:    pulumi.Int(rule.priority),
+			Conditions: lb.ListenerRuleConditionArray{lb.ListenerRuleConditionArgs{
+				PathPattern: lb.ListenerRuleConditionPathPatternArgs{Values: pulumi.ToStringArray([]string{rule.path})},
+			}},
+			Actions: lb.ListenerRuleActionArray{rule.action},
+			Tags:    b.tags(rule.name),
+		})
+		if err != nil {
+			return err
+		}
+		balancer.rules = append(balancer.rules, declared)
+	}
+	return nil
+}
+
+// certificate is the ARN of the HTTPS listener's certificate: the configured one, one validated by DNS, or one made
+// here.
+func (b *builder) certificate(alb *lb.LoadBalancer) (pulumi.StringOutput, error) {
+	switch {
+	case b.cfg.CertificateArn != "":
+		return pulumi.String(b.cfg.CertificateArn).ToStringOutput(), nil
+	case b.cfg.DomainName != "":
+		return b.validatedCertificate(alb)
+	default:
+		return b.importedCertificate()
+	}
+}
+
+// validatedCertificate requests a certificate for the domain, proves the domain by DNS, and points it at the ALB.
+func (b *builder) validatedCertificate(alb *lb.LoadBalancer) (pulumi.StringOutput, error) {
+	none := pulumi.StringOutput{}
+	requested, err := create(b, acm.NewCertificate, "certificate", &acm.CertificateArgs{
+		DomainName:       pulumi.String(b.cfg.DomainName),
+		ValidationMethod: pulumi.String("DNS"),
+		Tags:             b.tags("certificate"),
+	}, createBeforeDelete())
+	if err != nil {
+		return none, err
+	}
+	proof := requested.DomainValidationOptions.Index(pulumi.Int(0))
+	record, err := create(b, route53.NewRecord, "certificate-validation-record", &route53.RecordArgs{
+		ZoneId:         pulumi.String(b.cfg.HostedZoneID),
+		Name:           proof.ResourceRecordName().Elem(),
+		Type:           proof.ResourceRecordType().Elem(),
+		Records:        pulumi.StringArray{proof.ResourceRecordValue().Elem()},
+		Ttl:            pulumi.Int(60),
+		AllowOverwrite: pulumi.Bool(true), // a renewed request for the same domain asks for the same record
+	})
+	if err != nil {
+		return none, err
+	}
+	validated, err := create(b, acm.NewCertificateValidation, "certificate-validation", &acm.CertificateValidationArgs{
+		CertificateArn:        requested.Arn,
+		ValidationRecordFqdns: pulumi.StringArray{record.Fqdn},
+	}, createBeforeDelete())
+	if err != nil {
+		return none, err
+	}
+	_, err = create(b, route53.NewRecord, "alias-record", &route53.RecordArgs{
+		ZoneId: pulumi.String(b.cfg.HostedZoneID),
+		Name:   pulumi.String(b.cfg.DomainName),
+		Type:   pulumi.String("A"),
+		Aliases: route53.RecordAliasArray{route53.RecordAliasArgs{
+			Name: alb.DnsName, ZoneId: alb.ZoneId, EvaluateTargetHealth: pulumi.Bool(true),
+		}},
+	})
+	return validated.CertificateArn, err
+}
+
+// importedCertificate makes a self-signed certificate and imports it. Everything about it follows from a random seed
+// that the stack's state keeps, so that it is the same in every run; only its public half is not secret.
+func (b *builder) importedCertificate() (pulumi.StringOutput, error) {
+	seed, err := declare(b, random.NewRandomBytes, "certificate-seed", &random.RandomBytesArgs{Length: pulumi.Int(certificateSeedSize)})
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	pair := pulumi.ToSecret(seed.Base64.ApplyT(func(encoded string) ([]string, error) {
+		raw, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return nil, fmt.Errorf("reading the certificate seed: %w", err)
+		}
+		body, key, err := selfSignedCertificate(raw, b.physicalName("payments")+".internal")
+		return []string{body, key}, err
+	})).(pulumi.StringArrayOutput)
+	imported, err := create(b, acm.NewCertificate, "certificate", &acm.CertificateArgs{
+		CertificateBody: pulumi.Unsecret(pair.Index(pulumi.Int(0))).(pulumi.StringOutput).ToStringPtrOutput(),
+		PrivateKey:      pair.Index(pulumi.Int(1)).ToStringPtrOutput(),
+		Tags:            b.tags("certificate"),
+	}, createBeforeDelete())
+	if err != nil {
+		return pulumi.StringOutput{}, err
+	}
+	return imported.Arn, nil
+}
+
+// selfSignedCertificate derives an ECDSA P-256 key and a certificate for one name from a seed: the same seed and name
+// give the same bytes. Both come back in PEM, the key as PKCS #8.
+func selfSignedCertificate(seed []byte, name string) (certificate, key string, err error) {
+	private, err := deriveKey(seed)
+	if err != nil {
+		return "", "", fmt.Errorf("deriving the certificate's key: %w", err)
+	}
+	serial, err := hkdf.Key(sha256.New, seed, nil, ProjectName+" certificate serial "+name, 16)
+	if err != nil {
+		return "", "", fmt.Errorf("deriving the certificate's serial number: %w", err)
+	}
+	serial[0] = serial[0]&0x7f | 0x40 // positive, and always of the same length
+	template := &x509.Certificate{
+		SerialNumber:          new(big.Int).SetBytes(serial),
+		Subject:               pkix.Name{CommonName: name, Organization: []string{ProjectName}},
+		DNSNames:              []string{name},
+		NotBefore:             time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC),
+		NotAfter:              time.Date(2045, time.January, 1, 0, 0, 0, 0, time.UTC),
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		BasicConstraintsValid: true,
+	}
+	// Without a source of randomness, crypto/ecdsa signs as RFC 6979 says: deterministically.
+	der, err := x509.CreateCertificate(nil, template, template, private.Public(), private)
+	if err != nil {
+		return "", "", fmt.Errorf("signing the certificate: %w", err)
+	}
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return "", "", fmt.Errorf("encoding the certificate's key: %w", err)
+	}
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})), nil
+}
+
+// deriveKey maps a seed to a P-256 key. 48 bytes reduced to the order's 32 leave no bias worth the name (FIPS 186-5,
+// A.2.1).
+func deriveKey(seed []byte) (*ecdsa.PrivateKey, error) {
+	material, err := hkdf.Key(sha256.New, seed, nil, ProjectName+" certificate key", 48)
+	if err != nil {
+		return nil, err
+	}
+	curve := elliptic.P256()
+	one := big.NewInt(1)
+	scalar := new(big.Int).SetBytes(material)
+	scalar.Mod(scalar, new(big.Int).Sub(curve.Params().N, one)).Add(scalar, one)
+	return ecdsa.ParseRawPrivateKey(curve, scalar.FillBytes(make([]byte, 32)))
+}
+
+// wafResource is a resource of aws:wafv2, as far as the stack reads it. The generated package nests types so deep that it
+// takes a minute and gigabytes to compile, for three resources; they are declared by their type tokens instead.
+type wafResource struct {
+	pulumi.CustomResourceState
+	Arn pulumi.StringOutput `pulumi:"arn"`
+}
+
+func newWAF(token string) constructor[pulumi.Map, wafResource] {
+	return func(ctx *pulumi.Context, name string, inputs *pulumi.Map, options ...pulumi.ResourceOption) (*wafResource, error) {
+		resource := &wafResource{}
+		return resource, ctx.RegisterResource("aws:wafv2/"+token, name, *inputs, resource, options...)
+	}
+}
+
+// firewall puts AWS's managed rules and a rate limit in front of the load balancer (PCI DSS 6.4.2) and logs what it
+// saw, save credentials.
+func (b *builder) firewall(alb *lb.LoadBalancer) error {
+	acl, err := create(b, newWAF("webAcl:WebAcl"), "waf", &pulumi.Map{
+		"name":             pulumi.String(b.physicalName("waf")),
+		"description":      pulumi.String("Protects the payment API"),
+		"scope":            pulumi.String("REGIONAL"),
+		"defaultAction":    pulumi.Map{"allow": pulumi.Map{}},
+		"rules":            b.firewallRules(),
+		"visibilityConfig": visibility(b.physicalName("waf")),
+		"tags":             b.tags("waf"),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = create(b, newWAF("webAclAssociation:WebAclAssociation"), "waf-association", &pulumi.Map{
+		"resourceArn": alb.Arn,
+		"webAclArn":   acl.Arn,
+	})
+	if err != nil {
+		return err
+	}
+	// WAF writes only to log groups whose name starts with aws-waf-logs- (AWS).
+	logs, err := b.logGroup("waf-log-group", b.physicalName("aws-waf-logs"))
+	if err != nil {
+		return err
+	}
+	// Left alone, WAF adds to one resource policy of the account, which is limited in size.
+	delivery, err := create(b, cloudwatch.NewLogResourcePolicy, "waf-logs-policy", &cloudwatch.LogResourcePolicyArgs{
+		PolicyName: pulumi.String(b.physicalName("waf-logs-policy")),
+		PolicyDocument: document(
+			allow("DeliverFirewallLogs", "logs:CreateLogStream", "logs:PutLogEvents").
+				by(services("delivery.logs.amazonaws.com")).
+				on(pulumi.Sprintf("%s:*", logs.Arn)).
+				when("StringEquals", "aws:SourceAccount", b.account).
+				when("ArnLike", "aws:SourceArn", b.arn("logs", "*")),
+		),
+	})
+	if err != nil {
+		return err
+	}
+	_, err = create(b, newWAF("webAclLoggingConfiguration:WebAclLoggingConfiguration"), "waf-logging", &pulumi.Map{
+		"resourceArn":           acl.Arn,
+		"logDestinationConfigs": pulumi.StringArray{logs.Arn},
+		"redactedFields": pulumi.Array{
+			pulumi.Map{"singleHeader": pulumi.StringMap{"name": pulumi.String("authorization")}},
+		},
+	}, after(delivery))
+	return err
+}
+
+// firewallRules is AWS's managed rule groups in order of price and likelihood, after a rate limit.
+func (b *builder) firewallRules() pulumi.Array {
+	rules := pulumi.Array{pulumi.Map{
+		"name":     pulumi.String("rate-limit"),
+		"priority": pulumi.Int(0),
+		"action":   pulumi.Map{"block": pulumi.Map{}},
+		"statement": pulumi.Map{"rateBasedStatement": pulumi.Map{
+			"limit":            pulumi.Int(wafRateLimit),
+			"aggregateKeyType": pulumi.String("IP"),
+		}},
+		"visibilityConfig": visibility("rate-limit"),
+	}}
+	for i, group := range []string{
+		"AWSManagedRulesAmazonIpReputationList",
+		"AWSManagedRulesCommonRuleSet",
+		"AWSManagedRulesKnownBadInputsRuleSet",
+		"AWSManagedRulesSQLiRuleSet",
+	} {
+		rules = append(rules, pulumi.Map{
+			"name":           pulumi.String(group),
+			"priority":       pulumi.Int(i + 1),
+			"overrideAction": pulumi.Map{"none": pulumi.Map{}},
+			"statement": pulumi.Map{"managedRuleGroupStatement": pulumi.Map{
+				"vendorName": pulumi.String("AWS"),
+				"name":       pulumi.String(group),
+			}},
+			"visibilityConfig": visibility(group),
+		})
+	}
+	return rules
+}
+
+func visibility(metric string) pulumi.Map {
+	return pulumi.Map{
+		"cloudwatchMetricsEnabled": pulumi.Bool(true),
+		"sampledRequestsEnabled":   pulumi.Bool(true),
+		"metricName":               pulumi.String(metric),
+	}
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Queues
+// ---------------------------------------------------------------------------------------------------------------------
+
+const (
+	daySeconds          = 24 * 60 * 60
+	jobRetentionSeconds = 14 * daySeconds
+	// A message keeps its first enqueue time when it is moved to a standard queue's DLQ, so that one which fails after
+	// 7 days in the main queue expires on arrival. The figures are the brief's; the queue-age alarm fires long before.
+	deadRetentionSeconds = 7 * daySeconds
+	longPollSeconds      = 20
+	maxReceives          = 5
+)
+
+type queues struct {
+	main, deadLetter *sqs.Queue
+}
+
+// redrivePolicy and redriveAllowPolicy are SQS attributes, in SQS's own spelling.
+type redrivePolicy struct {
+	DeadLetterTargetArn string `json:"deadLetterTargetArn"`
+	MaxReceiveCount     int    `json:"maxReceiveCount"`
+}
+
+type redriveAllowPolicy struct {
+	RedrivePermission string   `json:"redrivePermission"`
+	SourceQueueArns   []string `json:"sourceQueueArns"`
+}
+
+// queues declares payment-jobs and its dead-letter queue, which takes messages from no other.
+func (b *builder) queues() (*queues, error) {
+	deadLetter, err := create(b, sqs.NewQueue, "payment-jobs-dlq", &sqs.QueueArgs{
+		Name:                    pulumi.String(b.physicalName("payment-jobs-dlq")),
+		MessageRetentionSeconds: pulumi.Int(deadRetentionSeconds),
+		ReceiveWaitTimeSeconds:  pulumi.Int(longPollSeconds),
+		SqsManagedSseEnabled:    pulumi.Bool(true),
+		Tags:                    b.tags("payment-jobs-dlq"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := create(b, sqs.NewQueue, "payment-jobs", &sqs.QueueArgs{
+		Name:                     pulumi.String(b.physicalName("payment-jobs")),
+		MessageRetentionSeconds:  pulumi.Int(jobRetentionSeconds),
+		VisibilityTimeoutSeconds: pulumi.Int(b.cfg.QueueVisibilityTimeoutSeconds),
+		ReceiveWaitTimeSeconds:   pulumi.Int(longPollSeconds),
+		SqsManagedSseEnabled:     pulumi.Bool(true),
+		RedrivePolicy: deadLetter.Arn.ApplyT(func(arn string) (string, error) {
+			return marshal(redrivePolicy{DeadLetterTargetArn: arn, MaxReceiveCount: maxReceives})
+		}).(pulumi.StringOutput).ToStringPtrOutput(),
+		Tags: b.tags("payment-jobs"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	allow, err := create(b, sqs.NewRedriveAllowPolicy, "payment-jobs-dlq-redrive-allow", &sqs.RedriveAllowPolicyArgs{
+		QueueUrl: deadLetter.Url,
+		RedriveAllowPolicy: jobs.Arn.ApplyT(func(arn string) (string, error) {
+			return marshal(redriveAllowPolicy{RedrivePermission: "byQueue", SourceQueueArns: []string{arn}})
+		}).(pulumi.StringOutput),
+	})
+	if err != nil {
+		return nil, err
+	}
+	for name, queue := range map[string]*sqs.Queue{"payment-jobs-policy": jobs, "payment-jobs-dlq-policy": deadLetter} {
+		// One change of a queue's attributes at a time: SQS takes up to a minute to show one.
+		_, err := create(b, sqs.NewQueuePolicy, name, &sqs.QueuePolicyArgs{
+			QueueUrl: queue.Url,
+			Policy:   document(denyPlainTransport("sqs:*", queue.Arn)),
+		}, after(allow))
+		if err != nil {
+			return nil, err
+		}
+	}
+	return &queues{main: jobs, deadLetter: deadLetter}, nil
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Alerts
+// ---------------------------------------------------------------------------------------------------------------------
+
+// keyDeletionDays is the shortest deletion window that KMS offers.
+const keyDeletionDays = 7
+
+// allowPublishers lets AWS services do actions with the alerts topic or its key. CloudWatch alarms and RDS events must
+// come from this account. EventBridge does not say which account it acts for: conditions on it make its deliveries to
+// encrypted topics fail in silence (SNS developer guide, "Key management").
+func (b *builder) allowPublishers(sid string, resource pulumi.StringInput, actions ...string) []statement {
+	return []statement{
+		allow(sid, actions...).by(services("cloudwatch.amazonaws.com", "events.rds.amazonaws.com")).on(resource).
+			when("StringEquals", "aws:SourceAccount", b.account),
+		allow(sid+"FromEventBridge", actions...).by(services("events.amazonaws.com")).on(resource),
+	}
+}
+
+type alerts struct {
+	topic *sns.Topic
+	key   *kms.Key
+	// policy is the topic's: nothing can publish before.
+	policy pulumi.Resource
+}
+
+// alerts declares the topic that the operations team listens to. It has a key of its own because alarms cannot
+// publish to a topic under alias/aws/sns.
+func (b *builder) alerts() (*alerts, error) {
+	thisKey := pulumi.String("*") // what "*" means in a key's own policy
+	key, err := create(b, kms.NewKey, "payment-alerts-key", &kms.KeyArgs{
+		Description:          pulumi.String("Encrypts " + b.physicalName("payment-alerts")),
+		EnableKeyRotation:    pulumi.Bool(true),
+		DeletionWindowInDays: pulumi.Int(keyDeletionDays),
+		Policy: document(append(
+			b.allowPublishers("EncryptForPublishers", thisKey, "kms:Decrypt", "kms:GenerateDataKey*"),
+			allow("AccountAdministration", "kms:*").by(b.thisAccount()).on(thisKey),
+		)...),
+		Tags: b.tags("payment-alerts-key"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = create(b, kms.NewAlias, "payment-alerts-key-alias", &kms.AliasArgs{
+		Name:        pulumi.String("alias/" + b.physicalName("payment-alerts")),
+		TargetKeyId: key.KeyId,
+	})
+	if err != nil {
+		return nil, err
+	}
+	topic, err := create(b, sns.NewTopic, "payment-alerts", &sns.TopicArgs{
+		Name:           pulumi.String(b.physicalName("payment-alerts")),
+		KmsMasterKeyId: key.Arn,
+		Tags:           b.tags("payment-alerts"),
+	})
+	if err != nil {
+		return nil, err
+	}
+	topicPolicy, err := create(b, sns.NewTopicPolicy, "payment-alerts-policy", &sns.TopicPolicyArgs{
+		Arn: topic.Arn,
+		Policy: document(append(
+			b.allowPublishers("PublishAlerts", topic.Arn, "sns:Publish"),
+			denyPlainTransport("sns:Publish", topic.Arn),
+		)...),
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = create(b, sns.NewTopicSubscription, "payment-alerts-email", &sns.TopicSubscriptionArgs{
+		Topic:    topic.Arn,
+		Protocol: pulumi.String("email"),
+		Endpoint: pulumi.String(b.cfg.AlertEmail),
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &alerts{topic: topic, key: key, policy: topicPolicy}, nil
+}
+
+// ---------------------------------------------------------------------------------------------------------------------
+// Parameters
+// ---------------------------------------------------------------------------------------------------------------------
+
+const (
+	paramAPITimeout = "api-timeout-seconds"
+	paramAPIRetries = "api-retry-count"
+	paramJobRetries = "job-retry-count"
+	paramQueueURL   = "queue-url"
+)
+
+type parameters struct {
+	byName map[string]*ssm.Parameter
+	order  []string
+}
+
+func (p *parameters) names() pulumi.StringArray {
+	names := pulumi.StringArray{}
+	for _, name := range p.order {
+		names = append(names, p.byName[name].Name)
+	}
+	return names
+}
+
+// parameters declares the configuration that is not secret, under /payment/{environmentSuffix}/.
+func (b *builder) parameters(jobs *queues) (*parameters, error) {
+	declared := &parameters{byName: map[string]*ssm.Parameter{}}
+	for _, p := range []struct {
+		name, description string
+		value             pulumi.StringInput
+	}{
+		{paramAPIRetries, "Times that payment-api tries a failed call again", pulumi.String(strconv.Itoa(b.cfg.APIRetryCount))},
+		{paramAPITimeout, "Time that payment-api gives a request, in seconds", pulumi.String(strconv.Itoa(b.cfg.APITimeoutSeconds))},
+		{paramJobRetries, "Times that job-processor tries a failed call again", pulumi.String(strconv.Itoa(b.cfg.JobRetryCount))},
+		{paramQueueURL, "Address of the payment-jobs queue", jobs.main.Url},
+	} {
+		path := fmt.Sprintf("/payment/%s/%s", b.cfg.EnvironmentSuffix, p.name)
+		parameter, err := create(b, ssm.NewParameter, p.name, &ssm.ParameterArgs{
+			Name:        pulumi.String(path),
+			Description: pulumi.String(p.description),
+			Type:        pulumi.String("String"),
+			Value:       p.value.ToStringOutput().ToStringPtrOutput(),
+			Tags:        nameTag(path),
+		})
+		if err != nil {
+			return nil, err
+		}
+		declared.byName[p.name] = parameter
+		declared.order = append(declared.order, p.name)
+	}
+	return declared, nil
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -1613,7 +2312,7 @@ type application struct {
 
 // serviceSpec is what tells the two services apart.
 type serviceSpec struct {
-	role                       string
+	name                       string
 	image                      string
 	cpu, memory, desired, most int
 	securityGroup              *ec2.SecurityGroup
@@ -1643,12 +2342,12 @@ func (v injectedValue) valueFrom() pulumi.StringInput {
 // application declares the cluster and its two services.
 func (b *builder) application(n *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, settings *parameters) (*application, error) {
 	// Container Insights would create this group without retention, and leave it behind.
-	insights, err := b.logGroup("container-insights-log-group", fmt.Sprintf("/aws/ecs/containerinsights/%s/performance", b.name("ecs-cluster")))
+	insights, err := b.logGroup("container-insights-log-group", fmt.Sprintf("/aws/ecs/containerinsights/%s/performance", b.physicalName("ecs-cluster")))
 	if err != nil {
 		return nil, err
 	}
 	cluster, err := create(b, ecs.NewCluster, "ecs-cluster", &ecs.ClusterArgs{
-		Name:     pulumi.String(b.name("ecs-cluster")),
+		Name:     pulumi.String(b.physicalName("ecs-cluster")),
 		Settings: ecs.ClusterSettingArray{ecs.ClusterSettingArgs{Name: pulumi.String("containerInsights"), Value: pulumi.String("enabled")}},
 		Tags:     b.tags("ecs-cluster"),
 	}, after(insights))
@@ -1679,7 +2378,7 @@ func (b *builder) application(n *network, db *database, balancer *balancer, jobs
 		if err != nil {
 			return nil, err
 		}
-		app.services[spec.role] = service
+		app.services[spec.name] = service
 		if err := b.autoscaling(cluster, service, spec, jobs); err != nil {
 			return nil, err
 		}
@@ -1692,11 +2391,11 @@ func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, job
 	secret := func(variable string, secret *secretsmanager.Secret, key string) injectedValue {
 		return injectedValue{variable, secret.Arn, key}
 	}
-	setting := func(variable, role string) injectedValue {
-		return injectedValue{variable, settings.byRole[role].Arn, ""}
+	setting := func(variable, name string) injectedValue {
+		return injectedValue{variable, settings.byName[name].Arn, ""}
 	}
 	api := serviceSpec{
-		role:  paymentAPI,
+		name:  paymentAPI,
 		image: b.cfg.PaymentAPIImage, cpu: b.cfg.APICPU, memory: b.cfg.APIMemory,
 		desired: b.cfg.APIDesiredCount, most: b.cfg.APIMaxCount,
 		securityGroup: n.groups.paymentAPI, targetGroup: balancer.targets[paymentAPI],
@@ -1710,14 +2409,12 @@ func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, job
 			setting("API_RETRY_COUNT", paramAPIRetries),
 			setting("QUEUE_URL", paramQueueURL),
 		},
-		allows: []statement{{
-			sid:       "SendJobs",
-			actions:   []string{"sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage"},
-			resources: []pulumi.StringInput{jobs.main.Arn},
-		}},
+		allows: []statement{
+			allow("SendJobs", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage").on(jobs.main.Arn),
+		},
 	}
 	worker := serviceSpec{
-		role:  jobProcessor,
+		name:  jobProcessor,
 		image: b.cfg.JobProcessorImage, cpu: b.cfg.JobCPU, memory: b.cfg.JobMemory,
 		desired: b.cfg.JobDesiredCount, most: b.cfg.JobMaxCount,
 		securityGroup: n.groups.jobProcessor, targetGroup: balancer.targets[jobProcessor],
@@ -1730,65 +2427,36 @@ func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, job
 			setting("QUEUE_URL", paramQueueURL),
 		},
 		allows: []statement{
-			{
-				sid: "WorkOffJobs",
-				actions: []string{
-					"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage",
-				},
-				resources: []pulumi.StringInput{jobs.main.Arn},
-			},
-			{
-				sid:       "RaiseAlerts",
-				actions:   []string{"sns:Publish"},
-				resources: []pulumi.StringInput{alerts.topic.Arn},
-			},
-			{
-				sid:       "EncryptAlerts",
-				actions:   []string{"kms:Decrypt", "kms:GenerateDataKey"},
-				resources: []pulumi.StringInput{alerts.key.Arn},
-				when:      []condition{{"StringEquals", "kms:ViaService", []string{fmt.Sprintf("sns.%s.amazonaws.com", b.region)}}},
-			},
+			allow("WorkOffJobs", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage").
+				on(jobs.main.Arn),
+			allow("RaiseAlerts", "sns:Publish").on(alerts.topic.Arn),
+			allow("EncryptAlerts", "kms:Decrypt", "kms:GenerateDataKey").on(alerts.key.Arn).
+				when("StringEquals", "kms:ViaService", fmt.Sprintf("sns.%s.amazonaws.com", b.region)),
 		},
 	}
 	specs := []serviceSpec{api, worker}
 	for i := range specs {
 		spec := &specs[i]
-		logs, err := b.logGroup(spec.role+"-log-group", "/ecs/"+b.name(spec.role))
+		logs, err := b.logGroup(spec.name+"-log-group", "/ecs/"+b.physicalName(spec.name))
 		if err != nil {
 			return nil, err
 		}
 		spec.logs = logs
-		spec.allows = append(spec.allows, b.readSettings(spec.settings), b.connectToDatabase(db, spec.role))
+		databaseUser := strings.ReplaceAll(spec.name, "-", "_")
+		spec.allows = append(spec.allows,
+			// A task may read its own parameters again while it runs, and connect with an IAM token as its own database user.
+			allow("ReadParameters", "ssm:GetParameter", "ssm:GetParameters").on(sources(spec.settings)...),
+			allow("ConnectToDatabase", "rds-db:connect").
+				on(pulumi.Sprintf("%s:%s/%s", b.arn("rds-db", "dbuser"), db.cluster.ClusterResourceId, databaseUser)))
 	}
 	return specs, nil
-}
-
-// readSettings lets a task read its own parameters again while it runs.
-func (b *builder) readSettings(settings []injectedValue) statement {
-	return statement{
-		sid:       "ReadParameters",
-		actions:   []string{"ssm:GetParameter", "ssm:GetParameters"},
-		resources: sources(settings),
-	}
-}
-
-// connectToDatabase lets a task connect with an IAM token as the database user of its own name.
-func (b *builder) connectToDatabase(db *database, role string) statement {
-	user := strings.ReplaceAll(role, "-", "_")
-	return statement{
-		sid:       "ConnectToDatabase",
-		actions:   []string{"rds-db:connect"},
-		resources: []pulumi.StringInput{pulumi.Sprintf("%s:%s/%s", b.arn("rds-db", "dbuser"), db.cluster.ClusterResourceId, user)},
-	}
 }
 
 // sources lists the ARNs that values come from, each once, in order.
 func sources(values []injectedValue) []pulumi.StringInput {
 	var arns []pulumi.StringInput
-	seen := map[pulumi.StringInput]bool{}
 	for _, v := range values {
-		if !seen[v.from] {
-			seen[v.from] = true
+		if !slices.Contains(arns, v.from) {
 			arns = append(arns, v.from)
 		}
 	}
@@ -1798,8 +2466,8 @@ func sources(values []injectedValue) []pulumi.StringInput {
 // service declares one service with its roles and task definition.
 func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, ready []pulumi.Resource) (*ecs.Service, error) {
 	execution, err := b.role(roleSpec{
-		role:        spec.role + "-execution-role",
-		description: "Lets ECS start " + spec.role + " tasks: pull, log, inject",
+		name:        spec.name + "-execution-role",
+		description: "Lets ECS start " + spec.name + " tasks: pull, log, inject",
 		service:     "ecs-tasks.amazonaws.com",
 		sourceArn:   b.arn("ecs", "*"),
 		allows:      b.executionStatements(spec),
@@ -1808,8 +2476,8 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		return nil, err
 	}
 	task, err := b.role(roleSpec{
-		role:        spec.role + "-task-role",
-		description: "What " + spec.role + " itself may do",
+		name:        spec.name + "-task-role",
+		description: "What " + spec.name + " itself may do",
 		service:     "ecs-tasks.amazonaws.com",
 		sourceArn:   b.arn("ecs", "*"),
 		allows:      spec.allows,
@@ -1817,8 +2485,8 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 	if err != nil {
 		return nil, err
 	}
-	definition, err := create(b, ecs.NewTaskDefinition, spec.role+"-task", &ecs.TaskDefinitionArgs{
-		Family:                  pulumi.String(b.name(spec.role)),
+	definition, err := create(b, ecs.NewTaskDefinition, spec.name+"-task", &ecs.TaskDefinitionArgs{
+		Family:                  pulumi.String(b.physicalName(spec.name)),
 		Cpu:                     pulumi.String(strconv.Itoa(spec.cpu)),
 		Memory:                  pulumi.String(strconv.Itoa(spec.memory)),
 		NetworkMode:             pulumi.String("awsvpc"),
@@ -1831,14 +2499,14 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		TaskRoleArn:          task.role.Arn,
 		Volumes:              ecs.TaskDefinitionVolumeArray{ecs.TaskDefinitionVolumeArgs{Name: pulumi.String(tmpVolume)}},
 		ContainerDefinitions: b.containerDefinitions(spec),
-		Tags:                 b.tags(spec.role),
+		Tags:                 b.tags(spec.name),
 	}, createBeforeDelete())
 	if err != nil {
 		return nil, err
 	}
 	// The roles' policies must outlive the service, or it hangs in DRAINING on delete.
-	return create(b, ecs.NewService, spec.role, &ecs.ServiceArgs{
-		Name:           pulumi.String(b.name(spec.role)),
+	return create(b, ecs.NewService, spec.name, &ecs.ServiceArgs{
+		Name:           pulumi.String(b.physicalName(spec.name)),
 		Cluster:        cluster.Arn,
 		TaskDefinition: definition.Arn,
 		DesiredCount:   pulumi.Int(spec.desired),
@@ -1850,7 +2518,7 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		},
 		LoadBalancers: ecs.ServiceLoadBalancerArray{ecs.ServiceLoadBalancerArgs{
 			TargetGroupArn: spec.targetGroup.Arn,
-			ContainerName:  pulumi.String(spec.role),
+			ContainerName:  pulumi.String(spec.name),
 			ContainerPort:  pulumi.Int(b.cfg.ContainerPort),
 		}},
 		DeploymentCircuitBreaker:        ecs.ServiceDeploymentCircuitBreakerArgs{Enable: pulumi.Bool(true), Rollback: pulumi.Bool(true)},
@@ -1860,46 +2528,28 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		HealthCheckGracePeriodSeconds:   pulumi.Int(startSeconds),
 		EnableEcsManagedTags:            pulumi.Bool(true),
 		PropagateTags:                   pulumi.String("SERVICE"),
-		Tags:                            b.tags(spec.role),
+		Tags:                            b.tags(spec.name),
 	}, after(append([]pulumi.Resource{execution.policy, task.policy}, ready...)...), pulumi.IgnoreChanges([]string{"desiredCount"}), slowDelete())
 }
 
 // executionStatements lets ECS pull the image, write the service's log and read exactly what the task definition names.
 func (b *builder) executionStatements(spec serviceSpec) []statement {
 	statements := []statement{
-		{
-			sid:       "WriteLogs",
-			actions:   []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-			resources: []pulumi.StringInput{pulumi.Sprintf("%s:*", spec.logs.Arn)},
-		},
-		{
-			sid:       "ReadSecrets",
-			actions:   []string{"secretsmanager:GetSecretValue"},
-			resources: sources(spec.secrets),
-		},
-		{
-			sid:       "ReadParameters",
-			actions:   []string{"ssm:GetParameters"},
-			resources: sources(spec.settings),
-		},
+		allow("WriteLogs", "logs:CreateLogStream", "logs:PutLogEvents").on(pulumi.Sprintf("%s:*", spec.logs.Arn)),
+		allow("ReadSecrets", "secretsmanager:GetSecretValue").on(sources(spec.secrets)...),
+		allow("ReadParameters", "ssm:GetParameters").on(sources(spec.settings)...),
 	}
 	repository, private := b.repositoryArn(spec.image)
 	if !private {
 		return statements
 	}
 	return append(statements,
-		statement{
-			// GetAuthorizationToken knows no resources (AWS service authorization reference).
-			sid:       "LogInToRegistry",
-			actions:   []string{"ecr:GetAuthorizationToken"},
-			resources: []pulumi.StringInput{pulumi.String("*")},
-		},
-		statement{
-			sid:       "PullImage",
-			actions:   []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"},
-			resources: []pulumi.StringInput{pulumi.String(repository)},
-		})
+		// GetAuthorizationToken knows no resources (AWS service authorization reference).
+		allow("LogInToRegistry", "ecr:GetAuthorizationToken").on(pulumi.String("*")),
+		allow("PullImage", "ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer").on(pulumi.String(repository)))
 }
+
+var ecrImagePattern = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([a-z0-9._/-]+)`)
 
 // repositoryArn is the ECR repository of an image; other registries need no permission.
 func (b *builder) repositoryArn(image string) (string, bool) {
@@ -1978,7 +2628,7 @@ type secretVariable struct {
 // /tmp there is a volume, which the image should declare (VOLUME /tmp) so that its user may write there.
 func (b *builder) containerDefinitions(spec serviceSpec) pulumi.StringOutput {
 	plain := append([]injectedValue{
-		{"SERVICE_NAME", pulumi.String(b.name(spec.role)), ""},
+		{"SERVICE_NAME", pulumi.String(b.physicalName(spec.name)), ""},
 		{"CONTAINER_PORT", pulumi.String(strconv.Itoa(b.cfg.ContainerPort)), ""},
 		{"CONTAINER_PROTOCOL", pulumi.String(b.cfg.ContainerProtocol), ""},
 	}, spec.environment...)
@@ -1991,7 +2641,7 @@ func (b *builder) containerDefinitions(spec serviceSpec) pulumi.StringOutput {
 	health := url.URL{Scheme: strings.ToLower(b.cfg.ContainerProtocol), Host: fmt.Sprintf("localhost:%d", b.cfg.ContainerPort), Path: healthPath}
 	return values.ToStringArrayOutput().ApplyT(func(values []string) (string, error) {
 		c := container{
-			Name: spec.role, Image: spec.image, Essential: true,
+			Name: spec.name, Image: spec.image, Essential: true,
 			User: containerUser, ReadonlyRootFilesystem: true, StopTimeout: stopSeconds,
 			PortMappings: []portMapping{{ContainerPort: b.cfg.ContainerPort, HostPort: b.cfg.ContainerPort, Protocol: "tcp"}},
 			MountPoints:  []mountPoint{{SourceVolume: tmpVolume, ContainerPath: "/tmp"}},
@@ -2005,9 +2655,9 @@ func (b *builder) containerDefinitions(spec serviceSpec) pulumi.StringOutput {
 				Interval: 30, Timeout: 5, Retries: 3, StartPeriod: startSeconds,
 			},
 			LogConfiguration: logConfiguration{LogDriver: "awslogs", Options: map[string]string{
-				"awslogs-group":         "/ecs/" + b.name(spec.role),
+				"awslogs-group":         "/ecs/" + b.physicalName(spec.name),
 				"awslogs-region":        b.region,
-				"awslogs-stream-prefix": spec.role,
+				"awslogs-stream-prefix": spec.name,
 				"mode":                  "non-blocking",
 				"max-buffer-size":       logBuffer,
 			}},
@@ -2024,13 +2674,13 @@ func (b *builder) containerDefinitions(spec serviceSpec) pulumi.StringOutput {
 
 // autoscaling keeps a service between its desired and its largest count, by CPU and, for jobs, by what waits.
 func (b *builder) autoscaling(cluster *ecs.Cluster, service *ecs.Service, spec serviceSpec, jobs *queues) error {
-	target, err := create(b, appautoscaling.NewTarget, spec.role+"-scaling-target", &appautoscaling.TargetArgs{
+	target, err := create(b, appautoscaling.NewTarget, spec.name+"-scaling-target", &appautoscaling.TargetArgs{
 		ServiceNamespace:  pulumi.String("ecs"),
 		ScalableDimension: pulumi.String("ecs:service:DesiredCount"),
 		ResourceId:        pulumi.Sprintf("service/%s/%s", cluster.Name, service.Name),
 		MinCapacity:       pulumi.Int(spec.desired),
 		MaxCapacity:       pulumi.Int(spec.most),
-		Tags:              b.tags(spec.role + "-scaling-target"),
+		Tags:              b.tags(spec.name + "-scaling-target"),
 	})
 	if err != nil {
 		return err
@@ -2043,15 +2693,15 @@ func (b *builder) autoscaling(cluster *ecs.Cluster, service *ecs.Service, spec s
 			PredefinedMetricType: pulumi.String("ECSServiceAverageCPUUtilization"),
 		},
 	}
-	if err := b.scalingPolicy(spec.role+"-cpu-scaling", target, cpu); err != nil || spec.role != jobProcessor {
+	if err := b.scalingPolicy(spec.name+"-cpu-scaling", target, cpu); err != nil || spec.name != jobProcessor {
 		return err
 	}
-	return b.scalingPolicy(spec.role+"-backlog-scaling", target, backlogPerTask(cluster, service, jobs))
+	return b.scalingPolicy(spec.name+"-backlog-scaling", target, backlogPerTask(cluster, service, jobs))
 }
 
-func (b *builder) scalingPolicy(role string, target *appautoscaling.Target, tracking appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs) error {
-	_, err := create(b, appautoscaling.NewPolicy, role, &appautoscaling.PolicyArgs{
-		Name:                                     pulumi.String(b.name(role)),
+func (b *builder) scalingPolicy(name string, target *appautoscaling.Target, tracking appautoscaling.PolicyTargetTrackingScalingPolicyConfigurationArgs) error {
+	_, err := create(b, appautoscaling.NewPolicy, name, &appautoscaling.PolicyArgs{
+		Name:                                     pulumi.String(b.physicalName(name)),
 		PolicyType:                               pulumi.String("TargetTrackingScaling"),
 		ServiceNamespace:                         target.ServiceNamespace,
 		ScalableDimension:                        target.ScalableDimension,
@@ -2100,639 +2750,8 @@ func backlogPerTask(cluster *ecs.Cluster, service *ecs.Service, jobs *queues) ap
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Load balancing
-// ---------------------------------------------------------------------------------------------------------------------
-
-const (
-	// tlsPolicy is the one that AWS recommends: TLS 1.2 and 1.3, with post-quantum key exchange.
-	tlsPolicy = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
-	// drainSeconds is how long a target that goes may finish its requests.
-	drainSeconds = 30
-	// accessLogDays covers the twelve months of PCI DSS 10.5.1.
-	accessLogDays   = 365
-	accessLogPrefix = "alb"
-	// idleSeconds is the ALB's default idle timeout; a longer API timeout stretches it.
-	idleSeconds = 60
-	// wafRateLimit is how many requests one address may make in five minutes.
-	wafRateLimit = 2000
-)
-
-type balancer struct {
-	alb     *lb.LoadBalancer
-	targets map[string]*lb.TargetGroup
-	// rules tie the target groups to the load balancer: a service must not be created before.
-	rules []pulumi.Resource
-}
-
-// loadBalancing declares the load balancer, its target groups, listeners, rules and firewall.
-func (b *builder) loadBalancing(n *network) (*balancer, error) {
-	bucket, delivery, err := b.accessLogs()
-	if err != nil {
-		return nil, err
-	}
-	alb, err := create(b, lb.NewLoadBalancer, "alb", &lb.LoadBalancerArgs{
-		Name:                     pulumi.String(b.name("alb")),
-		LoadBalancerType:         pulumi.String("application"),
-		Internal:                 pulumi.Bool(false),
-		SecurityGroups:           pulumi.StringArray{n.groups.alb.ID()},
-		Subnets:                  subnetIDs(n.public),
-		DropInvalidHeaderFields:  pulumi.Bool(true),
-		DesyncMitigationMode:     pulumi.String("defensive"),
-		EnableHttp2:              pulumi.Bool(true),
-		EnableDeletionProtection: pulumi.Bool(false),
-		IdleTimeout:              pulumi.Int(max(idleSeconds, b.cfg.APITimeoutSeconds+5)),
-		AccessLogs: lb.LoadBalancerAccessLogsArgs{
-			Bucket:  bucket.Bucket,
-			Prefix:  pulumi.String(accessLogPrefix),
-			Enabled: pulumi.Bool(true),
-		},
-		Tags: b.tags("alb"),
-	}, after(n.internet, delivery), slowDelete())
-	if err != nil {
-		return nil, err
-	}
-	balancer := &balancer{alb: alb, targets: map[string]*lb.TargetGroup{}}
-	for _, service := range []string{paymentAPI, jobProcessor} {
-		if balancer.targets[service], err = b.targetGroup(n, service); err != nil {
-			return nil, err
-		}
-	}
-	if err := b.listeners(balancer); err != nil {
-		return nil, err
-	}
-	if b.cfg.WAF {
-		err = b.firewall(alb)
-	}
-	return balancer, err
-}
-
-// accessLogs declares the bucket that the load balancer logs its requests to. The second result is the last of its
-// protections, to be waited for. The bucket's name carries account and region because S3 names are global.
-func (b *builder) accessLogs() (*s3.BucketV2, pulumi.Resource, error) {
-	const role = "alb-logs"
-	name := b.name(strings.Join([]string{role, b.account, b.region}, "-"))
-	bucket, err := create(b, s3.NewBucketV2, role, &s3.BucketV2Args{
-		Bucket:       pulumi.String(name),
-		ForceDestroy: pulumi.Bool(true),
-		Tags:         nameTag(name),
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	private, err := create(b, s3.NewBucketPublicAccessBlock, role+"-private", &s3.BucketPublicAccessBlockArgs{
-		Bucket:                bucket.ID(),
-		BlockPublicAcls:       pulumi.Bool(true),
-		BlockPublicPolicy:     pulumi.Bool(true),
-		IgnorePublicAcls:      pulumi.Bool(true),
-		RestrictPublicBuckets: pulumi.Bool(true),
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	// Access logs can be encrypted with SSE-S3 only (AWS).
-	encrypted, err := create(b, s3.NewBucketServerSideEncryptionConfigurationV2, role+"-encryption", &s3.BucketServerSideEncryptionConfigurationV2Args{
-		Bucket: bucket.ID(),
-		Rules: s3.BucketServerSideEncryptionConfigurationV2RuleArray{s3.BucketServerSideEncryptionConfigurationV2RuleArgs{
-			ApplyServerSideEncryptionByDefault: s3.BucketServerSideEncryptionConfigurationV2RuleApplyServerSideEncryptionByDefaultArgs{
-				SseAlgorithm: pulumi.String("AES256"),
-			},
-		}},
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	_, err = create(b, s3.NewBucketLifecycleConfigurationV2, role+"-lifecycle", &s3.BucketLifecycleConfigurationV2Args{
-		Bucket: bucket.ID(),
-		Rules: s3.BucketLifecycleConfigurationV2RuleArray{s3.BucketLifecycleConfigurationV2RuleArgs{
-			Id:         pulumi.String("expire-access-logs"),
-			Status:     pulumi.String("Enabled"),
-			Filter:     s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String(accessLogPrefix + "/")},
-			Expiration: s3.BucketLifecycleConfigurationV2RuleExpirationArgs{Days: pulumi.Int(accessLogDays)},
-			AbortIncompleteMultipartUpload: s3.BucketLifecycleConfigurationV2RuleAbortIncompleteMultipartUploadArgs{
-				DaysAfterInitiation: pulumi.Int(7),
-			},
-		}},
-	})
-	if err != nil {
-		return nil, nil, err
-	}
-	objects := pulumi.Sprintf("%s/*", bucket.Arn)
-	policy, err := create(b, s3.NewBucketPolicy, role+"-policy", &s3.BucketPolicyArgs{
-		Bucket: bucket.ID(),
-		Policy: document(
-			statement{
-				sid:        "DeliverAccessLogs",
-				principals: services("logdelivery.elasticloadbalancing.amazonaws.com"),
-				actions:    []string{"s3:PutObject"},
-				// ELB writes under the account that owns the load balancer, so that the path lets in this account only.
-				resources: []pulumi.StringInput{pulumi.Sprintf("%s/%s/AWSLogs/%s/*", bucket.Arn, accessLogPrefix, b.account)},
-			},
-			denyPlainTransport("s3:*", bucket.Arn, objects),
-		),
-	}, after(private, encrypted))
-	return bucket, policy, err
-}
-
-// targetGroup declares where a service's tasks register.
-func (b *builder) targetGroup(n *network, service string) (*lb.TargetGroup, error) {
-	role := service + "-tg"
-	return create(b, lb.NewTargetGroup, role, &lb.TargetGroupArgs{
-		Name:                pulumi.String(b.name(role)),
-		VpcId:               n.vpc.ID(),
-		TargetType:          pulumi.String("ip"),
-		Protocol:            pulumi.String(b.cfg.ContainerProtocol),
-		Port:                pulumi.Int(b.cfg.ContainerPort),
-		DeregistrationDelay: pulumi.Int(drainSeconds),
-		HealthCheck: lb.TargetGroupHealthCheckArgs{
-			Enabled:            pulumi.Bool(true),
-			Path:               pulumi.String(healthPath),
-			Protocol:           pulumi.String(b.cfg.ContainerProtocol),
-			Port:               pulumi.String("traffic-port"),
-			Matcher:            pulumi.String("200"),
-			Interval:           pulumi.Int(15),
-			Timeout:            pulumi.Int(5),
-			HealthyThreshold:   pulumi.Int(2),
-			UnhealthyThreshold: pulumi.Int(3),
-		},
-		Tags: b.tags(role),
-	})
-}
-
-// listeners declares the redirect, the HTTPS listener and its rules. What no rule names is answered 404.
-func (b *builder) listeners(balancer *balancer) error {
-	certificateArn, err := b.certificate(balancer.alb)
-	if err != nil {
-		return err
-	}
-	_, err = create(b, lb.NewListener, "http-listener", &lb.ListenerArgs{
-		LoadBalancerArn: balancer.alb.Arn,
-		Port:            pulumi.Int(httpPort),
-		Protocol:        pulumi.String("HTTP"),
-		DefaultActions: lb.ListenerDefaultActionArray{lb.ListenerDefaultActionArgs{
-			Type: pulumi.String("redirect"),
-			Redirect: lb.ListenerDefaultActionRedirectArgs{
-				Port: pulumi.String(strconv.Itoa(httpsPort)), Protocol: pulumi.String("HTTPS"), StatusCode: pulumi.String("HTTP_301"),
-			},
-		}},
-		Tags: b.tags("http-listener"),
-	})
-	if err != nil {
-		return err
-	}
-	https, err := create(b, lb.NewListener, "https-listener", &lb.ListenerArgs{
-		LoadBalancerArn: balancer.alb.Arn,
-		Port:            pulumi.Int(httpsPort),
-		Protocol:        pulumi.String("HTTPS"),
-		SslPolicy:       pulumi.String(tlsPolicy),
-		CertificateArn:  certificateArn,
-		DefaultActions: lb.ListenerDefaultActionArray{lb.ListenerDefaultActionArgs{
-			Type: pulumi.String("fixed-response"),
-			FixedResponse: lb.ListenerDefaultActionFixedResponseArgs{
-				ContentType: pulumi.String("text/plain"), MessageBody: pulumi.String("Not found"), StatusCode: pulumi.String("404"),
-			},
-		}},
-		Tags: b.tags("https-listener"),
-	})
-	if err != nil {
-		return err
-	}
-	for _, rule := range []struct {
-		role, path string
-		priority   int
-		action     lb.ListenerRuleActionArgs
-	}{
-		{"api-rule", "/api/*", 10, lb.ListenerRuleActionArgs{
-			Type: pulumi.String("forward"), TargetGroupArn: balancer.targets[paymentAPI].Arn,
-		}},
-		{"health-rule", healthPath, 20, lb.ListenerRuleActionArgs{
-			Type: pulumi.String("forward"),
-			Forward: lb.ListenerRuleActionForwardArgs{TargetGroups: lb.ListenerRuleActionForwardTargetGroupArray{
-				lb.ListenerRuleActionForwardTargetGroupArgs{Arn: balancer.targets[paymentAPI].Arn, Weight: pulumi.Int(50)},
-				lb.ListenerRuleActionForwardTargetGroupArgs{Arn: balancer.targets[jobProcessor].Arn, Weight: pulumi.Int(50)},
-			}},
-		}},
-	} {
-		declared, err := create(b, lb.NewListenerRule, rule.role, &lb.ListenerRuleArgs{
-			ListenerArn: https.Arn,
-			Priority:    pulumi.Int(rule.priority),
-			Conditions: lb.ListenerRuleConditionArray{lb.ListenerRuleConditionArgs{
-				PathPattern: lb.ListenerRuleConditionPathPatternArgs{Values: pulumi.ToStringArray([]string{rule.path})},
-			}},
-			Actions: lb.ListenerRuleActionArray{rule.action},
-			Tags:    b.tags(rule.role),
-		})
-		if err != nil {
-			return err
-		}
-		balancer.rules = append(balancer.rules, declared)
-	}
-	return nil
-}
-
-// certificate is the ARN of the HTTPS listener's certificate: the configured one, one validated by DNS, or one made
-// here.
-func (b *builder) certificate(alb *lb.LoadBalancer) (pulumi.StringOutput, error) {
-	switch {
-	case b.cfg.CertificateArn != "":
-		return pulumi.String(b.cfg.CertificateArn).ToStringOutput(), nil
-	case b.cfg.DomainName != "":
-		return b.validatedCertificate(alb)
-	default:
-		return b.importedCertificate()
-	}
-}
-
-// validatedCertificate requests a certificate for the domain, proves the domain by DNS, and points it at the ALB.
-func (b *builder) validatedCertificate(alb *lb.LoadBalancer) (pulumi.StringOutput, error) {
-	none := pulumi.StringOutput{}
-	requested, err := create(b, acm.NewCertificate, "certificate", &acm.CertificateArgs{
-		DomainName:       pulumi.String(b.cfg.DomainName),
-		ValidationMethod: pulumi.String("DNS"),
-		Tags:             b.tags("certificate"),
-	}, createBeforeDelete())
-	if err != nil {
-		return none, err
-	}
-	proof := requested.DomainValidationOptions.Index(pulumi.Int(0))
-	record, err := create(b, route53.NewRecord, "certificate-validation-record", &route53.RecordArgs{
-		ZoneId:         pulumi.String(b.cfg.HostedZoneID),
-		Name:           proof.ResourceRecordName().Elem(),
-		Type:           proof.ResourceRecordType().Elem(),
-		Records:        pulumi.StringArray{proof.ResourceRecordValue().Elem()},
-		Ttl:            pulumi.Int(60),
-		AllowOverwrite: pulumi.Bool(true), // a renewed request for the same domain asks for the same record
-	})
-	if err != nil {
-		return none, err
-	}
-	validated, err := create(b, acm.NewCertificateValidation, "certificate-validation", &acm.CertificateValidationArgs{
-		CertificateArn:        requested.Arn,
-		ValidationRecordFqdns: pulumi.StringArray{record.Fqdn},
-	}, createBeforeDelete())
-	if err != nil {
-		return none, err
-	}
-	_, err = create(b, route53.NewRecord, "alias-record", &route53.RecordArgs{
-		ZoneId: pulumi.String(b.cfg.HostedZoneID),
-		Name:   pulumi.String(b.cfg.DomainName),
-		Type:   pulumi.String("A"),
-		Aliases: route53.RecordAliasArray{route53.RecordAliasArgs{
-			Name: alb.DnsName, ZoneId: alb.ZoneId, EvaluateTargetHealth: pulumi.Bool(true),
-		}},
-	})
-	return validated.CertificateArn, err
-}
-
-// importedCertificate makes a self-signed certificate and imports it. Everything about it follows from a random seed
-// that the stack's state keeps, so that it is the same in every run; only its public half is not secret.
-func (b *builder) importedCertificate() (pulumi.StringOutput, error) {
-	seed, err := declare(b, random.NewRandomBytes, "certificate-seed", &random.RandomBytesArgs{Length: pulumi.Int(certificateSeedSize)})
-	if err != nil {
-		return pulumi.StringOutput{}, err
-	}
-	pair := pulumi.ToSecret(seed.Base64.ApplyT(func(encoded string) ([]string, error) {
-		raw, err := base64.StdEncoding.DecodeString(encoded)
-		if err != nil {
-			return nil, fmt.Errorf("reading the certificate seed: %w", err)
-		}
-		body, key, err := selfSignedCertificate(raw, b.name("payments")+".internal")
-		return []string{body, key}, err
-	})).(pulumi.StringArrayOutput)
-	imported, err := create(b, acm.NewCertificate, "certificate", &acm.CertificateArgs{
-		CertificateBody: pulumi.Unsecret(pair.Index(pulumi.Int(0))).(pulumi.StringOutput).ToStringPtrOutput(),
-		PrivateKey:      pair.Index(pulumi.Int(1)).ToStringPtrOutput(),
-		Tags:            b.tags("certificate"),
-	}, createBeforeDelete())
-	if err != nil {
-		return pulumi.StringOutput{}, err
-	}
-	return imported.Arn, nil
-}
-
-// selfSignedCertificate derives an ECDSA P-256 key and a certificate for one name from a seed: the same seed and name
-// give the same bytes. Both come back in PEM, the key as PKCS #8.
-func selfSignedCertificate(seed []byte, name string) (certificate, key string, err error) {
-	private, err := deriveKey(seed)
-	if err != nil {
-		return "", "", fmt.Errorf("deriving the certificate's key: %w", err)
-	}
-	serial, err := hkdf.Key(sha256.New, seed, nil, ProjectName+" certificate serial "+name, 16)
-	if err != nil {
-		return "", "", fmt.Errorf("deriving the certificate's serial number: %w", err)
-	}
-	serial[0] = serial[0]&0x7f | 0x40 // positive, and always of the same length
-	template := &x509.Certificate{
-		SerialNumber:          new(big.Int).SetBytes(serial),
-		Subject:               pkix.Name{CommonName: name, Organization: []string{ProjectName}},
-		DNSNames:              []string{name},
-		NotBefore:             time.Date(2025, time.January, 1, 0, 0, 0, 0, time.UTC),
-		NotAfter:              time.Date(2045, time.January, 1, 0, 0, 0, 0, time.UTC),
-		KeyUsage:              x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		BasicConstraintsValid: true,
-	}
-	// Without a source of randomness, crypto/ecdsa signs as RFC 6979 says: deterministically.
-	der, err := x509.CreateCertificate(nil, template, template, private.Public(), private)
-	if err != nil {
-		return "", "", fmt.Errorf("signing the certificate: %w", err)
-	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return "", "", fmt.Errorf("encoding the certificate's key: %w", err)
-	}
-	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})),
-		string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8})), nil
-}
-
-// deriveKey maps a seed to a P-256 key. 48 bytes reduced to the order's 32 leave no bias worth the name (FIPS 186-5,
-// A.2.1).
-func deriveKey(seed []byte) (*ecdsa.PrivateKey, error) {
-	material, err := hkdf.Key(sha256.New, seed, nil, ProjectName+" certificate key", 48)
-	if err != nil {
-		return nil, err
-	}
-	curve := elliptic.P256()
-	one := big.NewInt(1)
-	scalar := new(big.Int).SetBytes(material)
-	scalar.Mod(scalar, new(big.Int).Sub(curve.Params().N, one)).Add(scalar, one)
-	return ecdsa.ParseRawPrivateKey(curve, scalar.FillBytes(make([]byte, 32)))
-}
-
-// webACL is the part of aws:wafv2/webAcl:WebAcl that the stack reads. The generated wafv2 package nests types so deep
-// that it takes a minute and gigabytes to compile, for three resources; they are registered by token instead.
-type webACL struct {
-	pulumi.CustomResourceState
-	Arn pulumi.StringOutput `pulumi:"arn"`
-}
-
-// firewall puts AWS's managed rules and a rate limit in front of the load balancer (PCI DSS 6.4.2) and logs what it
-// saw, save credentials.
-func (b *builder) firewall(alb *lb.LoadBalancer) error {
-	acl := &webACL{}
-	err := b.register("aws:wafv2/webAcl:WebAcl", "waf", pulumi.Map{
-		"name":             pulumi.String(b.name("waf")),
-		"description":      pulumi.String("Protects the payment API"),
-		"scope":            pulumi.String("REGIONAL"),
-		"defaultAction":    pulumi.Map{"allow": pulumi.Map{}},
-		"rules":            b.firewallRules(),
-		"visibilityConfig": visibility(b.name("waf")),
-		"tags":             b.tags("waf"),
-	}, acl)
-	if err != nil {
-		return err
-	}
-	err = b.register("aws:wafv2/webAclAssociation:WebAclAssociation", "waf-association", pulumi.Map{
-		"resourceArn": alb.Arn,
-		"webAclArn":   acl.Arn,
-	}, &pulumi.CustomResourceState{})
-	if err != nil {
-		return err
-	}
-	// WAF writes only to log groups whose name starts with aws-waf-logs- (AWS).
-	logs, err := b.logGroup("waf-log-group", b.name("aws-waf-logs"))
-	if err != nil {
-		return err
-	}
-	// Left alone, WAF adds to one resource policy of the account, which is limited in size.
-	delivery, err := create(b, cloudwatch.NewLogResourcePolicy, "waf-logs-policy", &cloudwatch.LogResourcePolicyArgs{
-		PolicyName: pulumi.String(b.name("waf-logs-policy")),
-		PolicyDocument: document(statement{
-			sid:        "DeliverFirewallLogs",
-			principals: services("delivery.logs.amazonaws.com"),
-			actions:    []string{"logs:CreateLogStream", "logs:PutLogEvents"},
-			resources:  []pulumi.StringInput{pulumi.Sprintf("%s:*", logs.Arn)},
-			when: []condition{
-				b.fromThisAccount(),
-				{"ArnLike", "aws:SourceArn", []string{b.arn("logs", "*")}},
-			},
-		}),
-	})
-	if err != nil {
-		return err
-	}
-	return b.register("aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration", "waf-logging", pulumi.Map{
-		"resourceArn":           acl.Arn,
-		"logDestinationConfigs": pulumi.StringArray{logs.Arn},
-		"redactedFields": pulumi.Array{
-			pulumi.Map{"singleHeader": pulumi.StringMap{"name": pulumi.String("authorization")}},
-		},
-	}, &pulumi.CustomResourceState{}, after(delivery))
-}
-
-// firewallRules is AWS's managed rule groups in order of price and likelihood, after a rate limit.
-func (b *builder) firewallRules() pulumi.Array {
-	rules := pulumi.Array{pulumi.Map{
-		"name":     pulumi.String("rate-limit"),
-		"priority": pulumi.Int(0),
-		"action":   pulumi.Map{"block": pulumi.Map{}},
-		"statement": pulumi.Map{"rateBasedStatement": pulumi.Map{
-			"limit":            pulumi.Int(wafRateLimit),
-			"aggregateKeyType": pulumi.String("IP"),
-		}},
-		"visibilityConfig": visibility("rate-limit"),
-	}}
-	for i, group := range []string{
-		"AWSManagedRulesAmazonIpReputationList",
-		"AWSManagedRulesCommonRuleSet",
-		"AWSManagedRulesKnownBadInputsRuleSet",
-		"AWSManagedRulesSQLiRuleSet",
-	} {
-		rules = append(rules, pulumi.Map{
-			"name":           pulumi.String(group),
-			"priority":       pulumi.Int(i + 1),
-			"overrideAction": pulumi.Map{"none": pulumi.Map{}},
-			"statement": pulumi.Map{"managedRuleGroupStatement": pulumi.Map{
-				"vendorName": pulumi.String("AWS"),
-				"name":       pulumi.String(group),
-			}},
-			"visibilityConfig": visibility(group),
-		})
-	}
-	return rules
-}
-
-func visibility(metric string) pulumi.Map {
-	return pulumi.Map{
-		"cloudwatchMetricsEnabled": pulumi.Bool(true),
-		"sampledRequestsEnabled":   pulumi.Bool(true),
-		"metricName":               pulumi.String(metric),
-	}
-}
-
-// register declares a resource by its type token.
-func (b *builder) register(token, role string, inputs pulumi.Map, resource pulumi.CustomResource, options ...pulumi.ResourceOption) error {
-	options = append([]pulumi.ResourceOption{pulumi.Provider(b.provider), pulumi.DeleteBeforeReplace(true)}, options...)
-	if err := b.ctx.RegisterResource(token, role, inputs, resource, options...); err != nil {
-		return fmt.Errorf("declaring %s: %w", role, err)
-	}
-	return nil
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
-// Queue
-// ---------------------------------------------------------------------------------------------------------------------
-
-const (
-	daySeconds          = 24 * 60 * 60
-	jobRetentionSeconds = 14 * daySeconds
-	// A message keeps its first enqueue time when it is moved to a standard queue's DLQ, so that one which fails after
-	// 7 days in the main queue expires on arrival. The figures are the brief's; the queue-age alarm fires long before.
-	deadRetentionSeconds = 7 * daySeconds
-	longPollSeconds      = 20
-	maxReceives          = 5
-)
-
-type queues struct {
-	main, dead *sqs.Queue
-}
-
-// redrivePolicy and redriveAllowPolicy are SQS attributes, in SQS's own spelling.
-type redrivePolicy struct {
-	DeadLetterTargetArn string `json:"deadLetterTargetArn"`
-	MaxReceiveCount     int    `json:"maxReceiveCount"`
-}
-
-type redriveAllowPolicy struct {
-	RedrivePermission string   `json:"redrivePermission"`
-	SourceQueueArns   []string `json:"sourceQueueArns"`
-}
-
-// queues declares payment-jobs and its dead-letter queue, which takes messages from no other.
-func (b *builder) queues() (*queues, error) {
-	dead, err := create(b, sqs.NewQueue, "payment-jobs-dlq", &sqs.QueueArgs{
-		Name:                    pulumi.String(b.name("payment-jobs-dlq")),
-		MessageRetentionSeconds: pulumi.Int(deadRetentionSeconds),
-		ReceiveWaitTimeSeconds:  pulumi.Int(longPollSeconds),
-		SqsManagedSseEnabled:    pulumi.Bool(true),
-		Tags:                    b.tags("payment-jobs-dlq"),
-	})
-	if err != nil {
-		return nil, err
-	}
-	jobs, err := create(b, sqs.NewQueue, "payment-jobs", &sqs.QueueArgs{
-		Name:                     pulumi.String(b.name("payment-jobs")),
-		MessageRetentionSeconds:  pulumi.Int(jobRetentionSeconds),
-		VisibilityTimeoutSeconds: pulumi.Int(b.cfg.QueueVisibilityTimeoutSeconds),
-		ReceiveWaitTimeSeconds:   pulumi.Int(longPollSeconds),
-		SqsManagedSseEnabled:     pulumi.Bool(true),
-		RedrivePolicy: dead.Arn.ApplyT(func(arn string) (string, error) {
-			return marshal(redrivePolicy{DeadLetterTargetArn: arn, MaxReceiveCount: maxReceives})
-		}).(pulumi.StringOutput).ToStringPtrOutput(),
-		Tags: b.tags("payment-jobs"),
-	})
-	if err != nil {
-		return nil, err
-	}
-	allow, err := create(b, sqs.NewRedriveAllowPolicy, "payment-jobs-dlq-redrive-allow", &sqs.RedriveAllowPolicyArgs{
-		QueueUrl: dead.Url,
-		RedriveAllowPolicy: jobs.Arn.ApplyT(func(arn string) (string, error) {
-			return marshal(redriveAllowPolicy{RedrivePermission: "byQueue", SourceQueueArns: []string{arn}})
-		}).(pulumi.StringOutput),
-	})
-	if err != nil {
-		return nil, err
-	}
-	for role, queue := range map[string]*sqs.Queue{"payment-jobs-policy": jobs, "payment-jobs-dlq-policy": dead} {
-		// One change of a queue's attributes at a time: SQS takes up to a minute to show one.
-		_, err := create(b, sqs.NewQueuePolicy, role, &sqs.QueuePolicyArgs{
-			QueueUrl: queue.Url,
-			Policy:   document(denyPlainTransport("sqs:*", queue.Arn)),
-		}, after(allow))
-		if err != nil {
-			return nil, err
-		}
-	}
-	return &queues{main: jobs, dead: dead}, nil
-}
-
-// ---------------------------------------------------------------------------------------------------------------------
 // Monitoring
 // ---------------------------------------------------------------------------------------------------------------------
-
-// keyDeletionDays is the shortest deletion window that KMS offers.
-const keyDeletionDays = 7
-
-// fromPublishers are the statements that let AWS services do actions with the alerts topic or its key. CloudWatch
-// alarms and RDS events must come from this account. EventBridge does not say which account it acts for: conditions
-// on it make its deliveries to encrypted topics fail in silence (SNS developer guide, "Key management").
-func (b *builder) fromPublishers(sid string, actions []string, resource pulumi.StringInput) []statement {
-	return []statement{
-		{
-			sid: sid, actions: actions, resources: []pulumi.StringInput{resource},
-			principals: services("cloudwatch.amazonaws.com", "events.rds.amazonaws.com"),
-			when:       []condition{b.fromThisAccount()},
-		},
-		{
-			sid: sid + "FromEventBridge", actions: actions, resources: []pulumi.StringInput{resource},
-			principals: services("events.amazonaws.com"),
-		},
-	}
-}
-
-type alerts struct {
-	topic *sns.Topic
-	key   *kms.Key
-	// open is the topic's policy: nothing can publish before.
-	open pulumi.Resource
-}
-
-// alerts declares the topic that the operations team listens to. It has a key of its own because alarms cannot
-// publish to a topic under alias/aws/sns.
-func (b *builder) alerts() (*alerts, error) {
-	thisKey := pulumi.String("*") // what "*" means in a key's own policy
-	key, err := create(b, kms.NewKey, "payment-alerts-key", &kms.KeyArgs{
-		Description:          pulumi.String("Encrypts " + b.name("payment-alerts")),
-		EnableKeyRotation:    pulumi.Bool(true),
-		DeletionWindowInDays: pulumi.Int(keyDeletionDays),
-		Policy: document(append(
-			b.fromPublishers("EncryptForPublishers", []string{"kms:Decrypt", "kms:GenerateDataKey*"}, thisKey),
-			statement{
-				sid:        "AccountAdministration",
-				principals: accounts(fmt.Sprintf("arn:%s:iam::%s:root", b.partition, b.account)),
-				actions:    []string{"kms:*"},
-				resources:  []pulumi.StringInput{thisKey},
-			},
-		)...),
-		Tags: b.tags("payment-alerts-key"),
-	})
-	if err != nil {
-		return nil, err
-	}
-	_, err = create(b, kms.NewAlias, "payment-alerts-key-alias", &kms.AliasArgs{
-		Name:        pulumi.String("alias/" + b.name("payment-alerts")),
-		TargetKeyId: key.KeyId,
-	})
-	if err != nil {
-		return nil, err
-	}
-	topic, err := create(b, sns.NewTopic, "payment-alerts", &sns.TopicArgs{
-		Name:           pulumi.String(b.name("payment-alerts")),
-		KmsMasterKeyId: key.Arn,
-		Tags:           b.tags("payment-alerts"),
-	})
-	if err != nil {
-		return nil, err
-	}
-	open, err := create(b, sns.NewTopicPolicy, "payment-alerts-policy", &sns.TopicPolicyArgs{
-		Arn: topic.Arn,
-		Policy: document(append(
-			b.fromPublishers("PublishAlerts", []string{"sns:Publish"}, topic.Arn),
-			denyPlainTransport("sns:Publish", topic.Arn),
-		)...),
-	})
-	if err != nil {
-		return nil, err
-	}
-	_, err = create(b, sns.NewTopicSubscription, "payment-alerts-email", &sns.TopicSubscriptionArgs{
-		Topic:    topic.Arn,
-		Protocol: pulumi.String("email"),
-		Endpoint: pulumi.String(b.cfg.AlertEmail),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &alerts{topic: topic, key: key, open: open}, nil
-}
 
 // monitoring declares alarms, event notifications and the dashboard, and returns the dashboard's address.
 func (b *builder) monitoring(n *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, app *application) (string, error) {
@@ -2747,14 +2766,14 @@ func (b *builder) monitoring(n *network, db *database, balancer *balancer, jobs 
 	return b.dashboard(db, balancer, jobs, app)
 }
 
-// alarmSpec is one alarm: when the metric, or the difference of two, passes the threshold in so many periods.
+// alarmSpec is one alarm: it goes off when the metric, or its difference to another, is above or below a figure in each of
+// so many periods of so many minutes.
 type alarmSpec struct {
-	role, description string
+	name, description string // the alarm's name ends in -alarm
 	metric            metric
 	minus             *metric // subtracted from metric, where set
-	comparison        comparison
-	threshold         float64
-	minutes, periods  int // the length of a period, and how many must be over the threshold
+	above, below      float64 // below counts where it is not zero
+	periods, minutes  int
 }
 
 // metric is a CloudWatch metric with its statistic: Sum, Average, Maximum, Minimum or a percentile such as p99.
@@ -2763,14 +2782,7 @@ type metric struct {
 	dimensions                 pulumi.StringMap
 }
 
-type comparison string
-
-const (
-	above comparison = "GreaterThanThreshold"
-	below comparison = "LessThanThreshold"
-)
-
-// alarms is the table of everything that wakes the operations team.
+// alarms is the table of everything that wakes the operations team. An entry here is all that an alarm takes.
 func (b *builder) alarms(n *network, db *database, balancer *balancer, jobs *queues, app *application) []alarmSpec {
 	alb := func(name, statistic string) metric {
 		return metric{"AWS/ApplicationELB", name, statistic, pulumi.StringMap{"LoadBalancer": balancer.alb.ArnSuffix}}
@@ -2781,61 +2793,64 @@ func (b *builder) alarms(n *network, db *database, balancer *balancer, jobs *que
 	queue := func(q *sqs.Queue, name string) metric {
 		return metric{"AWS/SQS", name, "Maximum", pulumi.StringMap{"QueueName": q.Name}}
 	}
-	table := []alarmSpec{
-		{"alb-5xx", "The load balancer itself answers 5xx", alb("HTTPCode_ELB_5XX_Count", "Sum"), nil, above, 10, 1, 5},
-		{"alb-target-5xx", "The services answer 5xx", alb("HTTPCode_Target_5XX_Count", "Sum"), nil, above, 10, 1, 5},
-		{"alb-latency-p99", "One request in a hundred takes longer than 2 s", alb("TargetResponseTime", "p99"), nil, above, 2, 1, 5},
-		{"alb-rejected-connections", "The load balancer turns connections away", alb("RejectedConnectionCount", "Sum"), nil, above, 0, 1, 3},
+	alarms := []alarmSpec{
+		{name: "alb-5xx", description: "The load balancer itself answers 5xx", metric: alb("HTTPCode_ELB_5XX_Count", "Sum"), above: 10, periods: 5, minutes: 1},
+		{name: "alb-target-5xx", description: "The services answer 5xx", metric: alb("HTTPCode_Target_5XX_Count", "Sum"), above: 10, periods: 5, minutes: 1},
+		{name: "alb-latency-p99", description: "One request in a hundred takes longer than 2 s", metric: alb("TargetResponseTime", "p99"), above: 2, periods: 5, minutes: 1},
+		{name: "alb-rejected-connections", description: "The load balancer turns connections away", metric: alb("RejectedConnectionCount", "Sum"), above: 0, periods: 3, minutes: 1},
 
-		{"aurora-cpu", "A database instance is short of CPU", aurora("CPUUtilization", "Maximum"), nil, above, 80, 5, 3},
-		{"aurora-memory", "A database instance has less than 1 GiB of memory left", aurora("FreeableMemory", "Minimum"), nil, below, 1 << 30, 5, 3},
-		{"aurora-connections", "A database instance has more than 1000 connections", aurora("DatabaseConnections", "Maximum"), nil, above, 1000, 5, 3},
-		{"aurora-replica-lag", "A reader is more than 1 s behind the writer", aurora("AuroraReplicaLagMaximum", "Maximum"), nil, above, 1000, 1, 5},
-		{"aurora-deadlocks", "Transactions deadlock", aurora("Deadlocks", "Maximum"), nil, above, 0, 5, 2},
+		{name: "aurora-cpu", description: "A database instance is short of CPU", metric: aurora("CPUUtilization", "Maximum"), above: 80, periods: 3, minutes: 5},
+		{name: "aurora-memory", description: "A database instance has less than 1 GiB of memory left", metric: aurora("FreeableMemory", "Minimum"), below: 1 << 30, periods: 3, minutes: 5},
+		{name: "aurora-connections", description: "A database instance has more than 1000 connections", metric: aurora("DatabaseConnections", "Maximum"), above: 1000, periods: 3, minutes: 5},
+		{name: "aurora-replica-lag", description: "A reader is more than 1 s behind the writer", metric: aurora("AuroraReplicaLagMaximum", "Maximum"), above: 1000, periods: 5, minutes: 1},
+		{name: "aurora-deadlocks", description: "Transactions deadlock", metric: aurora("Deadlocks", "Maximum"), above: 0, periods: 2, minutes: 5},
 
-		{"queue-age", "The oldest job has waited for a day", queue(jobs.main, "ApproximateAgeOfOldestMessage"), nil, above, daySeconds, 5, 1},
-		{"queue-depth", "More than 10000 jobs wait", queue(jobs.main, "ApproximateNumberOfMessagesVisible"), nil, above, 10000, 5, 3},
-		{"dlq-messages", "A job has failed for good", queue(jobs.dead, "ApproximateNumberOfMessagesVisible"), nil, above, 0, 1, 1},
+		{name: "queue-age", description: "The oldest job has waited for a day", metric: queue(jobs.main, "ApproximateAgeOfOldestMessage"), above: daySeconds, periods: 1, minutes: 5},
+		{name: "queue-depth", description: "More than 10000 jobs wait", metric: queue(jobs.main, "ApproximateNumberOfMessagesVisible"), above: 10000, periods: 3, minutes: 5},
+		{name: "dlq-messages", description: "A job has failed for good", metric: queue(jobs.deadLetter, "ApproximateNumberOfMessagesVisible"), above: 0, periods: 1, minutes: 1},
 	}
 	for _, service := range []string{paymentAPI, jobProcessor} {
-		by := pulumi.StringMap{"ClusterName": app.cluster.Name, "ServiceName": app.services[service].Name}
-		unhealthy := metric{"AWS/ApplicationELB", "UnHealthyHostCount", "Maximum", pulumi.StringMap{
-			"LoadBalancer": balancer.alb.ArnSuffix, "TargetGroup": balancer.targets[service].ArnSuffix,
-		}}
-		desired := metric{"ECS/ContainerInsights", "DesiredTaskCount", "Maximum", by}
-		running := metric{"ECS/ContainerInsights", "RunningTaskCount", "Minimum", by}
-		table = append(table,
-			alarmSpec{service + "-unhealthy-hosts", service + " has unhealthy targets", unhealthy, nil, above, 0, 1, 3},
-			alarmSpec{service + "-cpu", service + " is short of CPU", metric{"AWS/ECS", "CPUUtilization", "Average", by}, nil, above, 85, 5, 3},
-			alarmSpec{service + "-memory", service + " is short of memory", metric{"AWS/ECS", "MemoryUtilization", "Average", by}, nil, above, 85, 5, 3},
-			alarmSpec{service + "-below-desired", service + " runs fewer tasks than desired", desired, &running, above, 0, 1, 10})
+		dimensions := pulumi.StringMap{"ClusterName": app.cluster.Name, "ServiceName": app.services[service].Name}
+		targets := pulumi.StringMap{"LoadBalancer": balancer.alb.ArnSuffix, "TargetGroup": balancer.targets[service].ArnSuffix}
+		unhealthy := metric{"AWS/ApplicationELB", "UnHealthyHostCount", "Maximum", targets}
+		cpu, memory := metric{"AWS/ECS", "CPUUtilization", "Average", dimensions}, metric{"AWS/ECS", "MemoryUtilization", "Average", dimensions}
+		desired, running := metric{"ECS/ContainerInsights", "DesiredTaskCount", "Maximum", dimensions}, metric{"ECS/ContainerInsights", "RunningTaskCount", "Minimum", dimensions}
+		alarms = append(alarms,
+			alarmSpec{name: service + "-unhealthy-hosts", description: service + " has unhealthy targets", metric: unhealthy, above: 0, periods: 3, minutes: 1},
+			alarmSpec{name: service + "-cpu", description: service + " is short of CPU", metric: cpu, above: 85, periods: 3, minutes: 5},
+			alarmSpec{name: service + "-memory", description: service + " is short of memory", metric: memory, above: 85, periods: 3, minutes: 5},
+			alarmSpec{name: service + "-below-desired", description: service + " runs fewer tasks than desired", metric: desired, minus: &running, above: 0, periods: 10, minutes: 1})
 	}
 	for i, nat := range n.nats {
-		role := fmt.Sprintf("nat-gateway-%d-port-errors", i+1)
-		by := pulumi.StringMap{"NatGatewayId": nat.ID()}
-		table = append(table, alarmSpec{role, "The NAT gateway has no ports left", metric{"AWS/NATGateway", "ErrorPortAllocation", "Sum", by}, nil, above, 0, 5, 1})
+		failed := metric{"AWS/NATGateway", "ErrorPortAllocation", "Sum", pulumi.StringMap{"NatGatewayId": nat.ID()}}
+		alarms = append(alarms, alarmSpec{name: fmt.Sprintf("nat-gateway-%d-port-errors", i+1), description: "The NAT gateway has no ports left", metric: failed, above: 0, periods: 1, minutes: 5})
 	}
 	if b.cfg.WAF {
-		by := pulumi.StringMap{"WebACL": pulumi.String(b.name("waf")), "Region": pulumi.String(b.region), "Rule": pulumi.String("ALL")}
-		table = append(table, alarmSpec{"waf-blocked-surge", "The firewall blocks unusually much", metric{"AWS/WAFV2", "BlockedRequests", "Sum", by}, nil, above, 1000, 5, 1})
+		dimensions := pulumi.StringMap{"WebACL": pulumi.String(b.physicalName("waf")), "Region": pulumi.String(b.region), "Rule": pulumi.String("ALL")}
+		blocked := metric{"AWS/WAFV2", "BlockedRequests", "Sum", dimensions}
+		alarms = append(alarms, alarmSpec{name: "waf-blocked-surge", description: "The firewall blocks unusually much", metric: blocked, above: 1000, periods: 1, minutes: 5})
 	}
-	return table
+	return alarms
 }
 
 // alarm declares one alarm; both the alarm and its end are notified.
 func (b *builder) alarm(spec alarmSpec, alerts *alerts) error {
-	role := spec.role + "-alarm"
+	name := spec.name + "-alarm"
+	comparison, threshold := "GreaterThanThreshold", spec.above
+	if spec.below != 0 {
+		comparison, threshold = "LessThanThreshold", spec.below
+	}
 	args := &cloudwatch.MetricAlarmArgs{
-		Name:               pulumi.String(b.name(role)),
+		Name:               pulumi.String(b.physicalName(name)),
 		AlarmDescription:   pulumi.String(spec.description),
-		ComparisonOperator: pulumi.String(spec.comparison),
-		Threshold:          pulumi.Float64(spec.threshold),
+		ComparisonOperator: pulumi.String(comparison),
+		Threshold:          pulumi.Float64(threshold),
 		EvaluationPeriods:  pulumi.Int(spec.periods),
 		DatapointsToAlarm:  pulumi.Int(spec.periods),
 		TreatMissingData:   pulumi.String("notBreaching"),
 		AlarmActions:       pulumi.Array{alerts.topic.Arn},
 		OkActions:          pulumi.Array{alerts.topic.Arn},
-		Tags:               b.tags(role),
+		Tags:               b.tags(name),
 	}
 	seconds := pulumi.Int(spec.minutes * 60)
 	if spec.minus != nil {
@@ -2856,7 +2871,7 @@ func (b *builder) alarm(spec alarmSpec, alerts *alerts) error {
 			args.Statistic = pulumi.String(spec.metric.statistic)
 		}
 	}
-	_, err := create(b, cloudwatch.NewMetricAlarm, role, args, after(alerts.open))
+	_, err := create(b, cloudwatch.NewMetricAlarm, name, args, after(alerts.policy))
 	return err
 }
 
@@ -2884,9 +2899,9 @@ type prefix struct {
 
 // events tells the topic of what metrics do not show: failed deployments, dying containers, database incidents.
 func (b *builder) events(db *database, alerts *alerts) error {
-	cluster := b.name("ecs-cluster")
+	cluster := b.physicalName("ecs-cluster")
 	for _, rule := range []struct {
-		role, description string
+		name, description string
 		pattern           eventPattern
 	}{
 		{"ecs-deployment-failed", "A deployment of the payment services failed", eventPattern{
@@ -2907,33 +2922,33 @@ func (b *builder) events(db *database, alerts *alerts) error {
 		if err != nil {
 			return err
 		}
-		declared, err := create(b, cloudwatch.NewEventRule, rule.role, &cloudwatch.EventRuleArgs{
-			Name:         pulumi.String(b.name(rule.role)),
+		declared, err := create(b, cloudwatch.NewEventRule, rule.name, &cloudwatch.EventRuleArgs{
+			Name:         pulumi.String(b.physicalName(rule.name)),
 			Description:  pulumi.String(rule.description),
 			EventPattern: pulumi.String(pattern),
-			Tags:         b.tags(rule.role),
+			Tags:         b.tags(rule.name),
 		})
 		if err != nil {
 			return err
 		}
-		_, err = create(b, cloudwatch.NewEventTarget, rule.role+"-target", &cloudwatch.EventTargetArgs{
+		_, err = create(b, cloudwatch.NewEventTarget, rule.name+"-target", &cloudwatch.EventTargetArgs{
 			Rule:     declared.Name,
 			TargetId: pulumi.String("payment-alerts"),
 			Arn:      alerts.topic.Arn,
-		}, after(alerts.open))
+		}, after(alerts.policy))
 		if err != nil {
 			return err
 		}
 	}
 	// RDS tries the topic when the subscription is made.
 	_, err := create(b, rds.NewEventSubscription, "rds-events", &rds.EventSubscriptionArgs{
-		Name:            pulumi.String(b.name("rds-events")),
+		Name:            pulumi.String(b.physicalName("rds-events")),
 		SnsTopic:        alerts.topic.Arn,
 		SourceType:      pulumi.String("db-cluster"),
 		SourceIds:       pulumi.StringArray{db.cluster.ClusterIdentifier},
 		EventCategories: pulumi.ToStringArray([]string{"failover", "failure", "maintenance", "notification"}),
 		Tags:            b.tags("rds-events"),
-	}, after(alerts.open))
+	}, after(alerts.policy))
 	return err
 }
 
@@ -2976,8 +2991,8 @@ const (
 	noteHeight                              = 2
 )
 
-// provenance stands in for the tags that every resource carries, on a dashboard, which takes none.
-func (b *builder) provenance() string {
+// tagsText stands in for the tags that every resource carries, on a dashboard, which takes none.
+func (b *builder) tagsText() string {
 	return fmt.Sprintf("%s=%s %s=%s %s=%s", TagOwner, b.cfg.Owner, TagRun, b.cfg.Run, TagExpires, b.cfg.Expires)
 }
 
@@ -3007,12 +3022,12 @@ func (b *builder) dashboard(db *database, balancer *balancer, jobs *queues, app 
 		page.Widgets = append(page.Widgets, widget{
 			Type: "text", Width: widgetWidth * widgetsInRow, Height: noteHeight,
 			Y:          (len(graphs) + widgetsInRow - 1) / widgetsInRow * widgetHeight,
-			Properties: textProperties{Markdown: b.provenance()},
+			Properties: textProperties{Markdown: b.tagsText()},
 		})
 		return marshal(page)
 	}).(pulumi.StringOutput)
 
-	name := b.name("payment-platform")
+	name := b.physicalName("payment-platform")
 	_, err := create(b, cloudwatch.NewDashboard, "payment-platform", &cloudwatch.DashboardArgs{
 		DashboardName: pulumi.String(name),
 		DashboardBody: body,
@@ -3052,7 +3067,7 @@ func (b *builder) graphs(db *database, balancer *balancer, jobs *queues, app *ap
 		{"Tasks", "Average", perService("ECS/ContainerInsights", "RunningTaskCount", "DesiredTaskCount")},
 		{"Jobs", "Maximum", rows{
 			cells("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", jobs.main.Name),
-			cells("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", jobs.dead.Name),
+			cells("AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", jobs.deadLetter.Name),
 			cells("AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", jobs.main.Name),
 		}},
 		{"Database CPU", "Maximum", rows{aurora("CPUUtilization")}},
@@ -3076,195 +3091,68 @@ func cells(namespace, metric string, dimensions ...any) []pulumi.StringInput {
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
-// Configuration and permissions
+// Outputs
 // ---------------------------------------------------------------------------------------------------------------------
 
+// Names of the stack's outputs. None of them is secret.
 const (
-	paramAPITimeout = "api-timeout-seconds"
-	paramAPIRetries = "api-retry-count"
-	paramJobRetries = "job-retry-count"
-	paramQueueURL   = "queue-url"
+	OutputVpcID                   = "vpcId"
+	OutputPublicSubnetIDs         = "publicSubnetIds"
+	OutputPrivateSubnetIDs        = "privateSubnetIds"
+	OutputAvailabilityZones       = "availabilityZones"
+	OutputAlbDNSName              = "albDnsName"
+	OutputAlbZoneID               = "albZoneId"
+	OutputAlbArn                  = "albArn"
+	OutputAPIURL                  = "apiUrl"
+	OutputClusterEndpoint         = "clusterEndpoint"
+	OutputClusterReaderEndpoint   = "clusterReaderEndpoint"
+	OutputClusterIdentifier       = "clusterIdentifier"
+	OutputDBEngineVersion         = "dbEngineVersionActual"
+	OutputDBSecretArn             = "dbSecretArn"
+	OutputAPIKeysSecretArn        = "apiKeysSecretArn"
+	OutputEcsClusterName          = "ecsClusterName"
+	OutputPaymentAPIServiceName   = "paymentApiServiceName"
+	OutputJobProcessorServiceName = "jobProcessorServiceName"
+	OutputQueueURL                = "queueUrl"
+	OutputDlqURL                  = "dlqUrl"
+	OutputAlertsTopicArn          = "alertsTopicArn"
+	OutputLogGroupNames           = "logGroupNames"
+	OutputParameterNames          = "parameterNames"
+	OutputDashboardURL            = "dashboardUrl"
 )
 
-type parameters struct {
-	byRole map[string]*ssm.Parameter
-	order  []string
-}
-
-func (p *parameters) names() pulumi.StringArray {
-	names := pulumi.StringArray{}
-	for _, role := range p.order {
-		names = append(names, p.byRole[role].Name)
+// export publishes the stack's outputs.
+func (b *builder) export(net *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, settings *parameters, app *application, dashboardURL string) {
+	apiHost := balancer.alb.DnsName
+	if b.cfg.DomainName != "" {
+		apiHost = pulumi.String(b.cfg.DomainName).ToStringOutput()
 	}
-	return names
-}
-
-// parameters declares the configuration that is not secret, under /payment/{environmentSuffix}/.
-func (b *builder) parameters(jobs *queues) (*parameters, error) {
-	declared := &parameters{byRole: map[string]*ssm.Parameter{}}
-	for _, p := range []struct {
-		role, description string
-		value             pulumi.StringInput
-	}{
-		{paramAPIRetries, "Times that payment-api tries a failed call again", pulumi.String(strconv.Itoa(b.cfg.APIRetryCount))},
-		{paramAPITimeout, "Time that payment-api gives a request, in seconds", pulumi.String(strconv.Itoa(b.cfg.APITimeoutSeconds))},
-		{paramJobRetries, "Times that job-processor tries a failed call again", pulumi.String(strconv.Itoa(b.cfg.JobRetryCount))},
-		{paramQueueURL, "Address of the payment-jobs queue", jobs.main.Url},
+	slices.Sort(b.logGroups)
+	for name, value := range map[string]pulumi.Input{
+		OutputVpcID:                   net.vpc.ID(),
+		OutputPublicSubnetIDs:         subnetIDs(net.public),
+		OutputPrivateSubnetIDs:        subnetIDs(net.private),
+		OutputAvailabilityZones:       net.zones(),
+		OutputAlbDNSName:              balancer.alb.DnsName,
+		OutputAlbZoneID:               balancer.alb.ZoneId,
+		OutputAlbArn:                  balancer.alb.Arn,
+		OutputAPIURL:                  pulumi.Sprintf("https://%s", apiHost),
+		OutputClusterEndpoint:         db.cluster.Endpoint,
+		OutputClusterReaderEndpoint:   db.cluster.ReaderEndpoint,
+		OutputClusterIdentifier:       db.cluster.ClusterIdentifier,
+		OutputDBEngineVersion:         db.cluster.EngineVersionActual,
+		OutputDBSecretArn:             db.credentials.Arn,
+		OutputAPIKeysSecretArn:        db.apiKeys.Arn,
+		OutputEcsClusterName:          app.cluster.Name,
+		OutputPaymentAPIServiceName:   app.services[paymentAPI].Name,
+		OutputJobProcessorServiceName: app.services[jobProcessor].Name,
+		OutputQueueURL:                jobs.main.Url,
+		OutputDlqURL:                  jobs.deadLetter.Url,
+		OutputAlertsTopicArn:          alerts.topic.Arn,
+		OutputLogGroupNames:           pulumi.ToStringArray(b.logGroups),
+		OutputParameterNames:          settings.names(),
+		OutputDashboardURL:            pulumi.String(dashboardURL),
 	} {
-		name := fmt.Sprintf("/payment/%s/%s", b.cfg.EnvironmentSuffix, p.role)
-		parameter, err := create(b, ssm.NewParameter, p.role, &ssm.ParameterArgs{
-			Name:        pulumi.String(name),
-			Description: pulumi.String(p.description),
-			Type:        pulumi.String("String"),
-			Value:       p.value.ToStringOutput().ToStringPtrOutput(),
-			Tags:        nameTag(name),
-		})
-		if err != nil {
-			return nil, err
-		}
-		declared.byRole[p.role] = parameter
-		declared.order = append(declared.order, p.role)
+		b.ctx.Export(name, value)
 	}
-	return declared, nil
-}
-
-// roleSpec is a role that one AWS service takes on for the resources of this account, and what it allows.
-type roleSpec struct {
-	role, description  string
-	service, sourceArn string
-	allows             []statement
-}
-
-// roleWithPolicy keeps the policy at hand, for what must wait for it.
-type roleWithPolicy struct {
-	role   *iam.Role
-	policy *iam.RolePolicy
-}
-
-func (b *builder) role(spec roleSpec) (*roleWithPolicy, error) {
-	var boundary pulumi.StringPtrInput
-	if b.cfg.PermissionsBoundaryArn != "" {
-		boundary = pulumi.String(b.cfg.PermissionsBoundaryArn)
-	}
-	role, err := create(b, iam.NewRole, spec.role, &iam.RoleArgs{
-		PermissionsBoundary: boundary,
-		Name:                pulumi.String(b.name(spec.role)),
-		Description:         pulumi.String(spec.description),
-		AssumeRolePolicy: document(statement{
-			sid:        "AssumedByService",
-			principals: services(spec.service),
-			actions:    []string{"sts:AssumeRole"},
-			// Another account's resources must not make the service act as this role (the confused deputy).
-			when: []condition{
-				b.fromThisAccount(),
-				{"ArnLike", "aws:SourceArn", []string{spec.sourceArn}},
-			},
-		}),
-		Tags: b.tags(spec.role),
-	})
-	if err != nil {
-		return nil, err
-	}
-	policyRole := strings.TrimSuffix(spec.role, "role") + "policy"
-	policy, err := create(b, iam.NewRolePolicy, policyRole, &iam.RolePolicyArgs{
-		Name:   pulumi.String(b.name(policyRole)),
-		Role:   role.Name,
-		Policy: document(spec.allows...),
-	})
-	if err != nil {
-		return nil, err
-	}
-	return &roleWithPolicy{role, policy}, nil
-}
-
-// statement is one statement of a policy document: it allows, unless it denies.
-type statement struct {
-	sid        string
-	deny       bool
-	principals any // nil in identity policies; services(…), accounts(…) or everyone
-	actions    []string
-	resources  []pulumi.StringInput // empty in trust policies
-	when       []condition
-}
-
-type condition struct {
-	operator, key string
-	values        []string
-}
-
-const everyone = "*"
-
-func services(names ...string) any { return map[string][]string{"Service": names} }
-
-func accounts(arns ...string) any { return map[string][]string{"AWS": arns} }
-
-// fromThisAccount lets in requests that a service makes for this account's resources.
-func (b *builder) fromThisAccount() condition {
-	return condition{"StringEquals", "aws:SourceAccount", []string{b.account}}
-}
-
-// denyPlainTransport refuses requests that do not come over TLS (PCI DSS 4.2.1).
-func denyPlainTransport(action string, resources ...pulumi.StringInput) statement {
-	return statement{
-		sid: "DenyPlainTransport", deny: true,
-		principals: everyone, actions: []string{action}, resources: resources,
-		when: []condition{{"Bool", "aws:SecureTransport", []string{"false"}}},
-	}
-}
-
-// policyDocument and policyStatement are IAM's JSON.
-type policyDocument struct {
-	Version   string
-	Statement []policyStatement
-}
-
-type policyStatement struct {
-	Sid       string
-	Effect    string
-	Principal any `json:",omitempty"`
-	Action    []string
-	Resource  []string                       `json:",omitempty"`
-	Condition map[string]map[string][]string `json:",omitempty"`
-}
-
-// document is the JSON of a policy, once the ARNs in it are known.
-func document(statements ...statement) pulumi.StringOutput {
-	arns := pulumi.StringArray{}
-	for _, s := range statements {
-		arns = append(arns, s.resources...)
-	}
-	return arns.ToStringArrayOutput().ApplyT(func(arns []string) (string, error) {
-		policy := policyDocument{Version: "2012-10-17"}
-		for _, s := range statements {
-			policy.Statement = append(policy.Statement, s.resolve(arns[:len(s.resources)]))
-			arns = arns[len(s.resources):]
-		}
-		return marshal(policy)
-	}).(pulumi.StringOutput)
-}
-
-func (s statement) resolve(arns []string) policyStatement {
-	resolved := policyStatement{Sid: s.sid, Effect: "Allow", Principal: s.principals, Action: s.actions, Resource: arns}
-	if s.deny {
-		resolved.Effect = "Deny"
-	}
-	for _, c := range s.when {
-		if resolved.Condition == nil {
-			resolved.Condition = map[string]map[string][]string{}
-		}
-		if resolved.Condition[c.operator] == nil {
-			resolved.Condition[c.operator] = map[string][]string{}
-		}
-		resolved.Condition[c.operator][c.key] = c.values
-	}
-	return resolved
-}
-
-// marshal is json.Marshal to a string, with an error that says what could not be encoded.
-func marshal(value any) (string, error) {
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		return "", fmt.Errorf("encoding %T: %w", value, err)
-	}
-	return string(encoded), nil
 }
