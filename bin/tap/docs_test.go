@@ -2,13 +2,14 @@ package main
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
@@ -49,17 +50,19 @@ func misuseInDocs(text string) []string {
 }
 
 func TestEveryCommandInTheDocsIsOneThatTapUnderstands(t *testing.T) {
-	files, err := filepath.Glob("../../docs/*.md")
-	require.NoError(t, err)
-	require.NotEmpty(t, files)
-	for _, file := range append(files, "../../README.md") {
-		content, err := os.ReadFile(file)
+	repository, calls := os.DirFS("../.."), 0
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "fixtures/*/*.md"} {
+		files, err := fs.Glob(repository, pattern)
 		require.NoError(t, err)
-		require.True(t, callInDocs.Match(content), "%s calls tap", file)
-		for _, fault := range misuseInDocs(string(content)) {
-			t.Errorf("%s: %s", filepath.Base(file), fault)
+		require.NotEmpty(t, files, "%s", pattern)
+		for _, file := range files {
+			content, err := fs.ReadFile(repository, file)
+			require.NoError(t, err)
+			calls += len(callInDocs.FindAll(content, -1))
+			assert.Empty(t, misuseInDocs(string(content)), "%s", file)
 		}
 	}
+	require.Greater(t, calls, 50, "the calls are found")
 }
 
 func TestWrongCommandsInTheDocsAreFound(t *testing.T) {

@@ -18,11 +18,11 @@ type Bullet struct {
 	Elsewhere string
 }
 
-// SectionBeyond holds what the design adds to the brief.
-const SectionBeyond = "Beyond the brief (STACK.md)"
+// SectionBeyond holds what the project adds to the brief, and where it says why.
+const SectionBeyond = "Beyond the brief (docs/decisions/0005-beyond-the-brief.md)"
 
 // Brief lists every bullet of the brief in its order, the sentences above the bullets that speak of the cloud, and then
-// what the design (STACK.md) adds.
+// what goes beyond it.
 func Brief() []Bullet {
 	var all []Bullet
 	for _, s := range []struct {
@@ -422,7 +422,7 @@ func deliverableBullets() []Bullet {
 	}
 }
 
-// beyondBullets are the lines of STACK.md that go beyond the brief.
+// beyondBullets are what goes beyond the brief.
 func beyondBullets() []Bullet {
 	return []Bullet{
 		{

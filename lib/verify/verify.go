@@ -34,7 +34,7 @@ const (
 // Check holds the cloud to one sentence of the brief.
 type Check struct {
 	ID    string       // area and subject, such as "queue.dlq-retention"
-	Says  string       // the sentence of the brief, or of the design where it goes beyond the brief
+	Says  string       // the sentence of the brief, or of what goes beyond it
 	PCI   []string     // PCI DSS v4.0.1 requirement numbers, where one applies
 	Needs []Capability // what the target must be able to show
 	Acts  bool         // it does more than look: it runs with Options.Act only, and undoes what it did

@@ -32,7 +32,7 @@ func TestTheLeastConfigurationTakesTheDocumentedDefaults(t *testing.T) {
 	})
 }
 
-// illegalValues lists, by key, values that AWS or the design does not take.
+// illegalValues lists, by key, values that AWS or the program does not take.
 func illegalValues() map[string][]string {
 	long := strings.Repeat("a", lib.MaxSuffixLength()+1)
 	return map[string][]string{

@@ -6,6 +6,7 @@ import (
 	"go/token"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -13,12 +14,16 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
 )
 
-const docsFolder = "../../docs"
+const (
+	root       = "../.."
+	docsFolder = root + "/docs"
+)
 
 var (
 	codeSpan   = regexp.MustCompile("`([^`\n]+)`")
@@ -27,6 +32,12 @@ var (
 	docLink    = regexp.MustCompile(`\]\(([^)\s]+)\)`)
 	docHeading = regexp.MustCompile(`(?m)^#+ (.*)$`)
 	notAnchor  = regexp.MustCompile(`[^a-z0-9 _-]`)
+	fileInDocs = regexp.MustCompile(`^(?:\./)?((?:bin|lib|docs|fixtures|tests|tools|\.ci|\.github)(?:/[\w.*-]+)*/?|README\.md|go\.mod|Makefile|Pulumi\.yaml)$`)
+	docsInText = regexp.MustCompile(`\b(?:[A-Z]+|docs/[\w/-]+)\.md\b`)
+	testInDocs = regexp.MustCompile(`^Test[A-Z]\w+$`)
+	makeInDocs = regexp.MustCompile(`(?:^|[\s` + "`" + `])make (?:-s )?([a-z-]+)`)
+	makeTarget = regexp.MustCompile(`(?m)^([a-z-]+):`)
+	codeFence  = regexp.MustCompile("(?s)```[a-z]*\n.*?```")
 )
 
 func readDoc(t *testing.T, name string) string {
@@ -166,12 +177,29 @@ func says(messages []string, quoted string) bool {
 	})
 }
 
-func TestTheMessagesInTroubleshootingAreThoseOfTheSource(t *testing.T) {
+// allMessages are those that a user may see.
+func allMessages(t *testing.T) []string {
+	t.Helper()
 	var messages []string
 	for _, folder := range []string{"bin", "lib", "fixtures", ".github", ".ci"} {
-		messages = append(messages, messagesOf(t, filepath.Join("../..", folder))...)
+		messages = append(messages, messagesOf(t, filepath.Join(root, folder))...)
 	}
-	quoted := 0
+	return messages
+}
+
+func TestTheDocumentsThatMessagesNameExist(t *testing.T) {
+	named := 0
+	for _, message := range allMessages(t) {
+		for _, document := range docsInText.FindAllString(message, -1) {
+			assert.True(t, exists(".", document), "%q is named, and is no file", document)
+			named++
+		}
+	}
+	require.Greater(t, named, 3, "the names are found")
+}
+
+func TestTheMessagesInTroubleshootingAreThoseOfTheSource(t *testing.T) {
+	messages, quoted := allMessages(t), 0
 	for line := range strings.Lines(section(t, readDoc(t, "troubleshooting.md"), "What tap says")) {
 		if heading, is := strings.CutPrefix(strings.TrimSpace(line), "#### "); is {
 			spans := codeSpan.FindAllStringSubmatch(heading, -1)
@@ -200,31 +228,102 @@ func anchors(doc string) map[string]bool {
 	return found
 }
 
-func TestTheLinksInTheDocsLeadSomewhere(t *testing.T) {
-	pages, err := filepath.Glob(filepath.Join(docsFolder, "*.md"))
-	require.NoError(t, err)
-	require.Len(t, pages, 2)
-	for _, page := range pages {
-		content, err := os.ReadFile(page)
+// pages are the project's documents, by their paths from the root.
+func pages(t *testing.T) map[string]string {
+	t.Helper()
+	texts := map[string]string{}
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md", "fixtures/*/*.md"} {
+		files, err := fs.Glob(os.DirFS(root), pattern)
 		require.NoError(t, err)
-		for _, link := range docLink.FindAllStringSubmatch(string(content), -1) {
+		require.NotEmpty(t, files, "%s", pattern)
+		for _, file := range files {
+			content, err := os.ReadFile(filepath.Join(root, file))
+			require.NoError(t, err)
+			texts[file] = string(content)
+		}
+	}
+	return texts
+}
+
+func TestTheLinksInTheDocsLeadSomewhere(t *testing.T) {
+	texts := pages(t)
+	for page, text := range texts {
+		for _, link := range docLink.FindAllStringSubmatch(text, -1) {
 			if strings.Contains(link[1], "://") {
 				continue
 			}
-			path, fragment, _ := strings.Cut(link[1], "#")
-			target := content
-			if path != "" {
-				info, err := os.Stat(filepath.Join(docsFolder, path))
-				require.NoError(t, err, "%s links to %s", page, link[1])
-				if info.IsDir() || fragment == "" {
-					continue
-				}
-				target, err = os.ReadFile(filepath.Join(docsFolder, path))
-				require.NoError(t, err)
+			target, fragment, _ := strings.Cut(link[1], "#")
+			file := page
+			if target != "" {
+				file = path.Join(path.Dir(page), target)
+				_, err := os.Stat(filepath.Join(root, file))
+				assert.NoError(t, err, "%s links to %s", page, link[1])
 			}
 			if fragment != "" {
-				require.True(t, anchors(string(target))["#"+fragment], "%s links to %s", page, link[1])
+				assert.Contains(t, anchors(texts[file]), "#"+fragment, "%s links to %s", page, link[1])
 			}
 		}
 	}
+}
+
+func TestTheFilesTestsAndTargetsNamedInTheDocsExist(t *testing.T) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	require.NoError(t, err)
+	var targets []string
+	for _, target := range makeTarget.FindAllStringSubmatch(string(makefile), -1) {
+		targets = append(targets, target[1])
+	}
+	tests := testNames(t)
+	for page, text := range pages(t) {
+		for _, call := range makeInDocs.FindAllStringSubmatch(strings.Join(codeIn(text), "\n"), -1) {
+			assert.Contains(t, targets, call[1], "%s calls make %s", page, call[1])
+		}
+		for _, span := range codeSpan.FindAllStringSubmatch(codeFence.ReplaceAllString(text, ""), -1) {
+			if file := fileInDocs.FindStringSubmatch(span[1]); file != nil {
+				assert.True(t, exists(page, file[1]), "%s names %s", page, span[1])
+			}
+			if testInDocs.MatchString(span[1]) {
+				assert.Contains(t, tests, span[1], "%s names it", page)
+			}
+		}
+	}
+}
+
+// codeIn is what stands in fences or between backquotes.
+func codeIn(text string) []string {
+	code := codeFence.FindAllString(text, -1)
+	for _, span := range codeSpan.FindAllStringSubmatch(codeFence.ReplaceAllString(text, ""), -1) {
+		code = append(code, span[1])
+	}
+	return code
+}
+
+// exists looks for a file, or a pattern of files, from the root or from the folder of the page that names it.
+func exists(page, file string) bool {
+	for _, folder := range []string{".", path.Dir(page), "docs"} {
+		found, err := fs.Glob(os.DirFS(root), path.Join(folder, file))
+		if err == nil && len(found) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// testNames are those of all test functions of the project.
+func testNames(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
+	require.NoError(t, filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || !strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		content, err := os.ReadFile(file)
+		for _, found := range declaration.FindAllStringSubmatch(string(content), -1) {
+			names = append(names, found[1])
+		}
+		return err
+	}))
+	require.NotEmpty(t, names)
+	return names
 }
