@@ -10,11 +10,12 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/blang/semver"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
+
+	"tapstack/lib/process"
 )
 
 // cancelGrace bounds how long an interrupted engine may take to finish what is in flight before it is killed. An
@@ -66,25 +67,25 @@ func (c *command) Run(ctx context.Context, workdir string, stdin io.Reader, stdo
 	if !slices.Contains(args, "--non-interactive") {
 		args = append([]string{"--non-interactive"}, args...)
 	}
-	process := exec.CommandContext(ctx, c.engine.path, args...)
-	process.Dir = workdir
-	process.Env = slices.Concat(c.env, env, []string{"PULUMI_AUTOMATION_API=true"})
+	child := exec.CommandContext(ctx, c.engine.path, args...)
+	child.Dir = workdir
+	child.Env = slices.Concat(c.env, env, []string{"PULUMI_AUTOMATION_API=true"})
 	if c.attached != "" {
-		process.Env = append(process.Env, c.attached)
+		child.Env = append(child.Env, c.attached)
 	}
-	process.Stdin = stdin
-	process.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	process.Cancel = func() error { return process.Process.Signal(os.Interrupt) }
-	process.WaitDelay = cancelGrace
+	child.Stdin = stdin
+	process.OwnSession(child)
+	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
+	child.WaitDelay = cancelGrace
 	var stdout, stderr bytes.Buffer
-	process.Stdout = io.MultiWriter(append(slices.Clone(stdouts), &stdout)...)
-	process.Stderr = io.MultiWriter(append(slices.Clone(stderrs), &stderr)...)
+	child.Stdout = io.MultiWriter(append(slices.Clone(stdouts), &stdout)...)
+	child.Stderr = io.MultiWriter(append(slices.Clone(stderrs), &stderr)...)
 
-	err := process.Start()
+	err := child.Start()
 	if err == nil {
-		c.engine.running.add(process.Process.Pid)
-		err = process.Wait()
-		c.engine.running.remove(process.Process.Pid)
+		c.engine.running.add(child.Process.Pid)
+		err = child.Wait()
+		c.engine.running.remove(child.Process.Pid)
 	}
 	c.mutex.Lock()
 	c.stderr = stderr.String()
@@ -129,7 +130,7 @@ func (p *processes) remove(pid int) {
 func (p *processes) kill() {
 	p.mutex.Lock()
 	for _, group := range p.groups {
-		_ = syscall.Kill(-group, syscall.SIGKILL)
+		_ = process.KillGroup(group)
 	}
 	p.mutex.Unlock()
 	tick := time.NewTicker(10 * time.Millisecond)

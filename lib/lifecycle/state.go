@@ -1,7 +1,6 @@
 package lifecycle
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -11,15 +10,14 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"gopkg.in/yaml.v3"
 
 	"tapstack/lib/lifecycle/cache"
+	"tapstack/lib/process"
 )
 
 const passphraseVariable = "PULUMI_CONFIG_PASSPHRASE"
@@ -145,18 +143,7 @@ func (h holder) alive() bool {
 	if err != nil || host != h.Hostname || h.PID <= 0 {
 		return true
 	}
-	return !errors.Is(syscall.Kill(h.PID, 0), syscall.ESRCH) && !zombie(h.PID)
-}
-
-// zombie says whether a process is dead and only waits for its parent to notice, where /proc tells.
-func zombie(pid int) bool {
-	content, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
-	if err != nil {
-		return false
-	}
-	// The state follows the command's name, which is in parentheses and may contain anything.
-	_, after, found := strings.Cut(string(content[bytes.LastIndexByte(content, ')')+1:]), " ")
-	return found && strings.HasPrefix(after, "Z")
+	return process.Alive(h.PID)
 }
 
 // holders lists who holds the engine's lock on a stack, in the layout of Pulumi's file backend.

@@ -11,7 +11,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib/process"
 	"tapstack/lib/target"
 )
 
@@ -94,7 +94,7 @@ func TestTheLocalCloudAnswersAndLeavesNoProcess(t *testing.T) {
 
 	pid := opened.PID()
 	require.NoError(t, opened.Close())
-	require.ErrorIs(t, syscall.Kill(pid, 0), syscall.ESRCH, "the process is gone")
+	require.False(t, process.Alive(pid), "the process is gone")
 	require.False(t, listening(opened.Endpoint))
 	require.NoError(t, opened.Close(), "a second close is nothing")
 }
@@ -181,7 +181,7 @@ func TestAKeptEmulatorThatDiedIsMissed(t *testing.T) {
 	kept := target.Options{Name: target.Local, Lifetime: target.Kept, Home: home}
 	first, err := target.Open(t.Context(), kept)
 	require.NoError(t, err)
-	require.NoError(t, syscall.Kill(first.PID(), syscall.SIGKILL))
+	require.NoError(t, process.Kill(first.PID()))
 	require.Eventually(t, func() bool { return !listening(first.Endpoint) }, 10*time.Second, 20*time.Millisecond)
 
 	var gone *target.GoneError
@@ -252,5 +252,5 @@ func running(t *testing.T, pid string) bool {
 	t.Helper()
 	number, err := strconv.Atoi(pid)
 	require.NoError(t, err)
-	return syscall.Kill(number, 0) == nil
+	return process.Alive(number)
 }

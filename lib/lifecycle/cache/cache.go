@@ -10,8 +10,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 	"time"
+
+	"github.com/gofrs/flock"
 )
 
 // EnvDir names the environment variable that moves the cache folder elsewhere.
@@ -71,36 +72,27 @@ func Make(ctx context.Context, path string, build func(ctx context.Context, fold
 // Lock takes an exclusive lock on path, which it creates, and waits for it until ctx ends. The kernel frees the lock
 // when the process dies, however it dies.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
-	tick := time.NewTicker(retryEvery)
-	defer tick.Stop()
-	for {
-		unlock, err = TryLock(path)
-		if !errors.Is(err, ErrHeld) {
-			return unlock, err
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, retryEvery); err != nil {
+		if ctx.Err() != nil {
+			err = context.Cause(ctx)
 		}
-		select {
-		case <-ctx.Done():
-			return nil, fmt.Errorf("waiting for the lock %s: %w", path, context.Cause(ctx))
-		case <-tick.C:
-		}
+		return nil, fmt.Errorf("waiting for the lock %s: %w", path, err)
 	}
+	return func() { _ = lock.Close() }, nil
 }
 
 // TryLock takes the lock on path or fails with ErrHeld at once.
 func TryLock(path string) (unlock func(), err error) {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	lock := flock.New(path, flock.SetPermissions(0o600))
+	taken, err := lock.TryLock()
 	if err != nil {
-		return nil, fmt.Errorf("opening the lock: %w", err)
-	}
-	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
-	if err != nil {
-		_ = file.Close()
-		if errors.Is(err, syscall.EWOULDBLOCK) {
-			return nil, fmt.Errorf("lock %s: %w", path, ErrHeld)
-		}
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
-	return func() { _ = file.Close() }, nil
+	if !taken {
+		return nil, fmt.Errorf("lock %s: %w", path, ErrHeld)
+	}
+	return func() { _ = lock.Close() }, nil
 }
 
 func exists(path string) bool {

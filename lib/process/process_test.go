@@ -1,0 +1,57 @@
+//go:build unix
+
+package process_test
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib/process"
+)
+
+func TestAChildWithASessionOfItsOwnEndsWithWhatItStarted(t *testing.T) {
+	child := exec.Command("sh", "-c", "sleep 60 & echo $!; wait")
+	process.OwnSession(child)
+	output, err := child.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, child.Start())
+	require.True(t, process.Alive(child.Process.Pid))
+	_, err = output.Read(make([]byte, 16))
+	require.NoError(t, err, "the grandchild runs")
+
+	require.NoError(t, process.KillGroup(child.Process.Pid))
+	// The pipe ends when the last process that holds it is gone.
+	_, err = output.Read(make([]byte, 16))
+	require.Error(t, err)
+	require.Eventually(t, func() bool { return !process.Alive(child.Process.Pid) }, 5*time.Second, time.Millisecond,
+		"a dead child that is not waited for is not alive")
+	require.Error(t, child.Wait())
+	assert.NoError(t, process.Kill(child.Process.Pid), "it is gone already")
+}
+
+func TestWhatBelongsToSomebodyElseIsNotTrusted(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root can give a file away")
+	}
+	path := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	link := path + "-link"
+	require.NoError(t, os.Symlink(path, link))
+	for _, name := range []string{path, link} {
+		trusted, err := process.Trusted(name)
+		require.NoError(t, err)
+		assert.True(t, trusted)
+	}
+	require.NoError(t, os.Lchown(link, 65534, -1))
+	trusted, err := process.Trusted(link)
+	require.NoError(t, err)
+	assert.False(t, trusted, "a link is judged itself, not what it leads to")
+	_, err = process.Trusted(path + "-missing")
+	require.ErrorIs(t, err, os.ErrNotExist)
+}

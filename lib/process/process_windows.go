@@ -1,0 +1,33 @@
+package process
+
+import (
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+)
+
+// OwnSession has command run in a process group of its own: the console's Ctrl-C is for the tool.
+func OwnSession(command *exec.Cmd) {
+	command.SysProcAttr = &syscall.SysProcAttr{CreationFlags: syscall.CREATE_NEW_PROCESS_GROUP}
+}
+
+// KillGroup ends a child and all that it started.
+func KillGroup(pid int) error {
+	return exec.Command("taskkill", "/t", "/f", "/pid", strconv.Itoa(pid)).Run()
+}
+
+// Alive says whether there is such a process.
+func Alive(pid int) bool {
+	found, err := os.FindProcess(pid)
+	if err == nil {
+		_ = found.Release()
+	}
+	return err == nil
+}
+
+// Trusted takes every file for the caller's own: who may write where is not told by an owner here.
+func Trusted(path string) (bool, error) {
+	_, err := os.Lstat(path)
+	return err == nil, err
+}
