@@ -6,6 +6,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/verify"
 )
 
 var (
@@ -63,6 +65,39 @@ func TestEveryCommandInTheDocsIsOneThatTapUnderstands(t *testing.T) {
 		}
 	}
 	require.Greater(t, calls, 50, "the calls are found")
+}
+
+var countInDocs = regexp.MustCompile(`(\S+) (bullets|checks that act|checks|sabotages|resources)\b`)
+
+func TestTheCountsInTheReadmeAreThoseOfTheCode(t *testing.T) {
+	graph, err := os.ReadFile("../../fixtures/golden/graph.golden")
+	require.NoError(t, err)
+	declared := len(regexp.MustCompile(`(?m)^\S+:\S+ \S+$`).FindAll(graph, -1))
+	acting, sabotages := 0, 0
+	for _, check := range verify.Checks() {
+		if check.Acts {
+			acting++
+		}
+	}
+	for _, of := range verify.Sabotages() {
+		sabotages += len(of)
+	}
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	prose := regexp.MustCompile("(?s)```.*?```").ReplaceAll(readme, nil)
+	told := map[string]string{}
+	for _, count := range countInDocs.FindAllStringSubmatch(string(prose), -1) {
+		if _, err := strconv.Atoi(count[1]); err == nil {
+			told[count[2]] = count[1]
+		}
+	}
+	assert.Equal(t, map[string]string{
+		"bullets":         strconv.Itoa(len(verify.Brief())),
+		"checks":          strconv.Itoa(len(verify.Checks())),
+		"checks that act": strconv.Itoa(acting),
+		"sabotages":       strconv.Itoa(sabotages),
+		"resources":       strconv.Itoa((declared + 5) / 10 * 10), // in tens, so that one more resource changes nothing here
+	}, told)
 }
 
 func TestWrongCommandsInTheDocsAreFound(t *testing.T) {

@@ -1,6 +1,7 @@
 package unit_test
 
 import (
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -100,6 +101,26 @@ func TestTheRunbookNamesWhatTheProgramHas(t *testing.T) {
 			require.True(t, program[span[1]], "%q is in lib/tap_stack.go", span[1])
 		}
 	}
+}
+
+func TestTheConfigurationPageListsEveryKey(t *testing.T) {
+	var want, got []string
+	for _, key := range lib.ConfigKeys() {
+		value := "`" + key.Default + "`"
+		switch {
+		case key.Required:
+			value = "**required**"
+		case key.Default == "":
+			value = ""
+		}
+		want = append(want, fmt.Sprintf("| `%s` | %s | %s |", key.Name, value, key.Description))
+	}
+	for line := range strings.Lines(readDoc(t, "configuration.md")) {
+		if strings.HasPrefix(line, "| `") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	assert.Equal(t, want, got)
 }
 
 // messagesOf are the texts in the sources below a folder: string literals of Go, joined where they are added up, with
