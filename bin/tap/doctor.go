@@ -19,8 +19,8 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/smithy-go/logging"
 
-	"tapstack/lib/lifecycle"
 	"tapstack/lib/lifecycle/cache"
+	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/preflight"
 	"tapstack/lib/target"
 )
@@ -187,7 +187,7 @@ func (s *session) lookForGo() finding {
 }
 
 func (s *session) lookForPulumi() finding {
-	found, err := lifecycle.LookForEngine(s.ctx)
+	found, err := cli.Look(s.ctx)
 	if err != nil {
 		return finding{"pulumi", statusMissing, err.Error(), "Run inside the repository, or install Pulumi: https://www.pulumi.com/docs/install"}
 	}

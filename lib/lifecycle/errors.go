@@ -181,3 +181,8 @@ func masker(values ...string) func(string) string {
 		return message
 	}
 }
+
+func lastLines(text string, count int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-count):], "\n")
+}

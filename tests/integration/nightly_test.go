@@ -22,6 +22,7 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/preflight"
 	"tapstack/lib/sweep"
 	"tapstack/lib/target"
@@ -309,7 +310,7 @@ func (r *nightlyRun) leaks(ctx context.Context, t *testing.T) {
 // hold compares what was recorded with what is committed, or commits it.
 func (r *nightlyRun) hold(t *testing.T, file, recorded string) {
 	t.Helper()
-	root, err := lifecycle.RepositoryRoot()
+	root, err := cli.RepositoryRoot()
 	require.NoError(t, err)
 	path := filepath.Join(root, "fixtures", "nightly", file)
 	if *update {

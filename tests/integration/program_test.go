@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider"
-	"tapstack/lib/lifecycle"
+	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
@@ -21,7 +21,7 @@ import (
 // language host builds and runs the program, and `pulumi up` and `pulumi destroy` do the rest.
 func TestAPlainPulumiUpDeploysTheProgram(t *testing.T) {
 	ctx := t.Context()
-	root, err := lifecycle.RepositoryRoot()
+	root, err := cli.RepositoryRoot()
 	require.NoError(t, err)
 	host := languageHost(t, root)
 	cloud, engine := openCloud(ctx, t, target.Options{Name: target.Local})
