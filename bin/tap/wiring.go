@@ -7,6 +7,7 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
 
@@ -48,6 +49,7 @@ func (s *session) stackOptions(dir string) lifecycle.Options {
 	}
 	options.Env, options.ProviderConfig = s.target.Env(), s.target.ProviderConfig()
 	options.Env["AWS_REGION"] = s.plan.region
+	options.Ephemeral = dir != s.plan.dir && s.target.Name == target.Local
 	if !s.plan.official {
 		options.Provider = awsprovider.NewPlugin(s.target.Config)
 	}

@@ -49,6 +49,9 @@ type Options struct {
 	// Unlock removes the engine's lock on the stack whoever holds it. Without, only that of a process of this machine
 	// that is known to be dead is removed.
 	Unlock bool
+	// Ephemeral says that the cloud ends with this process, and all that is deployed with it. The engine then writes its
+	// state once, when an operation ends: what it would otherwise write after every step saves nothing when it is killed.
+	Ephemeral bool
 	// Config is the program's configuration, keys without the project's namespace. It replaces what was stored.
 	Config map[string]string
 	// ProviderConfig is configuration of other namespaces, keys in full ("aws:s3UsePathStyle").
@@ -165,6 +168,9 @@ func (s *Stack) environment() (map[string]string, error) {
 	env := map[string]string{
 		"PULUMI_SKIP_UPDATE_CHECK":                      "true",
 		"PULUMI_DIY_BACKEND_DISABLE_CHECKPOINT_BACKUPS": "true",
+	}
+	if s.options.Ephemeral {
+		env["PULUMI_SKIP_CHECKPOINTS"] = "true"
 	}
 	maps.Copy(env, s.options.Env)
 	if s.options.Bucket != nil {
