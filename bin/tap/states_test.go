@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/target"
 )
 
@@ -60,17 +61,17 @@ func TestTheVariablesAreForRealAWSOnly(t *testing.T) {
 
 func TestAStackInABucketIsRemovedFromAnotherMachine(t *testing.T) {
 	needsProcesses(t)
-	cloud, err := target.Open(t.Context(), target.Options{Name: target.Local})
+	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, cloud.Close()) })
-	objects, keys := s3.NewFromConfig(cloud.Config), kms.NewFromConfig(cloud.Config)
+	t.Cleanup(func() { require.NoError(t, opened.Close()) })
+	objects, keys := cloud.NewClients(opened.Config).S3, cloud.NewClients(opened.Config).KMS
 	_, err = objects.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("states")})
 	require.NoError(t, err)
 	key, err := keys.CreateKey(t.Context(), &kms.CreateKeyInput{})
 	require.NoError(t, err)
 
 	flags := []string{
-		"--target", "endpoint", "--endpoint", cloud.Endpoint, "--suffix", "far", "--no-progress", "--output", "json",
+		"--target", "endpoint", "--endpoint", opened.Endpoint, "--suffix", "far", "--no-progress", "--output", "json",
 		"--backend", "s3://states/team",
 	}
 	here, there := t.TempDir(), t.TempDir()

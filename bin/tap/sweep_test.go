@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 	"tapstack/lib/target"
 )
 
@@ -30,10 +31,10 @@ type litter struct {
 
 func newLitter(t *testing.T) *litter {
 	t.Helper()
-	cloud, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
+	opened, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, cloud.Close()) })
-	l := &litter{sqs.NewFromConfig(cloud.Config), cloud.Endpoint}
+	t.Cleanup(func() { require.NoError(t, opened.Close()) })
+	l := &litter{cloud.NewClients(opened.Config).SQS, opened.Endpoint}
 	old, past := lib.NewRun(time.Now().Add(-72*time.Hour)), lib.FormatExpiry(time.Now().Add(-66*time.Hour))
 	for name, tags := range map[string]map[string]string{
 		"payment-jobs-old":     {lib.TagOwner: lib.DefaultOwner, lib.TagRun: old, lib.TagExpires: past},

@@ -21,6 +21,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
+
+	"tapstack/lib/cloud"
 )
 
 const defaultRegion = "us-east-1"
@@ -159,7 +161,7 @@ func OpenBucket(ctx context.Context, options BucketOptions) (*Bucket, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.client = s3.NewFromConfig(cfg)
+	b.client = cloud.NewClients(cfg).S3
 	return b, nil
 }
 

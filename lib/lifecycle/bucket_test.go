@@ -13,6 +13,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/target"
 )
@@ -30,18 +31,18 @@ func newBucketCloud(t *testing.T) *bucketCloud {
 	if testing.Short() {
 		t.Skip("starts the engine and the emulator")
 	}
-	cloud, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(text string) { t.Log(text) }})
+	opened, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(text string) { t.Log(text) }})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, cloud.Close()) })
-	objects := s3.NewFromConfig(cloud.Config)
+	t.Cleanup(func() { require.NoError(t, opened.Close()) })
+	objects := cloud.NewClients(opened.Config).S3
 	_, err = objects.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("states")})
 	require.NoError(t, err)
-	keys := kms.NewFromConfig(cloud.Config)
+	keys := cloud.NewClients(opened.Config).KMS
 	key, err := keys.CreateKey(t.Context(), &kms.CreateKeyInput{})
 	require.NoError(t, err)
 	_, err = keys.CreateAlias(t.Context(), &kms.CreateAliasInput{AliasName: aws.String(stateKey), TargetKeyId: key.KeyMetadata.KeyId})
 	require.NoError(t, err)
-	return &bucketCloud{cloud, objects}
+	return &bucketCloud{opened, objects}
 }
 
 // bucket opens the states of project toy. secrets is a KMS key, or empty.

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // Account finds out whose the credentials are, and whether that account may be deployed to. An empty list allows none.
@@ -22,7 +23,7 @@ func Account(ctx context.Context, cfg aws.Config, allowed []string) Report {
 
 // lookAtAccount finds out whose account it is, which all else depends on.
 func (in *inspection) lookAtAccount(ctx context.Context) []Finding {
-	who, err := in.api.sts.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	who, err := in.api.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err == nil && aws.ToString(who.Account) == "" {
 		err = fmt.Errorf("the answer names no account")
 	}
@@ -60,9 +61,9 @@ func allowed(account string, list []string, emulated bool) Finding {
 
 // lookAtRegion makes sure that the account may use the region at all.
 func lookAtRegion(ctx context.Context, in *inspection) []Finding {
-	out, err := in.api.ec2.DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(true), RegionNames: []string{in.region}})
+	out, err := in.api.EC2.DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(true), RegionNames: []string{in.region}})
 	switch {
-	case isCode(err, "InvalidParameterValue"):
+	case cloud.HasCode(err, "InvalidParameterValue"):
 		return []Finding{{Status: Problem, Detail: fmt.Sprintf("%q is no region", in.region), Advice: "Choose one that exists, such as us-east-1."}}
 	case err != nil:
 		return []Finding{unknown("region", err)}

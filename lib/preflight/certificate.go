@@ -12,6 +12,8 @@ import (
 	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	route53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
+
+	"tapstack/lib/cloud"
 )
 
 // expiresSoon is when a certificate that nobody has renewed is worth a word. ACM renews its own 60 days ahead.
@@ -35,8 +37,8 @@ func (in *inspection) lookAtGivenCertificate(ctx context.Context) Finding {
 			Advice: "Set certificateArn to a certificate in " + in.region + ".",
 		}
 	}
-	out, err := in.api.acm.DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: &given})
-	if isCode(err, "ResourceNotFoundException") {
+	out, err := in.api.ACM.DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: &given})
+	if cloud.HasCode(err, "ResourceNotFoundException") {
 		return Finding{
 			Status: Problem, Detail: given + " does not exist",
 			Advice: "Set certificateArn to one of: aws acm list-certificates --region " + in.region,
@@ -81,9 +83,9 @@ func (in *inspection) judgeCertificate(c acmtypes.CertificateDetail) Finding {
 func (in *inspection) lookAtDomain(ctx context.Context) []Finding {
 	const what = "hosted zone"
 	id, domain := in.Config.HostedZoneID, in.Config.DomainName
-	out, err := in.api.route53.GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &id})
+	out, err := in.api.Route53.GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &id})
 	switch {
-	case isCode(err, "NoSuchHostedZone", "InvalidInput"):
+	case cloud.HasCode(err, "NoSuchHostedZone", "InvalidInput"):
 		return []Finding{{what, Problem, id + " does not exist in this account", "Set hostedZoneId to one of: aws route53 list-hosted-zones"}}
 	case err != nil:
 		return []Finding{unknown(what, err)}
@@ -110,7 +112,7 @@ func (in *inspection) lookAtDomain(ctx context.Context) []Finding {
 func (in *inspection) lookAtRecord(ctx context.Context) Finding {
 	const what = "DNS record"
 	domain := in.Config.DomainName
-	out, err := in.api.route53.ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{
+	out, err := in.api.Route53.ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{
 		HostedZoneId: &in.Config.HostedZoneID, StartRecordName: &domain, MaxItems: aws.Int32(20),
 	})
 	if err != nil {

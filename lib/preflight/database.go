@@ -38,7 +38,7 @@ func lookAtDatabase(ctx context.Context, in *inspection) []Finding {
 func (in *inspection) engineVersion(ctx context.Context, wanted string) (string, error) {
 	partial := !strings.Contains(wanted, ".")
 	var listed []rdstypes.DBEngineVersion
-	pages := rds.NewDescribeDBEngineVersionsPaginator(in.api.rds, &rds.DescribeDBEngineVersionsInput{
+	pages := rds.NewDescribeDBEngineVersionsPaginator(in.api.RDS, &rds.DescribeDBEngineVersionsInput{
 		Engine: aws.String(auroraEngine), EngineVersion: &wanted, DefaultOnly: aws.Bool(partial),
 	})
 	for pages.HasMorePages() {
@@ -62,7 +62,7 @@ func (in *inspection) lookAtInstanceClass(ctx context.Context, version string) F
 	class := in.Config.DBInstanceClass
 	offered := map[string]bool{}
 	orderable := false
-	pages := rds.NewDescribeOrderableDBInstanceOptionsPaginator(in.api.rds, &rds.DescribeOrderableDBInstanceOptionsInput{
+	pages := rds.NewDescribeOrderableDBInstanceOptionsPaginator(in.api.RDS, &rds.DescribeOrderableDBInstanceOptionsInput{
 		Engine: aws.String(auroraEngine), EngineVersion: &version, DBInstanceClass: &class, Vpc: aws.Bool(true),
 	})
 	for pages.HasMorePages() {

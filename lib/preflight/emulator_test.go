@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 	"tapstack/lib/preflight"
 	"tapstack/lib/target"
 )
@@ -17,16 +18,16 @@ func TestAnEmulatorAnswersWhatItCanAndTheRestIsUnknown(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: starts the emulator")
 	}
-	cloud, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
+	opened, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, cloud.Close()) })
+	t.Cleanup(func() { require.NoError(t, opened.Close()) })
 	config, err := lib.ParseConfig(map[string]string{
 		"environmentSuffix": "dev", "alertEmail": "ops@example.com",
 		"paymentApiImage": "registry.example.com/payment-api:1.0.0", "jobProcessorImage": "registry.example.com/job-processor:1.0.0",
 	})
 	require.NoError(t, err)
 	run := func() map[string]preflight.Finding {
-		report := preflight.Run(t.Context(), preflight.Options{AWS: cloud.Config, Config: config, Emulated: true})
+		report := preflight.Run(t.Context(), preflight.Options{AWS: opened.Config, Config: config, Emulated: true})
 		found := map[string]preflight.Finding{}
 		for _, f := range report.Findings {
 			t.Logf("%-8s %s: %s", f.Status, f.What, f.Detail)
@@ -45,7 +46,7 @@ func TestAnEmulatorAnswersWhatItCanAndTheRestIsUnknown(t *testing.T) {
 	require.Equal(t, preflight.Unknown, found["quota of Elastic IPs"].Status, "moto knows the quotas of vpc only")
 	require.Contains(t, found["quota of Elastic IPs"].Detail, "GetAWSDefaultServiceQuota")
 
-	client := ec2.NewFromConfig(cloud.Config)
+	client := cloud.NewClients(opened.Config).EC2
 	for range 5 {
 		_, err := client.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
 		require.NoError(t, err)

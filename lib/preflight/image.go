@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // Tasks run on this platform (lib/tap_stack.go, task definitions).
@@ -62,12 +63,12 @@ func (in *inspection) lookAtPrivateImage(ctx context.Context, reference name.Ref
 		RegistryId: &account, RepositoryName: &repository, ImageIds: []ecrtypes.ImageIdentifier{id},
 	})
 	switch {
-	case isCode(err, "RepositoryNotFoundException"):
+	case cloud.HasCode(err, "RepositoryNotFoundException"):
 		return Finding{
 			Status: Problem, Detail: fmt.Sprintf("account %s has no repository %s in %s", account, repository, region),
 			Advice: "Create it and push the image, or name another.",
 		}
-	case isCode(err, "ImageNotFoundException"):
+	case cloud.HasCode(err, "ImageNotFoundException"):
 		return Finding{
 			Status: Problem, Detail: fmt.Sprintf("repository %s in %s has no image %s", repository, region, reference.Identifier()),
 			Advice: "Push it, or name another.",

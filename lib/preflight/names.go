@@ -12,6 +12,7 @@ import (
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 	"tapstack/lib/verify"
 )
 
@@ -52,7 +53,7 @@ func lookAtNames(ctx context.Context, in *inspection) []Finding {
 // lookAtSecrets finds deleted secrets that still keep the stack's names. No list shows them unless asked to.
 func lookAtSecrets(ctx context.Context, in *inspection) []Finding {
 	names := []string{lib.PhysicalName("payment-db-credentials", in.Config.EnvironmentSuffix), lib.PhysicalName("payment-api-keys", in.Config.EnvironmentSuffix)}
-	pages := secretsmanager.NewListSecretsPaginator(in.api.secrets, &secretsmanager.ListSecretsInput{
+	pages := secretsmanager.NewListSecretsPaginator(in.api.SecretsManager, &secretsmanager.ListSecretsInput{
 		IncludePlannedDeletion: aws.Bool(true),
 		Filters:                []smtypes.Filter{{Key: smtypes.FilterNameStringTypeName, Values: names}},
 	})
@@ -101,9 +102,9 @@ func lookAtServiceRoles(ctx context.Context, in *inspection) []Finding {
 	}
 	var absent, advice []string
 	for _, role := range serviceRoles() {
-		_, err := in.api.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &role.name})
+		_, err := in.api.IAM.GetRole(ctx, &iam.GetRoleInput{RoleName: &role.name})
 		switch {
-		case isCode(err, "NoSuchEntity", "NoSuchEntityException"):
+		case cloud.HasCode(err, "NoSuchEntity", "NoSuchEntityException"):
 			absent = append(absent, role.name)
 			advice = append(advice, "aws iam create-service-linked-role --aws-service-name "+role.service)
 		case err != nil:

@@ -15,23 +15,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
-	"github.com/aws/aws-sdk-go-v2/service/acm"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/route53"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 
 	"tapstack/lib"
-	"tapstack/lib/awsclient"
+	"tapstack/lib/cloud"
 	"tapstack/lib/verify"
 )
 
@@ -172,28 +160,13 @@ type inspection struct {
 	Options
 	region  string
 	account string
-	api     clients
+	api     *cloud.Clients
 	// registry carries requests to image registries.
 	registry http.RoundTripper
 	now      time.Time
 	zones    func(context.Context) ([]zone, error)
 	// existing is what is there under the stack's names and in its VPC.
 	existing func(context.Context) ([]verify.Leak, error)
-}
-
-type clients struct {
-	acm     *acm.Client
-	cw      *cloudwatch.Client
-	ec2     *ec2.Client
-	ecs     *ecs.Client
-	elb     *elasticloadbalancingv2.Client
-	iam     *iam.Client
-	logs    *cloudwatchlogs.Client
-	quotas  *servicequotas.Client
-	rds     *rds.Client
-	route53 *route53.Client
-	secrets *secretsmanager.Client
-	sts     *sts.Client
 }
 
 func newInspection(options Options) *inspection {
@@ -204,20 +177,7 @@ func newInspection(options Options) *inspection {
 	}
 	in := &inspection{
 		Options: options, region: cfg.Region, registry: httpsOnly{http.DefaultTransport}, now: time.Now(),
-		api: clients{
-			acm:     acm.NewFromConfig(cfg),
-			cw:      awsclient.CloudWatch(cfg),
-			ec2:     ec2.NewFromConfig(cfg),
-			ecs:     ecs.NewFromConfig(cfg),
-			elb:     elasticloadbalancingv2.NewFromConfig(cfg),
-			iam:     iam.NewFromConfig(cfg),
-			logs:    cloudwatchlogs.NewFromConfig(cfg),
-			quotas:  servicequotas.NewFromConfig(cfg),
-			rds:     rds.NewFromConfig(cfg),
-			route53: route53.NewFromConfig(cfg),
-			secrets: secretsmanager.NewFromConfig(cfg),
-			sts:     sts.NewFromConfig(cfg),
-		},
+		api: cloud.NewClients(cfg),
 	}
 	in.zones = once(in.listZones)
 	in.existing = once(func(ctx context.Context) ([]verify.Leak, error) {
@@ -241,7 +201,9 @@ func once[T any](ask func(context.Context) (T, error)) func(context.Context) (T,
 
 // ecrClient asks the registry of another region than the stack's, where an image is there.
 func (in *inspection) ecrClient(region string) *ecr.Client {
-	return ecr.NewFromConfig(in.AWS, func(o *ecr.Options) { o.Region = region })
+	cfg := in.AWS.Copy()
+	cfg.Region = region
+	return cloud.NewClients(cfg).ECR
 }
 
 // unknown is the finding of a question that was not answered.
@@ -277,20 +239,6 @@ func reason(err error) string {
 		text = strings.ToValidUTF8(text[:longestReason], "") + "…"
 	}
 	return text
-}
-
-// isCode says whether an API answered with one of these error codes.
-func isCode(err error, codes ...string) bool {
-	var api smithy.APIError
-	if !errors.As(err, &api) {
-		return false
-	}
-	for _, code := range codes {
-		if api.ErrorCode() == code {
-			return true
-		}
-	}
-	return false
 }
 
 // plural counts things: "1 zone", "2 zones".

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // quota is one limit of the account, and what the stack takes of it.
@@ -152,14 +153,14 @@ func (q quota) read(ctx context.Context, in *inspection) (float64, error) {
 	if q.limit != nil {
 		return q.limit(ctx, in)
 	}
-	applied, err := in.api.quotas.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: &q.service, QuotaCode: &q.code})
+	applied, err := in.api.Quotas.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: &q.service, QuotaCode: &q.code})
 	if err == nil && applied.Quota != nil && applied.Quota.Value != nil {
 		return *applied.Quota.Value, nil
 	}
-	if err != nil && !isCode(err, "NoSuchResourceException") {
+	if err != nil && !cloud.HasCode(err, "NoSuchResourceException") {
 		return 0, err
 	}
-	general, err := in.api.quotas.GetAWSDefaultServiceQuota(ctx, &servicequotas.GetAWSDefaultServiceQuotaInput{ServiceCode: &q.service, QuotaCode: &q.code})
+	general, err := in.api.Quotas.GetAWSDefaultServiceQuota(ctx, &servicequotas.GetAWSDefaultServiceQuotaInput{ServiceCode: &q.service, QuotaCode: &q.code})
 	if err != nil {
 		return 0, err
 	}
@@ -191,7 +192,7 @@ func count[O, P any](ctx context.Context, pages pager[O, P], size func(P) int) (
 // countAddresses leaves out what AWS allocates by itself and addresses that the account brought along, which the quota
 // does not count.
 func countAddresses(ctx context.Context, in *inspection) (int, error) {
-	out, err := in.api.ec2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{})
+	out, err := in.api.EC2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{})
 	if err != nil {
 		return 0, err
 	}
@@ -205,28 +206,28 @@ func countAddresses(ctx context.Context, in *inspection) (int, error) {
 }
 
 func countVPCs(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, ec2.NewDescribeVpcsPaginator(in.api.ec2, &ec2.DescribeVpcsInput{}),
+	return count(ctx, ec2.NewDescribeVpcsPaginator(in.api.EC2, &ec2.DescribeVpcsInput{}),
 		func(p *ec2.DescribeVpcsOutput) int { return len(p.Vpcs) })
 }
 
 func countInternetGateways(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, ec2.NewDescribeInternetGatewaysPaginator(in.api.ec2, &ec2.DescribeInternetGatewaysInput{}),
+	return count(ctx, ec2.NewDescribeInternetGatewaysPaginator(in.api.EC2, &ec2.DescribeInternetGatewaysInput{}),
 		func(p *ec2.DescribeInternetGatewaysOutput) int { return len(p.InternetGateways) })
 }
 
 func countSecurityGroups(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, ec2.NewDescribeSecurityGroupsPaginator(in.api.ec2, &ec2.DescribeSecurityGroupsInput{}),
+	return count(ctx, ec2.NewDescribeSecurityGroupsPaginator(in.api.EC2, &ec2.DescribeSecurityGroupsInput{}),
 		func(p *ec2.DescribeSecurityGroupsOutput) int { return len(p.SecurityGroups) })
 }
 
 func countGatewayEndpoints(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, ec2.NewDescribeVpcEndpointsPaginator(in.api.ec2, &ec2.DescribeVpcEndpointsInput{
+	return count(ctx, ec2.NewDescribeVpcEndpointsPaginator(in.api.EC2, &ec2.DescribeVpcEndpointsInput{
 		Filters: []ec2types.Filter{{Name: aws.String("vpc-endpoint-type"), Values: []string{string(ec2types.VpcEndpointTypeGateway)}}},
 	}), func(p *ec2.DescribeVpcEndpointsOutput) int { return len(p.VpcEndpoints) })
 }
 
 func countLoadBalancers(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, elasticloadbalancingv2.NewDescribeLoadBalancersPaginator(in.api.elb, &elasticloadbalancingv2.DescribeLoadBalancersInput{}),
+	return count(ctx, elasticloadbalancingv2.NewDescribeLoadBalancersPaginator(in.api.ELB, &elasticloadbalancingv2.DescribeLoadBalancersInput{}),
 		func(p *elasticloadbalancingv2.DescribeLoadBalancersOutput) (n int) {
 			for _, b := range p.LoadBalancers {
 				if b.Type == elbtypes.LoadBalancerTypeEnumApplication {
@@ -238,28 +239,28 @@ func countLoadBalancers(ctx context.Context, in *inspection) (int, error) {
 }
 
 func countTargetGroups(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, elasticloadbalancingv2.NewDescribeTargetGroupsPaginator(in.api.elb, &elasticloadbalancingv2.DescribeTargetGroupsInput{}),
+	return count(ctx, elasticloadbalancingv2.NewDescribeTargetGroupsPaginator(in.api.ELB, &elasticloadbalancingv2.DescribeTargetGroupsInput{}),
 		func(p *elasticloadbalancingv2.DescribeTargetGroupsOutput) int { return len(p.TargetGroups) })
 }
 
 func countClusters(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, rds.NewDescribeDBClustersPaginator(in.api.rds, &rds.DescribeDBClustersInput{}),
+	return count(ctx, rds.NewDescribeDBClustersPaginator(in.api.RDS, &rds.DescribeDBClustersInput{}),
 		func(p *rds.DescribeDBClustersOutput) int { return len(p.DBClusters) })
 }
 
 func countInstances(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, rds.NewDescribeDBInstancesPaginator(in.api.rds, &rds.DescribeDBInstancesInput{}),
+	return count(ctx, rds.NewDescribeDBInstancesPaginator(in.api.RDS, &rds.DescribeDBInstancesInput{}),
 		func(p *rds.DescribeDBInstancesOutput) int { return len(p.DBInstances) })
 }
 
 func countSubnetGroups(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, rds.NewDescribeDBSubnetGroupsPaginator(in.api.rds, &rds.DescribeDBSubnetGroupsInput{}),
+	return count(ctx, rds.NewDescribeDBSubnetGroupsPaginator(in.api.RDS, &rds.DescribeDBSubnetGroupsInput{}),
 		func(p *rds.DescribeDBSubnetGroupsOutput) int { return len(p.DBSubnetGroups) })
 }
 
 // countParameterGroups leaves out the defaults, which are AWS's.
 func countParameterGroups(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, rds.NewDescribeDBClusterParameterGroupsPaginator(in.api.rds, &rds.DescribeDBClusterParameterGroupsInput{}),
+	return count(ctx, rds.NewDescribeDBClusterParameterGroupsPaginator(in.api.RDS, &rds.DescribeDBClusterParameterGroupsInput{}),
 		func(p *rds.DescribeDBClusterParameterGroupsOutput) (n int) {
 			for _, g := range p.DBClusterParameterGroups {
 				if !strings.HasPrefix(aws.ToString(g.DBClusterParameterGroupName), "default.") {
@@ -271,7 +272,7 @@ func countParameterGroups(ctx context.Context, in *inspection) (int, error) {
 }
 
 func countEventSubscriptions(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, rds.NewDescribeEventSubscriptionsPaginator(in.api.rds, &rds.DescribeEventSubscriptionsInput{}),
+	return count(ctx, rds.NewDescribeEventSubscriptionsPaginator(in.api.RDS, &rds.DescribeEventSubscriptionsInput{}),
 		func(p *rds.DescribeEventSubscriptionsOutput) int { return len(p.EventSubscriptionsList) })
 }
 
@@ -279,7 +280,7 @@ func countEventSubscriptions(ctx context.Context, in *inspection) (int, error) {
 func countLogPolicies(ctx context.Context, in *inspection) (int, error) {
 	used := 0
 	for ask := (&cloudwatchlogs.DescribeResourcePoliciesInput{}); ; {
-		page, err := in.api.logs.DescribeResourcePolicies(ctx, ask)
+		page, err := in.api.Logs.DescribeResourcePolicies(ctx, ask)
 		if err != nil {
 			return 0, err
 		}
@@ -294,7 +295,7 @@ func countLogPolicies(ctx context.Context, in *inspection) (int, error) {
 // accountSummary reads a figure that IAM tells of the account.
 func accountSummary(key iamtypes.SummaryKeyType) func(context.Context, *inspection) (float64, error) {
 	return func(ctx context.Context, in *inspection) (float64, error) {
-		out, err := in.api.iam.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
+		out, err := in.api.IAM.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
 		if err != nil {
 			return 0, err
 		}
@@ -345,7 +346,7 @@ func (in *inspection) lookAtNATs(ctx context.Context) Finding {
 // natsByZone counts the gateways that the quota counts: those pending, available or being deleted.
 func (in *inspection) natsByZone(ctx context.Context) (map[string]int, error) {
 	zoneOf := map[string]string{}
-	subnets := ec2.NewDescribeSubnetsPaginator(in.api.ec2, &ec2.DescribeSubnetsInput{})
+	subnets := ec2.NewDescribeSubnetsPaginator(in.api.EC2, &ec2.DescribeSubnetsInput{})
 	if _, err := count(ctx, subnets, func(p *ec2.DescribeSubnetsOutput) int {
 		for _, s := range p.Subnets {
 			zoneOf[aws.ToString(s.SubnetId)] = aws.ToString(s.AvailabilityZone)
@@ -355,7 +356,7 @@ func (in *inspection) natsByZone(ctx context.Context) (map[string]int, error) {
 		return nil, err
 	}
 	used := map[string]int{}
-	gateways := ec2.NewDescribeNatGatewaysPaginator(in.api.ec2, &ec2.DescribeNatGatewaysInput{})
+	gateways := ec2.NewDescribeNatGatewaysPaginator(in.api.EC2, &ec2.DescribeNatGatewaysInput{})
 	_, err := count(ctx, gateways, func(p *ec2.DescribeNatGatewaysOutput) int {
 		for _, g := range p.NatGateways {
 			if g.State != ec2types.NatGatewayStateDeleted && g.State != ec2types.NatGatewayStateFailed {
@@ -399,7 +400,7 @@ func (in *inspection) lookAtFargate(ctx context.Context) Finding {
 // vCPUs counts those of the account's on-demand Fargate tasks, and the stack's own among them. What CloudWatch tells of
 // the account counts when it is more: EKS runs on the same quota.
 func (in *inspection) vCPUs(ctx context.Context) (used, own float64, err error) {
-	clusters := ecs.NewListClustersPaginator(in.api.ecs, &ecs.ListClustersInput{})
+	clusters := ecs.NewListClustersPaginator(in.api.ECS, &ecs.ListClustersInput{})
 	for clusters.HasMorePages() {
 		page, err := clusters.NextPage(ctx)
 		if err != nil {
@@ -423,7 +424,7 @@ func (in *inspection) vCPUs(ctx context.Context) (used, own float64, err error) 
 // clusterUnits adds up the CPU units of a cluster's tasks on demand.
 func (in *inspection) clusterUnits(ctx context.Context, cluster string) (float64, error) {
 	var units float64
-	tasks := ecs.NewListTasksPaginator(in.api.ecs, &ecs.ListTasksInput{Cluster: &cluster, LaunchType: ecstypes.LaunchTypeFargate})
+	tasks := ecs.NewListTasksPaginator(in.api.ECS, &ecs.ListTasksInput{Cluster: &cluster, LaunchType: ecstypes.LaunchTypeFargate})
 	for tasks.HasMorePages() {
 		page, err := tasks.NextPage(ctx)
 		if err != nil {
@@ -432,7 +433,7 @@ func (in *inspection) clusterUnits(ctx context.Context, cluster string) (float64
 		if len(page.TaskArns) == 0 {
 			continue
 		}
-		out, err := in.api.ecs.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: page.TaskArns})
+		out, err := in.api.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: page.TaskArns})
 		if err != nil {
 			return 0, err
 		}
@@ -457,7 +458,7 @@ const usageWindow = 15 * time.Minute
 // it knows none.
 func (in *inspection) meteredVCPUs(ctx context.Context) (float64, error) {
 	dimension := func(name, value string) cwtypes.Dimension { return cwtypes.Dimension{Name: &name, Value: &value} }
-	out, err := in.api.cw.GetMetricStatistics(ctx, &cloudwatch.GetMetricStatisticsInput{
+	out, err := in.api.CloudWatch.GetMetricStatistics(ctx, &cloudwatch.GetMetricStatisticsInput{
 		Namespace: aws.String("AWS/Usage"), MetricName: aws.String("ResourceCount"),
 		Dimensions: []cwtypes.Dimension{
 			dimension("Service", "Fargate"), dimension("Type", "Resource"), dimension("Resource", "vCPU"), dimension("Class", "Standard/OnDemand"),

@@ -18,7 +18,7 @@ type zone struct{ name, id string }
 
 // listZones lists the zones that can be used without opting in to them.
 func (in *inspection) listZones(ctx context.Context) ([]zone, error) {
-	out, err := in.api.ec2.DescribeAvailabilityZones(ctx, &ec2.DescribeAvailabilityZonesInput{
+	out, err := in.api.EC2.DescribeAvailabilityZones(ctx, &ec2.DescribeAvailabilityZonesInput{
 		Filters: []ec2types.Filter{
 			{Name: aws.String("opt-in-status"), Values: []string{"opt-in-not-required"}},
 			{Name: aws.String("state"), Values: []string{"available"}},

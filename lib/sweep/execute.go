@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/verify"
 )
 
@@ -30,7 +31,9 @@ const atOnce = 8
 // nil, hears of each outcome as it comes, one call at a time. A context that ends stops between two calls; the error says
 // so, and the outcomes tell how far it came.
 func Execute(ctx context.Context, cfg aws.Config, p Plan, done func(Outcome)) ([]Outcome, error) {
-	x := &execution{clients: newClients(cfg), held: map[string]string{}, done: done}
+	cfg = cfg.Copy()
+	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), cloud.StopBetweenCalls(callLimit))
+	x := &execution{clients: cloud.NewClients(cfg), held: map[string]string{}, done: done}
 	for _, r := range rows() {
 		var batch []Item
 		for _, item := range p.Delete {
@@ -47,7 +50,7 @@ func Execute(ctx context.Context, cfg aws.Config, p Plan, done func(Outcome)) ([
 }
 
 type execution struct {
-	clients *clients
+	clients *cloud.Clients
 	done    func(Outcome)
 
 	mutex    sync.Mutex
@@ -65,7 +68,7 @@ func (x *execution) removeAll(ctx context.Context, r row, batch []Item) {
 			defer func() { <-slot }()
 			started := time.Now()
 			err := x.remove(ctx, r, item)
-			if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+			if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
 				return // not tried, or not known: the next sweep sees
 			}
 			x.note(item, err, time.Since(started))
@@ -161,14 +164,14 @@ func passes(err error) bool {
 // waits for its deletion.
 func isGone(err error) bool {
 	var api smithy.APIError
-	return verify.IsNotFound(err) || errors.As(err, &api) &&
+	return cloud.IsNotFound(err) || errors.As(err, &api) &&
 		slices.Contains([]string{"ServiceNotActiveException", "KMSInvalidStateException"}, api.ErrorCode())
 }
 
 // persist calls until the resource is gone or the error is none that passes.
 func persist(ctx context.Context, limit time.Duration, call func() error) error {
 	var last error
-	err := poll(ctx, limit, func() (bool, error) {
+	err := until(ctx, limit, func() (bool, error) {
 		last = call()
 		switch {
 		case last == nil || isGone(last):
@@ -178,48 +181,31 @@ func persist(ctx context.Context, limit time.Duration, call func() error) error 
 		}
 		return false, last
 	})
-	if errors.Is(err, errTooLong) && last != nil {
-		return fmt.Errorf("%w: %w", err, last)
+	if errors.Is(err, cloud.ErrTimeout) {
+		return fmt.Errorf("it is still there after %s: %w", limit, last)
 	}
 	return err
 }
 
 // wait asks until the resource is gone.
 func wait(ctx context.Context, limit time.Duration, gone func() (bool, error)) error {
-	return poll(ctx, limit, func() (bool, error) {
+	err := until(ctx, limit, func() (bool, error) {
 		done, err := gone()
 		if err != nil && isGone(err) {
 			return true, nil
 		}
 		return done, err
 	})
+	if errors.Is(err, cloud.ErrTimeout) {
+		return fmt.Errorf("it is still there after %s", limit)
+	}
+	return err
 }
 
-var errTooLong = errors.New("it is still there")
-
-// poll checks first, then again at growing intervals, until done, an error, the limit or the end of the context.
-func poll(ctx context.Context, limit time.Duration, check func() (bool, error)) error {
-	const first, longest = 500 * time.Millisecond, 15 * time.Second
-	deadline := time.Now().Add(limit)
-	for interval := first; ; interval = min(2*interval, longest) {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		done, err := check()
-		if done || err != nil {
-			return err
-		}
-		if time.Now().Add(interval).After(deadline) {
-			return fmt.Errorf("after %s: %w", limit, errTooLong)
-		}
-		timer := time.NewTimer(interval)
-		select {
-		case <-ctx.Done():
-			timer.Stop()
-			return ctx.Err()
-		case <-timer.C:
-		}
-	}
+// until asks at growing intervals, as long as limit.
+func until(ctx context.Context, limit time.Duration, ask func() (bool, error)) error {
+	wait := cloud.Wait{Limit: limit, First: 500 * time.Millisecond, Longest: 15 * time.Second}
+	return cloud.Poll(ctx, wait, func(context.Context) (bool, error) { return ask() })
 }
 
 // settleLimit is how long lists may go on telling of what is gone: SQS says up to a minute.
@@ -239,7 +225,7 @@ func Prove(ctx context.Context, cfg aws.Config, p Plan, outcomes []Outcome, o Op
 		}
 	}
 	var left []Item
-	err := poll(ctx, settleLimit, func() (bool, error) {
+	err := until(ctx, settleLimit, func() (bool, error) {
 		_, found, err := verify.Find(ctx, cfg)
 		if err != nil {
 			return false, err
@@ -256,7 +242,7 @@ func Prove(ctx context.Context, cfg aws.Config, p Plan, outcomes []Outcome, o Op
 		}
 		return len(left) <= expected, nil
 	})
-	if errors.Is(err, errTooLong) {
+	if errors.Is(err, cloud.ErrTimeout) {
 		err = nil
 	}
 	return left, err

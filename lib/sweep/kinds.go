@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/verify"
 )
 
@@ -24,9 +25,9 @@ type row struct {
 	// clings says that what it belongs to cannot be deleted without it.
 	clings bool
 	// remove asks for the deletion. Nil where nothing can be deleted by itself.
-	remove func(ctx context.Context, c *clients, f verify.Found) error
+	remove func(ctx context.Context, c *cloud.Clients, f verify.Found) error
 	// gone tells whether the deletion has come to its end, where that takes longer than the call.
-	gone func(ctx context.Context, c *clients, f verify.Found) (bool, error)
+	gone func(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error)
 	// limit bounds how long the removal is tried, and how long its end is waited for; 0 means usualLimit.
 	limit time.Duration
 }

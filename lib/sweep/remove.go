@@ -33,6 +33,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/wafv2"
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/verify"
 )
 
@@ -41,20 +42,20 @@ import (
 
 // Monitoring and events
 
-func removeAlarm(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.cw.DeleteAlarms(ctx, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{f.Name}})
+func removeAlarm(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.CloudWatch.DeleteAlarms(ctx, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{f.Name}})
 	return err
 }
 
-func removeDashboard(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.cw.DeleteDashboards(ctx, &cloudwatch.DeleteDashboardsInput{DashboardNames: []string{f.Name}})
+func removeDashboard(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.CloudWatch.DeleteDashboards(ctx, &cloudwatch.DeleteDashboardsInput{DashboardNames: []string{f.Name}})
 	return err
 }
 
 // removeEventRule takes its targets away first: a rule with targets cannot be deleted.
-func removeEventRule(ctx context.Context, c *clients, f verify.Found) error {
+func removeEventRule(ctx context.Context, c *cloud.Clients, f verify.Found) error {
 	for {
-		out, err := c.events.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &f.Name})
+		out, err := c.EventBridge.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &f.Name})
 		if err != nil {
 			return err
 		}
@@ -65,7 +66,7 @@ func removeEventRule(ctx context.Context, c *clients, f verify.Found) error {
 		for _, t := range out.Targets {
 			in.Ids = append(in.Ids, aws.ToString(t.Id))
 		}
-		removed, err := c.events.RemoveTargets(ctx, in)
+		removed, err := c.EventBridge.RemoveTargets(ctx, in)
 		if err != nil {
 			return err
 		}
@@ -73,24 +74,24 @@ func removeEventRule(ctx context.Context, c *clients, f verify.Found) error {
 			return fmt.Errorf("removing target %s: %s: %s", aws.ToString(entry.TargetId), aws.ToString(entry.ErrorCode), aws.ToString(entry.ErrorMessage))
 		}
 	}
-	_, err := c.events.DeleteRule(ctx, &eventbridge.DeleteRuleInput{Name: &f.Name})
+	_, err := c.EventBridge.DeleteRule(ctx, &eventbridge.DeleteRuleInput{Name: &f.Name})
 	return err
 }
 
-func removeEventSubscription(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.rds.DeleteEventSubscription(ctx, &rds.DeleteEventSubscriptionInput{SubscriptionName: &f.Name})
+func removeEventSubscription(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.RDS.DeleteEventSubscription(ctx, &rds.DeleteEventSubscriptionInput{SubscriptionName: &f.Name})
 	return err
 }
 
-func eventSubscriptionGone(ctx context.Context, c *clients, f verify.Found) (bool, error) {
-	out, err := c.rds.DescribeEventSubscriptions(ctx, &rds.DescribeEventSubscriptionsInput{SubscriptionName: &f.Name})
+func eventSubscriptionGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+	out, err := c.RDS.DescribeEventSubscriptions(ctx, &rds.DescribeEventSubscriptionsInput{SubscriptionName: &f.Name})
 	return err == nil && len(out.EventSubscriptionsList) == 0, err
 }
 
 // removeRecord deletes an alias record only while it points at the load balancer which proves it, and no other of the
 // same name.
-func removeRecord(ctx context.Context, c *clients, f verify.Found) error {
-	balancers, err := c.elb.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: f.Of})
+func removeRecord(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	balancers, err := c.ELB.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: f.Of})
 	if err != nil {
 		return err
 	}
@@ -98,7 +99,7 @@ func removeRecord(ctx context.Context, c *clients, f verify.Found) error {
 	zone, name := f.ARN[:at], f.ARN[at+1:]
 	kind, identifier, _ := strings.Cut(f.ID, " ")
 	in := &route53.ListResourceRecordSetsInput{HostedZoneId: &zone, StartRecordName: &name, StartRecordType: route53types.RRType(kind)}
-	out, err := c.route53.ListResourceRecordSets(ctx, in)
+	out, err := c.Route53.ListResourceRecordSets(ctx, in)
 	if err != nil {
 		return err
 	}
@@ -112,7 +113,7 @@ func removeRecord(ctx context.Context, c *clients, f verify.Found) error {
 	if len(change.Changes) == 0 {
 		return nil
 	}
-	_, err = c.route53.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: &zone, ChangeBatch: change})
+	_, err = c.Route53.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: &zone, ChangeBatch: change})
 	return err
 }
 
@@ -124,16 +125,16 @@ func pointsAt(alias *route53types.AliasTarget, b elbtypes.LoadBalancer) bool {
 // Application
 
 // removeScalingPolicy takes its alarms along (Application Auto Scaling).
-func removeScalingPolicy(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.scaling.DeleteScalingPolicy(ctx, &applicationautoscaling.DeleteScalingPolicyInput{
+func removeScalingPolicy(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.AutoScaling.DeleteScalingPolicy(ctx, &applicationautoscaling.DeleteScalingPolicyInput{
 		PolicyName: &f.Name, ResourceId: &f.ID, ServiceNamespace: astypes.ServiceNamespaceEcs,
 		ScalableDimension: astypes.ScalableDimensionECSServiceDesiredCount,
 	})
 	return err
 }
 
-func removeScalableTarget(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.scaling.DeregisterScalableTarget(ctx, &applicationautoscaling.DeregisterScalableTargetInput{
+func removeScalableTarget(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.AutoScaling.DeregisterScalableTarget(ctx, &applicationautoscaling.DeregisterScalableTargetInput{
 		ResourceId: &f.Name, ServiceNamespace: astypes.ServiceNamespaceEcs, ScalableDimension: astypes.ScalableDimensionECSServiceDesiredCount,
 	})
 	return err
@@ -150,9 +151,9 @@ func clusterOf(service string) *string {
 
 // removeService scales the service down first, so that its tasks end in order. One that ECS refuses to change, since
 // something that it needs is gone, is deleted all the same.
-func removeService(ctx context.Context, c *clients, f verify.Found) error {
-	_, scaled := c.ecs.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: clusterOf(f.ARN), Service: &f.ARN, DesiredCount: aws.Int32(0)})
-	_, err := c.ecs.DeleteService(ctx, &ecs.DeleteServiceInput{Cluster: clusterOf(f.ARN), Service: &f.ARN, Force: aws.Bool(true)})
+func removeService(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, scaled := c.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: clusterOf(f.ARN), Service: &f.ARN, DesiredCount: aws.Int32(0)})
+	_, err := c.ECS.DeleteService(ctx, &ecs.DeleteServiceInput{Cluster: clusterOf(f.ARN), Service: &f.ARN, Force: aws.Bool(true)})
 	if err != nil {
 		return errors.Join(err, scaled)
 	}
@@ -160,8 +161,8 @@ func removeService(ctx context.Context, c *clients, f verify.Found) error {
 }
 
 // serviceGone waits until a service has drained: only then are its network interfaces gone.
-func serviceGone(ctx context.Context, c *clients, f verify.Found) (bool, error) {
-	out, err := c.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: clusterOf(f.ARN), Services: []string{f.ARN}})
+func serviceGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+	out, err := c.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: clusterOf(f.ARN), Services: []string{f.ARN}})
 	if err != nil {
 		return false, err
 	}
@@ -173,33 +174,33 @@ func serviceGone(ctx context.Context, c *clients, f verify.Found) (bool, error) 
 	return true, nil
 }
 
-func removeTaskDefinition(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.ecs.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &f.ARN})
+func removeTaskDefinition(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.ECS.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &f.ARN})
 	return err
 }
 
-func removeCluster(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.ecs.DeleteCluster(ctx, &ecs.DeleteClusterInput{Cluster: &f.ARN})
+func removeCluster(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.ECS.DeleteCluster(ctx, &ecs.DeleteClusterInput{Cluster: &f.ARN})
 	return err
 }
 
 // Load balancing
 
-func removeListenerRule(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.elb.DeleteRule(ctx, &elb.DeleteRuleInput{RuleArn: &f.ARN})
+func removeListenerRule(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.ELB.DeleteRule(ctx, &elb.DeleteRuleInput{RuleArn: &f.ARN})
 	return err
 }
 
-func removeListener(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.elb.DeleteListener(ctx, &elb.DeleteListenerInput{ListenerArn: &f.ARN})
+func removeListener(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.ELB.DeleteListener(ctx, &elb.DeleteListenerInput{ListenerArn: &f.ARN})
 	return err
 }
 
 const deletionProtection = "deletion_protection.enabled"
 
 // removeLoadBalancer switches deletion protection off first. The stack never sets it: somebody did by hand.
-func removeLoadBalancer(ctx context.Context, c *clients, f verify.Found) error {
-	out, err := c.elb.DescribeLoadBalancerAttributes(ctx, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerArn: &f.ARN})
+func removeLoadBalancer(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	out, err := c.ELB.DescribeLoadBalancerAttributes(ctx, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerArn: &f.ARN})
 	if err != nil {
 		return err
 	}
@@ -207,7 +208,7 @@ func removeLoadBalancer(ctx context.Context, c *clients, f verify.Found) error {
 		if aws.ToString(a.Key) != deletionProtection || aws.ToString(a.Value) != "true" {
 			continue
 		}
-		_, err := c.elb.ModifyLoadBalancerAttributes(ctx, &elb.ModifyLoadBalancerAttributesInput{
+		_, err := c.ELB.ModifyLoadBalancerAttributes(ctx, &elb.ModifyLoadBalancerAttributesInput{
 			LoadBalancerArn: &f.ARN,
 			Attributes:      []elbtypes.LoadBalancerAttribute{{Key: aws.String(deletionProtection), Value: aws.String("false")}},
 		})
@@ -215,44 +216,44 @@ func removeLoadBalancer(ctx context.Context, c *clients, f verify.Found) error {
 			return fmt.Errorf("switching deletion protection off: %w", err)
 		}
 	}
-	_, err = c.elb.DeleteLoadBalancer(ctx, &elb.DeleteLoadBalancerInput{LoadBalancerArn: &f.ARN})
+	_, err = c.ELB.DeleteLoadBalancer(ctx, &elb.DeleteLoadBalancerInput{LoadBalancerArn: &f.ARN})
 	return err
 }
 
-func loadBalancerGone(ctx context.Context, c *clients, f verify.Found) (bool, error) {
-	out, err := c.elb.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{f.ARN}})
+func loadBalancerGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+	out, err := c.ELB.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{f.ARN}})
 	return err == nil && len(out.LoadBalancers) == 0, err
 }
 
-func removeTargetGroup(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.elb.DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: &f.ARN})
+func removeTargetGroup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.ELB.DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: &f.ARN})
 	return err
 }
 
 // removeWebACL leaves its association alone: that has gone with the load balancer, or is another's, which makes WAF refuse.
-func removeWebACL(ctx context.Context, c *clients, f verify.Found) error {
+func removeWebACL(ctx context.Context, c *cloud.Clients, f verify.Found) error {
 	id := f.ARN[strings.LastIndex(f.ARN, "/")+1:]
-	out, err := c.waf.GetWebACL(ctx, &wafv2.GetWebACLInput{Name: &f.Name, Id: &id, Scope: waftypes.ScopeRegional})
+	out, err := c.WAF.GetWebACL(ctx, &wafv2.GetWebACLInput{Name: &f.Name, Id: &id, Scope: waftypes.ScopeRegional})
 	if err != nil {
 		return err
 	}
-	_, err = c.waf.DeleteLoggingConfiguration(ctx, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: &f.ARN})
-	if err != nil && !verify.IsNotFound(err) {
+	_, err = c.WAF.DeleteLoggingConfiguration(ctx, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: &f.ARN})
+	if err != nil && !cloud.IsNotFound(err) {
 		return err
 	}
-	_, err = c.waf.DeleteWebACL(ctx, &wafv2.DeleteWebACLInput{Name: &f.Name, Id: &id, Scope: waftypes.ScopeRegional, LockToken: out.LockToken})
+	_, err = c.WAF.DeleteWebACL(ctx, &wafv2.DeleteWebACLInput{Name: &f.Name, Id: &id, Scope: waftypes.ScopeRegional, LockToken: out.LockToken})
 	return err
 }
 
-func removeCertificate(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.acm.DeleteCertificate(ctx, &acm.DeleteCertificateInput{CertificateArn: &f.ARN})
+func removeCertificate(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.ACM.DeleteCertificate(ctx, &acm.DeleteCertificateInput{CertificateArn: &f.ARN})
 	return err
 }
 
 // Database
 
-func removeDBInstance(ctx context.Context, c *clients, f verify.Found) error {
-	out, err := c.rds.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &f.Name})
+func removeDBInstance(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	out, err := c.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &f.Name})
 	if err != nil {
 		return err
 	}
@@ -261,19 +262,19 @@ func removeDBInstance(ctx context.Context, c *clients, f verify.Found) error {
 			return nil
 		}
 	}
-	_, err = c.rds.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &f.Name, SkipFinalSnapshot: aws.Bool(true)})
+	_, err = c.RDS.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &f.Name, SkipFinalSnapshot: aws.Bool(true)})
 	return err
 }
 
-func dbInstanceGone(ctx context.Context, c *clients, f verify.Found) (bool, error) {
-	out, err := c.rds.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &f.Name})
+func dbInstanceGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+	out, err := c.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &f.Name})
 	return err == nil && len(out.DBInstances) == 0, err
 }
 
 // removeDBCluster takes the automated backups along, and makes no final snapshot. Deletion protection, which the stack
 // never sets, is switched off first.
-func removeDBCluster(ctx context.Context, c *clients, f verify.Found) error {
-	out, err := c.rds.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &f.Name})
+func removeDBCluster(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	out, err := c.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &f.Name})
 	if err != nil {
 		return err
 	}
@@ -284,98 +285,98 @@ func removeDBCluster(ctx context.Context, c *clients, f verify.Found) error {
 		if !aws.ToBool(cluster.DeletionProtection) {
 			continue
 		}
-		_, err := c.rds.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
+		_, err := c.RDS.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
 			DBClusterIdentifier: &f.Name, DeletionProtection: aws.Bool(false), ApplyImmediately: aws.Bool(true),
 		})
 		if err != nil {
 			return fmt.Errorf("switching deletion protection off: %w", err)
 		}
 	}
-	_, err = c.rds.DeleteDBCluster(ctx, &rds.DeleteDBClusterInput{
+	_, err = c.RDS.DeleteDBCluster(ctx, &rds.DeleteDBClusterInput{
 		DBClusterIdentifier: &f.Name, SkipFinalSnapshot: aws.Bool(true), DeleteAutomatedBackups: aws.Bool(true),
 	})
 	return err
 }
 
-func dbClusterGone(ctx context.Context, c *clients, f verify.Found) (bool, error) {
-	out, err := c.rds.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &f.Name})
+func dbClusterGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+	out, err := c.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &f.Name})
 	return err == nil && len(out.DBClusters) == 0, err
 }
 
-func removeSnapshot(ctx context.Context, c *clients, f verify.Found) error {
+func removeSnapshot(ctx context.Context, c *cloud.Clients, f verify.Found) error {
 	if strings.Contains(f.ARN, ":cluster-snapshot:") {
-		_, err := c.rds.DeleteDBClusterSnapshot(ctx, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: &f.ID})
+		_, err := c.RDS.DeleteDBClusterSnapshot(ctx, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: &f.ID})
 		return err
 	}
-	_, err := c.rds.DeleteDBSnapshot(ctx, &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: &f.ID})
+	_, err := c.RDS.DeleteDBSnapshot(ctx, &rds.DeleteDBSnapshotInput{DBSnapshotIdentifier: &f.ID})
 	return err
 }
 
-func removeBackup(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.rds.DeleteDBClusterAutomatedBackup(ctx, &rds.DeleteDBClusterAutomatedBackupInput{DbClusterResourceId: &f.ID})
+func removeBackup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.RDS.DeleteDBClusterAutomatedBackup(ctx, &rds.DeleteDBClusterAutomatedBackupInput{DbClusterResourceId: &f.ID})
 	return err
 }
 
-func removeDBSubnetGroup(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.rds.DeleteDBSubnetGroup(ctx, &rds.DeleteDBSubnetGroupInput{DBSubnetGroupName: &f.Name})
+func removeDBSubnetGroup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.RDS.DeleteDBSubnetGroup(ctx, &rds.DeleteDBSubnetGroupInput{DBSubnetGroupName: &f.Name})
 	return err
 }
 
-func removeDBParameterGroup(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.rds.DeleteDBClusterParameterGroup(ctx, &rds.DeleteDBClusterParameterGroupInput{DBClusterParameterGroupName: &f.Name})
+func removeDBParameterGroup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.RDS.DeleteDBClusterParameterGroup(ctx, &rds.DeleteDBClusterParameterGroupInput{DBClusterParameterGroupName: &f.Name})
 	return err
 }
 
 // Queues, topics, secrets, parameters, keys
 
-func removeQueue(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.sqs.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &f.ID})
+func removeQueue(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.SQS.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &f.ID})
 	return err
 }
 
 // removeTopic takes its subscriptions along, those not confirmed too, which cannot be deleted by themselves.
-func removeTopic(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.sns.DeleteTopic(ctx, &sns.DeleteTopicInput{TopicArn: &f.ARN})
+func removeTopic(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.SNS.DeleteTopic(ctx, &sns.DeleteTopicInput{TopicArn: &f.ARN})
 	return err
 }
 
 // removeSecret keeps no recovery window: the name would stay taken.
-func removeSecret(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.secrets.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &f.ARN, ForceDeleteWithoutRecovery: aws.Bool(true)})
+func removeSecret(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.SecretsManager.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &f.ARN, ForceDeleteWithoutRecovery: aws.Bool(true)})
 	return err
 }
 
-func removeParameter(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.ssm.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: &f.Name})
+func removeParameter(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.SSM.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: &f.Name})
 	return err
 }
 
-func removeAlias(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.kms.DeleteAlias(ctx, &kms.DeleteAliasInput{AliasName: &f.Name})
+func removeAlias(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.KMS.DeleteAlias(ctx, &kms.DeleteAliasInput{AliasName: &f.Name})
 	return err
 }
 
 // leastWindowDays is the shortest time that KMS waits before it deletes a key.
 const leastWindowDays = 7
 
-func removeKey(ctx context.Context, c *clients, f verify.Found) error {
+func removeKey(ctx context.Context, c *cloud.Clients, f verify.Found) error {
 	id := f.ARN[strings.LastIndex(f.ARN, "/")+1:]
-	_, err := c.kms.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: &id, PendingWindowInDays: aws.Int32(leastWindowDays)})
+	_, err := c.KMS.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: &id, PendingWindowInDays: aws.Int32(leastWindowDays)})
 	return err
 }
 
 // Network
 
-func removeEndpoint(ctx context.Context, c *clients, f verify.Found) error {
-	out, err := c.ec2.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{f.ID}})
+func removeEndpoint(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	out, err := c.EC2.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{f.ID}})
 	if err != nil {
 		return err
 	}
 	return unsuccessful(out.Unsuccessful)
 }
 
-func endpointGone(ctx context.Context, c *clients, f verify.Found) (bool, error) {
-	out, err := c.ec2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{f.ID}})
+func endpointGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+	out, err := c.EC2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{f.ID}})
 	return err == nil && !slices.ContainsFunc(out.VpcEndpoints, func(v ec2types.VpcEndpoint) bool {
 		return !strings.EqualFold(string(v.State), "deleted")
 	}), err
@@ -391,25 +392,25 @@ func unsuccessful(items []ec2types.UnsuccessfulItem) error {
 	return nil
 }
 
-func removeNAT(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.ec2.DeleteNatGateway(ctx, &ec2.DeleteNatGatewayInput{NatGatewayId: &f.ID})
+func removeNAT(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.EC2.DeleteNatGateway(ctx, &ec2.DeleteNatGatewayInput{NatGatewayId: &f.ID})
 	return err
 }
 
-func natGone(ctx context.Context, c *clients, f verify.Found) (bool, error) {
-	out, err := c.ec2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{f.ID}})
+func natGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+	out, err := c.EC2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{f.ID}})
 	return err == nil && !slices.ContainsFunc(out.NatGateways, func(n ec2types.NatGateway) bool {
 		return n.State != ec2types.NatGatewayStateDeleted
 	}), err
 }
 
-func removeAddress(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.ec2.ReleaseAddress(ctx, &ec2.ReleaseAddressInput{AllocationId: &f.ID})
+func removeAddress(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.EC2.ReleaseAddress(ctx, &ec2.ReleaseAddressInput{AllocationId: &f.ID})
 	return err
 }
 
-func removeFlowLog(ctx context.Context, c *clients, f verify.Found) error {
-	out, err := c.ec2.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{f.ID}})
+func removeFlowLog(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	out, err := c.EC2.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{f.ID}})
 	if err != nil {
 		return err
 	}
@@ -417,8 +418,8 @@ func removeFlowLog(ctx context.Context, c *clients, f verify.Found) error {
 }
 
 // removeInterface waits for the service that uses an interface to let it go. It never detaches one.
-func removeInterface(ctx context.Context, c *clients, f verify.Found) error {
-	out, err := c.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{f.ID}})
+func removeInterface(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	out, err := c.EC2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{f.ID}})
 	if err != nil {
 		return err
 	}
@@ -427,21 +428,21 @@ func removeInterface(ctx context.Context, c *clients, f verify.Found) error {
 			return fmt.Errorf("%w: it is %s (%s)", errBusy, i.Status, aws.ToString(i.Description))
 		}
 	}
-	_, err = c.ec2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &f.ID})
+	_, err = c.EC2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: &f.ID})
 	return err
 }
 
-func removeGroupRule(ctx context.Context, c *clients, f verify.Found) error {
-	out, err := c.ec2.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{SecurityGroupRuleIds: []string{f.ID}})
+func removeGroupRule(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	out, err := c.EC2.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{SecurityGroupRuleIds: []string{f.ID}})
 	if err != nil {
 		return err
 	}
 	for _, r := range out.SecurityGroupRules {
 		ids := []string{f.ID}
 		if aws.ToBool(r.IsEgress) {
-			_, err = c.ec2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: r.GroupId, SecurityGroupRuleIds: ids})
+			_, err = c.EC2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: r.GroupId, SecurityGroupRuleIds: ids})
 		} else {
-			_, err = c.ec2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: r.GroupId, SecurityGroupRuleIds: ids})
+			_, err = c.EC2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: r.GroupId, SecurityGroupRuleIds: ids})
 		}
 		if err != nil {
 			return err
@@ -450,76 +451,76 @@ func removeGroupRule(ctx context.Context, c *clients, f verify.Found) error {
 	return nil
 }
 
-func removeSecurityGroup(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.ec2.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &f.ID})
+func removeSecurityGroup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.EC2.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &f.ID})
 	return err
 }
 
-func removeSubnet(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.ec2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: &f.ID})
+func removeSubnet(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.EC2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: &f.ID})
 	return err
 }
 
 // removeRouteTable takes it off its subnets first; its routes go with it.
-func removeRouteTable(ctx context.Context, c *clients, f verify.Found) error {
-	out, err := c.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{RouteTableIds: []string{f.ID}})
+func removeRouteTable(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	out, err := c.EC2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{RouteTableIds: []string{f.ID}})
 	if err != nil {
 		return err
 	}
 	for _, t := range out.RouteTables {
 		for _, a := range t.Associations {
-			_, err := c.ec2.DisassociateRouteTable(ctx, &ec2.DisassociateRouteTableInput{AssociationId: a.RouteTableAssociationId})
-			if err != nil && !verify.IsNotFound(err) {
+			_, err := c.EC2.DisassociateRouteTable(ctx, &ec2.DisassociateRouteTableInput{AssociationId: a.RouteTableAssociationId})
+			if err != nil && !cloud.IsNotFound(err) {
 				return err
 			}
 		}
 	}
-	_, err = c.ec2.DeleteRouteTable(ctx, &ec2.DeleteRouteTableInput{RouteTableId: &f.ID})
+	_, err = c.EC2.DeleteRouteTable(ctx, &ec2.DeleteRouteTableInput{RouteTableId: &f.ID})
 	return err
 }
 
-func removeInternetGateway(ctx context.Context, c *clients, f verify.Found) error {
-	out, err := c.ec2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{InternetGatewayIds: []string{f.ID}})
+func removeInternetGateway(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	out, err := c.EC2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{InternetGatewayIds: []string{f.ID}})
 	if err != nil {
 		return err
 	}
 	for _, g := range out.InternetGateways {
 		for _, a := range g.Attachments {
-			if _, err := c.ec2.DetachInternetGateway(ctx, &ec2.DetachInternetGatewayInput{InternetGatewayId: &f.ID, VpcId: a.VpcId}); err != nil {
+			if _, err := c.EC2.DetachInternetGateway(ctx, &ec2.DetachInternetGatewayInput{InternetGatewayId: &f.ID, VpcId: a.VpcId}); err != nil {
 				return err
 			}
 		}
 	}
-	_, err = c.ec2.DeleteInternetGateway(ctx, &ec2.DeleteInternetGatewayInput{InternetGatewayId: &f.ID})
+	_, err = c.EC2.DeleteInternetGateway(ctx, &ec2.DeleteInternetGatewayInput{InternetGatewayId: &f.ID})
 	return err
 }
 
-func removeVPC(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.ec2.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: &f.ID})
+func removeVPC(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.EC2.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: &f.ID})
 	return err
 }
 
 // Roles, logs, bucket
 
 // removeRole strips a role first: IAM deletes only bare ones.
-func removeRole(ctx context.Context, c *clients, f verify.Found) error {
-	for _, strip := range []func(context.Context, *clients, string) error{dropInlinePolicies, dropAttachedPolicies, leaveProfiles} {
+func removeRole(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	for _, strip := range []func(context.Context, *cloud.Clients, string) error{dropInlinePolicies, dropAttachedPolicies, leaveProfiles} {
 		if err := strip(ctx, c, f.Name); err != nil {
 			return err
 		}
 	}
-	_, err := c.iam.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &f.Name})
+	_, err := c.IAM.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &f.Name})
 	return err
 }
 
-func dropInlinePolicies(ctx context.Context, c *clients, role string) error {
-	for p := iam.NewListRolePoliciesPaginator(c.iam, &iam.ListRolePoliciesInput{RoleName: &role}); p.HasMorePages(); {
+func dropInlinePolicies(ctx context.Context, c *cloud.Clients, role string) error {
+	for p := iam.NewListRolePoliciesPaginator(c.IAM, &iam.ListRolePoliciesInput{RoleName: &role}); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
 			return err
 		}
 		for _, name := range page.PolicyNames {
-			if _, err := c.iam.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &role, PolicyName: &name}); err != nil && !verify.IsNotFound(err) {
+			if _, err := c.IAM.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &role, PolicyName: &name}); err != nil && !cloud.IsNotFound(err) {
 				return err
 			}
 		}
@@ -527,14 +528,14 @@ func dropInlinePolicies(ctx context.Context, c *clients, role string) error {
 	return nil
 }
 
-func dropAttachedPolicies(ctx context.Context, c *clients, role string) error {
-	for p := iam.NewListAttachedRolePoliciesPaginator(c.iam, &iam.ListAttachedRolePoliciesInput{RoleName: &role}); p.HasMorePages(); {
+func dropAttachedPolicies(ctx context.Context, c *cloud.Clients, role string) error {
+	for p := iam.NewListAttachedRolePoliciesPaginator(c.IAM, &iam.ListAttachedRolePoliciesInput{RoleName: &role}); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
 			return err
 		}
 		for _, a := range page.AttachedPolicies {
-			if _, err := c.iam.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: &role, PolicyArn: a.PolicyArn}); err != nil && !verify.IsNotFound(err) {
+			if _, err := c.IAM.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{RoleName: &role, PolicyArn: a.PolicyArn}); err != nil && !cloud.IsNotFound(err) {
 				return err
 			}
 		}
@@ -543,15 +544,15 @@ func dropAttachedPolicies(ctx context.Context, c *clients, role string) error {
 }
 
 // leaveProfiles takes the role out of instance profiles. The profiles stay: the stack makes none.
-func leaveProfiles(ctx context.Context, c *clients, role string) error {
-	for p := iam.NewListInstanceProfilesForRolePaginator(c.iam, &iam.ListInstanceProfilesForRoleInput{RoleName: &role}); p.HasMorePages(); {
+func leaveProfiles(ctx context.Context, c *cloud.Clients, role string) error {
+	for p := iam.NewListInstanceProfilesForRolePaginator(c.IAM, &iam.ListInstanceProfilesForRoleInput{RoleName: &role}); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
 			return err
 		}
 		for _, profile := range page.InstanceProfiles {
 			in := &iam.RemoveRoleFromInstanceProfileInput{RoleName: &role, InstanceProfileName: profile.InstanceProfileName}
-			if _, err := c.iam.RemoveRoleFromInstanceProfile(ctx, in); err != nil && !verify.IsNotFound(err) {
+			if _, err := c.IAM.RemoveRoleFromInstanceProfile(ctx, in); err != nil && !cloud.IsNotFound(err) {
 				return err
 			}
 		}
@@ -559,23 +560,23 @@ func leaveProfiles(ctx context.Context, c *clients, role string) error {
 	return nil
 }
 
-func removeLogPolicy(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.logs.DeleteResourcePolicy(ctx, &cloudwatchlogs.DeleteResourcePolicyInput{PolicyName: &f.Name})
+func removeLogPolicy(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.Logs.DeleteResourcePolicy(ctx, &cloudwatchlogs.DeleteResourcePolicyInput{PolicyName: &f.Name})
 	return err
 }
 
-func removeLogGroup(ctx context.Context, c *clients, f verify.Found) error {
-	_, err := c.logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: &f.Name})
+func removeLogGroup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	_, err := c.Logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: &f.Name})
 	return err
 }
 
 // removeBucket takes its policy away, so that no more logs are delivered, then empties it of every version and delete
 // marker.
-func removeBucket(ctx context.Context, c *clients, f verify.Found) error {
-	if _, err := c.s3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &f.Name}); err != nil && !verify.IsNotFound(err) {
+func removeBucket(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+	if _, err := c.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &f.Name}); err != nil && !cloud.IsNotFound(err) {
 		return err
 	}
-	for p := s3.NewListObjectVersionsPaginator(c.s3, &s3.ListObjectVersionsInput{Bucket: &f.Name}); p.HasMorePages(); {
+	for p := s3.NewListObjectVersionsPaginator(c.S3, &s3.ListObjectVersionsInput{Bucket: &f.Name}); p.HasMorePages(); {
 		page, err := p.NextPage(ctx)
 		if err != nil {
 			return err
@@ -590,7 +591,7 @@ func removeBucket(ctx context.Context, c *clients, f verify.Found) error {
 		if len(objects) == 0 {
 			continue
 		}
-		out, err := c.s3.DeleteObjects(ctx, &s3.DeleteObjectsInput{
+		out, err := c.S3.DeleteObjects(ctx, &s3.DeleteObjectsInput{
 			Bucket: &f.Name, Delete: &s3types.Delete{Objects: objects, Quiet: aws.Bool(true)},
 		})
 		if err != nil {
@@ -604,6 +605,6 @@ func removeBucket(ctx context.Context, c *clients, f verify.Found) error {
 			return errors.Join(faults...)
 		}
 	}
-	_, err := c.s3.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &f.Name})
+	_, err := c.S3.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &f.Name})
 	return err
 }

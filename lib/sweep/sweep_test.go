@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 	"tapstack/lib/verify"
 )
 
@@ -306,7 +307,7 @@ func TestErrorsThatPassAreTriedAgainAndOthersAreNot(t *testing.T) {
 		require.Equal(t, c.again, calls == 2, "%v", c.err)
 	}
 	err := persist(t.Context(), time.Millisecond, func() error { return coded("DependencyViolation") })
-	require.ErrorIs(t, err, errTooLong)
+	require.ErrorContains(t, err, "still there")
 	require.ErrorContains(t, err, "DependencyViolation", "the last answer is told")
 }
 
@@ -322,7 +323,7 @@ func TestWhatAFailedResourceProvesIsNotTried(t *testing.T) {
 	x.note(Item{Found: part("queue", "q", "a", "arn:other")}, nil, 0)
 	require.Empty(t, x.whyHeld("arn:other"), "what is gone holds nothing")
 	called := false
-	err := x.remove(t.Context(), row{remove: func(context.Context, *clients, verify.Found) error { called = true; return nil }},
+	err := x.remove(t.Context(), row{remove: func(context.Context, *cloud.Clients, verify.Found) error { called = true; return nil }},
 		Item{Found: verify.Found{ARN: "arn:key"}})
 	require.ErrorContains(t, err, "not tried")
 	require.False(t, called)
@@ -330,6 +331,6 @@ func TestWhatAFailedResourceProvesIsNotTried(t *testing.T) {
 
 func TestPollStopsAtTheEndOfItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	err := poll(ctx, time.Hour, func() (bool, error) { cancel(); return false, nil })
+	err := until(ctx, time.Hour, func() (bool, error) { cancel(); return false, nil })
 	require.ErrorIs(t, err, context.Canceled)
 }

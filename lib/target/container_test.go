@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/fixtures/localstack"
+	"tapstack/lib/cloud"
 	"tapstack/lib/target"
 )
 
@@ -62,7 +63,7 @@ func TestLocalStackLivesInAContainerAsLongAsTheTool(t *testing.T) {
 	opened, notes := open(t, target.Options{Name: target.LocalStack, Image: localStackImage(t)})
 	require.True(t, strings.HasPrefix(opened.Endpoint, "http://127.0.0.1:"), opened.Endpoint)
 	require.Contains(t, strings.Join(*notes, "\n"), "Starting ")
-	queue, err := sqs.NewFromConfig(opened.Config).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
+	queue, err := cloud.NewClients(opened.Config).SQS.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
 	require.NoError(t, err)
 	require.NotEmpty(t, aws.ToString(queue.QueueUrl))
 	require.NotEmpty(t, opened.Logs(t.Context()))

@@ -11,7 +11,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/lib/awsclient"
+	"tapstack/lib/cloud"
 	"tapstack/lib/target"
 )
 
@@ -19,7 +19,7 @@ func TestAChangedScalingPolicyLeavesNoAlarmsOfItsFormerSelf(t *testing.T) {
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, opened.Close()) }()
-	containers := ecs.NewFromConfig(opened.Config)
+	containers := cloud.NewClients(opened.Config).ECS
 	_, err = containers.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("payments")})
 	require.NoError(t, err)
 	_, err = containers.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
@@ -31,7 +31,7 @@ func TestAChangedScalingPolicyLeavesNoAlarmsOfItsFormerSelf(t *testing.T) {
 	})
 	require.NoError(t, err)
 
-	client := applicationautoscaling.NewFromConfig(opened.Config)
+	client := cloud.NewClients(opened.Config).AutoScaling
 	service, count := aws.String("service/payments/api"), scaling.ScalableDimensionECSServiceDesiredCount
 	_, err = client.RegisterScalableTarget(t.Context(), &applicationautoscaling.RegisterScalableTargetInput{
 		ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: service, ScalableDimension: count,
@@ -64,7 +64,7 @@ func TestAChangedScalingPolicyLeavesNoAlarmsOfItsFormerSelf(t *testing.T) {
 
 func alarmNames(t *testing.T, opened *target.Target) (names []string) {
 	t.Helper()
-	client := awsclient.CloudWatch(opened.Config)
+	client := cloud.NewClients(opened.Config).CloudWatch
 	out, err := client.DescribeAlarms(t.Context(), &cloudwatch.DescribeAlarmsInput{})
 	require.NoError(t, err)
 	for _, alarm := range out.MetricAlarms {

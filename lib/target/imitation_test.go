@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/target"
 )
 
@@ -206,17 +207,17 @@ func TestASplitCloudIsOneCloud(t *testing.T) {
 	require.Contains(t, (*notes)[0], "lacks application-autoscaling (DescribeScalableTargets), ecs (ListClusters), elbv2")
 	require.Regexp(t, `^LocalStack 0\.0\.1 imitated at http://\S+: cloudwatch, events, iam, .*; local moto \d\S*: acm, .*wafv2$`, opened.Where())
 
-	identity, err := sts.NewFromConfig(opened.Config).GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	identity, err := cloud.NewClients(opened.Config).STS.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
 	require.NoError(t, err)
 	require.Equal(t, imitatedAccount, aws.ToString(identity.Account))
-	cluster, err := ecs.NewFromConfig(opened.Config).CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("split")})
+	cluster, err := cloud.NewClients(opened.Config).ECS.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("split")})
 	require.NoError(t, err)
 	require.Contains(t, aws.ToString(cluster.Cluster.ClusterArn), ":"+imitatedAccount+":", "both emulators are of one account")
-	queue, err := sqs.NewFromConfig(opened.Config).CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("split")})
+	queue, err := cloud.NewClients(opened.Config).SQS.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("split")})
 	require.NoError(t, err)
 	require.Contains(t, aws.ToString(queue.QueueUrl), imitatedAccount)
 	before := edge.calls()
-	_, err = secretsmanager.NewFromConfig(opened.Config).ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{})
+	_, err = cloud.NewClients(opened.Config).SecretsManager.ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{})
 	require.NoError(t, err)
 	require.Equal(t, before+1, edge.calls(), "LocalStack's own services are asked there")
 

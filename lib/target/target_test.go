@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/process"
 	"tapstack/lib/target"
 )
@@ -87,7 +88,7 @@ func TestTheLocalCloudAnswersAndLeavesNoProcess(t *testing.T) {
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(opened.Endpoint, "http://127.0.0.1:"), opened.Endpoint)
-	queues := sqs.NewFromConfig(opened.Config)
+	queues := cloud.NewClients(opened.Config).SQS
 	_, err = queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
 	require.NoError(t, err)
 	require.Equal(t, opened.Endpoint, opened.Env()["AWS_ENDPOINT_URL"])
@@ -103,7 +104,7 @@ func TestAQueueKeepsItsPolicyWhenAnotherAttributeIsSet(t *testing.T) {
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, opened.Close()) }()
-	queues := sqs.NewFromConfig(opened.Config)
+	queues := cloud.NewClients(opened.Config).SQS
 	made, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
 	require.NoError(t, err)
 	for _, attributes := range []map[string]string{

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"time"
+
+	"tapstack/lib/cloud"
 )
 
 // This file holds what checks need that act on the stack or reach it over the network: the network itself, waiting, and
@@ -31,25 +33,16 @@ const (
 	undoBound = 30 * time.Second
 )
 
-// until asks until the answer is yes or the bound is over: at once, soon again, then ever more seldom down to every pace,
-// and at the very end. An error ends it.
+// until asks until the answer is yes or the bound is over: at once, soon again, then ever more seldom down to every pace.
 func (e *Env) until(ctx context.Context, bound time.Duration, done func(context.Context) (bool, error)) (bool, error) {
 	if e.patience > 0 {
 		bound = min(bound, e.patience)
 	}
-	end := time.Now().Add(bound)
-	for step := e.pace / 32; ; step = min(2*step, e.pace) {
-		yes, err := done(ctx)
-		left := time.Until(end)
-		if yes || err != nil || left <= 0 {
-			return yes, err
-		}
-		select {
-		case <-ctx.Done():
-			return false, context.Cause(ctx)
-		case <-time.After(min(step, left)):
-		}
+	err := cloud.Poll(ctx, cloud.Wait{Limit: bound, First: e.pace / 32, Longest: e.pace}, done)
+	if errors.Is(err, cloud.ErrTimeout) {
+		return false, nil
 	}
+	return err == nil, err
 }
 
 // undo adds to a check's error that of taking back what it did, for which neither an interrupt nor a deadline leaves less

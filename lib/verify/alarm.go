@@ -13,6 +13,7 @@ import (
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 const (
@@ -28,10 +29,10 @@ var capAlarmHistory = Capability{
 	Reason: "CloudWatch does not implement DescribeAlarmHistory, which alone tells whether an alarm has reached its topic",
 	Probe: func(ctx context.Context, e *Env) (bool, error) {
 		// Retries would only repeat what is not implemented.
-		_, err := e.api.cw.DescribeAlarmHistory(ctx, &cloudwatch.DescribeAlarmHistoryInput{MaxRecords: aws.Int32(1)}, func(o *cloudwatch.Options) {
+		_, err := e.cloud.CloudWatch.DescribeAlarmHistory(ctx, &cloudwatch.DescribeAlarmHistoryInput{MaxRecords: aws.Int32(1)}, func(o *cloudwatch.Options) {
 			o.RetryMaxAttempts = 1
 		})
-		if err != nil && isUnimplemented(err) {
+		if err != nil && cloud.IsUnimplemented(err) {
 			return false, nil
 		}
 		return true, err
@@ -91,7 +92,7 @@ func alarmPublishes(ctx context.Context, e *Env, s *sight) (err error) {
 // untold explains why an alarm has told nobody. CloudWatch writes down every action that it tries, failed ones too, so that
 // a history with the alarm going off and nothing else is that of a target which writes no actions down.
 func (e *Env) untold(ctx context.Context, name string) error {
-	out, err := e.api.cw.DescribeAlarmHistory(ctx, &cloudwatch.DescribeAlarmHistoryInput{
+	out, err := e.cloud.CloudWatch.DescribeAlarmHistory(ctx, &cloudwatch.DescribeAlarmHistoryInput{
 		AlarmName: &name, ScanBy: cwtypes.ScanByTimestampDescending,
 	})
 	if err != nil {
@@ -117,7 +118,7 @@ func (e *Env) quietAlarm(ctx context.Context, topic string) (cwtypes.MetricAlarm
 }
 
 func (e *Env) setAlarm(ctx context.Context, name string, to cwtypes.StateValue, reason string) error {
-	_, err := e.api.cw.SetAlarmState(ctx, &cloudwatch.SetAlarmStateInput{AlarmName: &name, StateValue: to, StateReason: &reason})
+	_, err := e.cloud.CloudWatch.SetAlarmState(ctx, &cloudwatch.SetAlarmStateInput{AlarmName: &name, StateValue: to, StateReason: &reason})
 	if err != nil {
 		return fmt.Errorf("setting the alarm %s to %s: %w", name, to, err)
 	}
@@ -130,7 +131,7 @@ func (e *Env) calm(ctx context.Context, x subject, was cwtypes.MetricAlarm) erro
 	if err := e.setAlarm(ctx, name, was.StateValue, alarmReasonOK); err != nil {
 		return err
 	}
-	out, err := e.api.cw.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}})
+	out, err := e.cloud.CloudWatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}})
 	if err != nil {
 		return fmt.Errorf("reading the alarm %s: %w", name, err)
 	}
@@ -151,7 +152,7 @@ type alarmAction struct {
 
 // alarmActions asks anew each time, newest first. One page holds more than an alarm does in the time of a check.
 func (e *Env) alarmActions(ctx context.Context, name string) ([]alarmAction, error) {
-	out, err := e.api.cw.DescribeAlarmHistory(ctx, &cloudwatch.DescribeAlarmHistoryInput{
+	out, err := e.cloud.CloudWatch.DescribeAlarmHistory(ctx, &cloudwatch.DescribeAlarmHistoryInput{
 		AlarmName: &name, HistoryItemType: cwtypes.HistoryItemTypeAction, ScanBy: cwtypes.ScanByTimestampDescending,
 	})
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	snstypes "github.com/aws/aws-sdk-go-v2/service/sns/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 func alertingChecks() []Check {
@@ -85,8 +86,8 @@ func (e *Env) topic(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return shared(ctx, e, "sns:GetTopicAttributes "+id, func(ctx context.Context) (map[string]string, error) {
-		out, err := e.api.sns.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &id})
+	return cloud.Once(ctx, e.cloud, "sns:GetTopicAttributes "+id, func(ctx context.Context) (map[string]string, error) {
+		out, err := e.cloud.SNS.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &id})
 		if err != nil {
 			return nil, err
 		}
@@ -113,7 +114,7 @@ func emailSubscribed(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	all, err := pages(ctx, sns.NewListSubscriptionsByTopicPaginator(e.api.sns, &sns.ListSubscriptionsByTopicInput{TopicArn: &id}),
+	all, err := cloud.Pages(ctx, sns.NewListSubscriptionsByTopicPaginator(e.cloud.SNS, &sns.ListSubscriptionsByTopicInput{TopicArn: &id}),
 		func(o *sns.ListSubscriptionsByTopicOutput) []snstypes.Subscription { return o.Subscriptions })
 	if err != nil {
 		return fmt.Errorf("reading the subscriptions of %s: %w", id, err)
@@ -130,7 +131,7 @@ func emailSubscribed(ctx context.Context, e *Env, s *sight) error {
 			continue
 		}
 		states = append(states, "confirmed")
-		out, err := e.api.sns.GetSubscriptionAttributes(ctx, &sns.GetSubscriptionAttributesInput{SubscriptionArn: sub.SubscriptionArn})
+		out, err := e.cloud.SNS.GetSubscriptionAttributes(ctx, &sns.GetSubscriptionAttributesInput{SubscriptionArn: sub.SubscriptionArn})
 		if err != nil {
 			return fmt.Errorf("reading the subscription %s: %w", aws.ToString(sub.SubscriptionArn), err)
 		}
@@ -152,7 +153,7 @@ func topicPolicy(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	who, err := e.identity(ctx)
+	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -179,11 +180,11 @@ func topicKey(ctx context.Context, e *Env, s *sight) error {
 	if id == "" {
 		return nil
 	}
-	key, err := e.key(ctx, id)
+	key, err := e.cloud.Key(ctx, id)
 	if err != nil {
 		return err
 	}
-	who, err := e.identity(ctx)
+	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -191,12 +192,12 @@ func topicKey(ctx context.Context, e *Env, s *sight) error {
 	// Alarms cannot publish to a topic under a key that AWS manages: nobody can grant them its use.
 	x.equal("manager of the key", kmstypes.KeyManagerTypeCustomer, key.KeyManager)
 	x.equal("state of the key", kmstypes.KeyStateEnabled, key.KeyState)
-	rotation, err := e.api.kms.GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: key.KeyId})
+	rotation, err := e.cloud.KMS.GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: key.KeyId})
 	if err != nil {
 		return fmt.Errorf("reading the rotation of %s: %w", aws.ToString(key.Arn), err)
 	}
 	x.equal("rotation", true, rotation.KeyRotationEnabled)
-	document, err := e.keyPolicy(ctx, id)
+	document, err := e.cloud.KeyPolicy(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -210,16 +211,6 @@ func topicKey(ctx context.Context, e *Env, s *sight) error {
 	}
 	x.sameSet("lets in from outside the account", nil, p.strangers(who.Account, eventBridge))
 	return nil
-}
-
-func (e *Env) keyPolicy(ctx context.Context, id string) (string, error) {
-	return shared(ctx, e, "kms:GetKeyPolicy "+id, func(ctx context.Context) (string, error) {
-		out, err := e.api.kms.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id, PolicyName: aws.String("default")})
-		if err != nil {
-			return "", err
-		}
-		return aws.ToString(out.Policy), nil
-	})
 }
 
 // watched is a figure that some alarm must watch: metric of a namespace, for one of the stack's own resources.
@@ -327,7 +318,7 @@ func watches(a cwtypes.MetricAlarm, w watched) bool {
 
 // ownAlarms are the alarms that carry the suffix, without those that Application Auto Scaling makes for itself.
 func (e *Env) ownAlarms(ctx context.Context) ([]cwtypes.MetricAlarm, error) {
-	all, err := e.allAlarms(ctx)
+	all, err := e.cloud.Alarms(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -426,7 +417,7 @@ func eventsNotify(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	all, err := e.allEventRules(ctx)
+	all, err := e.cloud.EventRules(ctx)
 	if err != nil {
 		return err
 	}
@@ -447,7 +438,7 @@ func eventsNotify(ctx context.Context, e *Env, s *sight) error {
 			s.on("").that(w.what, "caught by a rule", "caught by none", false)
 			continue
 		}
-		targets, err := e.ruleTargets(ctx, aws.ToString(rules[i].Name))
+		targets, err := e.cloud.EventTargets(ctx, aws.ToString(rules[i].Name))
 		if err != nil {
 			return err
 		}
@@ -471,7 +462,7 @@ func databaseEvents(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	all, err := e.allEventSubscriptions(ctx)
+	all, err := e.cloud.EventSubscriptions(ctx)
 	if err != nil {
 		return err
 	}
@@ -494,7 +485,7 @@ func dashboard(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	name := address[strings.LastIndexAny(address, "/=")+1:]
-	out, err := e.api.cw.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &name})
+	out, err := e.cloud.CloudWatch.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &name})
 	if err != nil {
 		return fmt.Errorf("reading the dashboard %s: %w", name, err)
 	}

@@ -11,6 +11,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // serviceKind is one of the brief's two services.
@@ -162,7 +163,7 @@ func (e *Env) cluster(ctx context.Context) (ecstypes.Cluster, error) {
 	if err != nil {
 		return ecstypes.Cluster{}, err
 	}
-	all, err := e.allClusters(ctx)
+	all, err := e.cloud.ECSClusters(ctx)
 	if err != nil {
 		return ecstypes.Cluster{}, err
 	}
@@ -178,7 +179,7 @@ func (e *Env) service(ctx context.Context, kind serviceKind) (ecstypes.Service, 
 	if err != nil {
 		return ecstypes.Service{}, err
 	}
-	all, err := e.services(ctx, cluster)
+	all, err := e.cloud.ECSServices(ctx, cluster)
 	if err != nil {
 		return ecstypes.Service{}, err
 	}
@@ -193,7 +194,7 @@ func serviceNetwork(svc ecstypes.Service) ecstypes.AwsVpcConfiguration {
 }
 
 // container is the essential container of a service's task definition.
-func essential(td taskDefinition) (ecstypes.ContainerDefinition, error) {
+func essential(td cloud.TaskDefinition) (ecstypes.ContainerDefinition, error) {
 	return the("essential container in "+aws.ToString(td.TaskDefinitionArn), td.ContainerDefinitions, func(c ecstypes.ContainerDefinition) bool {
 		return c.Essential == nil || *c.Essential
 	})
@@ -236,14 +237,14 @@ func eachService(look func(ctx context.Context, e *Env, x subject, svc ecstypes.
 	}
 }
 
-func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error) func(context.Context, *Env, *sight) error {
+func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error) func(context.Context, *Env, *sight) error {
 	return func(ctx context.Context, e *Env, s *sight) error {
 		for _, kind := range serviceKinds() {
 			svc, err := e.service(ctx, kind)
 			if err != nil {
 				return err
 			}
-			td, err := e.taskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+			td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
 			if err != nil {
 				return err
 			}
@@ -260,7 +261,7 @@ func ecsCluster(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	services, err := e.services(ctx, aws.ToString(c.ClusterName))
+	services, err := e.cloud.ECSServices(ctx, aws.ToString(c.ClusterName))
 	if err != nil {
 		return err
 	}
@@ -364,7 +365,7 @@ func tasksSpread(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	tasks, err := e.tasks(ctx, cluster)
+	tasks, err := e.cloud.ECSTasks(ctx, cluster)
 	if err != nil {
 		return err
 	}
@@ -424,7 +425,7 @@ func rollingUpdate(_ context.Context, _ *Env, x subject, svc ecstypes.Service) e
 }
 
 func loadBalanced(ctx context.Context, e *Env, x subject, svc ecstypes.Service) error {
-	td, err := e.taskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+	td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
 	if err != nil {
 		return err
 	}
@@ -466,7 +467,7 @@ func fargateMemory(cpu string) (least, most int64, known bool) {
 	return 0, 0, false
 }
 
-func taskSize(_ context.Context, _ *Env, x subject, _ serviceKind, td taskDefinition) error {
+func taskSize(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
 	cpu, memory := aws.ToString(td.Cpu), aws.ToString(td.Memory)
 	least, most, known := fargateMemory(cpu)
 	x.that("CPU units", "a size that Fargate offers", cpu, known)
@@ -479,7 +480,7 @@ func taskSize(_ context.Context, _ *Env, x subject, _ serviceKind, td taskDefini
 	return nil
 }
 
-func taskPlatform(_ context.Context, _ *Env, x subject, _ serviceKind, td taskDefinition) error {
+func taskPlatform(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
 	var needs []string
 	for _, c := range td.RequiresCompatibilities {
 		needs = append(needs, string(c))
@@ -495,7 +496,7 @@ func taskPlatform(_ context.Context, _ *Env, x subject, _ serviceKind, td taskDe
 	return nil
 }
 
-func taskHardening(_ context.Context, _ *Env, x subject, _ serviceKind, td taskDefinition) error {
+func taskHardening(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
 	for _, c := range td.ContainerDefinitions {
 		name := aws.ToString(c.Name) + ": "
 		x.that(name+"user", "not root", aws.ToString(c.User), !isRoot(aws.ToString(c.User)))
@@ -534,7 +535,7 @@ func secretSource(valueFrom string) string {
 	return id.String()
 }
 
-func secretsInjected(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
+func secretsInjected(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
 	own, err := e.configurationARNs(ctx)
 	if err != nil {
 		return err
@@ -566,7 +567,7 @@ func secretsInjected(ctx context.Context, e *Env, x subject, kind serviceKind, t
 }
 
 // noSecretInEnvironment looks for the real values of the stack's secrets, and for names that promise one.
-func noSecretInEnvironment(ctx context.Context, e *Env, x subject, _ serviceKind, td taskDefinition) error {
+func noSecretInEnvironment(ctx context.Context, e *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
 	var values []string
 	for _, output := range secretOutputs() {
 		fields, err := e.secretFields(ctx, output)
@@ -598,8 +599,8 @@ func looksSecret(name string) bool {
 	})
 }
 
-func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
-	groups, err := e.allLogGroups(ctx)
+func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
+	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
 	}
@@ -617,7 +618,7 @@ func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td taskD
 		group := l.Options["awslogs-group"]
 		x.equal(name+"log group", "/ecs/"+service, group)
 		x.that(name+"log group", "exists", group, findLogGroup(groups, group) != nil)
-		x.equal(name+"log region", e.Region, l.Options["awslogs-region"])
+		x.equal(name+"log region", e.cloud.Region, l.Options["awslogs-region"])
 		// AWS changed the default from blocking to non-blocking on 2025-06-25: what is meant must be said.
 		x.present(name+"log mode", l.Options["mode"])
 		if l.Options["mode"] == "non-blocking" {
@@ -627,7 +628,7 @@ func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td taskD
 	return nil
 }
 
-func containerHealth(_ context.Context, _ *Env, x subject, _ serviceKind, td taskDefinition) error {
+func containerHealth(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
 	c, err := essential(td)
 	if err != nil {
 		return err

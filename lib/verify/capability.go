@@ -12,6 +12,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // Capability is something that a target must be able to show for a check to mean anything. Probe asks the live API and
@@ -79,7 +80,7 @@ var (
 func (e *Env) lacking(ctx context.Context, needs []Capability) []string {
 	var reasons []string
 	for _, c := range needs {
-		has, err := shared(ctx, e, "capability "+c.Name, func(ctx context.Context) (bool, error) { return c.Probe(ctx, e) })
+		has, err := cloud.Once(ctx, e.cloud, "capability "+c.Name, func(ctx context.Context) (bool, error) { return c.Probe(ctx, e) })
 		if err == nil && !has {
 			reasons = append(reasons, c.Reason)
 		}
@@ -132,7 +133,7 @@ func probeTasks(ctx context.Context, e *Env) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	tasks, err := e.tasks(ctx, cluster)
+	tasks, err := e.cloud.ECSTasks(ctx, cluster)
 	if err != nil || len(tasks) > 0 {
 		return len(tasks) > 0, err
 	}
@@ -152,7 +153,7 @@ func probeRedriveAllow(ctx context.Context, e *Env) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, err = e.api.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+	_, err = e.cloud.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &address, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameRedriveAllowPolicy},
 	})
 	var unknown *sqstypes.InvalidAttributeName
@@ -167,8 +168,8 @@ func probeScalingTags(ctx context.Context, e *Env) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	_, err = e.scalingTags(ctx, aws.ToString(target.ScalableTargetARN))
-	if err != nil && isUnimplemented(err) {
+	_, err = e.cloud.ScalingTags(ctx, aws.ToString(target.ScalableTargetARN))
+	if err != nil && cloud.IsUnimplemented(err) {
 		return false, nil
 	}
 	return true, err

@@ -12,6 +12,7 @@ import (
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 func configurationChecks() []Check {
@@ -41,10 +42,10 @@ func (e *Env) parameters(ctx context.Context) (map[string]ssmtypes.Parameter, er
 	if err != nil {
 		return nil, err
 	}
-	return shared(ctx, e, "ssm:GetParameters", func(ctx context.Context) (map[string]ssmtypes.Parameter, error) {
+	return cloud.Once(ctx, e.cloud, "ssm:GetParameters", func(ctx context.Context) (map[string]ssmtypes.Parameter, error) {
 		found := map[string]ssmtypes.Parameter{}
 		for some := range slices.Chunk(names, 10) {
-			out, err := e.api.ssm.GetParameters(ctx, &ssm.GetParametersInput{Names: some})
+			out, err := e.cloud.SSM.GetParameters(ctx, &ssm.GetParametersInput{Names: some})
 			if err != nil {
 				return nil, err
 			}

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib"
@@ -176,7 +175,7 @@ func (e *Env) dbCluster(ctx context.Context) (rdstypes.DBCluster, error) {
 	if err != nil {
 		return rdstypes.DBCluster{}, err
 	}
-	all, err := e.allDBClusters(ctx)
+	all, err := e.cloud.DBClusters(ctx)
 	if err != nil {
 		return rdstypes.DBCluster{}, err
 	}
@@ -188,7 +187,7 @@ func (e *Env) dbInstances(ctx context.Context) ([]rdstypes.DBInstance, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.allDBInstances(ctx)
+	all, err := e.cloud.DBInstances(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -298,7 +297,7 @@ func (e *Env) dbSubnetGroup(ctx context.Context) (rdstypes.DBSubnetGroup, error)
 	if err != nil {
 		return rdstypes.DBSubnetGroup{}, err
 	}
-	all, err := e.allDBSubnetGroups(ctx)
+	all, err := e.cloud.DBSubnetGroups(ctx)
 	if err != nil {
 		return rdstypes.DBSubnetGroup{}, err
 	}
@@ -327,7 +326,7 @@ func databaseSubnets(ctx context.Context, e *Env, s *sight) error {
 			zones = append(zones, aws.ToString(n.SubnetAvailabilityZone.Name))
 		}
 		table, found := effectiveTable(id, tables)
-		s.on(e.ec2ARN(ctx, "subnet", id)).equal("has a route to an internet gateway", false, !found || table.toInternetGateway())
+		s.on(e.cloud.EC2ARN(ctx, "subnet", id)).equal("has a route to an internet gateway", false, !found || table.toInternetGateway())
 	}
 	x := s.on(aws.ToString(group.DBSubnetGroupArn))
 	x.sameSet("subnets", private, ids)
@@ -351,7 +350,7 @@ func databaseKey(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	key, err := e.key(ctx, aws.ToString(c.KmsKeyId))
+	key, err := e.cloud.Key(ctx, aws.ToString(c.KmsKeyId))
 	if err != nil {
 		return err
 	}
@@ -378,7 +377,7 @@ func parametersAre(wanted map[string]string) func(context.Context, *Env, *sight)
 		if err != nil {
 			return err
 		}
-		values, err := e.dbParameters(ctx, aws.ToString(c.DBClusterParameterGroup))
+		values, err := e.cloud.DBClusterParameters(ctx, aws.ToString(c.DBClusterParameterGroup))
 		if err != nil {
 			return err
 		}
@@ -402,7 +401,7 @@ func databaseLibraries(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	values, err := e.dbParameters(ctx, aws.ToString(c.DBClusterParameterGroup))
+	values, err := e.cloud.DBClusterParameters(ctx, aws.ToString(c.DBClusterParameterGroup))
 	if err != nil {
 		return err
 	}
@@ -449,15 +448,4 @@ func databaseOutputs(ctx context.Context, e *Env, s *sight) error {
 		x.equal(end.name, strings.TrimSuffix(want, ":5432"), end.got)
 	}
 	return nil
-}
-
-// rdsTags asks RDS for the tags of one resource.
-func (e *Env) rdsTags(ctx context.Context, id string) (map[string]string, error) {
-	return shared(ctx, e, "rds:ListTagsForResource "+id, func(ctx context.Context) (map[string]string, error) {
-		out, err := e.api.rds.ListTagsForResource(ctx, &rds.ListTagsForResourceInput{ResourceName: &id})
-		if err != nil {
-			return nil, err
-		}
-		return tagMap(out.TagList, func(t rdstypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
-	})
 }

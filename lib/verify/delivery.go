@@ -15,6 +15,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 const (
@@ -91,9 +92,9 @@ func (e *Env) jobLog(ctx context.Context) (string, error) {
 		return "", err
 	}
 	group := "/ecs/" + service
-	out, err := e.api.logs.DescribeLogStreams(ctx, &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: &group, Limit: aws.Int32(1)})
+	out, err := e.cloud.Logs.DescribeLogStreams(ctx, &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: &group, Limit: aws.Int32(1)})
 	switch {
-	case isNotFound(err):
+	case cloud.IsNotFound(err):
 		return "", nil
 	case err != nil:
 		return "", fmt.Errorf("reading the log streams of %s: %w", group, err)
@@ -110,7 +111,7 @@ func (p *probe) send(ctx context.Context) error {
 		return err
 	}
 	p.body = string(body)
-	out, err := p.e.api.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &p.queue, MessageBody: &p.body})
+	out, err := p.e.cloud.SQS.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: &p.queue, MessageBody: &p.body})
 	if err != nil {
 		return fmt.Errorf("sending a message to %s: %w", p.queue, err)
 	}
@@ -129,7 +130,7 @@ func (p *probe) arrived(ctx context.Context) (_ bool, err error) {
 
 // inLog tells whether the job processor has written the message's id.
 func (p *probe) inLog(ctx context.Context) (bool, error) {
-	found, err := pages(ctx, cloudwatchlogs.NewFilterLogEventsPaginator(p.e.api.logs, &cloudwatchlogs.FilterLogEventsInput{
+	found, err := cloud.Pages(ctx, cloudwatchlogs.NewFilterLogEventsPaginator(p.e.cloud.Logs, &cloudwatchlogs.FilterLogEventsInput{
 		LogGroupName: &p.log, FilterPattern: aws.String(`"` + p.id + `"`), StartTime: aws.Int64(p.sent.Add(-time.Minute).UnixMilli()),
 	}), func(o *cloudwatchlogs.FilterLogEventsOutput) []logtypes.FilteredLogEvent { return o.Events })
 	if err != nil {
@@ -143,7 +144,7 @@ func (p *probe) receive(ctx context.Context) (bool, error) {
 	if p.strangers >= mostStrangers {
 		return false, nil
 	}
-	out, err := p.e.api.sqs.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
+	out, err := p.e.cloud.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
 		QueueUrl: &p.queue, MaxNumberOfMessages: 1, VisibilityTimeout: holdSeconds, WaitTimeSeconds: 1,
 	})
 	if err != nil {
@@ -162,7 +163,7 @@ func (p *probe) receive(ctx context.Context) (bool, error) {
 }
 
 func (p *probe) giveBack(ctx context.Context, m sqstypes.Message) error {
-	_, err := p.e.api.sqs.ChangeMessageVisibility(context.WithoutCancel(ctx), &sqs.ChangeMessageVisibilityInput{
+	_, err := p.e.cloud.SQS.ChangeMessageVisibility(context.WithoutCancel(ctx), &sqs.ChangeMessageVisibilityInput{
 		QueueUrl: &p.queue, ReceiptHandle: m.ReceiptHandle, VisibilityTimeout: 0,
 	})
 	if err != nil {
@@ -185,7 +186,7 @@ func (p *probe) remove(ctx context.Context) error {
 	if p.handle == nil {
 		return fmt.Errorf("message %s may still be in %s; it expires with the queue's retention", p.id, p.queue)
 	}
-	if _, err := p.e.api.sqs.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &p.queue, ReceiptHandle: p.handle}); err != nil {
+	if _, err := p.e.cloud.SQS.DeleteMessage(ctx, &sqs.DeleteMessageInput{QueueUrl: &p.queue, ReceiptHandle: p.handle}); err != nil {
 		return fmt.Errorf("deleting message %s from %s: %w", p.id, p.queue, err)
 	}
 	return nil

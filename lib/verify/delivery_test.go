@@ -12,6 +12,8 @@ import (
 	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+
+	"tapstack/lib/cloud"
 )
 
 // jobs is a queue with what others have put in, and a job processor's log if there is one.
@@ -110,7 +112,7 @@ func TestAMessageThatComesTooLateIsTakenAwayAllTheSame(t *testing.T) {
 	late := sqstypes.Message{MessageId: aws.String("m-1"), Body: aws.String("{}"), ReceiptHandle: aws.String("ours")}
 	queue := jobs{waiting: []sqstypes.Message{late}}
 	e := testEnv()
-	e.api = newClients(queue.api().config())
+	e.cloud = cloud.NewReader(queue.api().config())
 	p := &probe{e: e, queue: testQueue, id: "m-1", body: "{}", strangers: mostStrangers}
 	if err := p.remove(t.Context()); err != nil || !slices.Equal(queue.deleted, []string{"ours"}) {
 		t.Errorf("deleted %v, %v", queue.deleted, err)
@@ -123,7 +125,7 @@ func TestABusyQueueIsNotEmptiedInSearchOfOneMessage(t *testing.T) {
 		"ReceiveMessage":          &sqs.ReceiveMessageOutput{Messages: []sqstypes.Message{{MessageId: aws.String("job"), ReceiptHandle: aws.String("theirs")}}},
 		"ChangeMessageVisibility": &sqs.ChangeMessageVisibilityOutput{},
 	}
-	e.api = newClients(endless.config())
+	e.cloud = cloud.NewReader(endless.config())
 	p := &probe{e: e, queue: testQueue, id: "m-1"}
 	for range 3 * mostStrangers {
 		if got, err := p.receive(t.Context()); got || err != nil {

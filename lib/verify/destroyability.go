@@ -75,7 +75,7 @@ func noManualSnapshots(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	all, err := e.allDBClusterSnapshots(ctx)
+	all, err := e.cloud.DBClusterSnapshots(ctx)
 	if err != nil {
 		return err
 	}
@@ -90,7 +90,7 @@ func noManualSnapshots(ctx context.Context, e *Env, s *sight) error {
 }
 
 func secretsNotPending(ctx context.Context, e *Env, s *sight) error {
-	all, err := e.allSecrets(ctx)
+	all, err := e.cloud.Secrets(ctx)
 	if err != nil {
 		return err
 	}
@@ -111,7 +111,7 @@ func bucketUnlocked(ctx context.Context, e *Env, s *sight) error {
 	}
 	x := s.on(e.bucketARN(ctx, name))
 	lock := "none"
-	out, err := e.api.s3.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &name})
+	out, err := e.cloud.S3.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &name})
 	var api smithy.APIError
 	switch {
 	case errors.As(err, &api) && api.ErrorCode() == "ObjectLockConfigurationNotFoundError":
@@ -121,7 +121,7 @@ func bucketUnlocked(ctx context.Context, e *Env, s *sight) error {
 		lock = string(out.ObjectLockConfiguration.ObjectLockEnabled)
 	}
 	x.equal("object lock", "none", lock)
-	versions, err := e.api.s3.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &name})
+	versions, err := e.cloud.S3.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &name})
 	if err != nil {
 		return fmt.Errorf("reading the versioning of %s: %w", name, err)
 	}
@@ -130,7 +130,7 @@ func bucketUnlocked(ctx context.Context, e *Env, s *sight) error {
 }
 
 func logGroupsUnprotected(ctx context.Context, e *Env, s *sight) error {
-	groups, err := e.allLogGroups(ctx)
+	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
 	}
@@ -150,7 +150,7 @@ func logGroupsUnprotected(ctx context.Context, e *Env, s *sight) error {
 
 // deletionAllowed looks for resource policies that would keep a resource from the administrators of its own account.
 func deletionAllowed(ctx context.Context, e *Env, s *sight) error {
-	who, err := e.identity(ctx)
+	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -212,14 +212,14 @@ func (e *Env) guarded(ctx context.Context) ([]guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	document, err := e.bucketPolicy(ctx, bucket)
+	document, err := e.cloud.BucketPolicy(ctx, bucket)
 	if err != nil {
 		return nil, err
 	}
 	id := e.bucketARN(ctx, bucket)
 	out = append(out, guard{id, document, []string{"s3:DeleteBucket"}}, guard{id + "/any", document, []string{"s3:DeleteObject"}})
 	if key := topic["KmsMasterKeyId"]; key != "" {
-		document, err := e.keyPolicy(ctx, key)
+		document, err := e.cloud.KeyPolicy(ctx, key)
 		if err != nil {
 			return nil, err
 		}

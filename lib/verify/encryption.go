@@ -72,7 +72,7 @@ func bucketEncrypted(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	out, err := e.api.s3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
+	out, err := e.cloud.S3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
 	if err != nil {
 		return fmt.Errorf("reading the encryption of %s: %w", name, err)
 	}
@@ -97,11 +97,11 @@ func bucketOverTLS(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	who, err := e.identity(ctx)
+	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
-	document, err := e.bucketPolicy(ctx, name)
+	document, err := e.cloud.BucketPolicy(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -115,22 +115,12 @@ func bucketOverTLS(ctx context.Context, e *Env, s *sight) error {
 // the policy lets it write to has the account in it (ELB user guide, "Access logs").
 const elbLogDelivery = "logdelivery.elasticloadbalancing.amazonaws.com"
 
-func (e *Env) bucketPolicy(ctx context.Context, name string) (string, error) {
-	return shared(ctx, e, "s3:GetBucketPolicy "+name, func(ctx context.Context) (string, error) {
-		out, err := e.api.s3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &name})
-		if err != nil {
-			return "", err
-		}
-		return aws.ToString(out.Policy), nil
-	})
-}
-
 func bucketPrivate(ctx context.Context, e *Env, s *sight) error {
 	name, err := e.bucket(ctx)
 	if err != nil {
 		return err
 	}
-	out, err := e.api.s3.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
+	out, err := e.cloud.S3.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
 	if err != nil {
 		return fmt.Errorf("reading the public access block of %s: %w", name, err)
 	}
@@ -154,7 +144,7 @@ func bucketLifecycle(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	out, err := e.api.s3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
+	out, err := e.cloud.S3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
 	if err != nil {
 		return fmt.Errorf("reading the lifecycle of %s: %w", name, err)
 	}
@@ -205,7 +195,7 @@ func secretsEncrypted(ctx context.Context, e *Env, s *sight) error {
 			x.that("key", "AWS's for secrets, or an enabled one", "aws/secretsmanager", true)
 			continue
 		}
-		key, err := e.key(ctx, id)
+		key, err := e.cloud.Key(ctx, id)
 		if err != nil {
 			return err
 		}

@@ -13,6 +13,7 @@ import (
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 const (
@@ -33,7 +34,7 @@ var capDatabaseNetwork = Capability{
 		if err != nil {
 			return false, err
 		}
-		all, err := e.allNetworkInterfaces(ctx)
+		all, err := e.cloud.NetworkInterfaces(ctx)
 		return slices.ContainsFunc(all, func(n ec2types.NetworkInterface) bool {
 			return aws.ToString(n.VpcId) == vpc && aws.ToString(n.Description) == "RDSNetworkInterface"
 		}), err
@@ -84,7 +85,7 @@ func (e *Env) members(ctx context.Context) (members, error) {
 	if err != nil {
 		return members{}, err
 	}
-	clusters, err := e.api.rds.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &id})
+	clusters, err := e.cloud.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &id})
 	if err != nil {
 		return members{}, fmt.Errorf("reading the database cluster %s: %w", id, err)
 	}
@@ -92,7 +93,7 @@ func (e *Env) members(ctx context.Context) (members, error) {
 		return members{}, fmt.Errorf("there are %d database clusters %s", len(clusters.DBClusters), id)
 	}
 	c := clusters.DBClusters[0]
-	instances, err := pages(ctx, rds.NewDescribeDBInstancesPaginator(e.api.rds, &rds.DescribeDBInstancesInput{
+	instances, err := cloud.Pages(ctx, rds.NewDescribeDBInstancesPaginator(e.cloud.RDS, &rds.DescribeDBInstancesInput{
 		Filters: []rdstypes.Filter{{Name: aws.String("db-cluster-id"), Values: []string{id}}},
 	}), func(o *rds.DescribeDBInstancesOutput) []rdstypes.DBInstance { return o.DBInstances })
 	if err != nil {
@@ -137,7 +138,7 @@ func (f failover) moved() bool {
 // failover is the run's one failover. The writer is the old one again afterwards: which instance writes is part of what
 // the stack's owner knows of it.
 func (e *Env) failover(ctx context.Context) (failover, error) {
-	return shared(ctx, e, "the failover of the database", func(ctx context.Context) (f failover, err error) {
+	return cloud.Once(ctx, e.cloud, "the failover of the database", func(ctx context.Context) (f failover, err error) {
 		if f.before, err = e.members(ctx); err != nil {
 			return f, err
 		}
@@ -193,7 +194,7 @@ func (e *Env) failOver(ctx context.Context, to *string) error {
 	if err != nil {
 		return err
 	}
-	_, err = e.api.rds.FailoverDBCluster(ctx, &rds.FailoverDBClusterInput{DBClusterIdentifier: &id, TargetDBInstanceIdentifier: to})
+	_, err = e.cloud.RDS.FailoverDBCluster(ctx, &rds.FailoverDBClusterInput{DBClusterIdentifier: &id, TargetDBInstanceIdentifier: to})
 	if err != nil {
 		return fmt.Errorf("failing over the database cluster %s: %w", id, err)
 	}

@@ -13,6 +13,7 @@ import (
 	tagtypes "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // This file looks for everything that any stack of this project may have left, whatever its suffix. It does not judge:
@@ -42,12 +43,12 @@ type Found struct {
 
 // Find lists every resource in the config's region, of every kind that the stack uses, that may be of this project for
 // any suffix, and says whose cloud it is. A kind that cannot be listed fails it: nobody could tell what is missing.
-func Find(ctx context.Context, cfg aws.Config) (Target, []Found, error) {
+func Find(ctx context.Context, cfg aws.Config) (cloud.Identity, []Found, error) {
 	e := newEnv(Options{AWS: cfg})
 	e.any = true
-	who, err := e.identity(ctx)
+	who, err := e.cloud.Identity(ctx)
 	if err != nil {
-		return Target{}, nil, fmt.Errorf("asking whose cloud this is: %w", err)
+		return cloud.Identity{}, nil, fmt.Errorf("asking whose cloud this is: %w", err)
 	}
 	all, err := e.everything(ctx)
 	if err != nil {
@@ -63,7 +64,7 @@ func Find(ctx context.Context, cfg aws.Config) (Target, []Found, error) {
 	}
 	found := make([]Found, 0, len(candidates)+len(strays))
 	for _, r := range append(candidates, strays...) {
-		if r.tagsErr == nil || !isNotFound(r.tagsErr) { // else listed, but gone: some lists lag behind
+		if r.tagsErr == nil || !cloud.IsNotFound(r.tagsErr) { // else listed, but gone: some lists lag behind
 			found = append(found, r.found())
 		}
 	}
@@ -79,12 +80,9 @@ func Kinds() []string {
 	return names
 }
 
-// IsNotFound reports an API's way to say that a thing is not there.
-func IsNotFound(err error) bool { return isNotFound(err) }
-
 // everything lists each kind whole, tags aside.
 func (e *Env) everything(ctx context.Context) ([]resource, error) {
-	who, err := e.identity(ctx)
+	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +96,7 @@ func (e *Env) everything(ctx context.Context) ([]resource, error) {
 			listed[i].kind = s.kind
 		}
 		if s.kind == kindBucket { // listed from all regions
-			here := "alb-logs-" + who.Account + "-" + e.Region + "-"
+			here := "alb-logs-" + who.Account + "-" + e.cloud.Region + "-"
 			listed = slices.DeleteFunc(listed, func(r resource) bool { return !strings.HasPrefix(r.name, here) })
 		}
 		return listed, nil
@@ -153,7 +151,7 @@ func (e *Env) withTags(ctx context.Context, all []resource) ([]resource, error) 
 // that it never gives. The tagging API also tells of some that are gone; those with a name that the stack gives are left
 // to the lists.
 func (e *Env) strays(ctx context.Context, seen []resource) ([]resource, error) {
-	all, err := e.withTag(ctx, tagtypes.TagFilter{Key: aws.String(lib.TagOwner)})
+	all, err := e.cloud.WithTag(ctx, tagtypes.TagFilter{Key: aws.String(lib.TagOwner)})
 	if err != nil {
 		return nil, fmt.Errorf("listing what carries the tag %s: %w", lib.TagOwner, err)
 	}
@@ -190,7 +188,7 @@ var dashboardTag = regexp.MustCompile(`(` + lib.TagOwner + `|` + lib.TagRun + `|
 
 // dashboardTags reads the tags that a dashboard, which cannot carry any, has written into its text widgets.
 func dashboardTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	out, err := e.api.cw.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &r.name})
+	out, err := e.cloud.CloudWatch.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &r.name})
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 func firewallChecks() []Check {
@@ -56,8 +57,8 @@ func (e *Env) firewall(ctx context.Context) (*waftypes.WebACL, error) {
 	if err != nil {
 		return nil, err
 	}
-	acl, err := shared(ctx, e, "wafv2:GetWebACLForResource "+lb, func(ctx context.Context) (*waftypes.WebACL, error) {
-		out, err := e.api.waf.GetWebACLForResource(ctx, &wafv2.GetWebACLForResourceInput{ResourceArn: &lb})
+	acl, err := cloud.Once(ctx, e.cloud, "wafv2:GetWebACLForResource "+lb, func(ctx context.Context) (*waftypes.WebACL, error) {
+		out, err := e.cloud.WAF.GetWebACLForResource(ctx, &wafv2.GetWebACLForResourceInput{ResourceArn: &lb})
 		if err != nil {
 			return nil, err
 		}
@@ -122,14 +123,14 @@ func firewallLogs(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	out, err := e.api.waf.GetLoggingConfiguration(ctx, &wafv2.GetLoggingConfigurationInput{ResourceArn: acl.ARN})
+	out, err := e.cloud.WAF.GetLoggingConfiguration(ctx, &wafv2.GetLoggingConfigurationInput{ResourceArn: acl.ARN})
 	if err != nil {
 		return fmt.Errorf("reading the firewall's logging: %w", err)
 	}
 	if out.LoggingConfiguration == nil {
 		return fmt.Errorf("the firewall %s logs nothing", aws.ToString(acl.Name))
 	}
-	groups, err := e.allLogGroups(ctx)
+	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
 	}

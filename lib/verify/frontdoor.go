@@ -18,6 +18,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // This file knocks at the load balancer as any client would. What the API says of its listeners is in loadbalancing.go.
@@ -90,7 +91,7 @@ func (e *Env) frontDoorInterface(ctx context.Context) (arn, id string, err error
 	if err != nil {
 		return "", "", err
 	}
-	all, err := e.allNetworkInterfaces(ctx)
+	all, err := e.cloud.NetworkInterfaces(ctx)
 	if err != nil {
 		return "", "", err
 	}
@@ -105,7 +106,7 @@ func (e *Env) frontDoorInterface(ctx context.Context) (arn, id string, err error
 
 // frontDoor is the door once it takes connections.
 func (e *Env) frontDoor(ctx context.Context) (door, error) {
-	return shared(ctx, e, "the load balancer over the network", func(ctx context.Context) (door, error) {
+	return cloud.Once(ctx, e.cloud, "the load balancer over the network", func(ctx context.Context) (door, error) {
 		arn, id, err := e.frontDoorInterface(ctx)
 		if err != nil {
 			return door{}, err
@@ -306,7 +307,7 @@ func (e *Env) servedSerial(ctx context.Context) (string, error) {
 	if len(l.Certificates) != 1 {
 		return "", fmt.Errorf("%s has %d certificates, not one", aws.ToString(l.ListenerArn), len(l.Certificates))
 	}
-	c, err := e.certificate(ctx, aws.ToString(l.Certificates[0].CertificateArn))
+	c, err := e.cloud.Certificate(ctx, aws.ToString(l.Certificates[0].CertificateArn))
 	if err != nil {
 		return "", err
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	acmtypes "github.com/aws/aws-sdk-go-v2/service/acm/types"
-	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	astypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
@@ -29,9 +28,7 @@ import (
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
-	"github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi"
 	tagtypes "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
 	"github.com/aws/aws-sdk-go-v2/service/route53"
 	route53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
@@ -47,6 +44,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // resource is one AWS resource as its own service lists it.
@@ -137,7 +135,7 @@ func taggable(k kind) bool {
 // inventory is everything of the stack that the services of AWS list, each asked by itself, with its tags. A kind that
 // cannot be listed fails it: nobody could tell what is missing.
 func (e *Env) inventory(ctx context.Context) ([]resource, error) {
-	return shared(ctx, e, "the inventory", func(ctx context.Context) ([]resource, error) {
+	return cloud.Once(ctx, e.cloud, "the inventory", func(ctx context.Context) ([]resource, error) {
 		return inParallel(sources(), func(s source) ([]resource, error) { return e.ownOf(ctx, s) })
 	})
 }
@@ -186,7 +184,7 @@ func (e *Env) ownOf(ctx context.Context, s source) ([]resource, error) {
 		if s.tags != nil {
 			r.tags, r.tagsErr = s.tags(ctx, e, r)
 		}
-		if r.tagsErr != nil && isNotFound(r.tagsErr) {
+		if r.tagsErr != nil && cloud.IsNotFound(r.tagsErr) {
 			continue // listed, but gone: some lists lag behind
 		}
 		if verdict == unsure {
@@ -204,7 +202,7 @@ func (e *Env) ownOf(ctx context.Context, s source) ([]resource, error) {
 
 // ownVPCs are the VPC that the stack puts out, and those whose Name tag is the stack's.
 func (e *Env) ownVPCs(ctx context.Context) ([]string, error) {
-	all, err := e.allVPCs(ctx)
+	all, err := e.cloud.VPCs(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -218,13 +216,13 @@ func (e *Env) ownVPCs(ctx context.Context) ([]string, error) {
 }
 
 func ec2Tags(tags []ec2types.Tag) map[string]string {
-	return tagMap(tags, func(t ec2types.Tag) (*string, *string) { return t.Key, t.Value })
+	return cloud.TagMap(tags, func(t ec2types.Tag) (*string, *string) { return t.Key, t.Value })
 }
 
 // ec2Resource is a resource whose name is its Name tag.
 func (e *Env) ec2Resource(ctx context.Context, part string, id *string, tags []ec2types.Tag, vpc *string) resource {
 	m := ec2Tags(tags)
-	return resource{name: m[tagName], arn: e.ec2ARN(ctx, part, aws.ToString(id)), tags: m, vpc: aws.ToString(vpc)}
+	return resource{name: m[tagName], arn: e.cloud.EC2ARN(ctx, part, aws.ToString(id)), tags: m, vpc: aws.ToString(vpc)}
 }
 
 // listed makes resources of the items of an answer.
@@ -244,21 +242,21 @@ func listed[T any](items []T, err error, each func(T) (resource, bool)) ([]resou
 // Network
 
 func listVPCs(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allVPCs(ctx)
+	all, err := e.cloud.VPCs(ctx)
 	return listed(all, err, func(v ec2types.Vpc) (resource, bool) {
 		return e.ec2Resource(ctx, "vpc", v.VpcId, v.Tags, v.VpcId), true
 	})
 }
 
 func listSubnets(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allSubnets(ctx)
+	all, err := e.cloud.Subnets(ctx)
 	return listed(all, err, func(n ec2types.Subnet) (resource, bool) {
 		return e.ec2Resource(ctx, "subnet", n.SubnetId, n.Tags, n.VpcId), true
 	})
 }
 
 func listInternetGateways(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allInternetGateways(ctx)
+	all, err := e.cloud.InternetGateways(ctx)
 	return listed(all, err, func(g ec2types.InternetGateway) (resource, bool) {
 		var vpc *string
 		if len(g.Attachments) > 0 {
@@ -269,14 +267,14 @@ func listInternetGateways(ctx context.Context, e *Env) ([]resource, error) {
 }
 
 func listNATs(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allNatGateways(ctx)
+	all, err := e.cloud.NATGateways(ctx)
 	return listed(all, err, func(g ec2types.NatGateway) (resource, bool) {
 		return e.ec2Resource(ctx, "natgateway", g.NatGatewayId, g.Tags, g.VpcId), true
 	})
 }
 
 func listAddresses(ctx context.Context, e *Env) ([]resource, error) {
-	gateways, err := e.allNatGateways(ctx)
+	gateways, err := e.cloud.NATGateways(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -286,7 +284,7 @@ func listAddresses(ctx context.Context, e *Env) ([]resource, error) {
 			vpcOf[aws.ToString(a.AllocationId)] = g.VpcId
 		}
 	}
-	all, err := e.allAddresses(ctx)
+	all, err := e.cloud.Addresses(ctx)
 	return listed(all, err, func(a ec2types.Address) (resource, bool) {
 		return e.ec2Resource(ctx, "elastic-ip", a.AllocationId, a.Tags, vpcOf[aws.ToString(a.AllocationId)]), true
 	})
@@ -294,20 +292,20 @@ func listAddresses(ctx context.Context, e *Env) ([]resource, error) {
 
 // listRouteTables leaves out the main ones, which come and go with their VPCs.
 func listRouteTables(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allRouteTables(ctx)
+	all, err := e.cloud.RouteTables(ctx)
 	return listed(all, err, func(t ec2types.RouteTable) (resource, bool) {
 		return e.ec2Resource(ctx, "route-table", t.RouteTableId, t.Tags, t.VpcId), !parseRouteTable(t).main
 	})
 }
 
 func listSecurityGroups(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allSecurityGroups(ctx)
+	all, err := e.cloud.SecurityGroups(ctx)
 	return listed(all, err, func(g ec2types.SecurityGroup) (resource, bool) {
 		r := e.ec2Resource(ctx, "security-group", g.GroupId, g.Tags, g.VpcId)
 		if aws.ToString(g.GroupName) != roleDefault {
 			r.name = aws.ToString(g.GroupName)
 		} else {
-			r.of, r.bound = []string{e.ec2ARN(ctx, "vpc", aws.ToString(g.VpcId))}, true
+			r.of, r.bound = []string{e.cloud.EC2ARN(ctx, "vpc", aws.ToString(g.VpcId))}, true
 		}
 		return r, true
 	})
@@ -315,7 +313,7 @@ func listSecurityGroups(ctx context.Context, e *Env) ([]resource, error) {
 
 // listGroupRules puts each rule into the VPC of its group.
 func listGroupRules(ctx context.Context, e *Env) ([]resource, error) {
-	groups, err := e.allSecurityGroups(ctx)
+	groups, err := e.cloud.SecurityGroups(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -323,34 +321,34 @@ func listGroupRules(ctx context.Context, e *Env) ([]resource, error) {
 	for _, g := range groups {
 		vpcOf[aws.ToString(g.GroupId)] = g.VpcId
 	}
-	all, err := e.allSecurityGroupRules(ctx)
+	all, err := e.cloud.SecurityGroupRules(ctx)
 	return listed(all, err, func(r ec2types.SecurityGroupRule) (resource, bool) {
 		rule := e.ec2Resource(ctx, "security-group-rule", r.SecurityGroupRuleId, r.Tags, vpcOf[aws.ToString(r.GroupId)])
-		rule.of = []string{e.ec2ARN(ctx, "security-group", aws.ToString(r.GroupId))}
+		rule.of = []string{e.cloud.EC2ARN(ctx, "security-group", aws.ToString(r.GroupId))}
 		return rule, true
 	})
 }
 
 func listEndpoints(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allEndpoints(ctx)
+	all, err := e.cloud.VPCEndpoints(ctx)
 	return listed(all, err, func(v ec2types.VpcEndpoint) (resource, bool) {
 		return e.ec2Resource(ctx, "vpc-endpoint", v.VpcEndpointId, v.Tags, v.VpcId), true
 	})
 }
 
 func listFlowLogs(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allFlowLogs(ctx)
+	all, err := e.cloud.FlowLogs(ctx)
 	return listed(all, err, func(f ec2types.FlowLog) (resource, bool) {
 		return e.ec2Resource(ctx, "vpc-flow-log", f.FlowLogId, f.Tags, f.ResourceId), true
 	})
 }
 
 func listInterfaces(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allNetworkInterfaces(ctx)
+	all, err := e.cloud.NetworkInterfaces(ctx)
 	return listed(all, err, func(i ec2types.NetworkInterface) (resource, bool) {
 		r := e.ec2Resource(ctx, "network-interface", i.NetworkInterfaceId, i.TagSet, i.VpcId)
 		if i.Attachment == nil || i.Attachment.InstanceId == nil {
-			r.of = []string{e.ec2ARN(ctx, "vpc", aws.ToString(i.VpcId))} // a service's; the stack has no machines
+			r.of = []string{e.cloud.EC2ARN(ctx, "vpc", aws.ToString(i.VpcId))} // a service's; the stack has no machines
 		}
 		return r, true
 	})
@@ -359,74 +357,49 @@ func listInterfaces(ctx context.Context, e *Env) ([]resource, error) {
 // Database
 
 func rdsTagMap(tags []rdstypes.Tag) map[string]string {
-	return tagMap(tags, func(t rdstypes.Tag) (*string, *string) { return t.Key, t.Value })
+	return cloud.TagMap(tags, func(t rdstypes.Tag) (*string, *string) { return t.Key, t.Value })
 }
 
 func rdsTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	return e.rdsTags(ctx, r.arn)
+	return e.cloud.RDSTags(ctx, r.arn)
 }
 
 func listDBClusters(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allDBClusters(ctx)
+	all, err := e.cloud.DBClusters(ctx)
 	return listed(all, err, func(c rdstypes.DBCluster) (resource, bool) {
 		return resource{name: aws.ToString(c.DBClusterIdentifier), arn: aws.ToString(c.DBClusterArn), tags: rdsTagMap(c.TagList)}, true
 	})
 }
 
 func listDBInstances(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allDBInstances(ctx)
+	all, err := e.cloud.DBInstances(ctx)
 	return listed(all, err, func(i rdstypes.DBInstance) (resource, bool) {
 		r := resource{name: aws.ToString(i.DBInstanceIdentifier), arn: aws.ToString(i.DBInstanceArn), tags: rdsTagMap(i.TagList)}
 		if i.DBClusterIdentifier != nil {
-			r.of = []string{e.arn(ctx, "rds", "cluster:"+*i.DBClusterIdentifier)}
+			r.of = []string{e.cloud.ARN(ctx, "rds", "cluster:"+*i.DBClusterIdentifier)}
 		}
 		return r, true
 	})
 }
 
 func listDBSubnetGroups(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allDBSubnetGroups(ctx)
+	all, err := e.cloud.DBSubnetGroups(ctx)
 	return listed(all, err, func(g rdstypes.DBSubnetGroup) (resource, bool) {
 		return resource{name: aws.ToString(g.DBSubnetGroupName), arn: aws.ToString(g.DBSubnetGroupArn)}, true
 	})
 }
 
 func listDBParameterGroups(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allDBParameterGroups(ctx)
+	all, err := e.cloud.DBClusterParameterGroups(ctx)
 	return listed(all, err, func(g rdstypes.DBClusterParameterGroup) (resource, bool) {
 		return resource{name: aws.ToString(g.DBClusterParameterGroupName), arn: aws.ToString(g.DBClusterParameterGroupArn)}, true
 	})
 }
 
 func listEventSubscriptions(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allEventSubscriptions(ctx)
+	all, err := e.cloud.EventSubscriptions(ctx)
 	return listed(all, err, func(s rdstypes.EventSubscription) (resource, bool) {
 		return resource{name: aws.ToString(s.CustSubscriptionId), arn: aws.ToString(s.EventSubscriptionArn)}, true
-	})
-}
-
-// automatedBackups are the cluster backups that RDS makes by itself. A target that does not know the call has known false.
-type automatedBackups struct {
-	known bool
-	list  []rdstypes.DBClusterAutomatedBackup
-}
-
-func (e *Env) automatedBackups(ctx context.Context) (automatedBackups, error) {
-	return shared(ctx, e, "rds:DescribeDBClusterAutomatedBackups", func(ctx context.Context) (automatedBackups, error) {
-		once := func(o *rds.Options) { o.Retryer = aws.NopRetryer{} }
-		p := rds.NewDescribeDBClusterAutomatedBackupsPaginator(e.api.rds, &rds.DescribeDBClusterAutomatedBackupsInput{})
-		b := automatedBackups{known: true}
-		for p.HasMorePages() {
-			page, err := p.NextPage(ctx, once)
-			if err != nil && isUnimplemented(err) {
-				return automatedBackups{}, nil
-			}
-			if err != nil {
-				return automatedBackups{}, err
-			}
-			b.list = append(b.list, page.DBClusterAutomatedBackups...)
-		}
-		return b, nil
 	})
 }
 
@@ -434,24 +407,24 @@ func (e *Env) automatedBackups(ctx context.Context) (automatedBackups, error) {
 // the automated backups and go with them, so that a target without such backups, which cannot make them go, is not asked
 // about them.
 func listSnapshots(ctx context.Context, e *Env) ([]resource, error) {
-	clusters, err := e.allDBClusterSnapshots(ctx)
+	clusters, err := e.cloud.DBClusterSnapshots(ctx)
 	if err != nil {
 		return nil, err
 	}
-	instances, err := e.allDBSnapshots(ctx)
+	instances, err := e.cloud.DBSnapshots(ctx)
 	if err != nil {
 		return nil, err
 	}
-	backups, err := e.automatedBackups(ctx)
+	backups, err := e.cloud.DBClusterBackups(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []resource
 	note := func(of, id, arn, snapshotType *string, source string, tags []rdstypes.Tag) {
 		automated := aws.ToString(snapshotType) == "automated"
-		if backups.known || !automated {
+		if backups.Supported || !automated {
 			r := resource{name: aws.ToString(of), id: aws.ToString(id), arn: aws.ToString(arn), tags: rdsTagMap(tags), bound: automated}
-			r.of = []string{e.arn(ctx, "rds", source+":"+r.name)}
+			r.of = []string{e.cloud.ARN(ctx, "rds", source+":"+r.name)}
 			out = append(out, r)
 		}
 	}
@@ -466,8 +439,8 @@ func listSnapshots(ctx context.Context, e *Env) ([]resource, error) {
 
 // listBackups leaves out the backups of clusters that are there.
 func listBackups(ctx context.Context, e *Env) ([]resource, error) {
-	backups, err := e.automatedBackups(ctx)
-	return listed(backups.list, err, func(b rdstypes.DBClusterAutomatedBackup) (resource, bool) {
+	backups, err := e.cloud.DBClusterBackups(ctx)
+	return listed(backups.List, err, func(b rdstypes.DBClusterAutomatedBackup) (resource, bool) {
 		r := resource{
 			name: aws.ToString(b.DBClusterIdentifier), id: aws.ToString(b.DbClusterResourceId),
 			arn: aws.ToString(b.DBClusterAutomatedBackupsArn), tags: rdsTagMap(b.TagList),
@@ -479,18 +452,18 @@ func listBackups(ctx context.Context, e *Env) ([]resource, error) {
 // Application
 
 func ecsTags(tags []ecstypes.Tag) map[string]string {
-	return tagMap(tags, func(t ecstypes.Tag) (*string, *string) { return t.Key, t.Value })
+	return cloud.TagMap(tags, func(t ecstypes.Tag) (*string, *string) { return t.Key, t.Value })
 }
 
 func listClusters(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allClusters(ctx)
+	all, err := e.cloud.ECSClusters(ctx)
 	return listed(all, err, func(c ecstypes.Cluster) (resource, bool) {
 		return resource{name: aws.ToString(c.ClusterName), arn: aws.ToString(c.ClusterArn), tags: ecsTags(c.Tags)}, true
 	})
 }
 
 func listServices(ctx context.Context, e *Env) ([]resource, error) {
-	clusters, err := e.allClusters(ctx)
+	clusters, err := e.cloud.ECSClusters(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -500,7 +473,7 @@ func listServices(ctx context.Context, e *Env) ([]resource, error) {
 		if !e.owner().owns(kindECSCluster, name) {
 			continue
 		}
-		services, err := e.services(ctx, name)
+		services, err := e.cloud.ECSServices(ctx, name)
 		if err != nil {
 			return nil, err
 		}
@@ -515,7 +488,7 @@ func listServices(ctx context.Context, e *Env) ([]resource, error) {
 }
 
 func listTaskDefinitions(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.activeTaskDefinitions(ctx)
+	all, err := e.cloud.TaskDefinitionARNs(ctx)
 	return listed(all, err, func(id string) (resource, bool) {
 		family, _, _ := strings.Cut(id[strings.LastIndex(id, "/")+1:], ":")
 		return resource{name: family, arn: id}, true
@@ -523,36 +496,24 @@ func listTaskDefinitions(ctx context.Context, e *Env) ([]resource, error) {
 }
 
 func taskDefinitionTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	td, err := e.taskDefinition(ctx, r.arn)
-	return ecsTags(td.tags), err
+	td, err := e.cloud.TaskDefinition(ctx, r.arn)
+	return ecsTags(td.Tags), err
 }
 
 func listScalableTargets(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allScalableTargets(ctx)
+	all, err := e.cloud.ScalableTargets(ctx)
 	return listed(all, err, func(t astypes.ScalableTarget) (resource, bool) {
 		name := aws.ToString(t.ResourceId) // service/CLUSTER/SERVICE, as in the ARN of the service
-		return resource{name: name, arn: aws.ToString(t.ScalableTargetARN), of: []string{e.arn(ctx, "ecs", name)}}, true
+		return resource{name: name, arn: aws.ToString(t.ScalableTargetARN), of: []string{e.cloud.ARN(ctx, "ecs", name)}}, true
 	})
 }
 
 func scalingTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	return e.scalingTags(ctx, r.arn)
-}
-
-// scalingTags does not try again: a target that does not know the call answers as if it were in trouble.
-func (e *Env) scalingTags(ctx context.Context, id string) (map[string]string, error) {
-	return shared(ctx, e, "application-autoscaling:ListTagsForResource "+id, func(ctx context.Context) (map[string]string, error) {
-		out, err := e.api.scaling.ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{ResourceARN: &id},
-			func(o *applicationautoscaling.Options) { o.Retryer = aws.NopRetryer{} })
-		if err != nil {
-			return nil, err
-		}
-		return out.Tags, nil
-	})
+	return e.cloud.ScalingTags(ctx, r.arn)
 }
 
 func listScalingPolicies(ctx context.Context, e *Env) ([]resource, error) {
-	targets, err := e.allScalableTargets(ctx)
+	targets, err := e.cloud.ScalableTargets(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -560,12 +521,12 @@ func listScalingPolicies(ctx context.Context, e *Env) ([]resource, error) {
 	for _, t := range targets {
 		arnOf[aws.ToString(t.ResourceId)] = aws.ToString(t.ScalableTargetARN)
 	}
-	all, err := e.allScalingPolicies(ctx)
+	all, err := e.cloud.ScalingPolicies(ctx)
 	return listed(all, err, func(p astypes.ScalingPolicy) (resource, bool) {
 		id := aws.ToString(p.ResourceId)
 		of := arnOf[id]
 		if of == "" {
-			of = e.arn(ctx, "ecs", id) // the service itself, when nothing is registered for it
+			of = e.cloud.ARN(ctx, "ecs", id) // the service itself, when nothing is registered for it
 		}
 		return resource{name: aws.ToString(p.PolicyName), id: id, arn: aws.ToString(p.PolicyARN), of: []string{of}}, true
 	})
@@ -574,27 +535,27 @@ func listScalingPolicies(ctx context.Context, e *Env) ([]resource, error) {
 // Load balancing
 
 func listLoadBalancers(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allLoadBalancers(ctx)
+	all, err := e.cloud.LoadBalancers(ctx)
 	return listed(all, err, func(b elbtypes.LoadBalancer) (resource, bool) {
 		return resource{name: aws.ToString(b.LoadBalancerName), arn: aws.ToString(b.LoadBalancerArn), vpc: aws.ToString(b.VpcId)}, true
 	})
 }
 
 func listTargetGroups(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allTargetGroups(ctx)
+	all, err := e.cloud.TargetGroups(ctx)
 	return listed(all, err, func(g elbtypes.TargetGroup) (resource, bool) {
 		return resource{name: aws.ToString(g.TargetGroupName), arn: aws.ToString(g.TargetGroupArn), vpc: aws.ToString(g.VpcId)}, true
 	})
 }
 
 func elbTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	out, err := e.api.elb.DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: []string{r.arn}})
+	out, err := e.cloud.ELB.DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: []string{r.arn}})
 	if err != nil {
 		return nil, err
 	}
 	for _, d := range out.TagDescriptions {
 		if aws.ToString(d.ResourceArn) == r.arn {
-			return tagMap(d.Tags, func(t elbtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+			return cloud.TagMap(d.Tags, func(t elbtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
 		}
 	}
 	return nil, fmt.Errorf("DescribeTags says nothing of %s", r.arn)
@@ -609,7 +570,7 @@ func (e *Env) ownBalancer(b elbtypes.LoadBalancer) bool {
 // ownListeners are the listeners of the load balancers that carry the suffix; they go when those go. The ones of a load
 // balancer that is the stack's beyond doubt are its own whatever their names.
 func (e *Env) ownListeners(ctx context.Context) (listeners []elbtypes.Listener, related map[string]bool, err error) {
-	balancers, err := e.allLoadBalancers(ctx)
+	balancers, err := e.cloud.LoadBalancers(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -619,7 +580,7 @@ func (e *Env) ownListeners(ctx context.Context) (listeners []elbtypes.Listener, 
 		if !own && !e.owner().owns(kindLoadBalancer, aws.ToString(b.LoadBalancerName)) {
 			continue
 		}
-		some, err := e.listeners(ctx, aws.ToString(b.LoadBalancerArn))
+		some, err := e.cloud.Listeners(ctx, aws.ToString(b.LoadBalancerArn))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -654,7 +615,7 @@ func listListenerRules(ctx context.Context, e *Env) ([]resource, error) {
 	var out []resource
 	for _, l := range listeners {
 		id := aws.ToString(l.ListenerArn)
-		rules, err := e.rules(ctx, id)
+		rules, err := e.cloud.ListenerRules(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -670,101 +631,103 @@ func listListenerRules(ctx context.Context, e *Env) ([]resource, error) {
 // listCertificates asks every certificate for its tags: nothing else tells whose it is. That a listener presents one
 // proves nothing: the configuration may have brought it along.
 func listCertificates(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allCertificates(ctx)
+	all, err := e.cloud.Certificates(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var out []resource
 	for _, c := range all {
-		answer, err := e.api.acm.ListTagsForCertificate(ctx, &acm.ListTagsForCertificateInput{CertificateArn: c.CertificateArn})
-		if err != nil && isNotFound(err) {
+		answer, err := e.cloud.ACM.ListTagsForCertificate(ctx, &acm.ListTagsForCertificateInput{CertificateArn: c.CertificateArn})
+		if err != nil && cloud.IsNotFound(err) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		tags := tagMap(answer.Tags, func(t acmtypes.Tag) (*string, *string) { return t.Key, t.Value })
+		tags := cloud.TagMap(answer.Tags, func(t acmtypes.Tag) (*string, *string) { return t.Key, t.Value })
 		out = append(out, resource{name: tags[tagName], arn: aws.ToString(c.CertificateArn), tags: tags})
 	}
 	return out, nil
 }
 
 func listWebACLs(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allWebACLs(ctx)
+	all, err := e.cloud.WebACLs(ctx)
 	return listed(all, err, func(a waftypes.WebACLSummary) (resource, bool) {
 		return resource{name: aws.ToString(a.Name), arn: aws.ToString(a.ARN)}, true
 	})
 }
 
 func wafTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	out, err := e.api.waf.ListTagsForResource(ctx, &wafv2.ListTagsForResourceInput{ResourceARN: &r.arn})
+	out, err := e.cloud.WAF.ListTagsForResource(ctx, &wafv2.ListTagsForResourceInput{ResourceARN: &r.arn})
 	if err != nil {
 		return nil, err
 	}
 	if out.TagInfoForResource == nil {
 		return nil, nil
 	}
-	return tagMap(out.TagInfoForResource.TagList, func(t waftypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+	return cloud.TagMap(out.TagInfoForResource.TagList, func(t waftypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
 }
 
 // Queues, topics, keys
 
 func listQueues(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allQueueURLs(ctx)
+	all, err := e.cloud.QueueURLs(ctx)
 	return listed(all, err, func(address string) (resource, bool) {
 		name := path.Base(address)
-		return resource{name: name, id: address, arn: e.arn(ctx, "sqs", name)}, true
+		return resource{name: name, id: address, arn: e.cloud.ARN(ctx, "sqs", name)}, true
 	})
 }
 
 func queueTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	return e.queueTags(ctx, r.id)
+	return e.cloud.QueueTags(ctx, r.id)
 }
 
 func listTopics(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allTopics(ctx)
-	return listed(all, err, func(id string) (resource, bool) {
+	all, err := e.cloud.Topics(ctx)
+	return listed(all, err, func(t snstypes.Topic) (resource, bool) {
+		id := aws.ToString(t.TopicArn)
 		return resource{name: id[strings.LastIndex(id, ":")+1:], arn: id}, true
 	})
 }
 
 func topicTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	out, err := e.api.sns.ListTagsForResource(ctx, &sns.ListTagsForResourceInput{ResourceArn: &r.arn})
+	out, err := e.cloud.SNS.ListTagsForResource(ctx, &sns.ListTagsForResourceInput{ResourceArn: &r.arn})
 	if err != nil {
 		return nil, err
 	}
-	return tagMap(out.Tags, func(t snstypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+	return cloud.TagMap(out.Tags, func(t snstypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
 }
 
 // listKeys leaves out AWS's own keys and those that wait for their deletion, which nobody can hasten.
 func listKeys(ctx context.Context, e *Env) ([]resource, error) {
-	ids, err := e.allKeyIDs(ctx)
+	keys, err := e.cloud.Keys(ctx)
 	if err != nil {
 		return nil, err
 	}
 	own := ""
 	if _, deployed := e.outputs[lib.OutputAlertsTopicArn]; deployed {
 		topic, err := e.topic(ctx)
-		if err != nil && !isNotFound(err) {
+		if err != nil && !cloud.IsNotFound(err) {
 			return nil, err
 		}
 		own = topic["KmsMasterKeyId"]
 	}
 	var out []resource
-	for _, id := range ids {
-		key, err := e.key(ctx, id)
+	for _, k := range keys {
+		id := aws.ToString(k.KeyId)
+		key, err := e.cloud.Key(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		if key.KeyManager == kmstypes.KeyManagerTypeAws || key.KeyState == kmstypes.KeyStatePendingDeletion {
 			continue
 		}
-		tags, err := pages(ctx, kms.NewListResourceTagsPaginator(e.api.kms, &kms.ListResourceTagsInput{KeyId: &id}),
+		tags, err := cloud.Pages(ctx, kms.NewListResourceTagsPaginator(e.cloud.KMS, &kms.ListResourceTagsInput{KeyId: &id}),
 			func(o *kms.ListResourceTagsOutput) []kmstypes.Tag { return o.Tags })
 		if err != nil {
 			return nil, fmt.Errorf("reading the tags of key %s: %w", id, err)
 		}
-		m := tagMap(tags, func(t kmstypes.Tag) (*string, *string) { return t.TagKey, t.TagValue })
+		m := cloud.TagMap(tags, func(t kmstypes.Tag) (*string, *string) { return t.TagKey, t.TagValue })
 		arn := aws.ToString(key.Arn)
 		out = append(out, resource{name: m[tagName], arn: arn, tags: m, related: arn == own})
 	}
@@ -772,11 +735,11 @@ func listKeys(ctx context.Context, e *Env) ([]resource, error) {
 }
 
 func listAliases(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allAliases(ctx)
+	all, err := e.cloud.KeyAliases(ctx)
 	return listed(all, err, func(a kmstypes.AliasListEntry) (resource, bool) {
 		return resource{
 			name: aws.ToString(a.AliasName), arn: aws.ToString(a.AliasArn),
-			of: []string{e.arn(ctx, "kms", "key/"+aws.ToString(a.TargetKeyId))},
+			of: []string{e.cloud.ARN(ctx, "kms", "key/"+aws.ToString(a.TargetKeyId))},
 		}, true
 	})
 }
@@ -784,35 +747,35 @@ func listAliases(ctx context.Context, e *Env) ([]resource, error) {
 // Secrets and parameters
 
 func listSecrets(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allSecrets(ctx)
+	all, err := e.cloud.Secrets(ctx)
 	return listed(all, err, func(s smtypes.SecretListEntry) (resource, bool) {
-		tags := tagMap(s.Tags, func(t smtypes.Tag) (*string, *string) { return t.Key, t.Value })
+		tags := cloud.TagMap(s.Tags, func(t smtypes.Tag) (*string, *string) { return t.Key, t.Value })
 		return resource{name: aws.ToString(s.Name), arn: aws.ToString(s.ARN), tags: tags}, true
 	})
 }
 
 func listParameters(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allParameters(ctx)
+	all, err := e.cloud.Parameters(ctx)
 	return listed(all, err, func(p ssmtypes.ParameterMetadata) (resource, bool) {
 		name := aws.ToString(p.Name)
-		return resource{name: name, arn: e.arn(ctx, "ssm", "parameter/"+strings.TrimPrefix(name, "/"))}, true
+		return resource{name: name, arn: e.cloud.ARN(ctx, "ssm", "parameter/"+strings.TrimPrefix(name, "/"))}, true
 	})
 }
 
 func parameterTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	out, err := e.api.ssm.ListTagsForResource(ctx, &ssm.ListTagsForResourceInput{
+	out, err := e.cloud.SSM.ListTagsForResource(ctx, &ssm.ListTagsForResourceInput{
 		ResourceType: ssmtypes.ResourceTypeForTaggingParameter, ResourceId: &r.name,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return tagMap(out.TagList, func(t ssmtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+	return cloud.TagMap(out.TagList, func(t ssmtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
 }
 
 // Logs, alarms, events
 
 func listLogGroups(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allLogGroups(ctx)
+	all, err := e.cloud.LogGroups(ctx)
 	return listed(all, err, func(g logtypes.LogGroup) (resource, bool) {
 		name := aws.ToString(g.LogGroupName)
 		return resource{name: name, arn: strings.TrimSuffix(aws.ToString(g.Arn), ":*"), of: e.writers(ctx, name)}, true
@@ -827,14 +790,14 @@ func (e *Env) writers(ctx context.Context, logGroup string) []string {
 	} {
 		if rest, found := strings.CutPrefix(logGroup, prefix); found {
 			name, _, _ := strings.Cut(rest, "/")
-			return []string{e.arn(ctx, of[0], of[1]+name)}
+			return []string{e.cloud.ARN(ctx, of[0], of[1]+name)}
 		}
 	}
 	return nil
 }
 
 func logGroupTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	out, err := e.api.logs.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: &r.arn})
+	out, err := e.cloud.Logs.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: &r.arn})
 	if err != nil {
 		return nil, err
 	}
@@ -842,10 +805,10 @@ func logGroupTags(ctx context.Context, e *Env, r resource) (map[string]string, e
 }
 
 func listLogPolicies(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allLogPolicies(ctx)
+	all, err := e.cloud.LogResourcePolicies(ctx)
 	return listed(all, err, func(p logtypes.ResourcePolicy) (resource, bool) {
 		name := aws.ToString(p.PolicyName)
-		return resource{name: name, arn: e.arn(ctx, "logs", "resource-policy:"+name), of: namedIn(aws.ToString(p.PolicyDocument))}, true
+		return resource{name: name, arn: e.cloud.ARN(ctx, "logs", "resource-policy:"+name), of: namedIn(aws.ToString(p.PolicyDocument))}, true
 	})
 }
 
@@ -869,7 +832,7 @@ func namedIn(document string) []string {
 }
 
 func listAlarms(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allAlarms(ctx)
+	all, err := e.cloud.Alarms(ctx)
 	return listed(all, err, func(a cwtypes.MetricAlarm) (resource, bool) {
 		r := resource{name: aws.ToString(a.AlarmName), arn: aws.ToString(a.AlarmArn)}
 		if fromAWS(resource{kind: kindAlarm, name: r.name}) {
@@ -883,66 +846,66 @@ func listAlarms(ctx context.Context, e *Env) ([]resource, error) {
 }
 
 func alarmTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	out, err := e.api.cw.ListTagsForResource(ctx, &cloudwatch.ListTagsForResourceInput{ResourceARN: &r.arn})
+	out, err := e.cloud.CloudWatch.ListTagsForResource(ctx, &cloudwatch.ListTagsForResourceInput{ResourceARN: &r.arn})
 	if err != nil {
 		return nil, err
 	}
-	return tagMap(out.Tags, func(t cwtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+	return cloud.TagMap(out.Tags, func(t cwtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
 }
 
 func listDashboards(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allDashboards(ctx)
+	all, err := e.cloud.Dashboards(ctx)
 	return listed(all, err, func(d cwtypes.DashboardEntry) (resource, bool) {
 		return resource{name: aws.ToString(d.DashboardName), arn: aws.ToString(d.DashboardArn)}, true
 	})
 }
 
 func listEventRules(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allEventRules(ctx)
+	all, err := e.cloud.EventRules(ctx)
 	return listed(all, err, func(r eventtypes.Rule) (resource, bool) {
 		return resource{name: aws.ToString(r.Name), arn: aws.ToString(r.Arn)}, true
 	})
 }
 
 func eventRuleTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	out, err := e.api.events.ListTagsForResource(ctx, &eventbridge.ListTagsForResourceInput{ResourceARN: &r.arn})
+	out, err := e.cloud.EventBridge.ListTagsForResource(ctx, &eventbridge.ListTagsForResourceInput{ResourceARN: &r.arn})
 	if err != nil {
 		return nil, err
 	}
-	return tagMap(out.Tags, func(t eventtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
+	return cloud.TagMap(out.Tags, func(t eventtypes.Tag) (*string, *string) { return t.Key, t.Value }), nil
 }
 
 // Roles, buckets, records
 
 func listRoles(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allRoles(ctx)
+	all, err := e.cloud.Roles(ctx)
 	return listed(all, err, func(r iamtypes.Role) (resource, bool) {
 		return resource{name: aws.ToString(r.RoleName), arn: aws.ToString(r.Arn)}, true
 	})
 }
 
 func roleTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	tags, err := pages(ctx, iam.NewListRoleTagsPaginator(e.api.iam, &iam.ListRoleTagsInput{RoleName: &r.name}),
+	tags, err := cloud.Pages(ctx, iam.NewListRoleTagsPaginator(e.cloud.IAM, &iam.ListRoleTagsInput{RoleName: &r.name}),
 		func(o *iam.ListRoleTagsOutput) []iamtypes.Tag { return o.Tags })
-	return tagMap(tags, func(t iamtypes.Tag) (*string, *string) { return t.Key, t.Value }), err
+	return cloud.TagMap(tags, func(t iamtypes.Tag) (*string, *string) { return t.Key, t.Value }), err
 }
 
 func listPolicies(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allPolicies(ctx)
+	all, err := e.cloud.Policies(ctx)
 	return listed(all, err, func(p iamtypes.Policy) (resource, bool) {
 		return resource{name: aws.ToString(p.PolicyName), arn: aws.ToString(p.Arn)}, true
 	})
 }
 
 func listBuckets(ctx context.Context, e *Env) ([]resource, error) {
-	all, err := e.allBuckets(ctx)
+	all, err := e.cloud.Buckets(ctx)
 	return listed(all, err, func(b s3types.Bucket) (resource, bool) {
 		return resource{name: aws.ToString(b.Name), arn: e.bucketARN(ctx, aws.ToString(b.Name))}, true
 	})
 }
 
 func bucketTags(ctx context.Context, e *Env, r resource) (map[string]string, error) {
-	out, err := e.api.s3.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: &r.name})
+	out, err := e.cloud.S3.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: &r.name})
 	var api smithy.APIError
 	if errors.As(err, &api) && api.ErrorCode() == "NoSuchTagSet" {
 		return nil, nil
@@ -950,17 +913,17 @@ func bucketTags(ctx context.Context, e *Env, r resource) (map[string]string, err
 	if err != nil {
 		return nil, err
 	}
-	return tagMap(out.TagSet, func(t s3types.Tag) (*string, *string) { return t.Key, t.Value }), nil
+	return cloud.TagMap(out.TagSet, func(t s3types.Tag) (*string, *string) { return t.Key, t.Value }), nil
 }
 
 // listRecords looks for alias records that point at a load balancer, and names them after it.
 func listRecords(ctx context.Context, e *Env) ([]resource, error) {
-	zones, err := pages(ctx, route53.NewListHostedZonesPaginator(e.api.route53, &route53.ListHostedZonesInput{}),
+	zones, err := cloud.Pages(ctx, route53.NewListHostedZonesPaginator(e.cloud.Route53, &route53.ListHostedZonesInput{}),
 		func(o *route53.ListHostedZonesOutput) []route53types.HostedZone { return o.HostedZones })
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.allLoadBalancers(ctx)
+	all, err := e.cloud.LoadBalancers(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -970,7 +933,7 @@ func listRecords(ctx context.Context, e *Env) ([]resource, error) {
 	}
 	var out []resource
 	for _, z := range zones {
-		records, err := pages(ctx, route53.NewListResourceRecordSetsPaginator(e.api.route53, &route53.ListResourceRecordSetsInput{HostedZoneId: z.Id}),
+		records, err := cloud.Pages(ctx, route53.NewListResourceRecordSetsPaginator(e.cloud.Route53, &route53.ListResourceRecordSetsInput{HostedZoneId: z.Id}),
 			func(o *route53.ListResourceRecordSetsOutput) []route53types.ResourceRecordSet {
 				return o.ResourceRecordSets
 			})
@@ -1017,33 +980,17 @@ func listOthers(ctx context.Context, e *Env) ([]resource, error) {
 		"ec2", "rds", "ecs", "elasticloadbalancing", "acm", "wafv2", "sqs", "sns", "kms", "secretsmanager", "ssm", "logs",
 		"cloudwatch", "events", "iam", "s3", "application-autoscaling", "route53",
 	}
-	all, err := e.withTag(ctx, tagtypes.TagFilter{Key: aws.String(tagBatch), Values: []string{briefTags()[tagBatch]}})
+	all, err := e.cloud.WithTag(ctx, tagtypes.TagFilter{Key: aws.String(tagBatch), Values: []string{briefTags()[tagBatch]}})
 	return listed(all, err, func(m tagtypes.ResourceTagMapping) (resource, bool) {
 		r, id, err := fromMapping(m)
 		return r, err == nil && !slices.Contains(asked, id.Service)
 	})
 }
 
-// withTag asks the tagging API.
-func (e *Env) withTag(ctx context.Context, filter tagtypes.TagFilter) ([]tagtypes.ResourceTagMapping, error) {
-	in := &resourcegroupstaggingapi.GetResourcesInput{TagFilters: []tagtypes.TagFilter{filter}}
-	read := func() ([]tagtypes.ResourceTagMapping, error) {
-		return pages(ctx, resourcegroupstaggingapi.NewGetResourcesPaginator(e.api.tags, in),
-			func(o *resourcegroupstaggingapi.GetResourcesOutput) []tagtypes.ResourceTagMapping {
-				return o.ResourceTagMappingList
-			})
-	}
-	all, err := read()
-	if expired := (*tagtypes.PaginationTokenExpiredException)(nil); errors.As(err, &expired) {
-		all, err = read() // the API asks to begin again at the first page
-	}
-	return all, err
-}
-
 // fromMapping reads a line of the tagging API. The name is the Name tag, or the end of the ARN.
 func fromMapping(m tagtypes.ResourceTagMapping) (resource, arn.ARN, error) {
 	id, err := arn.Parse(aws.ToString(m.ResourceARN))
-	tags := tagMap(m.Tags, func(t tagtypes.Tag) (*string, *string) { return t.Key, t.Value })
+	tags := cloud.TagMap(m.Tags, func(t tagtypes.Tag) (*string, *string) { return t.Key, t.Value })
 	name := tags[tagName]
 	if name == "" {
 		name = id.Resource

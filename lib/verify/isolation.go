@@ -11,6 +11,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // Roles of the security groups, found through who wears them.
@@ -112,7 +113,7 @@ func (e *Env) wearers(ctx context.Context) (map[string]string, error) {
 	if err := note(roleDB, groups); err != nil {
 		return nil, err
 	}
-	endpoints, err := e.allEndpoints(ctx)
+	endpoints, err := e.cloud.VPCEndpoints(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +139,7 @@ func (e *Env) securityGroups(ctx context.Context) ([]ec2types.SecurityGroup, err
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.allSecurityGroups(ctx)
+	all, err := e.cloud.SecurityGroups(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -227,9 +228,9 @@ func (e *Env) prefixLists(ctx context.Context, groups []ec2types.SecurityGroup) 
 }
 
 func (e *Env) prefixList(ctx context.Context, id string) ([]netip.Prefix, error) {
-	return shared(ctx, e, "ec2:GetManagedPrefixListEntries "+id, func(ctx context.Context) ([]netip.Prefix, error) {
+	return cloud.Once(ctx, e.cloud, "ec2:GetManagedPrefixListEntries "+id, func(ctx context.Context) ([]netip.Prefix, error) {
 		in := &ec2.GetManagedPrefixListEntriesInput{PrefixListId: &id}
-		entries, err := pages(ctx, ec2.NewGetManagedPrefixListEntriesPaginator(e.api.ec2, in),
+		entries, err := cloud.Pages(ctx, ec2.NewGetManagedPrefixListEntriesPaginator(e.cloud.EC2, in),
 			func(o *ec2.GetManagedPrefixListEntriesOutput) []ec2types.PrefixListEntry { return o.Entries })
 		if err != nil {
 			return nil, err
@@ -353,7 +354,7 @@ func rulesAre(direction string) func(context.Context, *Env, *sight) error {
 					got = append(got, line)
 				}
 			}
-			s.on(e.ec2ARN(ctx, "security-group", n.group)).sameSet(direction+" of "+n.role, allowed[n.role], got)
+			s.on(e.cloud.EC2ARN(ctx, "security-group", n.group)).sameSet(direction+" of "+n.role, allowed[n.role], got)
 		}
 		return nil
 	}
@@ -373,7 +374,7 @@ func reachability(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	allowed := allowedFlows(port, endpoints)
-	x := s.on(e.ec2ARN(ctx, "vpc", vpc))
+	x := s.on(e.cloud.EC2ARN(ctx, "vpc", vpc))
 	for _, f := range allowed {
 		x.that("allowed: "+f.String(), "open", openOrShut(slices.Contains(got, f)), slices.Contains(got, f))
 	}
@@ -415,7 +416,7 @@ func defaultGroupClosed(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(e.ec2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
+	x := s.on(e.cloud.EC2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
 	x.equal("ingress rules", 0, len(parseRules(g.IpPermissions, nil)))
 	x.equal("egress rules", 0, len(parseRules(g.IpPermissionsEgress, nil)))
 	return nil
@@ -427,7 +428,7 @@ func rulesDescribed(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	for _, g := range groups {
-		x := s.on(e.ec2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
+		x := s.on(e.cloud.EC2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
 		for direction, permissions := range map[string][]ec2types.IpPermission{"ingress": g.IpPermissions, "egress": g.IpPermissionsEgress} {
 			for _, r := range parseRules(permissions, nil) {
 				x.present("description of "+direction+" "+r.ports.String()+" in "+aws.ToString(g.GroupName), r.description)

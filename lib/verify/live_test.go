@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 	"tapstack/lib/target"
 )
 
@@ -25,7 +26,7 @@ import (
 type live struct {
 	t       *testing.T
 	cfg     aws.Config
-	api     clients
+	api     *cloud.Clients
 	outputs map[string]any
 }
 
@@ -34,16 +35,16 @@ func startLive(t *testing.T) *live {
 	if testing.Short() {
 		t.Skip("-short: live checks need a process")
 	}
-	cloud, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
+	opened, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := cloud.Close(); err != nil {
+		if err := opened.Close(); err != nil {
 			t.Error(err)
 		}
 	})
-	return &live{t: t, cfg: cloud.Config, api: newClients(cloud.Config), outputs: map[string]any{}}
+	return &live{t: t, cfg: opened.Config, api: cloud.NewClients(opened.Config), outputs: map[string]any{}}
 }
 
 // expect runs the checks and wants exactly those named to fail, and the rest not to.
@@ -103,7 +104,7 @@ func (l *live) makeQueue(name, retention string, more map[string]string) (addres
 	for k, v := range more {
 		attributes[k] = v
 	}
-	out := must[*sqs.CreateQueueOutput](l, "creating "+name)(l.api.sqs.CreateQueue(l.t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes}))
+	out := must[*sqs.CreateQueueOutput](l, "creating "+name)(l.api.SQS.CreateQueue(l.t.Context(), &sqs.CreateQueueInput{QueueName: &name, Attributes: attributes}))
 	return aws.ToString(out.QueueUrl)
 }
 
@@ -128,7 +129,7 @@ func queueSlice(l *live) {
 	} {
 		set := func(value string) {
 			address := l.outputs[lib.OutputQueueURL].(string)
-			_, err := l.api.sqs.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: map[string]string{
+			_, err := l.api.SQS.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: map[string]string{
 				c.attribute: value, "Policy": denyPlainText("arn:aws:sqs:us-east-1:123456789012:payment-jobs-dev"),
 			}})
 			must[any](l, "setting "+c.attribute)(nil, err)
@@ -143,10 +144,10 @@ func queueSlice(l *live) {
 func logSlice(l *live) {
 	ctx := l.t.Context()
 	create := func(name string, days int32) {
-		_, err := l.api.logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name})
+		_, err := l.api.Logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name})
 		must[any](l, "creating "+name)(nil, err)
 		if days > 0 {
-			_, err = l.api.logs.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: &name, RetentionInDays: &days})
+			_, err = l.api.Logs.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{LogGroupName: &name, RetentionInDays: &days})
 			must[any](l, "setting the retention of "+name)(nil, err)
 		}
 	}
@@ -174,25 +175,25 @@ func nameTags(what ec2types.ResourceType, name string) []ec2types.TagSpecificati
 
 func networkSlice(l *live) {
 	ctx := l.t.Context()
-	vpc := must[*ec2.CreateVpcOutput](l, "creating a VPC")(l.api.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{
+	vpc := must[*ec2.CreateVpcOutput](l, "creating a VPC")(l.api.EC2.CreateVpc(ctx, &ec2.CreateVpcInput{
 		CidrBlock: aws.String("10.0.0.0/16"), TagSpecifications: nameTags(ec2types.ResourceTypeVpc, "vpc-dev"),
 	})).Vpc.VpcId
-	_, err := l.api.ec2.ModifyVpcAttribute(ctx, &ec2.ModifyVpcAttributeInput{VpcId: vpc, EnableDnsHostnames: &ec2types.AttributeBooleanValue{Value: aws.Bool(true)}})
+	_, err := l.api.EC2.ModifyVpcAttribute(ctx, &ec2.ModifyVpcAttributeInput{VpcId: vpc, EnableDnsHostnames: &ec2types.AttributeBooleanValue{Value: aws.Bool(true)}})
 	must[any](l, "switching host names on")(nil, err)
-	gateway := must[*ec2.CreateInternetGatewayOutput](l, "creating a gateway")(l.api.ec2.CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{})).InternetGateway.InternetGatewayId
-	_, err = l.api.ec2.AttachInternetGateway(ctx, &ec2.AttachInternetGatewayInput{VpcId: vpc, InternetGatewayId: gateway})
+	gateway := must[*ec2.CreateInternetGatewayOutput](l, "creating a gateway")(l.api.EC2.CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{})).InternetGateway.InternetGatewayId
+	_, err = l.api.EC2.AttachInternetGateway(ctx, &ec2.AttachInternetGatewayInput{VpcId: vpc, InternetGatewayId: gateway})
 	must[any](l, "attaching the gateway")(nil, err)
 	table := func(subnet *string, route ec2.CreateRouteInput) *string {
-		id := must[*ec2.CreateRouteTableOutput](l, "creating a route table")(l.api.ec2.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{VpcId: vpc})).RouteTable.RouteTableId
+		id := must[*ec2.CreateRouteTableOutput](l, "creating a route table")(l.api.EC2.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{VpcId: vpc})).RouteTable.RouteTableId
 		route.RouteTableId, route.DestinationCidrBlock = id, aws.String("0.0.0.0/0")
-		_, err := l.api.ec2.CreateRoute(ctx, &route)
+		_, err := l.api.EC2.CreateRoute(ctx, &route)
 		must[any](l, "creating a route")(nil, err)
-		_, err = l.api.ec2.AssociateRouteTable(ctx, &ec2.AssociateRouteTableInput{RouteTableId: id, SubnetId: subnet})
+		_, err = l.api.EC2.AssociateRouteTable(ctx, &ec2.AssociateRouteTableInput{RouteTableId: id, SubnetId: subnet})
 		must[any](l, "associating a route table")(nil, err)
 		return id
 	}
 	subnet := func(cidr, zone string) *string {
-		return must[*ec2.CreateSubnetOutput](l, "creating a subnet")(l.api.ec2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
+		return must[*ec2.CreateSubnetOutput](l, "creating a subnet")(l.api.EC2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
 			VpcId: vpc, CidrBlock: &cidr, AvailabilityZone: &zone,
 		})).Subnet.SubnetId
 	}
@@ -201,8 +202,8 @@ func networkSlice(l *live) {
 	for i, letter := range []string{"a", "b", "d"} {
 		zone := briefRegion + letter
 		in, out := subnet(fmt.Sprintf("10.0.%d.0/24", i), zone), subnet(fmt.Sprintf("10.0.%d.0/24", 10+i), zone)
-		address := must[*ec2.AllocateAddressOutput](l, "allocating an address")(l.api.ec2.AllocateAddress(ctx, &ec2.AllocateAddressInput{Domain: ec2types.DomainTypeVpc}))
-		nat := must[*ec2.CreateNatGatewayOutput](l, "creating a NAT gateway")(l.api.ec2.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
+		address := must[*ec2.AllocateAddressOutput](l, "allocating an address")(l.api.EC2.AllocateAddress(ctx, &ec2.AllocateAddressInput{Domain: ec2types.DomainTypeVpc}))
+		nat := must[*ec2.CreateNatGatewayOutput](l, "creating a NAT gateway")(l.api.EC2.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
 			SubnetId: in, AllocationId: address.AllocationId,
 		})).NatGateway.NatGatewayId
 		table(in, ec2.CreateRouteInput{GatewayId: gateway})
@@ -221,7 +222,7 @@ func networkSlice(l *live) {
 	l.expect(checks)
 
 	route := func(table, nat, gateway *string) {
-		_, err := l.api.ec2.ReplaceRoute(ctx, &ec2.ReplaceRouteInput{
+		_, err := l.api.EC2.ReplaceRoute(ctx, &ec2.ReplaceRouteInput{
 			RouteTableId: table, DestinationCidrBlock: aws.String("0.0.0.0/0"), NatGatewayId: nat, GatewayId: gateway,
 		})
 		must[any](l, "replacing a route")(nil, err)
@@ -233,7 +234,7 @@ func networkSlice(l *live) {
 	route(privateTables[0], gateways[0], nil)
 	l.expect(checks)
 
-	_, err = l.api.ec2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
+	_, err = l.api.EC2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
 		SubnetId: &public[0], MapPublicIpOnLaunch: &ec2types.AttributeBooleanValue{Value: aws.Bool(true)},
 	})
 	must[any](l, "switching public addresses on")(nil, err)
@@ -262,13 +263,13 @@ func (l *live) leakKinds(suffix string) []string {
 
 func topicSlice(l *live) {
 	ctx := l.t.Context()
-	topic := must[*sns.CreateTopicOutput](l, "creating a topic")(l.api.sns.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("payment-alerts-dev")})).TopicArn
+	topic := must[*sns.CreateTopicOutput](l, "creating a topic")(l.api.SNS.CreateTopic(ctx, &sns.CreateTopicInput{Name: aws.String("payment-alerts-dev")})).TopicArn
 	l.outputs[lib.OutputAlertsTopicArn] = *topic
 	checks := []string{"alerts.topic", "alerts.email", "alerts.topic-policy"}
 	l.expect(checks, "alerts.email", "alerts.topic-policy")
 
 	policy := func(document string) {
-		_, err := l.api.sns.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{TopicArn: topic, AttributeName: aws.String("Policy"), AttributeValue: &document})
+		_, err := l.api.SNS.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{TopicArn: topic, AttributeName: aws.String("Policy"), AttributeValue: &document})
 		must[any](l, "setting the policy")(nil, err)
 	}
 	allow := func(condition string) string {
@@ -278,7 +279,7 @@ func topicSlice(l *live) {
 			{"Effect":"Deny","Principal":"*","Action":"sns:Publish","Resource":%q,"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`, *topic, condition, *topic, *topic)
 	}
 	policy(allow(`{"StringEquals":{"aws:SourceAccount":"123456789012"}}`))
-	_, err := l.api.sns.Subscribe(ctx, &sns.SubscribeInput{TopicArn: topic, Protocol: aws.String("email"), Endpoint: aws.String("ops@example.com")})
+	_, err := l.api.SNS.Subscribe(ctx, &sns.SubscribeInput{TopicArn: topic, Protocol: aws.String("email"), Endpoint: aws.String("ops@example.com")})
 	must[any](l, "subscribing")(nil, err)
 	l.expect(checks)
 	policy(allow(`{"StringEquals":{"aws:SourceAccount":"999999999999"}}`))
@@ -289,12 +290,12 @@ func secretSlice(l *live) {
 	ctx := l.t.Context()
 	const weak = "correct-horse"
 	put := func(value string) {
-		out, err := l.api.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("payment-api-keys-dev"), SecretString: &value})
+		out, err := l.api.SecretsManager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String("payment-api-keys-dev"), SecretString: &value})
 		if err == nil {
 			l.outputs[lib.OutputAPIKeysSecretArn] = *out.ARN
 			return
 		}
-		_, err = l.api.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String("payment-api-keys-dev"), SecretString: &value})
+		_, err = l.api.SecretsManager.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{SecretId: aws.String("payment-api-keys-dev"), SecretString: &value})
 		must[any](l, "putting the secret")(nil, err)
 	}
 	checks := []string{"secrets.api-keys"}
@@ -318,18 +319,18 @@ func leakSlice(l *live) {
 	ctx := l.t.Context()
 	before := len(l.leakKinds("left"))
 	queue := func(name string, tags map[string]string) {
-		must[*sqs.CreateQueueOutput](l, "creating "+name)(l.api.sqs.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Tags: tags}))
+		must[*sqs.CreateQueueOutput](l, "creating "+name)(l.api.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Tags: tags}))
 	}
 	queue("payment-jobs-left", nil)           // ours by name
 	queue("payment-jobs-x-left", briefTags()) // of the stack x-left
 	queue("forgotten-left", briefTags())      // ours by name and tags
 	queue("somebody-elses-left", nil)         // nobody knows whose
-	must[*secretsmanager.CreateSecretOutput](l, "creating a secret")(l.api.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+	must[*secretsmanager.CreateSecretOutput](l, "creating a secret")(l.api.SecretsManager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
 		Name: aws.String("payment-api-keys-left"), SecretString: aws.String("{}"),
 	}))
-	_, err := l.api.secrets.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: aws.String("payment-api-keys-left"), RecoveryWindowInDays: aws.Int64(7)})
+	_, err := l.api.SecretsManager.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: aws.String("payment-api-keys-left"), RecoveryWindowInDays: aws.Int64(7)})
 	must[any](l, "deleting the secret")(nil, err)
-	key := must[*kms.CreateKeyOutput](l, "creating a key")(l.api.kms.CreateKey(ctx, &kms.CreateKeyInput{
+	key := must[*kms.CreateKeyOutput](l, "creating a key")(l.api.KMS.CreateKey(ctx, &kms.CreateKeyInput{
 		Tags: []kmstypes.Tag{{TagKey: aws.String(tagName), TagValue: aws.String("payment-alerts-key-left")}},
 	})).KeyMetadata.KeyId
 
@@ -339,7 +340,7 @@ func leakSlice(l *live) {
 	if want := []string{string(kindKey), string(kindQueue), string(kindQueue), string(kindSecret)}; before != 0 || !slices.Equal(kinds, want) {
 		l.t.Errorf("left are %v, want %v (before: %d)", kinds, want, before)
 	}
-	_, err = l.api.kms.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: key, PendingWindowInDays: aws.Int32(7)})
+	_, err = l.api.KMS.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: key, PendingWindowInDays: aws.Int32(7)})
 	must[any](l, "scheduling the key's deletion")(nil, err)
 	if kinds := l.leakKinds("left"); slices.Contains(kinds, string(kindKey)) {
 		l.t.Errorf("left are %v: the key is gone", kinds)

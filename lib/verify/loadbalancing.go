@@ -138,7 +138,7 @@ func (e *Env) alb(ctx context.Context) (elbtypes.LoadBalancer, error) {
 	if err != nil {
 		return elbtypes.LoadBalancer{}, err
 	}
-	all, err := e.allLoadBalancers(ctx)
+	all, err := e.cloud.LoadBalancers(ctx)
 	if err != nil {
 		return elbtypes.LoadBalancer{}, err
 	}
@@ -151,7 +151,7 @@ func (e *Env) listener(ctx context.Context, port int32) (elbtypes.Listener, erro
 	if err != nil {
 		return elbtypes.Listener{}, err
 	}
-	all, err := e.listeners(ctx, id)
+	all, err := e.cloud.Listeners(ctx, id)
 	if err != nil {
 		return elbtypes.Listener{}, err
 	}
@@ -168,7 +168,7 @@ func (e *Env) targetGroup(ctx context.Context, kind serviceKind) (elbtypes.Targe
 		return elbtypes.TargetGroup{}, fmt.Errorf("service %s registers with %d target groups, not with one", kind.role, len(svc.LoadBalancers))
 	}
 	id := aws.ToString(svc.LoadBalancers[0].TargetGroupArn)
-	all, err := e.allTargetGroups(ctx)
+	all, err := e.cloud.TargetGroups(ctx)
 	if err != nil {
 		return elbtypes.TargetGroup{}, err
 	}
@@ -182,7 +182,7 @@ func eachTargetGroup(look func(x subject, kind serviceKind, g elbtypes.TargetGro
 			if err != nil {
 				return err
 			}
-			attributes, err := e.targetGroupAttributes(ctx, aws.ToString(g.TargetGroupArn))
+			attributes, err := e.cloud.TargetGroupAttributes(ctx, aws.ToString(g.TargetGroupArn))
 			if err != nil {
 				return err
 			}
@@ -237,7 +237,7 @@ func (e *Env) albAttributes(ctx context.Context) (map[string]string, string, err
 	if err != nil {
 		return nil, "", err
 	}
-	attributes, err := e.loadBalancerAttributes(ctx, id)
+	attributes, err := e.cloud.LoadBalancerAttributes(ctx, id)
 	return attributes, id, err
 }
 
@@ -259,7 +259,7 @@ func accessLogs(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	buckets, err := e.allBuckets(ctx)
+	buckets, err := e.cloud.Buckets(ctx)
 	if err != nil {
 		return err
 	}
@@ -307,7 +307,7 @@ func (e *Env) routed(ctx context.Context, v visit) (receivers []string, to desti
 		return nil, destination{}, "", err
 	}
 	listener = aws.ToString(l.ListenerArn)
-	rules, err := e.rules(ctx, listener)
+	rules, err := e.cloud.ListenerRules(ctx, listener)
 	if err != nil {
 		return nil, destination{}, listener, err
 	}
@@ -393,7 +393,7 @@ func certificateValid(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	for _, c := range l.Certificates {
-		d, err := e.certificate(ctx, aws.ToString(c.CertificateArn))
+		d, err := e.cloud.Certificate(ctx, aws.ToString(c.CertificateArn))
 		if err != nil {
 			return err
 		}
@@ -412,7 +412,7 @@ func httpRedirect(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	all, err := e.listeners(ctx, id)
+	all, err := e.cloud.Listeners(ctx, id)
 	if err != nil {
 		return err
 	}
@@ -425,7 +425,7 @@ func httpRedirect(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	rules, err := e.rules(ctx, aws.ToString(l.ListenerArn))
+	rules, err := e.cloud.ListenerRules(ctx, aws.ToString(l.ListenerArn))
 	if err != nil {
 		return err
 	}
@@ -459,7 +459,7 @@ func healthyTargets(ctx context.Context, e *Env, s *sight) error {
 		if err != nil {
 			return err
 		}
-		health, err := e.targetHealth(ctx, aws.ToString(g.TargetGroupArn))
+		health, err := e.cloud.TargetHealth(ctx, aws.ToString(g.TargetGroupArn))
 		if err != nil {
 			return err
 		}

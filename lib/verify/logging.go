@@ -49,7 +49,7 @@ func findLogGroup(groups []logtypes.LogGroup, name string) *logtypes.LogGroup {
 }
 
 func serviceLogGroups(ctx context.Context, e *Env, s *sight) error {
-	groups, err := e.allLogGroups(ctx)
+	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func serviceLogGroups(ctx context.Context, e *Env, s *sight) error {
 		name := "/ecs/" + service
 		g := findLogGroup(groups, name)
 		if g == nil {
-			s.on(e.arn(ctx, "logs", "log-group:"+name)).that("log group of "+kind.role, "exists", "missing", false)
+			s.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).that("log group of "+kind.role, "exists", "missing", false)
 			continue
 		}
 		s.on(aws.ToString(g.Arn)).equal("retention in days", logRetentionDays, g.RetentionInDays)
@@ -71,7 +71,7 @@ func serviceLogGroups(ctx context.Context, e *Env, s *sight) error {
 
 // logRetention looks at the groups that the stack puts out and at all others that carry its suffix.
 func logRetention(ctx context.Context, e *Env, s *sight) error {
-	groups, err := e.allLogGroups(ctx)
+	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func logRetention(ctx context.Context, e *Env, s *sight) error {
 	}
 	for _, name := range named {
 		if findLogGroup(groups, name) == nil {
-			s.on(e.arn(ctx, "logs", "log-group:"+name)).that("log group "+name, "exists", "missing", false)
+			s.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).that("log group "+name, "exists", "missing", false)
 		}
 	}
 	own := e.owner()
@@ -95,7 +95,7 @@ func logRetention(ctx context.Context, e *Env, s *sight) error {
 }
 
 func foreignLogGroups(ctx context.Context, e *Env, s *sight) error {
-	groups, err := e.allLogGroups(ctx)
+	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func foreignLogGroups(ctx context.Context, e *Env, s *sight) error {
 		"/aws/ecs/containerinsights/" + cluster + "/performance",
 	} {
 		g := findLogGroup(groups, name)
-		s.on(e.arn(ctx, "logs", "log-group:"+name)).that("log group", "exists", yesOrNo(g != nil), g != nil)
+		s.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).that("log group", "exists", yesOrNo(g != nil), g != nil)
 	}
 	return nil
 }

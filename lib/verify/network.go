@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tapstack/lib"
@@ -88,7 +87,7 @@ func (e *Env) vpc(ctx context.Context) (ec2types.Vpc, error) {
 	if err != nil {
 		return ec2types.Vpc{}, err
 	}
-	all, err := e.allVPCs(ctx)
+	all, err := e.cloud.VPCs(ctx)
 	if err != nil {
 		return ec2types.Vpc{}, err
 	}
@@ -122,7 +121,7 @@ func (e *Env) subnets(ctx context.Context, output string) ([]ec2types.Subnet, er
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.allSubnets(ctx)
+	all, err := e.cloud.Subnets(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -143,7 +142,7 @@ func (e *Env) vpcSubnets(ctx context.Context) ([]ec2types.Subnet, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.allSubnets(ctx)
+	all, err := e.cloud.Subnets(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +154,7 @@ func (e *Env) routeTables(ctx context.Context) ([]routeTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.allRouteTables(ctx)
+	all, err := e.cloud.RouteTables(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +174,7 @@ func (e *Env) natGateways(ctx context.Context) ([]ec2types.NatGateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.allNatGateways(ctx)
+	all, err := e.cloud.NATGateways(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -187,18 +186,12 @@ func (e *Env) internetGateways(ctx context.Context) ([]ec2types.InternetGateway,
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.allInternetGateways(ctx)
+	all, err := e.cloud.InternetGateways(ctx)
 	if err != nil {
 		return nil, err
 	}
 	return those("internet gateway on VPC "+id, all, func(g ec2types.InternetGateway) bool {
 		return slices.ContainsFunc(g.Attachments, func(a ec2types.InternetGatewayAttachment) bool { return aws.ToString(a.VpcId) == id })
-	})
-}
-
-func (e *Env) vpcAttribute(ctx context.Context, id string, name ec2types.VpcAttributeName) (*ec2.DescribeVpcAttributeOutput, error) {
-	return shared(ctx, e, "ec2:DescribeVpcAttribute "+string(name), func(ctx context.Context) (*ec2.DescribeVpcAttributeOutput, error) {
-		return e.api.ec2.DescribeVpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{VpcId: &id, Attribute: name})
 	})
 }
 
@@ -208,15 +201,15 @@ func vpcStands(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	id := aws.ToString(vpc.VpcId)
-	support, err := e.vpcAttribute(ctx, id, ec2types.VpcAttributeNameEnableDnsSupport)
+	support, err := e.cloud.VPCAttribute(ctx, id, ec2types.VpcAttributeNameEnableDnsSupport)
 	if err != nil {
 		return err
 	}
-	hostnames, err := e.vpcAttribute(ctx, id, ec2types.VpcAttributeNameEnableDnsHostnames)
+	hostnames, err := e.cloud.VPCAttribute(ctx, id, ec2types.VpcAttributeNameEnableDnsHostnames)
 	if err != nil {
 		return err
 	}
-	x := s.on(e.ec2ARN(ctx, "vpc", id))
+	x := s.on(e.cloud.EC2ARN(ctx, "vpc", id))
 	x.equal("state", "available", vpc.State)
 	x.equal("is the account's default VPC", false, aws.ToBool(vpc.IsDefault))
 	x.equal("enableDnsSupport", true, support.EnableDnsSupport != nil && aws.ToBool(support.EnableDnsSupport.Value))
@@ -234,7 +227,7 @@ func threeZones(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	id := aws.ToString(vpc.VpcId)
-	x := s.on(e.ec2ARN(ctx, "vpc", id))
+	x := s.on(e.cloud.EC2ARN(ctx, "vpc", id))
 	x.equal("number of availability zones", zonesWanted, len(slices.Compact(slices.Sorted(slices.Values(zones)))))
 	all, err := e.vpcSubnets(ctx)
 	if err != nil {
@@ -251,7 +244,7 @@ func threeZones(ctx context.Context, e *Env, s *sight) error {
 		}
 		x.sameSet("zones of the "+kind.name+" subnets", zones, subnetZones(subnets))
 		for _, n := range subnets {
-			on := s.on(e.ec2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
+			on := s.on(e.cloud.EC2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
 			on.equal("VPC", id, n.VpcId)
 			on.equal("state", "available", n.State)
 			known = append(known, aws.ToString(n.SubnetId))
@@ -285,7 +278,7 @@ func publicRoutes(ctx context.Context, e *Env, s *sight) error {
 	gateway := aws.ToString(gateways[0].InternetGatewayId)
 	for _, n := range subnets {
 		id := aws.ToString(n.SubnetId)
-		s.on(e.ec2ARN(ctx, "subnet", id)).equal("effective route to the internet", gateway, wayOut(id, tables))
+		s.on(e.cloud.EC2ARN(ctx, "subnet", id)).equal("effective route to the internet", gateway, wayOut(id, tables))
 	}
 	return nil
 }
@@ -309,7 +302,7 @@ func noAutomaticAddresses(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	for _, n := range subnets {
-		x := s.on(e.ec2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
+		x := s.on(e.cloud.EC2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
 		x.equal("MapPublicIpOnLaunch", false, n.MapPublicIpOnLaunch)
 		x.equal("AssignIpv6AddressOnCreation", false, aws.ToBool(n.AssignIpv6AddressOnCreation))
 	}
@@ -335,7 +328,7 @@ func natPerZone(ctx context.Context, e *Env, s *sight) error {
 	}
 	var zones []string
 	for _, g := range gateways {
-		x := s.on(e.ec2ARN(ctx, "natgateway", aws.ToString(g.NatGatewayId)))
+		x := s.on(e.cloud.EC2ARN(ctx, "natgateway", aws.ToString(g.NatGatewayId)))
 		zone := zoneOf[aws.ToString(g.SubnetId)]
 		zones = append(zones, zone)
 		x.that("stands in a public subnet", "yes", aws.ToString(g.SubnetId), zone != "")
@@ -343,7 +336,7 @@ func natPerZone(ctx context.Context, e *Env, s *sight) error {
 		x.that("connectivity", "public", g.ConnectivityType, g.ConnectivityType == "" || g.ConnectivityType == ec2types.ConnectivityTypePublic)
 		x.that("Elastic IP", "present", natAddress(g), natAddress(g) != "")
 	}
-	s.on(e.ec2ARN(ctx, "vpc", aws.ToString(vpc.VpcId))).sameSet("zones with a NAT gateway", subnetZones(subnets), zones)
+	s.on(e.cloud.EC2ARN(ctx, "vpc", aws.ToString(vpc.VpcId))).sameSet("zones with a NAT gateway", subnetZones(subnets), zones)
 	return nil
 }
 
@@ -382,7 +375,7 @@ func privateRoutes(ctx context.Context, e *Env, s *sight) error {
 	}
 	for _, n := range private {
 		id, zone := aws.ToString(n.SubnetId), aws.ToString(n.AvailabilityZone)
-		x := s.on(e.ec2ARN(ctx, "subnet", id))
+		x := s.on(e.cloud.EC2ARN(ctx, "subnet", id))
 		out := wayOut(id, tables)
 		x.that("effective route to the internet", "a NAT gateway in the same zone", out, zone != "" && zoneOfNAT[out] == zone)
 		table, found := effectiveTable(id, tables)
@@ -397,7 +390,7 @@ func privateAddresses(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	all, err := e.allNetworkInterfaces(ctx)
+	all, err := e.cloud.NetworkInterfaces(ctx)
 	if err != nil {
 		return err
 	}
@@ -409,7 +402,7 @@ func privateAddresses(ctx context.Context, e *Env, s *sight) error {
 				public = append(public, publicAddresses(i)...)
 			}
 		}
-		x := s.on(e.ec2ARN(ctx, "subnet", id))
+		x := s.on(e.cloud.EC2ARN(ctx, "subnet", id))
 		x.sameSet("public addresses", nil, public)
 		x.equal("gives public addresses", false, aws.ToBool(n.MapPublicIpOnLaunch) || aws.ToBool(n.AssignIpv6AddressOnCreation))
 	}
@@ -439,7 +432,7 @@ func publicInterfaces(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	all, err := e.allNetworkInterfaces(ctx)
+	all, err := e.cloud.NetworkInterfaces(ctx)
 	if err != nil {
 		return err
 	}
@@ -461,7 +454,7 @@ func publicInterfaces(ctx context.Context, e *Env, s *sight) error {
 				strangers = append(strangers, aws.ToString(i.NetworkInterfaceId))
 			}
 		}
-		s.on(e.ec2ARN(ctx, "subnet", id)).sameSet("interfaces of anything else", nil, strangers)
+		s.on(e.cloud.EC2ARN(ctx, "subnet", id)).sameSet("interfaces of anything else", nil, strangers)
 	}
 	return nil
 }
@@ -476,7 +469,7 @@ func flowLogs(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	all, err := e.allFlowLogs(ctx)
+	all, err := e.cloud.FlowLogs(ctx)
 	if err != nil {
 		return err
 	}
@@ -484,12 +477,12 @@ func flowLogs(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	groups, err := e.allLogGroups(ctx)
+	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
 	}
 	for _, f := range ours {
-		x := s.on(e.ec2ARN(ctx, "vpc-flow-log", aws.ToString(f.FlowLogId)))
+		x := s.on(e.cloud.EC2ARN(ctx, "vpc-flow-log", aws.ToString(f.FlowLogId)))
 		x.equal("status", "ACTIVE", f.FlowLogStatus)
 		x.equal("traffic", "ALL", f.TrafficType)
 		x.equal("destination", "cloud-watch-logs", f.LogDestinationType)
@@ -514,7 +507,7 @@ func s3Endpoint(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	all, err := e.allEndpoints(ctx)
+	all, err := e.cloud.VPCEndpoints(ctx)
 	if err != nil {
 		return err
 	}
@@ -540,7 +533,7 @@ func s3Endpoint(ctx context.Context, e *Env, s *sight) error {
 			wanted = append(wanted, t.id)
 		}
 	}
-	x := s.on(e.ec2ARN(ctx, "vpc-endpoint", aws.ToString(gateway.VpcEndpointId)))
+	x := s.on(e.cloud.EC2ARN(ctx, "vpc-endpoint", aws.ToString(gateway.VpcEndpointId)))
 	x.equal("state", "available", strings.ToLower(string(gateway.State)))
 	x.sameSet("route tables", wanted, gateway.RouteTableIds)
 	return nil
@@ -563,11 +556,11 @@ func interfaceEndpoints(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	all, err := e.allEndpoints(ctx)
+	all, err := e.cloud.VPCEndpoints(ctx)
 	if err != nil {
 		return err
 	}
-	prefix := "." + e.Region + "."
+	prefix := "." + e.cloud.Region + "."
 	var services []string
 	for _, v := range all {
 		if aws.ToString(v.VpcId) != id || v.VpcEndpointType == ec2types.VpcEndpointTypeGateway {
@@ -575,7 +568,7 @@ func interfaceEndpoints(ctx context.Context, e *Env, s *sight) error {
 		}
 		_, service, _ := strings.Cut(aws.ToString(v.ServiceName), prefix)
 		services = append(services, service)
-		x := s.on(e.ec2ARN(ctx, "vpc-endpoint", aws.ToString(v.VpcEndpointId)))
+		x := s.on(e.cloud.EC2ARN(ctx, "vpc-endpoint", aws.ToString(v.VpcEndpointId)))
 		x.equal("type", "Interface", v.VpcEndpointType)
 		x.equal("state", "available", strings.ToLower(string(v.State)))
 		x.equal("private DNS", true, v.PrivateDnsEnabled)
@@ -583,6 +576,6 @@ func interfaceEndpoints(ctx context.Context, e *Env, s *sight) error {
 	}
 	slices.Sort(services)
 	ok := len(services) == 0 || slices.Equal(services, endpointServices())
-	s.on(e.ec2ARN(ctx, "vpc", id)).that("services with an endpoint", "none, or "+listText(endpointServices()), listText(services), ok)
+	s.on(e.cloud.EC2ARN(ctx, "vpc", id)).that("services with an endpoint", "none, or "+listText(endpointServices()), listText(services), ok)
 	return nil
 }

@@ -15,6 +15,7 @@ import (
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 func permissionChecks() []Check {
@@ -80,7 +81,7 @@ type role struct {
 
 // roleARNs are the roles that the stack's resources use, and all others that carry its suffix.
 func (e *Env) roleNames(ctx context.Context) ([]string, error) {
-	all, err := e.allRoles(ctx)
+	all, err := e.cloud.Roles(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -99,7 +100,7 @@ func (e *Env) roleNames(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		td, err := e.taskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+		td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
 		if err != nil {
 			return nil, err
 		}
@@ -117,7 +118,7 @@ func (e *Env) roleNames(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	flowLogs, err := e.allFlowLogs(ctx)
+	flowLogs, err := e.cloud.FlowLogs(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -137,8 +138,8 @@ func (e *Env) roleNames(ctx context.Context) ([]string, error) {
 
 // role reads a role with its inline and attached policies.
 func (e *Env) role(ctx context.Context, name string) (role, error) {
-	return shared(ctx, e, "iam:role "+name, func(ctx context.Context) (role, error) {
-		out, err := e.api.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
+	return cloud.Once(ctx, e.cloud, "iam:role "+name, func(ctx context.Context) (role, error) {
+		out, err := e.cloud.IAM.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
 		if err != nil {
 			return role{}, err
 		}
@@ -146,13 +147,13 @@ func (e *Env) role(ctx context.Context, name string) (role, error) {
 		if r.trust, err = parsePolicy(aws.ToString(r.AssumeRolePolicyDocument)); err != nil {
 			return role{}, err
 		}
-		inline, err := pages(ctx, iam.NewListRolePoliciesPaginator(e.api.iam, &iam.ListRolePoliciesInput{RoleName: &name}),
+		inline, err := cloud.Pages(ctx, iam.NewListRolePoliciesPaginator(e.cloud.IAM, &iam.ListRolePoliciesInput{RoleName: &name}),
 			func(o *iam.ListRolePoliciesOutput) []string { return o.PolicyNames })
 		if err != nil {
 			return role{}, err
 		}
 		for _, id := range inline {
-			out, err := e.api.iam.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &name, PolicyName: &id})
+			out, err := e.cloud.IAM.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &name, PolicyName: &id})
 			if err != nil {
 				return role{}, err
 			}
@@ -162,7 +163,7 @@ func (e *Env) role(ctx context.Context, name string) (role, error) {
 			}
 			r.policies = append(r.policies, p)
 		}
-		attached, err := pages(ctx, iam.NewListAttachedRolePoliciesPaginator(e.api.iam, &iam.ListAttachedRolePoliciesInput{RoleName: &name}),
+		attached, err := cloud.Pages(ctx, iam.NewListAttachedRolePoliciesPaginator(e.cloud.IAM, &iam.ListAttachedRolePoliciesInput{RoleName: &name}),
 			func(o *iam.ListAttachedRolePoliciesOutput) []iamtypes.AttachedPolicy { return o.AttachedPolicies })
 		if err != nil {
 			return role{}, err
@@ -186,12 +187,12 @@ func (e *Env) role(ctx context.Context, name string) (role, error) {
 }
 
 func (e *Env) managedPolicy(ctx context.Context, id string) (policy, error) {
-	return shared(ctx, e, "iam:policy "+id, func(ctx context.Context) (policy, error) {
-		out, err := e.api.iam.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &id})
+	return cloud.Once(ctx, e.cloud, "iam:policy "+id, func(ctx context.Context) (policy, error) {
+		out, err := e.cloud.IAM.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &id})
 		if err != nil {
 			return policy{}, err
 		}
-		version, err := e.api.iam.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &id, VersionId: out.Policy.DefaultVersionId})
+		version, err := e.cloud.IAM.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &id, VersionId: out.Policy.DefaultVersionId})
 		if err != nil {
 			return policy{}, err
 		}
@@ -203,9 +204,9 @@ func (e *Env) managedPolicy(ctx context.Context, id string) (policy, error) {
 	})
 }
 
-func eachRole(look func(x subject, r role, who Target)) func(context.Context, *Env, *sight) error {
+func eachRole(look func(x subject, r role, who cloud.Identity)) func(context.Context, *Env, *sight) error {
 	return func(ctx context.Context, e *Env, s *sight) error {
-		who, err := e.identity(ctx)
+		who, err := e.cloud.Identity(ctx)
 		if err != nil {
 			return err
 		}
@@ -224,7 +225,7 @@ func eachRole(look func(x subject, r role, who Target)) func(context.Context, *E
 	}
 }
 
-func trustNarrow(x subject, r role, who Target) {
+func trustNarrow(x subject, r role, who cloud.Identity) {
 	for _, st := range r.trust.Statement {
 		if st.Effect != "Allow" {
 			continue
@@ -240,7 +241,7 @@ func trustNarrow(x subject, r role, who Target) {
 // unscoped are the actions that know no resources and so must be allowed on "*".
 func unscoped() []string { return []string{"ecr:GetAuthorizationToken"} }
 
-func noWildcards(x subject, r role, _ Target) {
+func noWildcards(x subject, r role, _ cloud.Identity) {
 	x.that("policies", "at least 1", len(r.policies), len(r.policies) > 0)
 	for _, p := range r.policies {
 		for _, st := range p.Statement {
@@ -261,7 +262,7 @@ func noWildcards(x subject, r role, _ Target) {
 
 func rolePerService(ctx context.Context, e *Env, s *sight) error {
 	seen := map[string]string{}
-	return eachTask(func(_ context.Context, _ *Env, x subject, kind serviceKind, td taskDefinition) error {
+	return eachTask(func(_ context.Context, _ *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
 		for _, r := range []struct{ part, id string }{
 			{"execution role", aws.ToString(td.ExecutionRoleArn)},
 			{"task role", aws.ToString(td.TaskRoleArn)},
@@ -378,13 +379,13 @@ func (e *Env) forbidden(ctx context.Context, d *duties, r role) error {
 }
 
 func (e *Env) databaseUser(ctx context.Context, c rdstypes.DBCluster, user string) string {
-	return e.arn(ctx, "rds-db", fmt.Sprintf("dbuser:%s/%s", aws.ToString(c.DbClusterResourceId), user))
+	return e.cloud.ARN(ctx, "rds-db", fmt.Sprintf("dbuser:%s/%s", aws.ToString(c.DbClusterResourceId), user))
 }
 
 // ecrImage is an image in a private registry of ECR.
 var ecrImage = regexp.MustCompile(`^(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)`)
 
-func executionRole(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
+func executionRole(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
 	r, err := e.role(ctx, roleName(td.ExecutionRoleArn))
 	if err != nil {
 		return err
@@ -405,7 +406,7 @@ func executionRole(ctx context.Context, e *Env, x subject, kind serviceKind, td 
 			}
 		}
 		if c.LogConfiguration != nil {
-			streams := e.arn(ctx, "logs", "log-group:"+c.LogConfiguration.Options["awslogs-group"]+":*")
+			streams := e.cloud.ARN(ctx, "logs", "log-group:"+c.LogConfiguration.Options["awslogs-group"]+":*")
 			d.do(streams, "logs:CreateLogStream", "logs:PutLogEvents")
 		}
 		if parts := ecrImage.FindStringSubmatch(aws.ToString(c.Image)); parts != nil {
@@ -432,7 +433,7 @@ func executionRole(ctx context.Context, e *Env, x subject, kind serviceKind, td 
 	return nil
 }
 
-func taskRole(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
+func taskRole(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
 	r, err := e.role(ctx, roleName(td.TaskRoleArn))
 	if err != nil {
 		return err
@@ -494,7 +495,7 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 	d.do(id, "sns:Publish")
 	if key := topic["KmsMasterKeyId"]; strings.HasPrefix(key, "arn:") {
 		for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
-			d.may = append(d.may, deed{action: action, resource: key}.over("kms:ViaService", "sns."+e.Region+".amazonaws.com"))
+			d.may = append(d.may, deed{action: action, resource: key}.over("kms:ViaService", "sns."+e.cloud.Region+".amazonaws.com"))
 			d.grants = append(d.grants, grant{action, key})
 		}
 		d.not(key, "kms:Decrypt", "kms:GenerateDataKey", "kms:ScheduleKeyDeletion")
@@ -502,7 +503,7 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 	return d, nil
 }
 
-func parameterAccess(ctx context.Context, e *Env, x subject, kind serviceKind, td taskDefinition) error {
+func parameterAccess(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
 	r, err := e.role(ctx, roleName(td.TaskRoleArn))
 	if err != nil {
 		return err
@@ -530,7 +531,7 @@ func infrastructureRoles(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	flowLogs, err := e.allFlowLogs(ctx)
+	flowLogs, err := e.cloud.FlowLogs(ctx)
 	if err != nil {
 		return err
 	}
@@ -539,8 +540,8 @@ func infrastructureRoles(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	for _, f := range ours {
-		group := e.arn(ctx, "logs", "log-group:"+flowLogGroup(f))
-		d := duties{grants: []grant{{"logs:DescribeLogGroups", e.arn(ctx, "logs", "log-group:*")}}}
+		group := e.cloud.ARN(ctx, "logs", "log-group:"+flowLogGroup(f))
+		d := duties{grants: []grant{{"logs:DescribeLogGroups", e.cloud.ARN(ctx, "logs", "log-group:*")}}}
 		d.do(group+":*", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 		for _, g := range slices.Clone(d.grants[1:]) {
 			d.grants = append(d.grants, grant{g.action, group})
@@ -556,10 +557,10 @@ func infrastructureRoles(ctx context.Context, e *Env, s *sight) error {
 	}
 	// What AWS's own policy for enhanced monitoring grants, on this account and region only.
 	var d duties
-	d.do(e.arn(ctx, "logs", "log-group:RDS*"), "logs:CreateLogGroup", "logs:PutRetentionPolicy")
-	d.do(e.arn(ctx, "logs", "log-group:RDS*:log-stream:*"),
+	d.do(e.cloud.ARN(ctx, "logs", "log-group:RDS*"), "logs:CreateLogGroup", "logs:PutRetentionPolicy")
+	d.do(e.cloud.ARN(ctx, "logs", "log-group:RDS*:log-stream:*"),
 		"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:PutLogEvents")
-	d.not(e.arn(ctx, "logs", "log-group:/ecs/any"), "logs:PutRetentionPolicy", "logs:DeleteLogGroup")
+	d.not(e.cloud.ARN(ctx, "logs", "log-group:/ecs/any"), "logs:PutRetentionPolicy", "logs:DeleteLogGroup")
 	return e.holdRole(ctx, s, name, d)
 }
 
@@ -591,11 +592,11 @@ func (e *Env) monitoringRole(ctx context.Context) (string, error) {
 }
 
 func logDelivery(ctx context.Context, e *Env, s *sight) error {
-	who, err := e.identity(ctx)
+	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
-	all, err := e.allLogPolicies(ctx)
+	all, err := e.cloud.LogResourcePolicies(ctx)
 	if err != nil {
 		return err
 	}
@@ -609,7 +610,7 @@ func logDelivery(ctx context.Context, e *Env, s *sight) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		x := s.on(e.arn(ctx, "logs", "resource-policy:"+name))
+		x := s.on(e.cloud.ARN(ctx, "logs", "resource-policy:"+name))
 		for _, st := range p.Statement {
 			x.sameSet("services let in", []string{"delivery.logs.amazonaws.com"}, st.Principal["Service"])
 			x.equal("bound to this account", true, st.boundTo(who.Account))

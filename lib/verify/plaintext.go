@@ -16,6 +16,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // This file asks without TLS what is allowed with it. Of the services whose resource policies speak of TLS, SQS and S3
@@ -48,7 +49,7 @@ var queueReader = plainReader{
 		return addresses, nil
 	},
 	read: func(ctx context.Context, e *Env, target string, option func(*middleware.Stack) error) error {
-		_, err := e.api.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		_, err := e.cloud.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 			QueueUrl: &target, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameQueueArn},
 		}, func(o *sqs.Options) {
 			o.APIOptions, o.Retryer = append(o.APIOptions, option), aws.NopRetryer{}
@@ -64,7 +65,7 @@ var bucketReader = plainReader{
 		return map[string]string{e.bucketARN(ctx, name): name}, err
 	},
 	read: func(ctx context.Context, e *Env, target string, option func(*middleware.Stack) error) error {
-		_, err := e.api.s3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &target}, func(o *s3.Options) {
+		_, err := e.cloud.S3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &target}, func(o *s3.Options) {
 			o.APIOptions, o.Retryer = append(o.APIOptions, option), aws.NopRetryer{}
 		})
 		return err
@@ -115,14 +116,14 @@ func (r plainReader) refused(ctx context.Context, e *Env, s *sight) error {
 		if err := r.read(ctx, e, target, overScheme("", new(string))); err != nil {
 			return fmt.Errorf("reading %s over TLS: %w", target, err)
 		}
-		ctx, cancel := context.WithTimeout(expectRefusal(ctx), askBound)
+		ctx, cancel := context.WithTimeout(cloud.ExpectRefusal(ctx), askBound)
 		err := r.read(ctx, e, target, overScheme("http", new(string)))
 		cancel()
 		const what, want = "what is told over TLS is asked without", refusedText
 		switch {
 		case err == nil:
 			x.that(what, want, "answered", false)
-		case isRefused(err):
+		case cloud.IsRefused(err):
 			x.that(what, want, refusedText+" by its policy", true)
 		case errors.Is(err, syscall.ECONNREFUSED):
 			x.that(what, want, refusedText+" by the service, which does not listen", true)

@@ -12,6 +12,9 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib/cloud"
 )
 
 // answering is an AWS that answers every call alike.
@@ -87,23 +90,32 @@ func TestRefusedCallsAreToldApartFromOtherErrors(t *testing.T) {
 		"InvalidClientTokenId": true, "ExpiredTokenException": true, "UnrecognizedClientException": true,
 		"Throttling": false, "ValidationError": false, "InternalFailure": false, "ResourceNotFoundException": false,
 	} {
-		if got := isRefused(fmt.Errorf("asking: %w", &smithy.GenericAPIError{Code: code})); got != want {
+		if got := cloud.IsRefused(fmt.Errorf("asking: %w", &smithy.GenericAPIError{Code: code})); got != want {
 			t.Errorf("%s: %t", code, got)
 		}
 	}
-	if isRefused(nil) || isRefused(errors.New("connection reset")) {
+	if cloud.IsRefused(nil) || cloud.IsRefused(errors.New("connection reset")) {
 		t.Error("no answer reads as a refusal")
 	}
-	l := ledger{refused: map[string]int{}}
-	if l.refusals() != "" {
+	if refusals(nil) != "" {
 		t.Error("nothing was refused")
 	}
+	var operations []string
 	for i := range 7 {
-		l.refused[fmt.Sprintf("EC2 Describe%d", i)] = 2
+		operations = append(operations, fmt.Sprintf("EC2 Describe%d", i))
 	}
-	if got := l.refusals(); !strings.Contains(got, "EC2 Describe0, EC2 Describe1") || !strings.HasSuffix(got, "and 2 more") {
+	if got := refusals(operations); !strings.Contains(got, "EC2 Describe0, EC2 Describe1") || !strings.HasSuffix(got, "and 2 more") {
 		t.Errorf("%q", got)
 	}
+}
+
+// knownIdentity answers for the target whose account it is.
+func knownIdentity(t *testing.T, e *Env) {
+	t.Helper()
+	_, err := cloud.Once(t.Context(), e.cloud, "sts:GetCallerIdentity", func(context.Context) (cloud.Identity, error) {
+		return cloud.Identity{Account: account, Region: briefRegion, Partition: "aws"}, nil
+	})
+	require.NoError(t, err)
 }
 
 func TestTheProblemOfARunIsTheStackThatIsElsewhereOrIncomplete(t *testing.T) {
@@ -124,8 +136,7 @@ func TestTheProblemOfARunIsTheStackThatIsElsewhereOrIncomplete(t *testing.T) {
 		"another account": {completeOutputs("999999999999", briefRegion), "the stack is in account 999999999999"},
 	} {
 		env := newEnv(Options{AWS: answeredBy(refusal), Outputs: c.outputs, Suffix: "dev"})
-		known := env.answers.call("sts:GetCallerIdentity")
-		known.once.Do(func() { known.value = Target{Account: account, Region: briefRegion, Partition: "aws"} })
+		knownIdentity(t, env)
 		if got := env.problem(t.Context()); c.want == "" && got != "" || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", what, got, c.want)
 		}

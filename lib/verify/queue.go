@@ -8,11 +8,11 @@ import (
 	"path"
 	"strconv"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // Figures of the brief and of SQS, in seconds.
@@ -107,8 +107,8 @@ func (e *Env) queue(ctx context.Context, output string) (map[string]string, erro
 	if err != nil {
 		return nil, err
 	}
-	return shared(ctx, e, "sqs:GetQueueAttributes "+path.Base(address), func(ctx context.Context) (map[string]string, error) {
-		out, err := e.api.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+	return cloud.Once(ctx, e.cloud, "sqs:GetQueueAttributes "+path.Base(address), func(ctx context.Context) (map[string]string, error) {
+		out, err := e.cloud.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 			QueueUrl: &address, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
 		})
 		if err != nil {
@@ -229,7 +229,7 @@ func queueEncryption(a map[string]string) string {
 }
 
 func queuesOverTLS(ctx context.Context, e *Env, s *sight) error {
-	who, err := e.identity(ctx)
+	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -237,12 +237,4 @@ func queuesOverTLS(ctx context.Context, e *Env, s *sight) error {
 		resourcePolicy(x, who, a["Policy"], "sqs:SendMessage")
 		resourcePolicy(x, who, a["Policy"], "sqs:ReceiveMessage")
 	})(ctx, e, s)
-}
-
-func (e *Env) queueTags(ctx context.Context, address string) (map[string]string, error) {
-	out, err := e.api.sqs.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: aws.String(address)})
-	if err != nil {
-		return nil, err
-	}
-	return out.Tags, nil
 }

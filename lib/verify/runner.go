@@ -90,7 +90,7 @@ func run(ctx context.Context, env *Env, checks []Check, o Options) Report {
 	if report.Counts.Failed > 0 {
 		report.Problem = env.problem(ctx)
 	}
-	report.APICalls = env.ledger.count()
+	report.APICalls = env.cloud.Calls()
 	report.DurationMS = milliseconds(time.Since(started))
 	return report
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"tapstack/lib/cloud"
 )
 
 func testEnv() *Env { return newEnv(Options{AWS: aws.Config{Region: "us-east-1"}, Suffix: "dev"}) }
@@ -79,7 +81,7 @@ func TestAReportCountsKeepsTheOrderAndTellsEachResult(t *testing.T) {
 		{ID: "d.empty", Run: seeing(func(*sight) error { return nil })},
 	}
 	env := testEnv()
-	env.answers.call("sts:GetCallerIdentity").once.Do(func() {}) // nobody to ask
+	knownIdentity(t, env) // nobody to ask
 	var told []string
 	report := run(t.Context(), env, checks, Options{Suffix: "dev", Done: func(r Result) { told = append(told, r.ID) }})
 	if want := (Counts{Total: 4, Passed: 1, Failed: 2, NotObservable: 1}); report.Counts != want || report.OK() {
@@ -137,7 +139,7 @@ func TestAnAnswerIsFetchedOnceForAllWhoAsk(t *testing.T) {
 	done := make(chan int)
 	for range 20 {
 		go func() {
-			v, _ := shared(t.Context(), env, "answer", func(context.Context) (int, error) { fetched.Add(1); return 42, nil })
+			v, _ := cloud.Once(t.Context(), env.cloud, "answer", func(context.Context) (int, error) { fetched.Add(1); return 42, nil })
 			done <- v
 		}()
 	}
@@ -150,7 +152,7 @@ func TestAnAnswerIsFetchedOnceForAllWhoAsk(t *testing.T) {
 		t.Errorf("fetched %d times", n)
 	}
 	for range 2 { // a panic or an error stays one for those who ask later
-		if _, err := shared(t.Context(), env, "broken", func(context.Context) (int, error) { panic("nil map") }); err == nil {
+		if _, err := cloud.Once(t.Context(), env.cloud, "broken", func(context.Context) (int, error) { panic("nil map") }); err == nil {
 			t.Error("a panic reads as an answer")
 		}
 	}

@@ -51,7 +51,7 @@ func (e *Env) scalableTarget(ctx context.Context, kind serviceKind) (astypes.Sca
 	if err != nil {
 		return astypes.ScalableTarget{}, err
 	}
-	all, err := e.allScalableTargets(ctx)
+	all, err := e.cloud.ScalableTargets(ctx)
 	if err != nil {
 		return astypes.ScalableTarget{}, err
 	}
@@ -66,7 +66,7 @@ func (e *Env) trackingPolicies(ctx context.Context, kind serviceKind) ([]astypes
 	if err != nil {
 		return nil, err
 	}
-	all, err := e.allScalingPolicies(ctx)
+	all, err := e.cloud.ScalingPolicies(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // leastSecretLength is how long a password or key must be at least, in characters.
@@ -55,8 +56,8 @@ func (e *Env) secret(ctx context.Context, output string) (*secretsmanager.Descri
 	if err != nil {
 		return nil, err
 	}
-	return shared(ctx, e, "secretsmanager:DescribeSecret "+id, func(ctx context.Context) (*secretsmanager.DescribeSecretOutput, error) {
-		return e.api.secrets.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
+	return cloud.Once(ctx, e.cloud, "secretsmanager:DescribeSecret "+id, func(ctx context.Context) (*secretsmanager.DescribeSecretOutput, error) {
+		return e.cloud.SecretsManager.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
 	})
 }
 
@@ -66,8 +67,8 @@ func (e *Env) secretFields(ctx context.Context, output string) (map[string]strin
 	if err != nil {
 		return nil, err
 	}
-	return shared(ctx, e, "secretsmanager:GetSecretValue "+id, func(ctx context.Context) (map[string]string, error) {
-		out, err := e.api.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
+	return cloud.Once(ctx, e.cloud, "secretsmanager:GetSecretValue "+id, func(ctx context.Context) (map[string]string, error) {
+		out, err := e.cloud.SecretsManager.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &id})
 		if err != nil {
 			return nil, err
 		}
@@ -233,8 +234,8 @@ func (e *Env) secretPolicy(ctx context.Context, output string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return shared(ctx, e, "secretsmanager:GetResourcePolicy "+id, func(ctx context.Context) (string, error) {
-		out, err := e.api.secrets.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: &id})
+	return cloud.Once(ctx, e.cloud, "secretsmanager:GetResourcePolicy "+id, func(ctx context.Context) (string, error) {
+		out, err := e.cloud.SecretsManager.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: &id})
 		if err != nil {
 			return "", err
 		}
@@ -243,7 +244,7 @@ func (e *Env) secretPolicy(ctx context.Context, output string) (string, error) {
 }
 
 func secretsOverTLS(ctx context.Context, e *Env, s *sight) error {
-	who, err := e.identity(ctx)
+	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -263,7 +264,7 @@ func secretsOverTLS(ctx context.Context, e *Env, s *sight) error {
 
 // resourcePolicy wants a resource's policy to refuse the action without TLS, and to let nobody in from outside the account
 // but the services that are known to need it.
-func resourcePolicy(x subject, who Target, document, action string, known ...string) {
+func resourcePolicy(x subject, who cloud.Identity, document, action string, known ...string) {
 	p, err := parsePolicy(document)
 	if err != nil {
 		x.that("resource policy", "present", notSet, false)

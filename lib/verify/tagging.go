@@ -210,7 +210,7 @@ func inVPC(ctx context.Context, e *Env) ([]named, error) {
 	var addresses []string
 	for _, g := range gateways {
 		for _, a := range g.NatGatewayAddresses {
-			addresses = append(addresses, e.ec2ARN(ctx, "elastic-ip", aws.ToString(a.AllocationId)))
+			addresses = append(addresses, e.cloud.EC2ARN(ctx, "elastic-ip", aws.ToString(a.AllocationId)))
 		}
 	}
 	var out []named
@@ -223,7 +223,7 @@ func inVPC(ctx context.Context, e *Env) ([]named, error) {
 			return nil, err
 		}
 		for _, r := range all {
-			if r.vpc == vpc || r.arn == e.ec2ARN(ctx, "vpc", vpc) || slices.Contains(addresses, r.arn) {
+			if r.vpc == vpc || r.arn == e.cloud.EC2ARN(ctx, "vpc", vpc) || slices.Contains(addresses, r.arn) {
 				out = append(out, named{r.arn, r.name})
 			}
 		}
@@ -253,7 +253,7 @@ func ofDatabase(ctx context.Context, e *Env) ([]named, error) {
 	if err != nil {
 		return nil, err
 	}
-	subscriptions, err := e.allEventSubscriptions(ctx)
+	subscriptions, err := e.cloud.EventSubscriptions(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -270,12 +270,12 @@ func ofApplication(ctx context.Context, e *Env) ([]named, error) {
 		return nil, err
 	}
 	out := []named{{aws.ToString(c.ClusterArn), aws.ToString(c.ClusterName)}}
-	services, err := e.services(ctx, aws.ToString(c.ClusterName))
+	services, err := e.cloud.ECSServices(ctx, aws.ToString(c.ClusterName))
 	if err != nil {
 		return nil, err
 	}
 	for _, svc := range services {
-		td, err := e.taskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+		td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
 		if err != nil {
 			return nil, err
 		}
@@ -330,7 +330,7 @@ func ofOutputs(ctx context.Context, e *Env) ([]named, error) {
 		return nil, err
 	}
 	for _, g := range groups {
-		out = append(out, named{e.arn(ctx, "logs", "log-group:"+g), g})
+		out = append(out, named{e.cloud.ARN(ctx, "logs", "log-group:"+g), g})
 	}
 	parameters, err := e.parameters(ctx)
 	if err != nil {
@@ -349,7 +349,7 @@ func ofTopic(ctx context.Context, e *Env) ([]named, error) {
 		return nil, err
 	}
 	out := []named{{topic, topic[strings.LastIndex(topic, ":")+1:]}}
-	alarms, err := e.allAlarms(ctx)
+	alarms, err := e.cloud.Alarms(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -358,12 +358,12 @@ func ofTopic(ctx context.Context, e *Env) ([]named, error) {
 			out = append(out, named{aws.ToString(a.AlarmArn), aws.ToString(a.AlarmName)})
 		}
 	}
-	rules, err := e.allEventRules(ctx)
+	rules, err := e.cloud.EventRules(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, r := range rules {
-		targets, err := e.ruleTargets(ctx, aws.ToString(r.Name))
+		targets, err := e.cloud.EventTargets(ctx, aws.ToString(r.Name))
 		if err != nil {
 			return nil, err
 		}

@@ -22,7 +22,7 @@ func targetChecks() []Check {
 // deployedHere also catches a stack that was deployed to another account or region than the one asked now: its own ARNs
 // tell.
 func deployedHere(ctx context.Context, e *Env, s *sight) error {
-	who, err := e.identity(ctx)
+	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -39,6 +39,6 @@ func deployedHere(ctx context.Context, e *Env, s *sight) error {
 		x.equal("region of "+output, briefRegion, id.Region)
 		x.equal("account of "+output, who.Account, id.AccountID)
 	}
-	s.on("").equal("region asked", briefRegion, e.Region)
+	s.on("").equal("region asked", briefRegion, e.cloud.Region)
 	return nil
 }

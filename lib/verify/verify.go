@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"tapstack/lib/cloud"
 )
 
 // Status is the outcome of one check.
@@ -82,9 +84,7 @@ type Counts struct {
 
 // Target says whose cloud answered. Account and Partition are empty when the target did not say.
 type Target struct {
-	Account   string `json:"account"`
-	Region    string `json:"region"`
-	Partition string `json:"partition"`
+	cloud.Identity
 	// Where names what answered, as Options.Where did: a cloud may be made of several emulators.
 	Where string `json:"where,omitempty"`
 }

@@ -21,6 +21,7 @@ import (
 	"tapstack/fixtures/nightly"
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
+	"tapstack/lib/cloud"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/preflight"
@@ -67,12 +68,12 @@ func TestANightlyRunMakesTheRecordedCalls(t *testing.T) {
 // IAM would call malformed.
 func TestIAMTakesTheDocumentsOfTheNightlyRole(t *testing.T) {
 	ctx := t.Context()
-	cloud, err := target.Open(ctx, target.Options{Name: target.Local})
+	opened, err := target.Open(ctx, target.Options{Name: target.Local})
 	require.NoError(t, err)
-	defer func() { require.NoError(t, cloud.Close()) }()
+	defer func() { require.NoError(t, opened.Close()) }()
 	documents, err := nightly.Documents(nightlyParameters())
 	require.NoError(t, err)
-	client := iam.NewFromConfig(cloud.Config)
+	client := cloud.NewClients(opened.Config).IAM
 	for _, d := range documents {
 		text, err := d.JSON()
 		require.NoError(t, err)
@@ -129,7 +130,7 @@ func (r *nightlyRun) boundary(ctx context.Context, t *testing.T) {
 		if d.File == "boundary.json" {
 			text, err := d.JSON()
 			require.NoError(t, err)
-			made, err := iam.NewFromConfig(r.cloud.Config).CreatePolicy(ctx, &iam.CreatePolicyInput{
+			made, err := cloud.NewClients(r.cloud.Config).IAM.CreatePolicy(ctx, &iam.CreatePolicyInput{
 				PolicyName: aws.String("tapstack-nightly-boundary"), PolicyDocument: &text,
 			})
 			require.NoError(t, err)
@@ -219,7 +220,7 @@ func (r *nightlyRun) resources(ctx context.Context, t *testing.T) []string {
 // permissions lists what the policies of the stack's roles allow: an action and a resource a line.
 func (r *nightlyRun) permissions(ctx context.Context, t *testing.T) []string {
 	t.Helper()
-	client := iam.NewFromConfig(r.cloud.Config)
+	client := cloud.NewClients(r.cloud.Config).IAM
 	roles, err := client.ListRoles(ctx, &iam.ListRolesInput{})
 	require.NoError(t, err)
 	var lines []string
@@ -252,7 +253,7 @@ func (r *nightlyRun) permissions(ctx context.Context, t *testing.T) []string {
 // which refuses plain transport, to refuse all: it is put aside.
 func (r *nightlyRun) serve(ctx context.Context, t *testing.T) {
 	t.Helper()
-	client := s3.NewFromConfig(r.cloud.Config, func(o *s3.Options) { o.UsePathStyle = true })
+	client := cloud.NewClients(r.cloud.Config).S3
 	all, err := client.ListBuckets(ctx, &s3.ListBucketsInput{})
 	require.NoError(t, err)
 	for _, b := range all.Buckets {

@@ -37,6 +37,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
+	"tapstack/lib/cloud"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
@@ -217,7 +218,7 @@ func (p *platform) steady(ctx context.Context, t *testing.T) {
 func (p *platform) drift(ctx context.Context, t *testing.T, outputs map[string]any) {
 	url, _ := outputs[lib.OutputQueueURL].(string)
 	require.NotEmpty(t, url)
-	client := sqs.NewFromConfig(p.target.Config)
+	client := cloud.NewClients(p.target.Config).SQS
 	retention := func() string {
 		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 			QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
@@ -265,7 +266,7 @@ func (p *platform) secrets(ctx context.Context, t *testing.T, outputs map[string
 func (p *platform) secretValues(ctx context.Context, t *testing.T, outputs map[string]any) map[string]string {
 	t.Helper()
 	values := map[string]string{}
-	client := secretsmanager.NewFromConfig(p.target.Config)
+	client := cloud.NewClients(p.target.Config).SecretsManager
 	for _, output := range []string{lib.OutputDBSecretArn, lib.OutputAPIKeysSecretArn} {
 		arn, _ := outputs[output].(string)
 		got, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})

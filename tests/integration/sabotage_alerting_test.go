@@ -25,7 +25,7 @@ func loggingSabotages() []sabotage {
 		{
 			Check: "logs.made-by-others", Says: "delete the log group that Container Insights writes to", Also: []string{"logs.retention", "destroyable.policies"},
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{
+				_, err := s.Logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{
 					LogGroupName: aws.String("/aws/ecs/containerinsights/" + s.output(lib.OutputEcsClusterName) + "/performance"),
 				})
 				return err
@@ -35,7 +35,7 @@ func loggingSabotages() []sabotage {
 			Check: "logs.container-insights", Says: "switch Container Insights off",
 			Do: func(ctx context.Context, s *saboteur) error {
 				// UpdateClusterSettings would do as well, but for an emulator (moto 5.2.1) that does not know it.
-				_, err := s.ecs.UpdateCluster(ctx, &ecs.UpdateClusterInput{
+				_, err := s.ECS.UpdateCluster(ctx, &ecs.UpdateClusterInput{
 					Cluster:  aws.String(s.output(lib.OutputEcsClusterName)),
 					Settings: []ecstypes.ClusterSetting{{Name: ecstypes.ClusterSettingNameContainerInsights, Value: aws.String("disabled")}},
 				})
@@ -47,7 +47,7 @@ func loggingSabotages() []sabotage {
 
 func keepsLogs(check, says, role string, also ...string) sabotage {
 	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) error {
-		_, err := s.logs.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{
+		_, err := s.Logs.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{
 			LogGroupName: aws.String(s.named(role)), RetentionInDays: aws.Int32(7),
 		})
 		return err
@@ -60,14 +60,14 @@ func alertingSabotages() []sabotage {
 			Check: "alerts.topic", Says: "delete the topic",
 			Also: []string{"alerts.email", "alerts.topic-policy", "alerts.topic-key", "destroyable.policies", "iam.task-roles"}, On: "topic",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.sns.DeleteTopic(ctx, &sns.DeleteTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+				_, err := s.SNS.DeleteTopic(ctx, &sns.DeleteTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
 				return err
 			},
 		},
 		{
 			Check: "alerts.email", Says: "unsubscribe the operations team", On: "topic",
 			Do: func(ctx context.Context, s *saboteur) error {
-				out, err := s.sns.ListSubscriptionsByTopic(ctx, &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+				out, err := s.SNS.ListSubscriptionsByTopic(ctx, &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
 				if err != nil {
 					return err
 				}
@@ -75,7 +75,7 @@ func alertingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.sns.Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: subscription.SubscriptionArn})
+				_, err = s.SNS.Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: subscription.SubscriptionArn})
 				return err
 			},
 		},
@@ -83,7 +83,7 @@ func alertingSabotages() []sabotage {
 			Check: "alerts.topic-policy", Says: "let everyone publish to the topic", On: "topic",
 			Do: func(ctx context.Context, s *saboteur) error {
 				topic := s.output(lib.OutputAlertsTopicArn)
-				_, err := s.sns.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+				_, err := s.SNS.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
 					TopicArn: &topic, AttributeName: aws.String("Policy"),
 					AttributeValue: aws.String(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sns:Publish","Resource":%q}]}`, topic)),
 				})
@@ -93,22 +93,22 @@ func alertingSabotages() []sabotage {
 		{
 			Check: "alerts.topic-key", Says: "stop the rotation of the topic's key", On: "topic",
 			Do: func(ctx context.Context, s *saboteur) error {
-				topic, err := s.sns.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+				topic, err := s.SNS.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
 				if err != nil {
 					return err
 				}
-				key, err := s.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(topic.Attributes["KmsMasterKeyId"])})
+				key, err := s.KMS.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(topic.Attributes["KmsMasterKeyId"])})
 				if err != nil {
 					return err
 				}
-				_, err = s.kms.DisableKeyRotation(ctx, &kms.DisableKeyRotationInput{KeyId: key.KeyMetadata.KeyId})
+				_, err = s.KMS.DisableKeyRotation(ctx, &kms.DisableKeyRotationInput{KeyId: key.KeyMetadata.KeyId})
 				return err
 			},
 		},
 		{
 			Check: "alerts.topic-key", Says: "stop the encryption of the topic", Also: []string{"iam.task-roles"}, On: "topic",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.sns.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+				_, err := s.SNS.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
 					TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn)), AttributeName: aws.String("KmsMasterKeyId"), AttributeValue: aws.String(""),
 				})
 				return err
@@ -117,7 +117,7 @@ func alertingSabotages() []sabotage {
 		{
 			Check: "alerts.alarms", Says: "delete the alarm on the database's processors",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.cw.DeleteAlarms(ctx, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{s.named("aurora-cpu-alarm")}})
+				_, err := s.CloudWatch.DeleteAlarms(ctx, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{s.named("aurora-cpu-alarm")}})
 				return err
 			},
 		},
@@ -128,7 +128,7 @@ func alertingSabotages() []sabotage {
 		{
 			Check: "alerts.events", Says: "disable the rule for failed deployments", On: "event rules",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.events.DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String(s.named("ecs-deployment-failed"))})
+				_, err := s.EventBridge.DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String(s.named("ecs-deployment-failed"))})
 				return err
 			},
 		},
@@ -136,7 +136,7 @@ func alertingSabotages() []sabotage {
 			Check: "alerts.events", Says: "take the topic away from the rule for exited containers", On: "event rules",
 			Do: func(ctx context.Context, s *saboteur) error {
 				rule := aws.String(s.named("ecs-essential-container-exited"))
-				out, err := s.events.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: rule})
+				out, err := s.EventBridge.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: rule})
 				if err != nil {
 					return err
 				}
@@ -144,21 +144,21 @@ func alertingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.events.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{Rule: rule, Ids: []string{*target.Id}})
+				_, err = s.EventBridge.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{Rule: rule, Ids: []string{*target.Id}})
 				return err
 			},
 		},
 		{
 			Check: "alerts.database-events", Says: "delete the subscription to the database's events",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.rds.DeleteEventSubscription(ctx, &rds.DeleteEventSubscriptionInput{SubscriptionName: aws.String(s.named("rds-events"))})
+				_, err := s.RDS.DeleteEventSubscription(ctx, &rds.DeleteEventSubscriptionInput{SubscriptionName: aws.String(s.named("rds-events"))})
 				return err
 			},
 		},
 		{
 			Check: "alerts.dashboard", Says: "empty the dashboard",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.cw.PutDashboard(ctx, &cloudwatch.PutDashboardInput{
+				_, err := s.CloudWatch.PutDashboard(ctx, &cloudwatch.PutDashboardInput{
 					DashboardName: aws.String(s.named("payment-platform")), DashboardBody: aws.String(`{"widgets":[]}`),
 				})
 				return err
@@ -170,7 +170,7 @@ func alertingSabotages() []sabotage {
 // changesAlarm puts an alarm again as it is, but for one thing. An alarm is always put whole.
 func changesAlarm(check, says, role string, change func(*cloudwatch.PutMetricAlarmInput)) sabotage {
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
-		out, err := s.cw.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{s.named(role)}})
+		out, err := s.CloudWatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{s.named(role)}})
 		if err != nil {
 			return err
 		}
@@ -186,7 +186,7 @@ func changesAlarm(check, says, role string, change func(*cloudwatch.PutMetricAla
 			Period: a.Period, Statistic: a.Statistic, Threshold: a.Threshold, TreatMissingData: a.TreatMissingData, Unit: a.Unit,
 		}
 		change(in)
-		_, err = s.cw.PutMetricAlarm(ctx, in)
+		_, err = s.CloudWatch.PutMetricAlarm(ctx, in)
 		return err
 	}}
 }

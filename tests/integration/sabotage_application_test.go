@@ -30,7 +30,7 @@ func applicationSabotages() []sabotage {
 		{
 			Check: "application.cluster", Says: "take Fargate from the cluster", On: "capacity providers",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.ecs.PutClusterCapacityProviders(ctx, &ecs.PutClusterCapacityProvidersInput{
+				_, err := s.ECS.PutClusterCapacityProviders(ctx, &ecs.PutClusterCapacityProvidersInput{
 					Cluster: aws.String(s.output(lib.OutputEcsClusterName)), CapacityProviders: []string{"FARGATE_SPOT"},
 					DefaultCapacityProviderStrategy: []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String("FARGATE_SPOT"), Weight: 1}},
 				})
@@ -97,7 +97,7 @@ func applicationSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				health, err := s.elb.DescribeTargetHealth(ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: group})
+				health, err := s.ELB.DescribeTargetHealth(ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: group})
 				if err != nil {
 					return err
 				}
@@ -106,10 +106,10 @@ func applicationSabotages() []sabotage {
 					targets = append(targets, *h.Target)
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.elb.RegisterTargets(ctx, &elb.RegisterTargetsInput{TargetGroupArn: group, Targets: targets})
+					_, err := s.ELB.RegisterTargets(ctx, &elb.RegisterTargetsInput{TargetGroupArn: group, Targets: targets})
 					return err
 				})
-				_, err = s.elb.DeregisterTargets(ctx, &elb.DeregisterTargetsInput{TargetGroupArn: group, Targets: targets})
+				_, err = s.ELB.DeregisterTargets(ctx, &elb.DeregisterTargetsInput{TargetGroupArn: group, Targets: targets})
 				return err
 			},
 		},
@@ -144,7 +144,7 @@ func applicationSabotages() []sabotage {
 }
 
 func (s *saboteur) service(ctx context.Context, role string) (types.Service, error) {
-	out, err := s.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{
+	out, err := s.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{
 		Cluster: aws.String(s.output(lib.OutputEcsClusterName)), Services: []string{s.named(role)},
 	})
 	if err != nil {
@@ -160,7 +160,7 @@ func (s *saboteur) updateService(ctx context.Context, role string, change func(*
 	}
 	in := &ecs.UpdateServiceInput{Cluster: was.ClusterArn, Service: was.ServiceName}
 	change(s, in, was)
-	_, err = s.ecs.UpdateService(ctx, in)
+	_, err = s.ECS.UpdateService(ctx, in)
 	return err
 }
 
@@ -193,7 +193,7 @@ func revisesTask(check, says string, change func(*ecs.RegisterTaskDefinitionInpu
 		if err != nil {
 			return err
 		}
-		now, err := s.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: svc.TaskDefinition})
+		now, err := s.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: svc.TaskDefinition})
 		if err != nil {
 			return err
 		}
@@ -205,13 +205,13 @@ func revisesTask(check, says string, change func(*ecs.RegisterTaskDefinitionInpu
 			Tags: tagList(stackTags(*td.Family), func(k, v *string) types.Tag { return types.Tag{Key: k, Value: v} }),
 		}
 		change(in, &in.ContainerDefinitions[0])
-		made, err := s.ecs.RegisterTaskDefinition(ctx, in)
+		made, err := s.ECS.RegisterTaskDefinition(ctx, in)
 		if err != nil {
 			return err
 		}
 		revision := made.TaskDefinition.TaskDefinitionArn
 		s.later(func(ctx context.Context) error {
-			_, err := s.ecs.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: revision})
+			_, err := s.ECS.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: revision})
 			return err
 		})
 		return s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) { in.TaskDefinition = revision })
@@ -242,7 +242,7 @@ func scalingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.scaling.DeleteScalingPolicy(ctx, &applicationautoscaling.DeleteScalingPolicyInput{
+				_, err = s.AutoScaling.DeleteScalingPolicy(ctx, &applicationautoscaling.DeleteScalingPolicyInput{
 					PolicyName: policy.PolicyName, ResourceId: policy.ResourceId,
 					ScalableDimension: policy.ScalableDimension, ServiceNamespace: policy.ServiceNamespace,
 				})
@@ -257,7 +257,7 @@ func (s *saboteur) scalable(role string) *string {
 }
 
 func (s *saboteur) scaleBetween(ctx context.Context, role string, least, most int32) error {
-	_, err := s.scaling.RegisterScalableTarget(ctx, &applicationautoscaling.RegisterScalableTargetInput{
+	_, err := s.AutoScaling.RegisterScalableTarget(ctx, &applicationautoscaling.RegisterScalableTargetInput{
 		ResourceId: s.scalable(role), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
 		ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount, MinCapacity: &least, MaxCapacity: &most,
 	})
@@ -266,7 +266,7 @@ func (s *saboteur) scaleBetween(ctx context.Context, role string, least, most in
 
 // scalingPolicy is a service's policy on a metric of the stack's own, or the one on its processors.
 func (s *saboteur) scalingPolicy(ctx context.Context, role string, custom bool) (scalingtypes.ScalingPolicy, error) {
-	out, err := s.scaling.DescribeScalingPolicies(ctx, &applicationautoscaling.DescribeScalingPoliciesInput{
+	out, err := s.AutoScaling.DescribeScalingPolicies(ctx, &applicationautoscaling.DescribeScalingPoliciesInput{
 		ResourceId: s.scalable(role), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
 	})
 	if err != nil {
@@ -288,7 +288,7 @@ func (s *saboteur) changePolicy(ctx context.Context, role string, custom bool, c
 		return err
 	}
 	change(policy.TargetTrackingScalingPolicyConfiguration)
-	_, err = s.scaling.PutScalingPolicy(ctx, &applicationautoscaling.PutScalingPolicyInput{
+	_, err = s.AutoScaling.PutScalingPolicy(ctx, &applicationautoscaling.PutScalingPolicyInput{
 		PolicyName: policy.PolicyName, PolicyType: policy.PolicyType, ResourceId: policy.ResourceId,
 		ScalableDimension: policy.ScalableDimension, ServiceNamespace: policy.ServiceNamespace,
 		TargetTrackingScalingPolicyConfiguration: policy.TargetTrackingScalingPolicyConfiguration,

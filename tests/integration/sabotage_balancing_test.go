@@ -27,7 +27,7 @@ func balancingSabotages() []sabotage {
 		{
 			Check: "alb.public", Says: "take the load balancer out of a public subnet",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.elb.SetSubnets(ctx, &elb.SetSubnetsInput{
+				_, err := s.ELB.SetSubnets(ctx, &elb.SetSubnetsInput{
 					LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn)), Subnets: s.list(lib.OutputPublicSubnetIDs)[:2],
 				})
 				return err
@@ -43,7 +43,7 @@ func balancingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.elb.ModifyTargetGroup(ctx, &elb.ModifyTargetGroupInput{TargetGroupArn: group, HealthCheckPath: aws.String("/")})
+				_, err = s.ELB.ModifyTargetGroup(ctx, &elb.ModifyTargetGroupInput{TargetGroupArn: group, HealthCheckPath: aws.String("/")})
 				return err
 			},
 		},
@@ -54,7 +54,7 @@ func balancingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.elb.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{
+				_, err = s.ELB.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{
 					TargetGroupArn: group,
 					Attributes:     []types.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("0")}},
 				})
@@ -108,7 +108,7 @@ func balancingSabotages() []sabotage {
 
 func setsBalancer(check, says, attribute, value string) sabotage {
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
-		_, err := s.elb.ModifyLoadBalancerAttributes(ctx, &elb.ModifyLoadBalancerAttributesInput{
+		_, err := s.ELB.ModifyLoadBalancerAttributes(ctx, &elb.ModifyLoadBalancerAttributesInput{
 			LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn)),
 			Attributes:      []types.LoadBalancerAttribute{{Key: &attribute, Value: &value}},
 		})
@@ -117,7 +117,7 @@ func setsBalancer(check, says, attribute, value string) sabotage {
 }
 
 func (s *saboteur) targetGroup(ctx context.Context, role string) (*string, error) {
-	out, err := s.elb.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{Names: []string{s.named(role + "-tg")}})
+	out, err := s.ELB.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{Names: []string{s.named(role + "-tg")}})
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (s *saboteur) targetGroup(ctx context.Context, role string) (*string, error
 }
 
 func (s *saboteur) listener(ctx context.Context, port int32) (*string, error) {
-	out, err := s.elb.DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn))})
+	out, err := s.ELB.DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn))})
 	if err != nil {
 		return nil, err
 	}
@@ -145,7 +145,7 @@ func (s *saboteur) changeListener(ctx context.Context, port int32, change func(*
 	}
 	in := &elb.ModifyListenerInput{ListenerArn: id}
 	change(in)
-	_, err = s.elb.ModifyListener(ctx, in)
+	_, err = s.ELB.ModifyListener(ctx, in)
 	return err
 }
 
@@ -159,7 +159,7 @@ func (s *saboteur) changeRule(ctx context.Context, path string, change func(*elb
 	if err != nil {
 		return err
 	}
-	out, err := s.elb.DescribeRules(ctx, &elb.DescribeRulesInput{ListenerArn: listener})
+	out, err := s.ELB.DescribeRules(ctx, &elb.DescribeRulesInput{ListenerArn: listener})
 	if err != nil {
 		return err
 	}
@@ -168,7 +168,7 @@ func (s *saboteur) changeRule(ctx context.Context, path string, change func(*elb
 			if slices.Contains(c.Values, path) || c.PathPatternConfig != nil && slices.Contains(c.PathPatternConfig.Values, path) {
 				in := &elb.ModifyRuleInput{RuleArn: r.RuleArn}
 				change(in, r)
-				_, err = s.elb.ModifyRule(ctx, in)
+				_, err = s.ELB.ModifyRule(ctx, in)
 				return err
 			}
 		}
@@ -190,7 +190,7 @@ func (s *saboteur) weakCertificate(ctx context.Context) (*string, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.acm.ImportCertificate(ctx, &acm.ImportCertificateInput{
+	out, err := s.ACM.ImportCertificate(ctx, &acm.ImportCertificateInput{
 		Certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		PrivateKey:  pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}),
 	})
@@ -198,7 +198,7 @@ func (s *saboteur) weakCertificate(ctx context.Context) (*string, error) {
 		return nil, err
 	}
 	s.later(func(ctx context.Context) error {
-		_, err := s.acm.DeleteCertificate(ctx, &acm.DeleteCertificateInput{CertificateArn: out.CertificateArn})
+		_, err := s.ACM.DeleteCertificate(ctx, &acm.DeleteCertificateInput{CertificateArn: out.CertificateArn})
 		return err
 	})
 	return out.CertificateArn, nil
@@ -209,7 +209,7 @@ func firewallSabotages() []sabotage {
 		{
 			Check: "waf.in-front", Says: "take the firewall away from the load balancer", Also: []string{"waf.rules", "waf.logging"},
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.waf.DisassociateWebACL(ctx, &wafv2.DisassociateWebACLInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
+				_, err := s.WAF.DisassociateWebACL(ctx, &wafv2.DisassociateWebACLInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
 				return err
 			},
 		},
@@ -238,7 +238,7 @@ func firewallSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.waf.DeleteLoggingConfiguration(ctx, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: acl.ARN})
+				_, err = s.WAF.DeleteLoggingConfiguration(ctx, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: acl.ARN})
 				return err
 			},
 		},
@@ -246,7 +246,7 @@ func firewallSabotages() []sabotage {
 }
 
 func (s *saboteur) firewall(ctx context.Context) (*waftypes.WebACL, error) {
-	out, err := s.waf.GetWebACLForResource(ctx, &wafv2.GetWebACLForResourceInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
+	out, err := s.WAF.GetWebACLForResource(ctx, &wafv2.GetWebACLForResourceInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +261,7 @@ func (s *saboteur) updateFirewall(ctx context.Context, change func(*wafv2.Update
 	if err != nil {
 		return err
 	}
-	now, err := s.waf.GetWebACL(ctx, &wafv2.GetWebACLInput{Id: acl.Id, Name: acl.Name, Scope: waftypes.ScopeRegional})
+	now, err := s.WAF.GetWebACL(ctx, &wafv2.GetWebACLInput{Id: acl.Id, Name: acl.Name, Scope: waftypes.ScopeRegional})
 	if err != nil {
 		return err
 	}
@@ -270,6 +270,6 @@ func (s *saboteur) updateFirewall(ctx context.Context, change func(*wafv2.Update
 		Description: acl.Description, Rules: now.WebACL.Rules, VisibilityConfig: now.WebACL.VisibilityConfig,
 	}
 	change(in)
-	_, err = s.waf.UpdateWebACL(ctx, in)
+	_, err = s.WAF.UpdateWebACL(ctx, in)
 	return err
 }

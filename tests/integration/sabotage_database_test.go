@@ -44,14 +44,14 @@ func databaseSabotages() []sabotage {
 			Check: "destroyable.snapshots", Says: "take a snapshot by hand", Unhealable: byHand,
 			Do: func(ctx context.Context, s *saboteur) error {
 				id := aws.String(s.named("by-hand"))
-				_, err := s.rds.CreateDBClusterSnapshot(ctx, &rds.CreateDBClusterSnapshotInput{
+				_, err := s.RDS.CreateDBClusterSnapshot(ctx, &rds.CreateDBClusterSnapshotInput{
 					DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), DBClusterSnapshotIdentifier: id,
 				})
 				if err != nil {
 					return err
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.rds.DeleteDBClusterSnapshot(ctx, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: id})
+					_, err := s.RDS.DeleteDBClusterSnapshot(ctx, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: id})
 					return err
 				})
 				return nil
@@ -68,7 +68,7 @@ func modifiesCluster(check, says string, change func(*rds.ModifyDBClusterInput))
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
 		in := &rds.ModifyDBClusterInput{DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), ApplyImmediately: aws.Bool(true)}
 		change(in)
-		_, err := s.rds.ModifyDBCluster(ctx, in)
+		_, err := s.RDS.ModifyDBCluster(ctx, in)
 		return err
 	}}
 }
@@ -78,14 +78,14 @@ func modifiesInstance(check, says string, change func(*rds.ModifyDBInstanceInput
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
 		in := &rds.ModifyDBInstanceInput{DBInstanceIdentifier: aws.String(s.named("aurora-reader-2")), ApplyImmediately: aws.Bool(true)}
 		change(in)
-		_, err := s.rds.ModifyDBInstance(ctx, in)
+		_, err := s.RDS.ModifyDBInstance(ctx, in)
 		return err
 	}}
 }
 
 func setsParameter(check, says, name, value string) sabotage {
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
-		_, err := s.rds.ModifyDBClusterParameterGroup(ctx, &rds.ModifyDBClusterParameterGroupInput{
+		_, err := s.RDS.ModifyDBClusterParameterGroup(ctx, &rds.ModifyDBClusterParameterGroupInput{
 			DBClusterParameterGroupName: aws.String(s.named("db-cluster-parameter-group")),
 			Parameters: []types.Parameter{{
 				ParameterName: &name, ParameterValue: &value, ApplyMethod: types.ApplyMethodPendingReboot,
@@ -96,7 +96,7 @@ func setsParameter(check, says, name, value string) sabotage {
 }
 
 func (s *saboteur) deleteReader(ctx context.Context) error {
-	_, err := s.rds.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{
+	_, err := s.RDS.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{
 		DBInstanceIdentifier: aws.String(s.named("aurora-reader-1")), SkipFinalSnapshot: aws.Bool(true),
 	})
 	return err
@@ -105,7 +105,7 @@ func (s *saboteur) deleteReader(ctx context.Context) error {
 // remakesReader deletes the first reader and makes it again as it was, but for one thing that cannot be modified.
 func remakesReader(check, says string, change func(context.Context, *saboteur, *rds.CreateDBInstanceInput) error) sabotage {
 	return sabotage{Check: check, Says: says, On: "reader 1", Do: func(ctx context.Context, s *saboteur) error {
-		out, err := s.rds.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String(s.named("aurora-reader-1"))})
+		out, err := s.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String(s.named("aurora-reader-1"))})
 		if err != nil {
 			return err
 		}
@@ -126,7 +126,7 @@ func remakesReader(check, says string, change func(context.Context, *saboteur, *
 		if err := s.deleteReader(ctx); err != nil {
 			return err
 		}
-		_, err = s.rds.CreateDBInstance(ctx, in)
+		_, err = s.RDS.CreateDBInstance(ctx, in)
 		return err
 	}}
 }

@@ -250,7 +250,7 @@ func unobservableLive() map[string]answer {
 func liveSabotages() []sabotage {
 	notTold := func(ctx context.Context, s *saboteur) error {
 		topic := s.output(lib.OutputAlertsTopicArn)
-		_, err := s.sns.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+		_, err := s.SNS.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
 			TopicArn: &topic, AttributeName: aws.String("Policy"), AttributeValue: aws.String(fmt.Sprintf(
 				`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sns:Publish","Resource":%q,"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`, topic)),
 		})
@@ -282,14 +282,14 @@ func liveSabotages() []sabotage {
 			Check: "queue.refuses-plain-text", Says: "take the queue's policy away", Also: []string{"queue.tls-only"}, On: "policy of the queue",
 			Do: func(ctx context.Context, s *saboteur) error {
 				address := s.output(lib.OutputQueueURL)
-				_, err := s.sqs.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: map[string]string{"Policy": ""}})
+				_, err := s.SQS.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: map[string]string{"Policy": ""}})
 				return err
 			},
 		},
 		{
 			Check: "bucket.refuses-plain-text", Says: "take the bucket's policy away", Also: []string{"bucket.tls-only"},
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.s3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: aws.String(s.named("alb-logs-123456789012-us-east-1"))})
+				_, err := s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: aws.String(s.named("alb-logs-123456789012-us-east-1"))})
 				return err
 			},
 		},
@@ -302,7 +302,7 @@ func liveSabotages() []sabotage {
 				// What is held back stays so when the delay is taken away again.
 				s.later(func(ctx context.Context) error {
 					address := s.output(lib.OutputQueueURL)
-					_, err := s.sqs.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: &address})
+					_, err := s.SQS.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: &address})
 					return err
 				})
 				return s.setQueue(ctx, lib.OutputQueueURL, "DelaySeconds", "900")
@@ -325,7 +325,7 @@ func leavesOneInstance(check, says string) sabotage {
 		Also: []string{"database.topology", "database.promotion-tiers", "database.zones"},
 		Do: func(ctx context.Context, s *saboteur) error {
 			for _, reader := range []string{"aurora-reader-1", "aurora-reader-2"} {
-				_, err := s.rds.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{
+				_, err := s.RDS.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{
 					DBInstanceIdentifier: aws.String(s.named(reader)), SkipFinalSnapshot: aws.Bool(true),
 				})
 				if err != nil {

@@ -21,7 +21,7 @@ func networkSabotages() []sabotage {
 		{
 			Check: "network.vpc", Says: "switch DNS host names off",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.ec2.ModifyVpcAttribute(ctx, &ec2.ModifyVpcAttributeInput{
+				_, err := s.EC2.ModifyVpcAttribute(ctx, &ec2.ModifyVpcAttributeInput{
 					VpcId: aws.String(s.output(lib.OutputVpcID)), EnableDnsHostnames: &types.AttributeBooleanValue{Value: aws.Bool(false)},
 				})
 				return err
@@ -34,14 +34,14 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.ec2.DeleteRoute(ctx, &ec2.DeleteRouteInput{RouteTableId: table, DestinationCidrBlock: aws.String(everywhere)})
+				_, err = s.EC2.DeleteRoute(ctx, &ec2.DeleteRouteInput{RouteTableId: table, DestinationCidrBlock: aws.String(everywhere)})
 				return err
 			},
 		},
 		{
 			Check: "network.public-no-auto-ip", Says: "give public addresses to whatever starts in a public subnet",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.ec2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
+				_, err := s.EC2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
 					SubnetId: &s.list(lib.OutputPublicSubnetIDs)[0], MapPublicIpOnLaunch: &types.AttributeBooleanValue{Value: aws.Bool(true)},
 				})
 				return err
@@ -75,14 +75,14 @@ func networkSabotages() []sabotage {
 		{
 			Check: "network.public-only-for-alb", Says: "put a network interface into a public subnet", Unhealable: byHand,
 			Do: func(ctx context.Context, s *saboteur) error {
-				out, err := s.ec2.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{
+				out, err := s.EC2.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{
 					SubnetId: &s.list(lib.OutputPublicSubnetIDs)[1], TagSpecifications: s.tagged(types.ResourceTypeNetworkInterface, "by-hand"),
 				})
 				if err != nil {
 					return err
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.ec2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: out.NetworkInterface.NetworkInterfaceId})
+					_, err := s.EC2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: out.NetworkInterface.NetworkInterfaceId})
 					return err
 				})
 				return nil
@@ -92,7 +92,7 @@ func networkSabotages() []sabotage {
 			Check: "network.private-no-public-address", Says: "give public addresses to whatever starts in a private subnet",
 			Also: []string{"network.public-no-auto-ip"},
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.ec2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
+				_, err := s.EC2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
 					SubnetId: &s.list(lib.OutputPrivateSubnetIDs)[1], MapPublicIpOnLaunch: &types.AttributeBooleanValue{Value: aws.Bool(true)},
 				})
 				return err
@@ -106,7 +106,7 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				out, err := s.ec2.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
+				out, err := s.EC2.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
 					VpcId: aws.String(s.output(lib.OutputVpcID)), ServiceName: aws.String("com.amazonaws.us-east-1.sqs"),
 					VpcEndpointType: types.VpcEndpointTypeInterface, SubnetIds: s.list(lib.OutputPrivateSubnetIDs),
 					SecurityGroupIds: []string{*group}, PrivateDnsEnabled: aws.Bool(true),
@@ -116,7 +116,7 @@ func networkSabotages() []sabotage {
 					return err
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.ec2.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*out.VpcEndpoint.VpcEndpointId}})
+					_, err := s.EC2.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*out.VpcEndpoint.VpcEndpointId}})
 					return err
 				})
 				return nil
@@ -125,7 +125,7 @@ func networkSabotages() []sabotage {
 		{
 			Check: "network.flow-logs", Says: "delete the flow log", Also: []string{"iam.infrastructure-roles"},
 			Do: func(ctx context.Context, s *saboteur) error {
-				out, err := s.ec2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: s.inVPC("resource-id")})
+				out, err := s.EC2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{Filter: s.inVPC("resource-id")})
 				if err != nil {
 					return err
 				}
@@ -133,14 +133,14 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.ec2.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{*log.FlowLogId}})
+				_, err = s.EC2.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{*log.FlowLogId}})
 				return err
 			},
 		},
 		{
 			Check: "network.s3-endpoint", Says: "take a private route table off the S3 endpoint",
 			Do: func(ctx context.Context, s *saboteur) error {
-				out, err := s.ec2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{Filters: s.inVPC("vpc-id")})
+				out, err := s.EC2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{Filters: s.inVPC("vpc-id")})
 				if err != nil {
 					return err
 				}
@@ -152,7 +152,7 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.ec2.ModifyVpcEndpoint(ctx, &ec2.ModifyVpcEndpointInput{
+				_, err = s.EC2.ModifyVpcEndpoint(ctx, &ec2.ModifyVpcEndpointInput{
 					VpcEndpointId: endpoint.VpcEndpointId, RemoveRouteTableIds: []string{*table},
 				})
 				return err
@@ -172,7 +172,7 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.ec2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: group, SecurityGroupRuleIds: []string{*rule}})
+				_, err = s.EC2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: group, SecurityGroupRuleIds: []string{*rule}})
 				return err
 			},
 		},
@@ -183,7 +183,7 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.ec2.ModifySecurityGroupRules(ctx, &ec2.ModifySecurityGroupRulesInput{
+				_, err = s.EC2.ModifySecurityGroupRules(ctx, &ec2.ModifySecurityGroupRulesInput{
 					GroupId: group,
 					SecurityGroupRules: []types.SecurityGroupRuleUpdate{{
 						SecurityGroupRuleId: rule,
@@ -225,7 +225,7 @@ func (s *saboteur) tagged(kind types.ResourceType, role string) []types.TagSpeci
 }
 
 func (s *saboteur) routeTable(ctx context.Context, role string) (*string, error) {
-	out, err := s.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: s.byName(role)})
+	out, err := s.EC2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: s.byName(role)})
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +234,7 @@ func (s *saboteur) routeTable(ctx context.Context, role string) (*string, error)
 }
 
 func (s *saboteur) natGateway(ctx context.Context, number int) (*string, error) {
-	out, err := s.ec2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{
+	out, err := s.EC2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{
 		Filter: append(s.byName(fmt.Sprintf("nat-gateway-%d", number)), types.Filter{Name: aws.String("state"), Values: []string{"available"}}),
 	})
 	if err != nil {
@@ -252,15 +252,15 @@ func (s *saboteur) natGateway(ctx context.Context, number int) (*string, error) 
 // deleteNatGateway also gives its address free and deletes its interface, which AWS does by itself and an emulator
 // (moto 5.2.1) forgets.
 func (s *saboteur) deleteNatGateway(ctx context.Context, id *string) error {
-	out, err := s.ec2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{*id}})
+	out, err := s.EC2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{*id}})
 	if err != nil {
 		return err
 	}
-	if _, err := s.ec2.DeleteNatGateway(ctx, &ec2.DeleteNatGatewayInput{NatGatewayId: id}); err != nil {
+	if _, err := s.EC2.DeleteNatGateway(ctx, &ec2.DeleteNatGatewayInput{NatGatewayId: id}); err != nil {
 		return err
 	}
 	for _, a := range out.NatGateways[0].NatGatewayAddresses {
-		address, err := s.ec2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{*a.AllocationId}})
+		address, err := s.EC2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{*a.AllocationId}})
 		if err != nil {
 			return err
 		}
@@ -268,10 +268,10 @@ func (s *saboteur) deleteNatGateway(ctx context.Context, id *string) error {
 		if association == nil {
 			continue
 		}
-		if _, err := s.ec2.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{AssociationId: association}); err != nil {
+		if _, err := s.EC2.DisassociateAddress(ctx, &ec2.DisassociateAddressInput{AssociationId: association}); err != nil {
 			return err
 		}
-		if _, err := s.ec2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: a.NetworkInterfaceId}); err != nil {
+		if _, err := s.EC2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: a.NetworkInterfaceId}); err != nil {
 			return err
 		}
 	}
@@ -284,12 +284,12 @@ func (s *saboteur) replaceRoute(ctx context.Context, role string, to ec2.Replace
 		return err
 	}
 	to.DestinationCidrBlock = aws.String(everywhere)
-	_, err = s.ec2.ReplaceRoute(ctx, &to)
+	_, err = s.EC2.ReplaceRoute(ctx, &to)
 	return err
 }
 
 func (s *saboteur) routeToInternet(ctx context.Context, role string) error {
-	out, err := s.ec2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{Filters: s.inVPC("attachment.vpc-id")})
+	out, err := s.EC2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{Filters: s.inVPC("attachment.vpc-id")})
 	if err != nil {
 		return err
 	}
@@ -305,7 +305,7 @@ func (s *saboteur) securityGroup(ctx context.Context, role string) (*string, err
 	if role == "default" {
 		name = role
 	}
-	out, err := s.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{
+	out, err := s.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{
 		Filters: append(s.inVPC("vpc-id"), types.Filter{Name: aws.String("group-name"), Values: []string{name}}),
 	})
 	if err != nil {
@@ -317,7 +317,7 @@ func (s *saboteur) securityGroup(ctx context.Context, role string) (*string, err
 
 // groupRule finds a rule by its Name tag, and its group.
 func (s *saboteur) groupRule(ctx context.Context, role string) (rule, group *string, err error) {
-	out, err := s.ec2.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{Filters: s.byName(role)})
+	out, err := s.EC2.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{Filters: s.byName(role)})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -352,14 +352,14 @@ func opensGroup(check, says, group, peer string, port int32, why string, heals b
 		if err != nil {
 			return err
 		}
-		_, err = s.ec2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
+		_, err = s.EC2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
 			GroupId: to, IpPermissions: permission(from, port), TagSpecifications: s.tagged(types.ResourceTypeSecurityGroupRule, "endpoints-in-payment-api"),
 		})
 		if err != nil || heals {
 			return err
 		}
 		s.later(func(ctx context.Context) error {
-			_, err := s.ec2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: to, IpPermissions: permission(from, port)})
+			_, err := s.EC2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: to, IpPermissions: permission(from, port)})
 			return err
 		})
 		return nil
@@ -376,14 +376,14 @@ func leavesGroup(check, says, group, peer string, port int32, also ...string) sa
 			if err != nil {
 				return err
 			}
-			_, err = s.ec2.AuthorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{
+			_, err = s.EC2.AuthorizeSecurityGroupEgress(ctx, &ec2.AuthorizeSecurityGroupEgressInput{
 				GroupId: from, IpPermissions: permission(to, port), TagSpecifications: s.tagged(types.ResourceTypeSecurityGroupRule, "endpoints-in-payment-api"),
 			})
 			if err != nil {
 				return err
 			}
 			s.later(func(ctx context.Context) error {
-				_, err := s.ec2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: from, IpPermissions: permission(to, port)})
+				_, err := s.EC2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: from, IpPermissions: permission(to, port)})
 				return err
 			})
 			return nil

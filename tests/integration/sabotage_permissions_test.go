@@ -27,7 +27,7 @@ func permissionSabotages() []sabotage {
 		{
 			Check: "iam.trust", Says: "let the monitoring service of every account take on a role",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.iam.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
+				_, err := s.IAM.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
 					RoleName:       aws.String(s.named("rds-monitoring-role")),
 					PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"monitoring.rds.amazonaws.com"},"Action":"sts:AssumeRole"}]}`),
 				})
@@ -52,7 +52,7 @@ func permissionSabotages() []sabotage {
 		{
 			Check: "iam.log-delivery-policy", Says: "let the log delivery of every account write everywhere",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.logs.PutResourcePolicy(ctx, &cloudwatchlogs.PutResourcePolicyInput{
+				_, err := s.Logs.PutResourcePolicy(ctx, &cloudwatchlogs.PutResourcePolicyInput{
 					PolicyName:     aws.String(s.named("waf-logs-policy")),
 					PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"delivery.logs.amazonaws.com"},"Action":["logs:CreateLogStream","logs:PutLogEvents"],"Resource":"*"}]}`),
 				})
@@ -66,7 +66,7 @@ func permissionSabotages() []sabotage {
 func widensRole(check, says, role string, grant func(*saboteur) (action, resource string), also ...string) sabotage {
 	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) error {
 		name := aws.String(s.named(role))
-		list, err := s.iam.ListRolePolicies(ctx, &iam.ListRolePoliciesInput{RoleName: name})
+		list, err := s.IAM.ListRolePolicies(ctx, &iam.ListRolePoliciesInput{RoleName: name})
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func widensRole(check, says, role string, grant func(*saboteur) (action, resourc
 		if err != nil {
 			return err
 		}
-		now, err := s.iam.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: name, PolicyName: &policy})
+		now, err := s.IAM.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: name, PolicyName: &policy})
 		if err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func widensRole(check, says, role string, grant func(*saboteur) (action, resourc
 		if err != nil {
 			return err
 		}
-		_, err = s.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &policy, PolicyDocument: aws.String(string(written))})
+		_, err = s.IAM.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &policy, PolicyDocument: aws.String(string(written))})
 		return err
 	}}
 }
@@ -105,7 +105,7 @@ func taggingSabotages() []sabotage {
 		{
 			Check: "tags.environment", Says: "tag the queue as staging", On: "tags of the queue",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.sqs.TagQueue(ctx, &sqs.TagQueueInput{
+				_, err := s.SQS.TagQueue(ctx, &sqs.TagQueueInput{
 					QueueUrl: aws.String(s.output(lib.OutputQueueURL)), Tags: map[string]string{"Environment": "staging"},
 				})
 				return err
@@ -114,7 +114,7 @@ func taggingSabotages() []sabotage {
 		{
 			Check: "tags.migration-batch", Says: "take the batch's tag off a secret",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.secrets.TagResource(ctx, &secretsmanager.TagResourceInput{
+				_, err := s.SecretsManager.TagResource(ctx, &secretsmanager.TagResourceInput{
 					SecretId: aws.String(s.output(lib.OutputDBSecretArn)), Tags: []smtypes.Tag{{Key: aws.String("MigrationBatch"), Value: aws.String("phase-9")}},
 				})
 				return err
@@ -123,7 +123,7 @@ func taggingSabotages() []sabotage {
 		{
 			Check: "tags.provenance", Says: "hand the queue to another owner", On: "tags of the queue",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.sqs.TagQueue(ctx, &sqs.TagQueueInput{
+				_, err := s.SQS.TagQueue(ctx, &sqs.TagQueueInput{
 					QueueUrl: aws.String(s.output(lib.OutputQueueURL)), Tags: map[string]string{lib.TagOwner: "somebody-else"},
 				})
 				return err
@@ -132,7 +132,7 @@ func taggingSabotages() []sabotage {
 		{
 			Check: "tags.scaling-targets", Says: "tag a scalable target as staging",
 			Do: func(ctx context.Context, s *saboteur) error {
-				out, err := s.scaling.DescribeScalableTargets(ctx, &applicationautoscaling.DescribeScalableTargetsInput{
+				out, err := s.AutoScaling.DescribeScalableTargets(ctx, &applicationautoscaling.DescribeScalableTargetsInput{
 					ServiceNamespace: "ecs", ResourceIds: []string{*s.scalable(paymentAPI)},
 				})
 				if err != nil {
@@ -142,7 +142,7 @@ func taggingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.scaling.TagResource(ctx, &applicationautoscaling.TagResourceInput{
+				_, err = s.AutoScaling.TagResource(ctx, &applicationautoscaling.TagResourceInput{
 					ResourceARN: scalable.ScalableTargetARN, Tags: map[string]string{"Environment": "staging"},
 				})
 				return err
@@ -156,7 +156,7 @@ func taggingSabotages() []sabotage {
 // renames changes the Name tag of a resource of EC2's.
 func renames(check, says, role string, name func(*saboteur) string, also ...string) sabotage {
 	return sabotage{Check: check, Says: says, Also: also, On: "nat gateways", Do: func(ctx context.Context, s *saboteur) error {
-		out, err := s.ec2.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: []ec2types.Filter{
+		out, err := s.EC2.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: []ec2types.Filter{
 			{Name: aws.String("key"), Values: []string{"Name"}}, {Name: aws.String("value"), Values: []string{s.named(role)}},
 		}})
 		if err != nil {
@@ -167,7 +167,7 @@ func renames(check, says, role string, name func(*saboteur) string, also ...stri
 			return fmt.Errorf("nothing is named %s", s.named(role))
 		}
 		tag := out.Tags[i]
-		_, err = s.ec2.CreateTags(ctx, &ec2.CreateTagsInput{
+		_, err = s.EC2.CreateTags(ctx, &ec2.CreateTagsInput{
 			Resources: []string{*tag.ResourceId}, Tags: []ec2types.Tag{{Key: aws.String("Name"), Value: aws.String(name(s))}},
 		})
 		return err
@@ -177,7 +177,7 @@ func renames(check, says, role string, name func(*saboteur) string, also ...stri
 func bucketSabotages() []sabotage {
 	return []sabotage{
 		changesBucket("bucket.encrypted", "encrypt the access logs with a key that load balancers cannot use", func(ctx context.Context, s *saboteur, bucket *string) error {
-			_, err := s.s3.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
+			_, err := s.S3.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
 				Bucket: bucket,
 				ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{Rules: []s3types.ServerSideEncryptionRule{{
 					ApplyServerSideEncryptionByDefault: &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAwsKms},
@@ -186,11 +186,11 @@ func bucketSabotages() []sabotage {
 			return err
 		}),
 		changesBucket("bucket.tls-only", "delete the bucket's policy", func(ctx context.Context, s *saboteur, bucket *string) error {
-			_, err := s.s3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket})
+			_, err := s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket})
 			return err
 		}),
 		changesBucket("bucket.private", "let public policies onto the bucket", func(ctx context.Context, s *saboteur, bucket *string) error {
-			_, err := s.s3.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
+			_, err := s.S3.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
 				Bucket: bucket,
 				PublicAccessBlockConfiguration: &s3types.PublicAccessBlockConfiguration{
 					BlockPublicAcls: aws.Bool(true), IgnorePublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(false), RestrictPublicBuckets: aws.Bool(false),
@@ -199,7 +199,7 @@ func bucketSabotages() []sabotage {
 			return err
 		}),
 		changesBucket("bucket.lifecycle", "let access logs expire after a month", func(ctx context.Context, s *saboteur, bucket *string) error {
-			now, err := s.s3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: bucket})
+			now, err := s.S3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: bucket})
 			if err != nil {
 				return err
 			}
@@ -208,7 +208,7 @@ func bucketSabotages() []sabotage {
 					now.Rules[i].Expiration.Days = aws.Int32(30)
 				}
 			}
-			_, err = s.s3.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
+			_, err = s.S3.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
 				Bucket: bucket, LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: now.Rules},
 			})
 			return err

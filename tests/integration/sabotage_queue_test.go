@@ -20,7 +20,7 @@ func queueSabotages() []sabotage {
 			},
 			Do: func(ctx context.Context, s *saboteur) error {
 				address := s.output(lib.OutputDlqURL)
-				_, err := s.sqs.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &address})
+				_, err := s.SQS.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &address})
 				return err
 			},
 		},
@@ -76,7 +76,7 @@ func setsQueue(check, says, output, attribute, value string) sabotage {
 
 func (s *saboteur) queueAttributes(ctx context.Context, output string) (map[string]string, error) {
 	address := s.output(output)
-	out, err := s.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+	out, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &address, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
 	})
 	if err != nil {
@@ -94,6 +94,6 @@ func (s *saboteur) setQueue(ctx context.Context, output, attribute, value string
 	address := s.output(output)
 	attributes := map[string]string{"Policy": now["Policy"]}
 	attributes[attribute] = value
-	_, err = s.sqs.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: attributes})
+	_, err = s.SQS.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: attributes})
 	return err
 }

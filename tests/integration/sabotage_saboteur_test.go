@@ -9,30 +9,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/acm"
-	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
-	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
-	"github.com/aws/aws-sdk-go-v2/service/sns"
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	"github.com/aws/aws-sdk-go-v2/service/ssm"
-	"github.com/aws/aws-sdk-go-v2/service/wafv2"
 
 	"tapstack/lib"
-	"tapstack/lib/awsclient"
+	"tapstack/lib/cloud"
 )
 
 // saboteur knows the stack by its outputs and names, and changes the cloud with the SDK alone.
 type saboteur struct {
+	*cloud.Clients
 	config  aws.Config
 	suffix  string
 	outputs map[string]any
@@ -41,47 +25,10 @@ type saboteur struct {
 
 	serial    string      // of the certificate that the stand-in for the load balancer serves
 	published []time.Time // when an alarm was set off
-
-	acm     *acm.Client
-	cw      *cloudwatch.Client
-	ec2     *ec2.Client
-	ecs     *ecs.Client
-	elb     *elasticloadbalancingv2.Client
-	events  *eventbridge.Client
-	iam     *iam.Client
-	kms     *kms.Client
-	logs    *cloudwatchlogs.Client
-	rds     *rds.Client
-	s3      *s3.Client
-	scaling *applicationautoscaling.Client
-	secrets *secretsmanager.Client
-	sns     *sns.Client
-	sqs     *sqs.Client
-	ssm     *ssm.Client
-	waf     *wafv2.Client
 }
 
 func newSaboteur(cfg aws.Config, suffix string) *saboteur {
-	return &saboteur{
-		config: cfg, suffix: suffix,
-		acm:     acm.NewFromConfig(cfg),
-		cw:      awsclient.CloudWatch(cfg),
-		ec2:     ec2.NewFromConfig(cfg),
-		ecs:     ecs.NewFromConfig(cfg),
-		elb:     elasticloadbalancingv2.NewFromConfig(cfg),
-		events:  eventbridge.NewFromConfig(cfg),
-		iam:     iam.NewFromConfig(cfg),
-		kms:     kms.NewFromConfig(cfg),
-		logs:    cloudwatchlogs.NewFromConfig(cfg),
-		rds:     rds.NewFromConfig(cfg),
-		s3:      awsclient.S3(cfg),
-		scaling: applicationautoscaling.NewFromConfig(cfg),
-		secrets: secretsmanager.NewFromConfig(cfg),
-		sns:     sns.NewFromConfig(cfg),
-		sqs:     sqs.NewFromConfig(cfg),
-		ssm:     ssm.NewFromConfig(cfg),
-		waf:     wafv2.NewFromConfig(cfg),
-	}
+	return &saboteur{Clients: cloud.NewClients(cfg), config: cfg, suffix: suffix}
 }
 
 // named is the name of one of the stack's resources.

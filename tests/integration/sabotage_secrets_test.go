@@ -33,14 +33,14 @@ func secretSabotages() []sabotage {
 				}
 				password, _ := fields["password"].(string)
 				cluster := aws.String(s.output(lib.OutputClusterIdentifier))
-				_, err = s.rds.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
+				_, err = s.RDS.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
 					DBClusterIdentifier: cluster, ManageMasterUserPassword: aws.Bool(true), ApplyImmediately: aws.Bool(true),
 				})
 				if err != nil {
 					return err
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.rds.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
+					_, err := s.RDS.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
 						DBClusterIdentifier: cluster, ManageMasterUserPassword: aws.Bool(false), MasterUserPassword: &password, ApplyImmediately: aws.Bool(true),
 					})
 					return err
@@ -51,28 +51,28 @@ func secretSabotages() []sabotage {
 		{
 			Check: "secrets.tls-only", Says: "delete the resource policy of a secret",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.secrets.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: aws.String(s.output(lib.OutputDBSecretArn))})
+				_, err := s.SecretsManager.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: aws.String(s.output(lib.OutputDBSecretArn))})
 				return err
 			},
 		},
 		{
 			Check: "secrets.encrypted", Says: "encrypt a secret with a key and disable the key",
 			Do: func(ctx context.Context, s *saboteur) error {
-				key, err := s.kms.CreateKey(ctx, &kms.CreateKeyInput{})
+				key, err := s.KMS.CreateKey(ctx, &kms.CreateKeyInput{})
 				if err != nil {
 					return err
 				}
 				id := key.KeyMetadata.KeyId
 				s.later(func(ctx context.Context) error {
-					_, err := s.kms.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(7)})
+					_, err := s.KMS.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(7)})
 					return err
 				})
-				if _, err := s.secrets.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{
+				if _, err := s.SecretsManager.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{
 					SecretId: aws.String(s.output(lib.OutputAPIKeysSecretArn)), KmsKeyId: key.KeyMetadata.Arn,
 				}); err != nil {
 					return err
 				}
-				_, err = s.kms.DisableKey(ctx, &kms.DisableKeyInput{KeyId: id})
+				_, err = s.KMS.DisableKey(ctx, &kms.DisableKeyInput{KeyId: id})
 				return err
 			},
 		},
@@ -80,14 +80,14 @@ func secretSabotages() []sabotage {
 			Check: "destroyable.secrets", Says: "leave a secret of the stack's waiting for its deletion", Unhealable: byHand,
 			Do: func(ctx context.Context, s *saboteur) error {
 				id := aws.String(s.named("forgotten-keys"))
-				if _, err := s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: id, SecretString: aws.String("{}")}); err != nil {
+				if _, err := s.SecretsManager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: id, SecretString: aws.String("{}")}); err != nil {
 					return err
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.secrets.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: id, ForceDeleteWithoutRecovery: aws.Bool(true)})
+					_, err := s.SecretsManager.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: id, ForceDeleteWithoutRecovery: aws.Bool(true)})
 					return err
 				})
-				_, err := s.secrets.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: id, RecoveryWindowInDays: aws.Int64(7)})
+				_, err := s.SecretsManager.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: id, RecoveryWindowInDays: aws.Int64(7)})
 				return err
 			},
 		},
@@ -96,7 +96,7 @@ func secretSabotages() []sabotage {
 
 // secretFields reads a secret. No error says anything of its value.
 func (s *saboteur) secretFields(ctx context.Context, output string) (map[string]any, error) {
-	got, err := s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(s.output(output))})
+	got, err := s.SecretsManager.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(s.output(output))})
 	if err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (s *saboteur) putSecret(ctx context.Context, output string, fields map[stri
 	if err != nil {
 		return err
 	}
-	_, err = s.secrets.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+	_, err = s.SecretsManager.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
 		SecretId: aws.String(s.output(output)), SecretString: aws.String(string(written)),
 	})
 	return err
@@ -167,7 +167,7 @@ func putsParameter(check, says, role string, change func(*ssm.PutParameterInput)
 
 func (s *saboteur) putParameter(ctx context.Context, role string, change func(*ssm.PutParameterInput) error) error {
 	name := "/payment/" + s.suffix + "/" + role
-	now, err := s.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
+	now, err := s.SSM.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
 	if err != nil {
 		return err
 	}
@@ -175,6 +175,6 @@ func (s *saboteur) putParameter(ctx context.Context, role string, change func(*s
 	if err := change(in); err != nil {
 		return err
 	}
-	_, err = s.ssm.PutParameter(ctx, in)
+	_, err = s.SSM.PutParameter(ctx, in)
 	return err
 }

@@ -155,7 +155,7 @@ type ground struct {
 }
 
 func newGround(ctx context.Context, s *saboteur) (*ground, error) {
-	vpcs, err := s.ec2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: []ec2types.Filter{{Name: aws.String("is-default"), Values: []string{"true"}}}})
+	vpcs, err := s.EC2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: []ec2types.Filter{{Name: aws.String("is-default"), Values: []string{"true"}}}})
 	if err != nil {
 		return nil, err
 	}
@@ -163,8 +163,8 @@ func newGround(ctx context.Context, s *saboteur) (*ground, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &ground{ec2: s.ec2, vpc: aws.ToString(vpc.VpcId)}
-	subnets, err := s.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: g.here()})
+	g := &ground{ec2: s.EC2, vpc: aws.ToString(vpc.VpcId)}
+	subnets, err := s.EC2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: g.here()})
 	for _, n := range subnets.Subnets {
 		g.subnets = append(g.subnets, aws.ToString(n.SubnetId))
 	}
@@ -252,91 +252,91 @@ func makers() []maker {
 func networkMakers() []maker {
 	return []maker{
 		{kind: "VPC with a subnet", name: "vpc-{S}", odd: "vpc of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			vpc, err := s.ec2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.99.0.0/16"), TagSpecifications: spec(ec2types.ResourceTypeVpc, tags, name)})
+			vpc, err := s.EC2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.99.0.0/16"), TagSpecifications: spec(ec2types.ResourceTypeVpc, tags, name)})
 			if err != nil {
 				return nil, err
 			}
 			id := vpc.Vpc.VpcId
-			_, err = s.ec2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
+			_, err = s.EC2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
 				VpcId: id, CidrBlock: aws.String("10.99.1.0/24"),
 				TagSpecifications: spec(ec2types.ResourceTypeSubnet, tags, strings.Replace(name, "vpc-", "private-subnet-1-", 1)),
 			})
 			in := []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{*id}}}
 			return func(ctx context.Context) (any, error) {
-				vpc, err := s.ec2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{*id}})
+				vpc, err := s.EC2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{*id}})
 				return both(vpc, err, func() (any, error) {
-					subnets, err := s.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: in})
+					subnets, err := s.EC2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: in})
 					return both(subnets, err, func() (any, error) {
-						return s.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: in})
+						return s.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: in})
 					})
 				})
 			}, err
 		}},
 		{kind: "security group", name: "db-sg-{S}", odd: "database of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
-			out, err := s.ec2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
+			out, err := s.EC2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
 				VpcId: &g.vpc, GroupName: &name, Description: aws.String("like ours"), TagSpecifications: spec(ec2types.ResourceTypeSecurityGroup, tags, name),
 			})
 			if err != nil {
 				return nil, err
 			}
-			_, err = s.ec2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
+			_, err = s.EC2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
 				GroupId: out.GroupId, TagSpecifications: spec(ec2types.ResourceTypeSecurityGroupRule, tags, strings.Replace(name, "db-sg-", "db-in-payment-api-", 1)),
 				IpPermissions: []ec2types.IpPermission{{
 					IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432), IpRanges: []ec2types.IpRange{{CidrIp: aws.String("10.0.0.0/8")}},
 				}},
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{*out.GroupId}})
+				return s.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{*out.GroupId}})
 			}, err
 		}},
 		{kind: "Elastic IP", name: "nat-eip-1-{S}", odd: "address of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			out, err := s.ec2.AllocateAddress(ctx, &ec2.AllocateAddressInput{Domain: ec2types.DomainTypeVpc, TagSpecifications: spec(ec2types.ResourceTypeElasticIp, tags, name)})
+			out, err := s.EC2.AllocateAddress(ctx, &ec2.AllocateAddressInput{Domain: ec2types.DomainTypeVpc, TagSpecifications: spec(ec2types.ResourceTypeElasticIp, tags, name)})
 			return func(ctx context.Context) (any, error) {
-				return s.ec2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{*out.AllocationId}})
+				return s.EC2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{*out.AllocationId}})
 			}, err
 		}},
 		{kind: "internet gateway", name: "internet-gateway-{S}", odd: "gateway of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			out, err := s.ec2.CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{TagSpecifications: spec(ec2types.ResourceTypeInternetGateway, tags, name)})
+			out, err := s.EC2.CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{TagSpecifications: spec(ec2types.ResourceTypeInternetGateway, tags, name)})
 			return func(ctx context.Context) (any, error) {
-				return s.ec2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{InternetGatewayIds: []string{*out.InternetGateway.InternetGatewayId}})
+				return s.EC2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{InternetGatewayIds: []string{*out.InternetGateway.InternetGatewayId}})
 			}, err
 		}},
 		{kind: "route table", name: "private-route-table-1-{S}", odd: "routes of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
-			out, err := s.ec2.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{VpcId: &g.vpc, TagSpecifications: spec(ec2types.ResourceTypeRouteTable, tags, name)})
+			out, err := s.EC2.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{VpcId: &g.vpc, TagSpecifications: spec(ec2types.ResourceTypeRouteTable, tags, name)})
 			return func(ctx context.Context) (any, error) {
-				return s.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{RouteTableIds: []string{*out.RouteTable.RouteTableId}})
+				return s.EC2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{RouteTableIds: []string{*out.RouteTable.RouteTableId}})
 			}, err
 		}},
 		{kind: "NAT gateway", name: "nat-gateway-1-{S}", odd: "way out of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
-			out, err := s.ec2.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
+			out, err := s.EC2.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
 				SubnetId: &g.subnets[0], ConnectivityType: ec2types.ConnectivityTypePrivate, TagSpecifications: spec(ec2types.ResourceTypeNatgateway, tags, name),
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.ec2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{*out.NatGateway.NatGatewayId}})
+				return s.EC2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{*out.NatGateway.NatGatewayId}})
 			}, err
 		}},
 		{kind: "VPC endpoint", name: "s3-endpoint-{S}", odd: "endpoint of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
-			out, err := s.ec2.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
+			out, err := s.EC2.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
 				VpcId: &g.vpc, ServiceName: aws.String("com.amazonaws.us-east-1.s3"), TagSpecifications: spec(ec2types.ResourceTypeVpcEndpoint, tags, name),
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.ec2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*out.VpcEndpoint.VpcEndpointId}})
+				return s.EC2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*out.VpcEndpoint.VpcEndpointId}})
 			}, err
 		}},
 		{kind: "network interface", name: "interface-{S}", odd: "card of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
-			out, err := s.ec2.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{
+			out, err := s.EC2.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{
 				SubnetId: &g.subnets[0], TagSpecifications: spec(ec2types.ResourceTypeNetworkInterface, tags, name),
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.ec2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{*out.NetworkInterface.NetworkInterfaceId}})
+				return s.EC2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{*out.NetworkInterface.NetworkInterfaceId}})
 			}, err
 		}},
 		{kind: "flow log", name: "vpc-flow-log-{S}", odd: "log of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
 			bucket := "flows-" + strings.ReplaceAll(name, " ", "-")
-			if _, err := s.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
+			if _, err := s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 				return nil, err
 			}
-			out, err := s.ec2.CreateFlowLogs(ctx, &ec2.CreateFlowLogsInput{
+			out, err := s.EC2.CreateFlowLogs(ctx, &ec2.CreateFlowLogsInput{
 				ResourceIds: []string{g.vpc}, ResourceType: ec2types.FlowLogsResourceTypeVpc, TrafficType: ec2types.TrafficTypeAll,
 				LogDestinationType: ec2types.LogDestinationTypeS3, LogDestination: aws.String("arn:aws:s3:::" + bucket),
 				TagSpecifications: spec(ec2types.ResourceTypeVpcFlowLog, tags, name),
@@ -345,7 +345,7 @@ func networkMakers() []maker {
 				return nil, fmt.Errorf("no flow log: %v", out.Unsuccessful)
 			}
 			return func(ctx context.Context) (any, error) {
-				return s.ec2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{FlowLogIds: out.FlowLogIds})
+				return s.EC2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{FlowLogIds: out.FlowLogIds})
 			}, err
 		}},
 	}
@@ -354,7 +354,7 @@ func networkMakers() []maker {
 func serviceMakers() []maker {
 	return []maker{
 		{kind: "load balancer with a listener and a rule", name: "alb-{S}", odd: "balancer-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
-			lb, err := s.elb.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: &name, Subnets: g.subnets[:2], Tags: elbTagList(tags, name)})
+			lb, err := s.ELB.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: &name, Subnets: g.subnets[:2], Tags: elbTagList(tags, name)})
 			if err != nil {
 				return nil, err
 			}
@@ -363,7 +363,7 @@ func serviceMakers() []maker {
 				Type:                elbtypes.ActionTypeEnumFixedResponse,
 				FixedResponseConfig: &elbtypes.FixedResponseActionConfig{StatusCode: aws.String("404")},
 			}
-			listener, err := s.elb.CreateListener(ctx, &elb.CreateListenerInput{
+			listener, err := s.ELB.CreateListener(ctx, &elb.CreateListenerInput{
 				LoadBalancerArn: id, Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumHttp, DefaultActions: []elbtypes.Action{answer},
 				Tags: elbTagList(tags, strings.Replace(name, "alb-", "http-listener-", 1)),
 			})
@@ -371,33 +371,33 @@ func serviceMakers() []maker {
 				return nil, err
 			}
 			in := listener.Listeners[0].ListenerArn
-			_, err = s.elb.CreateRule(ctx, &elb.CreateRuleInput{
+			_, err = s.ELB.CreateRule(ctx, &elb.CreateRuleInput{
 				ListenerArn: in, Priority: aws.Int32(1), Actions: []elbtypes.Action{answer}, Tags: elbTagList(tags, strings.Replace(name, "alb-", "api-rule-", 1)),
 				Conditions: []elbtypes.RuleCondition{{Field: aws.String("path-pattern"), Values: []string{"/api/*"}}},
 			})
 			return func(ctx context.Context) (any, error) {
-				lb, err := s.elb.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{*id}})
+				lb, err := s.ELB.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{*id}})
 				return both(lb, err, func() (any, error) {
-					listeners, err := s.elb.DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: id})
-					return both(listeners, err, func() (any, error) { return s.elb.DescribeRules(ctx, &elb.DescribeRulesInput{ListenerArn: in}) })
+					listeners, err := s.ELB.DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: id})
+					return both(listeners, err, func() (any, error) { return s.ELB.DescribeRules(ctx, &elb.DescribeRulesInput{ListenerArn: in}) })
 				})
 			}, err
 		}},
 		{kind: "target group", name: "payment-api-tg-{S}", odd: "targets-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
-			out, err := s.elb.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{
+			out, err := s.ELB.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{
 				Name: &name, Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumHttp, VpcId: &g.vpc, TargetType: elbtypes.TargetTypeEnumIp, Tags: elbTagList(tags, name),
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.elb.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{TargetGroupArns: []string{*out.TargetGroups[0].TargetGroupArn}})
+				return s.ELB.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{TargetGroupArns: []string{*out.TargetGroups[0].TargetGroupArn}})
 			}, err
 		}},
 		{kind: "certificate", name: "certificate-{S}", odd: "certificate of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
 			list := append(tagList(tags, func(k, v *string) acmtypes.Tag { return acmtypes.Tag{Key: k, Value: v} }), acmtypes.Tag{Key: aws.String("Name"), Value: &name})
-			out, err := s.acm.RequestCertificate(ctx, &acm.RequestCertificateInput{
+			out, err := s.ACM.RequestCertificate(ctx, &acm.RequestCertificateInput{
 				DomainName: aws.String(strings.ReplaceAll(name, " ", "-") + ".example.com"), ValidationMethod: acmtypes.ValidationMethodDns, Tags: list,
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.acm.ListTagsForCertificate(ctx, &acm.ListTagsForCertificateInput{CertificateArn: out.CertificateArn})
+				return s.ACM.ListTagsForCertificate(ctx, &acm.ListTagsForCertificateInput{CertificateArn: out.CertificateArn})
 			}, err
 		}},
 		{kind: "web ACL", name: "waf-{S}", odd: "wall-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
@@ -408,27 +408,27 @@ func serviceMakers() []maker {
 			if len(tags) > 0 { // WAF refuses an empty list
 				in.Tags = tagList(tags, func(k, v *string) waftypes.Tag { return waftypes.Tag{Key: k, Value: v} })
 			}
-			out, err := s.waf.CreateWebACL(ctx, in)
+			out, err := s.WAF.CreateWebACL(ctx, in)
 			return func(ctx context.Context) (any, error) {
-				return s.waf.GetWebACL(ctx, &wafv2.GetWebACLInput{Name: &name, Id: out.Summary.Id, Scope: waftypes.ScopeRegional})
+				return s.WAF.GetWebACL(ctx, &wafv2.GetWebACLInput{Name: &name, Id: out.Summary.Id, Scope: waftypes.ScopeRegional})
 			}, err
 		}},
 		{kind: "ECS cluster with a scaled service", name: "ecs-cluster-{S}", odd: "cluster-of-ours", make: makeCluster},
 		{kind: "database cluster with an instance", name: "aurora-cluster-{S}", odd: "database-of-ours", make: makeDatabase},
 		{kind: "database cluster parameter group", name: "db-cluster-parameter-group-{S}", odd: "settings-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			_, err := s.rds.CreateDBClusterParameterGroup(ctx, &rds.CreateDBClusterParameterGroupInput{
+			_, err := s.RDS.CreateDBClusterParameterGroup(ctx, &rds.CreateDBClusterParameterGroupInput{
 				DBClusterParameterGroupName: &name, DBParameterGroupFamily: aws.String("aurora-postgresql16"), Description: &name, Tags: rdsTagList(tags),
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.rds.DescribeDBClusterParameterGroups(ctx, &rds.DescribeDBClusterParameterGroupsInput{DBClusterParameterGroupName: &name})
+				return s.RDS.DescribeDBClusterParameterGroups(ctx, &rds.DescribeDBClusterParameterGroupsInput{DBClusterParameterGroupName: &name})
 			}, err
 		}},
 		{kind: "database subnet group", name: "db-subnet-group-{S}", odd: "subnets-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
-			_, err := s.rds.CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{
+			_, err := s.RDS.CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{
 				DBSubnetGroupName: &name, DBSubnetGroupDescription: &name, SubnetIds: g.subnets[:2], Tags: rdsTagList(tags),
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.rds.DescribeDBSubnetGroups(ctx, &rds.DescribeDBSubnetGroupsInput{DBSubnetGroupName: &name})
+				return s.RDS.DescribeDBSubnetGroups(ctx, &rds.DescribeDBSubnetGroupsInput{DBSubnetGroupName: &name})
 			}, err
 		}},
 	}
@@ -436,28 +436,28 @@ func serviceMakers() []maker {
 
 func makeCluster(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
 	list := tagList(tags, func(k, v *string) ecstypes.Tag { return ecstypes.Tag{Key: k, Value: v} })
-	if _, err := s.ecs.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: &name, Tags: list}); err != nil {
+	if _, err := s.ECS.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: &name, Tags: list}); err != nil {
 		return nil, err
 	}
 	service := strings.Replace(strings.Replace(name, "ecs-cluster-", "payment-api-", 1), "cluster-", "service-", 1)
-	task, err := s.ecs.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
+	task, err := s.ECS.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
 		Family: &service, Tags: list, ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("c"), Image: aws.String("busybox:1"), Memory: aws.Int32(64)}},
 	})
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.ecs.CreateService(ctx, &ecs.CreateServiceInput{Cluster: &name, ServiceName: &service, TaskDefinition: &service, DesiredCount: aws.Int32(2), Tags: list})
+	_, err = s.ECS.CreateService(ctx, &ecs.CreateServiceInput{Cluster: &name, ServiceName: &service, TaskDefinition: &service, DesiredCount: aws.Int32(2), Tags: list})
 	if err != nil {
 		return nil, err
 	}
 	id, dimension := "service/"+name+"/"+service, astypes.ScalableDimensionECSServiceDesiredCount
-	_, err = s.scaling.RegisterScalableTarget(ctx, &applicationautoscaling.RegisterScalableTargetInput{
+	_, err = s.AutoScaling.RegisterScalableTarget(ctx, &applicationautoscaling.RegisterScalableTargetInput{
 		ResourceId: &id, ServiceNamespace: astypes.ServiceNamespaceEcs, ScalableDimension: dimension, MinCapacity: aws.Int32(2), MaxCapacity: aws.Int32(4), Tags: tags,
 	})
 	if err != nil {
 		return nil, err
 	}
-	policy, err := s.scaling.PutScalingPolicy(ctx, &applicationautoscaling.PutScalingPolicyInput{
+	policy, err := s.AutoScaling.PutScalingPolicy(ctx, &applicationautoscaling.PutScalingPolicyInput{
 		PolicyName: aws.String(strings.Replace(service, "payment-api-", "payment-api-cpu-scaling-", 1)), ResourceId: &id, ServiceNamespace: astypes.ServiceNamespaceEcs,
 		ScalableDimension: dimension, PolicyType: astypes.PolicyTypeTargetTrackingScaling,
 		TargetTrackingScalingPolicyConfiguration: &astypes.TargetTrackingScalingPolicyConfiguration{
@@ -473,29 +473,29 @@ func makeCluster(ctx context.Context, s *saboteur, _ *ground, name string, tags 
 		alarms = append(alarms, aws.ToString(a.AlarmName))
 	}
 	return func(ctx context.Context) (any, error) {
-		services, err := s.ecs.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &name, Services: []string{service}, Include: []ecstypes.ServiceField{"TAGS"}})
+		services, err := s.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &name, Services: []string{service}, Include: []ecstypes.ServiceField{"TAGS"}})
 		if err != nil {
 			return nil, err
 		}
-		definition, err := s.ecs.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: task.TaskDefinition.TaskDefinitionArn})
+		definition, err := s.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: task.TaskDefinition.TaskDefinitionArn})
 		if err != nil {
 			return nil, err
 		}
-		targets, err := s.scaling.DescribeScalableTargets(ctx, &applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: astypes.ServiceNamespaceEcs, ResourceIds: []string{id}})
+		targets, err := s.AutoScaling.DescribeScalableTargets(ctx, &applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: astypes.ServiceNamespaceEcs, ResourceIds: []string{id}})
 		if err != nil {
 			return nil, err
 		}
-		policies, err := s.scaling.DescribeScalingPolicies(ctx, &applicationautoscaling.DescribeScalingPoliciesInput{ServiceNamespace: astypes.ServiceNamespaceEcs, ResourceId: &id})
+		policies, err := s.AutoScaling.DescribeScalingPolicies(ctx, &applicationautoscaling.DescribeScalingPoliciesInput{ServiceNamespace: astypes.ServiceNamespaceEcs, ResourceId: &id})
 		if err != nil {
 			return nil, err
 		}
-		tracking, err := s.cw.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: alarms})
+		tracking, err := s.CloudWatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: alarms})
 		return []any{services.Services, definition.TaskDefinition.Status, targets, policies, tracking}, err
 	}, nil
 }
 
 func makeDatabase(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-	_, err := s.rds.CreateDBCluster(ctx, &rds.CreateDBClusterInput{
+	_, err := s.RDS.CreateDBCluster(ctx, &rds.CreateDBClusterInput{
 		DBClusterIdentifier: &name, Engine: aws.String("aurora-postgresql"), MasterUsername: aws.String("root"), MasterUserPassword: aws.String("not-a-secret-1"),
 		Tags: rdsTagList(tags),
 	})
@@ -503,27 +503,27 @@ func makeDatabase(ctx context.Context, s *saboteur, _ *ground, name string, tags
 		return nil, err
 	}
 	instance := strings.Replace(strings.Replace(name, "aurora-cluster-", "aurora-writer-", 1), "database-", "writer-", 1)
-	_, err = s.rds.CreateDBInstance(ctx, &rds.CreateDBInstanceInput{
+	_, err = s.RDS.CreateDBInstance(ctx, &rds.CreateDBInstanceInput{
 		DBInstanceIdentifier: &instance, DBClusterIdentifier: &name, Engine: aws.String("aurora-postgresql"), DBInstanceClass: aws.String("db.r6g.large"), Tags: rdsTagList(tags),
 	})
 	if err != nil {
 		return nil, err
 	}
-	_, err = s.rds.CreateDBClusterSnapshot(ctx, &rds.CreateDBClusterSnapshotInput{
+	_, err = s.RDS.CreateDBClusterSnapshot(ctx, &rds.CreateDBClusterSnapshotInput{
 		DBClusterIdentifier: &name, DBClusterSnapshotIdentifier: aws.String("copy-of-" + name), Tags: rdsTagList(tags),
 	})
 	return func(ctx context.Context) (any, error) {
-		instances, err := s.rds.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &instance})
+		instances, err := s.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &instance})
 		if err != nil {
 			return nil, err
 		}
-		clusters, err := s.rds.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &name})
+		clusters, err := s.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &name})
 		if err != nil {
 			return nil, err
 		}
 		// These move with the clock.
 		instances.DBInstances[0].LatestRestorableTime, clusters.DBClusters[0].LatestRestorableTime = nil, nil
-		copies, err := s.rds.DescribeDBClusterSnapshots(ctx, &rds.DescribeDBClusterSnapshotsInput{DBClusterSnapshotIdentifier: aws.String("copy-of-" + name)})
+		copies, err := s.RDS.DescribeDBClusterSnapshots(ctx, &rds.DescribeDBClusterSnapshotsInput{DBClusterSnapshotIdentifier: aws.String("copy-of-" + name)})
 		return []any{instances, clusters, copies}, err
 	}, err
 }
@@ -531,83 +531,83 @@ func makeDatabase(ctx context.Context, s *saboteur, _ *ground, name string, tags
 func storeMakers() []maker {
 	return []maker{
 		{kind: "queue with a message", name: "payment-jobs-{S}", odd: "queue-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			out, err := s.sqs.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Tags: tags})
+			out, err := s.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Tags: tags})
 			if err != nil {
 				return nil, err
 			}
-			_, err = s.sqs.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: out.QueueUrl, MessageBody: aws.String("keep me")})
+			_, err = s.SQS.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: out.QueueUrl, MessageBody: aws.String("keep me")})
 			return func(ctx context.Context) (any, error) {
-				attributes, err := s.sqs.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: out.QueueUrl, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
-				return both(attributes, err, func() (any, error) { return s.sqs.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: out.QueueUrl}) })
+				attributes, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: out.QueueUrl, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
+				return both(attributes, err, func() (any, error) { return s.SQS.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: out.QueueUrl}) })
 			}, err
 		}},
 		{kind: "topic", name: "payment-alerts-{S}", odd: "topic-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			client := sns.NewFromConfig(s.config)
+			client := s.SNS
 			out, err := client.CreateTopic(ctx, &sns.CreateTopicInput{Name: &name, Tags: tagList(tags, func(k, v *string) snstypes.Tag { return snstypes.Tag{Key: k, Value: v} })})
 			return func(ctx context.Context) (any, error) {
 				return client.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: out.TopicArn})
 			}, err
 		}},
 		{kind: "secret", name: "payment-db-credentials-{S}", odd: "secret-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			_, err := s.secrets.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
+			_, err := s.SecretsManager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
 				Name: &name, SecretString: aws.String("keep me"), Tags: tagList(tags, func(k, v *string) smtypes.Tag { return smtypes.Tag{Key: k, Value: v} }),
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.secrets.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
+				return s.SecretsManager.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
 			}, err
 		}},
 		{kind: "parameter", name: "/payment/{S}/queue-url", odd: "/invoices/queue-url", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			_, err := s.ssm.PutParameter(ctx, &ssm.PutParameterInput{
+			_, err := s.SSM.PutParameter(ctx, &ssm.PutParameterInput{
 				Name: &name, Value: aws.String("keep me"), Type: ssmtypes.ParameterTypeString,
 				Tags: tagList(tags, func(k, v *string) ssmtypes.Tag { return ssmtypes.Tag{Key: k, Value: v} }),
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.ssm.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
+				return s.SSM.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
 			}, err
 		}},
 		{kind: "KMS key with an alias", name: "payment-alerts-key-{S}", odd: "key of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
 			list := append(tagList(tags, func(k, v *string) kmstypes.Tag { return kmstypes.Tag{TagKey: k, TagValue: v} }), kmstypes.Tag{TagKey: aws.String("Name"), TagValue: &name})
-			out, err := s.kms.CreateKey(ctx, &kms.CreateKeyInput{Tags: list})
+			out, err := s.KMS.CreateKey(ctx, &kms.CreateKeyInput{Tags: list})
 			if err != nil {
 				return nil, err
 			}
 			alias := "alias/" + strings.ReplaceAll(strings.Replace(name, "-key-", "-", 1), " ", "-")
-			_, err = s.kms.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: out.KeyMetadata.KeyId})
+			_, err = s.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: out.KeyMetadata.KeyId})
 			return func(ctx context.Context) (any, error) {
-				return s.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &alias})
+				return s.KMS.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &alias})
 			}, err
 		}},
 		{kind: "bucket with content", name: "alb-logs-123456789012-us-east-1-{S}", odd: "bucket-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			if _, err := s.s3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name}); err != nil {
+			if _, err := s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name}); err != nil {
 				return nil, err
 			}
 			if len(tags) > 0 {
 				set := tagList(tags, func(k, v *string) s3types.Tag { return s3types.Tag{Key: k, Value: v} })
-				if _, err := s.s3.PutBucketTagging(ctx, &s3.PutBucketTaggingInput{Bucket: &name, Tagging: &s3types.Tagging{TagSet: set}}); err != nil {
+				if _, err := s.S3.PutBucketTagging(ctx, &s3.PutBucketTaggingInput{Bucket: &name, Tagging: &s3types.Tagging{TagSet: set}}); err != nil {
 					return nil, err
 				}
 			}
-			_, err := s.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &name, Key: aws.String("keep"), Body: strings.NewReader("keep me")})
+			_, err := s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &name, Key: aws.String("keep"), Body: strings.NewReader("keep me")})
 			return func(ctx context.Context) (any, error) {
-				return s.s3.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &name})
+				return s.S3.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &name})
 			}, err
 		}},
 		{kind: "IAM role with a policy", name: "payment-api-task-role-{S}", odd: "role-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			_, err := s.iam.CreateRole(ctx, &iam.CreateRoleInput{
+			_, err := s.IAM.CreateRole(ctx, &iam.CreateRoleInput{
 				RoleName: &name, Tags: tagList(tags, func(k, v *string) iamtypes.Tag { return iamtypes.Tag{Key: k, Value: v} }),
 				AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`),
 			})
 			if err != nil {
 				return nil, err
 			}
-			_, err = s.iam.PutRolePolicy(ctx, &iam.PutRolePolicyInput{
+			_, err = s.IAM.PutRolePolicy(ctx, &iam.PutRolePolicyInput{
 				RoleName: &name, PolicyName: aws.String("p"),
 				PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}]}`),
 			})
 			return func(ctx context.Context) (any, error) {
-				role, err := s.iam.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
+				role, err := s.IAM.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
 				return both(role, err, func() (any, error) {
-					return s.iam.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &name, PolicyName: aws.String("p")})
+					return s.IAM.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &name, PolicyName: aws.String("p")})
 				})
 			}, err
 		}},
@@ -617,12 +617,12 @@ func storeMakers() []maker {
 func watchMakers() []maker {
 	return []maker{
 		{kind: "log group with a line", name: "/ecs/payment-api-{S}", odd: "/log/of/ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			if _, err := s.logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name, Tags: tags}); err != nil {
+			if _, err := s.Logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name, Tags: tags}); err != nil {
 				return nil, err
 			}
-			_, err := s.logs.CreateLogStream(ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &name, LogStreamName: aws.String("keep")})
+			_, err := s.Logs.CreateLogStream(ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &name, LogStreamName: aws.String("keep")})
 			return func(ctx context.Context) (any, error) {
-				return s.logs.DescribeLogStreams(ctx, &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: &name})
+				return s.Logs.DescribeLogStreams(ctx, &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: &name})
 			}, err
 		}},
 		{kind: "log group of a cluster that is gone", name: "/aws/ecs/containerinsights/ecs-cluster-gone-{S}/performance", bare: true, make: makeLogGroup},
@@ -635,13 +635,13 @@ func watchMakers() []maker {
 			return makeLogPolicy(ctx, s, name, group)
 		}},
 		{kind: "alarm", name: "alb-5xx-alarm-{S}", odd: "alarm of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			_, err := s.cw.PutMetricAlarm(ctx, &cloudwatch.PutMetricAlarmInput{
+			_, err := s.CloudWatch.PutMetricAlarm(ctx, &cloudwatch.PutMetricAlarmInput{
 				AlarmName: &name, MetricName: aws.String("m"), Namespace: aws.String("n"), Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1),
 				Threshold: aws.Float64(1), ComparisonOperator: cwtypes.ComparisonOperatorGreaterThanThreshold, Statistic: cwtypes.StatisticSum,
 				Tags: tagList(tags, func(k, v *string) cwtypes.Tag { return cwtypes.Tag{Key: k, Value: v} }),
 			})
 			return func(ctx context.Context) (any, error) {
-				out, err := s.cw.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}})
+				out, err := s.CloudWatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}})
 				return out.MetricAlarms, err
 			}, err
 		}},
@@ -651,41 +651,41 @@ func watchMakers() []maker {
 				words = append(words, k+"="+v)
 			}
 			body := fmt.Sprintf(`{"widgets":[{"type":"text","x":0,"y":0,"width":6,"height":2,"properties":{"markdown":%q}}]}`, "like ours "+strings.Join(words, " "))
-			_, err := s.cw.PutDashboard(ctx, &cloudwatch.PutDashboardInput{DashboardName: &name, DashboardBody: &body})
+			_, err := s.CloudWatch.PutDashboard(ctx, &cloudwatch.PutDashboardInput{DashboardName: &name, DashboardBody: &body})
 			return func(ctx context.Context) (any, error) {
-				return s.cw.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &name})
+				return s.CloudWatch.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &name})
 			}, err
 		}},
 		{kind: "event rule with a target", name: "ecs-deployment-failed-{S}", odd: "event-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			_, err := s.events.PutRule(ctx, &eventbridge.PutRuleInput{
+			_, err := s.EventBridge.PutRule(ctx, &eventbridge.PutRuleInput{
 				Name: &name, EventPattern: aws.String(`{"source":["aws.ecs"]}`), Tags: tagList(tags, func(k, v *string) eventtypes.Tag { return eventtypes.Tag{Key: k, Value: v} }),
 			})
 			if err != nil {
 				return nil, err
 			}
-			_, err = s.events.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &name, Targets: []eventtypes.Target{{Id: aws.String("1"), Arn: aws.String("arn:aws:sqs:us-east-1:123456789012:keep")}}})
+			_, err = s.EventBridge.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &name, Targets: []eventtypes.Target{{Id: aws.String("1"), Arn: aws.String("arn:aws:sqs:us-east-1:123456789012:keep")}}})
 			return func(ctx context.Context) (any, error) {
-				rule, err := s.events.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name})
+				rule, err := s.EventBridge.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name})
 				return both(rule, err, func() (any, error) {
-					return s.events.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &name})
+					return s.EventBridge.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &name})
 				})
 			}, err
 		}},
 		{kind: "RDS event subscription", name: "rds-events-{S}", odd: "events-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
-			_, err := s.rds.CreateEventSubscription(ctx, &rds.CreateEventSubscriptionInput{
+			_, err := s.RDS.CreateEventSubscription(ctx, &rds.CreateEventSubscriptionInput{
 				SubscriptionName: &name, SnsTopicArn: aws.String("arn:aws:sns:us-east-1:123456789012:keep"), Tags: rdsTagList(tags),
 			})
 			return func(ctx context.Context) (any, error) {
-				return s.rds.DescribeEventSubscriptions(ctx, &rds.DescribeEventSubscriptionsInput{SubscriptionName: &name})
+				return s.RDS.DescribeEventSubscriptions(ctx, &rds.DescribeEventSubscriptionsInput{SubscriptionName: &name})
 			}, err
 		}},
 	}
 }
 
 func makeLogGroup(ctx context.Context, s *saboteur, _ *ground, name string, _ map[string]string) (look, error) {
-	_, err := s.logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name})
+	_, err := s.Logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name})
 	return func(ctx context.Context) (any, error) {
-		out, err := s.logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &name})
+		out, err := s.Logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &name})
 		if err == nil && len(out.LogGroups) == 0 {
 			err = fmt.Errorf("log group %s is gone", name)
 		}
@@ -694,11 +694,11 @@ func makeLogGroup(ctx context.Context, s *saboteur, _ *ground, name string, _ ma
 }
 
 func makeLogPolicy(ctx context.Context, s *saboteur, name, group string) (look, error) {
-	_, err := s.logs.PutResourcePolicy(ctx, &cloudwatchlogs.PutResourcePolicyInput{PolicyName: &name, PolicyDocument: aws.String(
+	_, err := s.Logs.PutResourcePolicy(ctx, &cloudwatchlogs.PutResourcePolicyInput{PolicyName: &name, PolicyDocument: aws.String(
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"delivery.logs.amazonaws.com"},"Action":"logs:PutLogEvents",` +
 			`"Resource":"arn:aws:logs:us-east-1:123456789012:log-group:` + group + `:*"}]}`)})
 	return func(ctx context.Context) (any, error) {
-		policies, err := s.logs.DescribeResourcePolicies(ctx, &cloudwatchlogs.DescribeResourcePoliciesInput{})
+		policies, err := s.Logs.DescribeResourcePolicies(ctx, &cloudwatchlogs.DescribeResourcePoliciesInput{})
 		if err != nil {
 			return nil, err
 		}

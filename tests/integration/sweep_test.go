@@ -244,7 +244,7 @@ func TestASweepRemovesAnOldStackAndNothingElse(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, seen, "to the live")
 		require.Contains(t, seen, "keep me")
-		all, err := route53.NewFromConfig(cloud.Config).ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{HostedZoneId: zoneID})
+		all, err := s.Route53.ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{HostedZoneId: zoneID})
 		require.NoError(t, err)
 		for _, r := range all.ResourceRecordSets {
 			require.False(t, r.AliasTarget != nil && aws.ToString(r.AliasTarget.DNSName) == oldOutputs[lib.OutputAlbDNSName], aws.ToString(r.Name))
@@ -295,7 +295,7 @@ func inDisguiseOfOld(ctx context.Context, t *testing.T, s *saboteur) []*lookalik
 // point at the old one.
 func records(ctx context.Context, t *testing.T, s *saboteur, old, live map[string]any) (rest *lookalike, zoneID *string) {
 	t.Helper()
-	client := route53.NewFromConfig(s.config)
+	client := s.Route53
 	zone, err := client.CreateHostedZone(ctx, &route53.CreateHostedZoneInput{Name: aws.String("example.com."), CallerReference: aws.String("1")})
 	require.NoError(t, err)
 	weighted := func(id string, change route53types.Change) route53types.Change {
@@ -336,26 +336,26 @@ func records(ctx context.Context, t *testing.T, s *saboteur, old, live map[strin
 func litter(ctx context.Context, t *testing.T, s *saboteur) {
 	t.Helper()
 	bucket := "alb-logs-123456789012-us-east-1-old"
-	policy, err := s.s3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &bucket})
+	policy, err := s.S3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &bucket})
 	require.NoError(t, err)
 	// It refuses plain HTTP, which the emulator speaks.
-	_, err = s.s3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &bucket})
+	_, err = s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &bucket})
 	require.NoError(t, err)
 	for range 3 {
-		_, err := s.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/1"), Body: strings.NewReader("line")})
+		_, err := s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/1"), Body: strings.NewReader("line")})
 		require.NoError(t, err)
 	}
-	_, err = s.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/1")})
+	_, err = s.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/1")})
 	require.NoError(t, err)
-	_, err = s.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/2"), Body: strings.NewReader("line")})
+	_, err = s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/2"), Body: strings.NewReader("line")})
 	require.NoError(t, err)
-	_, err = s.s3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: policy.Policy})
+	_, err = s.S3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: policy.Policy})
 	require.NoError(t, err)
-	groups, err := s.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: []ec2types.Filter{{Name: aws.String("group-name"), Values: []string{"db-sg-old"}}}})
+	groups, err := s.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: []ec2types.Filter{{Name: aws.String("group-name"), Values: []string{"db-sg-old"}}}})
 	require.NoError(t, err)
 	group, err := first("group", groups.SecurityGroups)
 	require.NoError(t, err)
-	_, err = s.ec2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId, IpPermissions: []ec2types.IpPermission{{
+	_, err = s.EC2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId, IpPermissions: []ec2types.IpPermission{{
 		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(22), ToPort: aws.Int32(22), IpRanges: []ec2types.IpRange{{CidrIp: aws.String("10.0.0.0/8")}},
 	}}})
 	require.NoError(t, err)
@@ -449,15 +449,15 @@ func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
 func parasites(ctx context.Context, t *testing.T, s *saboteur) (remove func() error) {
 	t.Helper()
 	mine := aws.String("alias/mine")
-	key, err := s.kms.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String("alias/payment-alerts-" + s.suffix)})
+	key, err := s.KMS.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String("alias/payment-alerts-" + s.suffix)})
 	require.NoError(t, err)
-	_, err = s.kms.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: mine, TargetKeyId: key.KeyMetadata.KeyId})
+	_, err = s.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: mine, TargetKeyId: key.KeyMetadata.KeyId})
 	require.NoError(t, err)
-	subnet, err := s.ec2.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: aws.String(s.output(lib.OutputVpcID)), CidrBlock: aws.String("10.0.250.0/24")})
+	subnet, err := s.EC2.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: aws.String(s.output(lib.OutputVpcID)), CidrBlock: aws.String("10.0.250.0/24")})
 	require.NoError(t, err)
 	return func() error {
-		_, err := s.kms.DeleteAlias(ctx, &kms.DeleteAliasInput{AliasName: mine})
-		_, also := s.ec2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: subnet.Subnet.SubnetId})
+		_, err := s.KMS.DeleteAlias(ctx, &kms.DeleteAliasInput{AliasName: mine})
+		_, also := s.EC2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: subnet.Subnet.SubnetId})
 		return errors.Join(err, also)
 	}
 }
@@ -479,20 +479,20 @@ func handiwork(ctx context.Context, t *testing.T, s *saboteur) {
 	var faults []error
 	do := func(_ any, err error) { faults = append(faults, err) }
 	balancer := s.output(lib.OutputAlbArn)
-	do(s.sqs.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: aws.String(s.output(lib.OutputDlqURL))}))
-	do(s.scaling.DeregisterScalableTarget(ctx, &applicationautoscaling.DeregisterScalableTargetInput{
+	do(s.SQS.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: aws.String(s.output(lib.OutputDlqURL))}))
+	do(s.AutoScaling.DeregisterScalableTarget(ctx, &applicationautoscaling.DeregisterScalableTargetInput{
 		ResourceId:        aws.String("service/" + s.output(lib.OutputEcsClusterName) + "/" + s.output(lib.OutputPaymentAPIServiceName)),
 		ServiceNamespace:  astypes.ServiceNamespaceEcs,
 		ScalableDimension: astypes.ScalableDimensionECSServiceDesiredCount,
 	}))
-	listeners, err := s.elb.DescribeListeners(ctx, &elasticloadbalancingv2.DescribeListenersInput{LoadBalancerArn: &balancer})
+	listeners, err := s.ELB.DescribeListeners(ctx, &elasticloadbalancingv2.DescribeListenersInput{LoadBalancerArn: &balancer})
 	require.NoError(t, err)
-	do(s.elb.DeleteListener(ctx, &elasticloadbalancingv2.DeleteListenerInput{ListenerArn: listeners.Listeners[0].ListenerArn}))
-	do(s.elb.ModifyLoadBalancerAttributes(ctx, &elasticloadbalancingv2.ModifyLoadBalancerAttributesInput{
+	do(s.ELB.DeleteListener(ctx, &elasticloadbalancingv2.DeleteListenerInput{ListenerArn: listeners.Listeners[0].ListenerArn}))
+	do(s.ELB.ModifyLoadBalancerAttributes(ctx, &elasticloadbalancingv2.ModifyLoadBalancerAttributesInput{
 		LoadBalancerArn: &balancer,
 		Attributes:      []elbtypes.LoadBalancerAttribute{{Key: aws.String("deletion_protection.enabled"), Value: aws.String("true")}},
 	}))
-	do(s.rds.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
+	do(s.RDS.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
 		DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), DeletionProtection: aws.Bool(true), ApplyImmediately: aws.Bool(true),
 	}))
 	require.NoError(t, errors.Join(faults...))

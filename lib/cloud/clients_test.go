@@ -1,0 +1,54 @@
+package cloud_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// TestNobodyElseMakesAClient holds that every AWS client of the repository comes from this package.
+func TestNobodyElseMakesAClient(t *testing.T) {
+	allowed := []string{
+		"lib/cloud/",
+		"lib/awsprovider/",   // until its modules take their clients from here
+		"fixtures/workload/", // stands for the users' own services, which share nothing with this project
+	}
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), ".") && entry.Name() != ".." {
+			return filepath.SkipDir
+		}
+		name, _ := filepath.Rel(root, path)
+		if !strings.HasSuffix(name, ".go") || hasPrefix(filepath.ToSlash(name), allowed) {
+			return nil
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		ast.Inspect(file, func(n ast.Node) bool {
+			if use, ok := n.(*ast.SelectorExpr); ok && use.Sel.Name == "NewFromConfig" {
+				t.Errorf("%s makes an AWS client of its own: take it from cloud.NewClients", name)
+			}
+			return true
+		})
+		return nil
+	})
+	require.NoError(t, err)
+}
+
+func hasPrefix(name string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(name, p) {
+			return true
+		}
+	}
+	return false
+}

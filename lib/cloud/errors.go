@@ -1,0 +1,64 @@
+package cloud
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strings"
+
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+)
+
+// HasCode tells whether an API answered with one of these error codes.
+func HasCode(err error, codes ...string) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && slices.Contains(codes, api.ErrorCode())
+}
+
+// IsNotFound tells whether an API says that a thing is not there.
+func IsNotFound(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	code := api.ErrorCode()
+	return strings.Contains(code, "NotFound") || strings.Contains(code, "NoSuch") || strings.Contains(code, "NonExistent") ||
+		strings.HasSuffix(code, "DoesNotExist") || code == "WAFNonexistentItemException"
+}
+
+// IsUnimplemented tells whether an answer is one that no part of AWS gives for a known call: the endpoint does not know it.
+func IsUnimplemented(err error) bool {
+	var answer *awshttp.ResponseError
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch answer.HTTPStatusCode() {
+	case http.StatusNotImplemented:
+		return true
+	case http.StatusInternalServerError:
+		// A real service that is in trouble answers in its own protocol, with a code.
+		var api smithy.APIError
+		return !errors.As(err, &api) || api.ErrorCode() == "" || api.ErrorCode() == "UnknownError"
+	}
+	return false
+}
+
+// IsRefused tells whether an API says that the credentials may not ask, or are none at all.
+func IsRefused(err error) bool {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		code := strings.ToLower(api.ErrorCode())
+		for _, word := range []string{
+			"accessdenied", "unauthorized", "authfailure", "notauthorized", "authorizationerror", "invalidclienttoken", "expiredtoken",
+			"unrecognizedclient", "optinrequired",
+		} {
+			if strings.Contains(code, word) {
+				return true
+			}
+		}
+	}
+	var answer *awshttp.ResponseError
+	return errors.As(err, &answer) &&
+		(answer.HTTPStatusCode() == http.StatusForbidden || answer.HTTPStatusCode() == http.StatusUnauthorized)
+}
