@@ -14,6 +14,7 @@ import (
 	"tapstack/lib/cost"
 	"tapstack/lib/cost/prices"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -30,6 +31,7 @@ func noAccount(t *testing.T) {
 }
 
 func TestCostPricesTheRealPlanWithoutAnAccount(t *testing.T) {
+	processtest.SkipIfShort(t)
 	noAccount(t)
 	stateDir := t.TempDir()
 	code, stdout, stderr := tapIn(t, stateDir, "cost", "--target", "aws", "--output", "json", "--no-progress",

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -31,6 +32,7 @@ type started struct {
 
 func start(t *testing.T, stateDir string, args ...string) *started {
 	t.Helper()
+	processtest.SkipIfShort(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	s := &started{Cmd: exec.Command(self, append(args, "--state-dir", stateDir)...), lines: make(chan string, 1024)}
@@ -103,9 +105,7 @@ func noOffspring(t *testing.T, stateDir string) {
 
 func needsProcesses(t *testing.T) {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts the engine and the emulator")
-	}
+	processtest.SkipIfShort(t)
 	if _, err := os.Stat("/proc/self/environ"); err != nil {
 		t.Skip("looks for processes in /proc")
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -60,6 +61,7 @@ func TestTheVariablesAreForRealAWSOnly(t *testing.T) {
 }
 
 func TestAStackInABucketIsRemovedFromAnotherMachine(t *testing.T) {
+	processtest.SkipIfShort(t)
 	needsProcesses(t)
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)

@@ -20,6 +20,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -31,6 +32,7 @@ type litter struct {
 
 func newLitter(t *testing.T) *litter {
 	t.Helper()
+	processtest.SkipIfShort(t)
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, opened.Close()) })

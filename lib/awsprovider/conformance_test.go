@@ -8,10 +8,12 @@ import (
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/awsprovider/conformance"
 	"tapstack/lib/awsprovider/random"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
 func TestEveryTypeConforms(t *testing.T) {
+	processtest.SkipIfShort(t)
 	cloud, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, cloud.Close()) })

@@ -15,6 +15,7 @@ import (
 
 	"tapstack/lib/cloud"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -28,9 +29,7 @@ type bucketCloud struct {
 
 func newBucketCloud(t *testing.T) *bucketCloud {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("starts the engine and the emulator")
-	}
+	processtest.SkipIfShort(t)
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(text string) { t.Log(text) }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, opened.Close()) })

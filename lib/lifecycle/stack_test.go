@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/process/processtest"
 )
 
 func TestAStackIsPreviewedDeployedRefreshedAndDestroyed(t *testing.T) {
@@ -123,6 +124,7 @@ func TestAnInterruptedUpFinishesWhatIsInFlightAndLosesNothing(t *testing.T) {
 }
 
 func TestAKilledEngineLeavesAStackThatTheNextRunRepairs(t *testing.T) {
+	processtest.SkipIfShort(t)
 	t.Parallel()
 	dir, cloud, heard := t.TempDir(), newToy(), &recorder{}
 	program := things(thingArgs{Title: "quick"}, thingArgs{Title: "slow", Millis: 2000})

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/process/processtest"
 )
 
 // toy is a provider of one type, whose cloud is a map in memory.
@@ -176,6 +177,7 @@ func (r *recorder) Diagnostic(diagnostic lifecycle.Diagnostic) {
 // open opens the stack "dev" of a program over a toy cloud in dir.
 func open(t *testing.T, dir string, cloud *toy, program pulumi.RunFunc, observer lifecycle.Observer) *lifecycle.Stack {
 	t.Helper()
+	processtest.SkipIfShort(t)
 	engine, err := lifecycle.FindEngine(t.Context(), func(message string) { t.Log(message) })
 	require.NoError(t, err)
 	stack, err := lifecycle.Open(t.Context(), engine, lifecycle.Options{

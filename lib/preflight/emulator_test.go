@@ -11,13 +11,12 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/cloud"
 	"tapstack/lib/preflight"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
 func TestAnEmulatorAnswersWhatItCanAndTheRestIsUnknown(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short: starts the emulator")
-	}
+	processtest.SkipIfShort(t)
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, opened.Close()) })

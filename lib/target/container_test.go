@@ -16,6 +16,7 @@ import (
 
 	"tapstack/fixtures/localstack"
 	"tapstack/lib/cloud"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -24,6 +25,7 @@ const engineSocket = "/var/run/docker.sock"
 // localStackImage is an image that the engine of this machine has. Where there is none, the test is skipped with the reason.
 func localStackImage(t *testing.T) string {
 	t.Helper()
+	processtest.SkipIfShort(t)
 	image, err := localstack.Image()
 	if err != nil {
 		t.Skipf("no LocalStack in a container: %s", err)
@@ -200,6 +202,7 @@ func TestAnImageThatCannotBePulledGivesOneClearLine(t *testing.T) {
 }
 
 func TestWithoutAnEngineOneLineSaysSo(t *testing.T) {
+	processtest.SkipIfShort(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	// A process of its own, with nothing where the engine's socket is: testcontainers-go looks there whatever DOCKER_HOST says.

@@ -12,10 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
 func TestAChangedScalingPolicyLeavesNoAlarmsOfItsFormerSelf(t *testing.T) {
+	processtest.SkipIfShort(t)
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, opened.Close()) }()
@@ -74,6 +76,7 @@ func alarmNames(t *testing.T, opened *target.Target) (names []string) {
 }
 
 func TestAnEmulatorHeedsNoProfileOfTheUsers(t *testing.T) {
+	processtest.SkipIfShort(t)
 	t.Setenv("AWS_PROFILE", "of-an-account-that-is-not-here")
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)

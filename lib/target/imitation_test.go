@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -111,6 +112,7 @@ func free() map[string]http.HandlerFunc {
 
 func localMoto(t *testing.T) *target.Target {
 	t.Helper()
+	processtest.SkipIfShort(t)
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, opened.Close()) })

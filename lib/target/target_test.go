@@ -21,6 +21,7 @@ import (
 
 	"tapstack/lib/cloud"
 	"tapstack/lib/process"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -85,6 +86,7 @@ func TestEndpointsKeepTheirStatesApart(t *testing.T) {
 }
 
 func TestTheLocalCloudAnswersAndLeavesNoProcess(t *testing.T) {
+	processtest.SkipIfShort(t)
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)
 	require.True(t, strings.HasPrefix(opened.Endpoint, "http://127.0.0.1:"), opened.Endpoint)
@@ -101,6 +103,7 @@ func TestTheLocalCloudAnswersAndLeavesNoProcess(t *testing.T) {
 }
 
 func TestAQueueKeepsItsPolicyWhenAnotherAttributeIsSet(t *testing.T) {
+	processtest.SkipIfShort(t)
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, opened.Close()) }()
@@ -133,6 +136,7 @@ func TestABusyPortGivesOneClearLine(t *testing.T) {
 }
 
 func TestAKilledToolLeavesNoEmulator(t *testing.T) {
+	processtest.SkipIfShort(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	tool := exec.Command(self)
@@ -152,6 +156,7 @@ func TestAKilledToolLeavesNoEmulator(t *testing.T) {
 }
 
 func TestAKeptEmulatorIsFoundAgainAndStopped(t *testing.T) {
+	processtest.SkipIfShort(t)
 	home := t.TempDir()
 	recorded := target.Options{Name: target.Local, Lifetime: target.Recorded, Home: home}
 	_, err := target.Open(t.Context(), recorded)
@@ -178,6 +183,7 @@ func TestAKeptEmulatorIsFoundAgainAndStopped(t *testing.T) {
 }
 
 func TestAKeptEmulatorThatDiedIsMissed(t *testing.T) {
+	processtest.SkipIfShort(t)
 	home := t.TempDir()
 	kept := target.Options{Name: target.Local, Lifetime: target.Kept, Home: home}
 	first, err := target.Open(t.Context(), kept)
@@ -230,6 +236,7 @@ func TestAWrongEndpointGivesOneClearLine(t *testing.T) {
 }
 
 func TestAnEndpointIsReachedAsGiven(t *testing.T) {
+	processtest.SkipIfShort(t)
 	local, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, local.Close()) }()

@@ -19,6 +19,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -32,9 +33,7 @@ type live struct {
 
 func startLive(t *testing.T) *live {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("-short: live checks need a process")
-	}
+	processtest.SkipIfShort(t)
 	opened, err := target.Open(t.Context(), target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/fixtures/localstack"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -70,6 +71,7 @@ func live(t *testing.T, options target.Options) *platform {
 }
 
 func TestTheStackLivesOnLocalStackInAContainer(t *testing.T) {
+	processtest.SkipIfShort(t)
 	image, err := localstack.Image()
 	if err != nil {
 		skip(t, "no LocalStack in a container: "+err.Error())
@@ -86,6 +88,7 @@ func TestTheStackLivesOnLocalStackInAContainer(t *testing.T) {
 }
 
 func TestTheStackLivesOnALocalStackWithEveryServiceUnsplit(t *testing.T) {
+	processtest.SkipIfShort(t)
 	behind, err := target.Open(t.Context(), target.Options{Name: target.Local})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, behind.Close()) })

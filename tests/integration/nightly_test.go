@@ -25,6 +25,7 @@ import (
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/preflight"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/sweep"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
@@ -67,6 +68,7 @@ func TestANightlyRunMakesTheRecordedCalls(t *testing.T) {
 // TestIAMTakesTheDocumentsOfTheNightlyRole makes the role and its policies in the local cloud, which refuses documents that
 // IAM would call malformed.
 func TestIAMTakesTheDocumentsOfTheNightlyRole(t *testing.T) {
+	processtest.SkipIfShort(t)
 	ctx := t.Context()
 	opened, err := target.Open(ctx, target.Options{Name: target.Local})
 	require.NoError(t, err)

@@ -39,6 +39,7 @@ import (
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/cloud"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
@@ -114,6 +115,7 @@ func (p *platform) stackOptions() lifecycle.Options {
 // openCloud opens a target, until the test ends, and finds the Pulumi engine.
 func openCloud(ctx context.Context, tb testing.TB, options target.Options) (*target.Target, *lifecycle.Engine) {
 	tb.Helper()
+	processtest.SkipIfShort(tb)
 	options.Notify = func(s string) { tb.Log(s) }
 	cloud, err := target.Open(ctx, options)
 	require.NoError(tb, err, "opening the target")

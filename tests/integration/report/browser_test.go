@@ -24,6 +24,7 @@ import (
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/verify"
 	"tapstack/lib/verify/report"
 )
@@ -168,6 +169,7 @@ const (
 )
 
 func TestThePageIsReadInARealBrowser(t *testing.T) {
+	processtest.SkipIfShort(t)
 	run := recorded(t)
 	b := open(t, run)
 
