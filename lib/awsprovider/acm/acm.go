@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/acm/types"
 
@@ -47,22 +46,13 @@ func readTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]st
 }
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
 		in := &acm.RemoveTagsFromCertificateInput{CertificateArn: &arn}
-		for _, key := range remove {
-			in.Tags = append(in.Tags, types.Tag{Key: aws.String(key)})
+		for _, key := range keys {
+			in.Tags = append(in.Tags, types.Tag{Key: &key})
 		}
-		if _, err := client(c).RemoveTagsFromCertificate(ctx, in); err != nil {
-			return fmt.Errorf("removing tags: %w", err)
-		}
-	}
-	if len(set) == 0 {
-		return nil
-	}
-	in := &acm.AddTagsToCertificateInput{CertificateArn: &arn, Tags: tagList(set)}
-	if _, err := client(c).AddTagsToCertificate(ctx, in); err != nil {
-		return fmt.Errorf("setting tags: %w", err)
-	}
-	return nil
+		return client(c).RemoveTagsFromCertificate(ctx, in)
+	}, func(tags map[string]string) (any, error) {
+		return client(c).AddTagsToCertificate(ctx, &acm.AddTagsToCertificateInput{CertificateArn: &arn, Tags: tagList(tags)})
+	})
 }

@@ -36,17 +36,11 @@ func keys(m map[string]string) []string {
 
 // updateTags changes a target's tags. An endpoint that can neither set nor list them is let off.
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	var faults []error
-	if len(remove) > 0 {
-		_, err := client(c).UntagResource(ctx, &applicationautoscaling.UntagResourceInput{ResourceARN: &arn, TagKeys: remove}, atOnce)
-		faults = append(faults, err)
-	}
-	if len(set) > 0 {
-		_, err := client(c).TagResource(ctx, &applicationautoscaling.TagResourceInput{ResourceARN: &arn, Tags: set}, atOnce)
-		faults = append(faults, err)
-	}
-	err := errors.Join(faults...)
+	err := resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).UntagResource(ctx, &applicationautoscaling.UntagResourceInput{ResourceARN: &arn, TagKeys: keys}, atOnce)
+	}, func(tags map[string]string) (any, error) {
+		return client(c).TagResource(ctx, &applicationautoscaling.TagResourceInput{ResourceARN: &arn, Tags: tags}, atOnce)
+	})
 	if !unimplemented(err) {
 		return err
 	}

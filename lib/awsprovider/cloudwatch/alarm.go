@@ -74,7 +74,7 @@ var metricAlarm = resource.Description[MetricAlarmArgs, MetricAlarmState]{
 	Check: checkAlarm,
 	Create: func(ctx context.Context, c *resource.Cloud, a MetricAlarmArgs) (string, error) {
 		in := putAlarmInput(a)
-		in.Tags = resource.TagList(a.Tags, func(k, v string) types.Tag { return types.Tag{Key: &k, Value: &v} })
+		in.Tags = alarmTags(a.Tags)
 		if _, err := client(c).PutMetricAlarm(ctx, in); err != nil {
 			return "", err
 		}
@@ -309,21 +309,16 @@ func dimensionMap(list []types.Dimension) map[string]string {
 	return m
 }
 
+func alarmTags(tags map[string]string) []types.Tag {
+	return resource.TagList(tags, func(k, v string) types.Tag { return types.Tag{Key: &k, Value: &v} })
+}
+
 func updateAlarmTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		_, err := client(c).UntagResource(ctx, &cloudwatch.UntagResourceInput{ResourceARN: &arn, TagKeys: remove})
-		if err != nil {
-			return fmt.Errorf("removing tags of %s: %w", arn, err)
-		}
-	}
-	if len(set) > 0 {
-		tags := resource.TagList(set, func(k, v string) types.Tag { return types.Tag{Key: &k, Value: &v} })
-		if _, err := client(c).TagResource(ctx, &cloudwatch.TagResourceInput{ResourceARN: &arn, Tags: tags}); err != nil {
-			return fmt.Errorf("tagging %s: %w", arn, err)
-		}
-	}
-	return nil
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).UntagResource(ctx, &cloudwatch.UntagResourceInput{ResourceARN: &arn, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return client(c).TagResource(ctx, &cloudwatch.TagResourceInput{ResourceARN: &arn, Tags: alarmTags(tags)})
+	})
 }
 
 // given is nil for the empty value of an enumeration.

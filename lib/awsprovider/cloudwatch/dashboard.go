@@ -13,8 +13,7 @@ import (
 // DashboardArgs are the inputs of aws:cloudwatch/dashboard:Dashboard.
 type DashboardArgs struct {
 	DashboardName string `pulumi:"dashboardName" aws:"forcenew"`
-	// DashboardBody is JSON in which the order of lists has meaning, so it is compared in normal form, not as a policy.
-	DashboardBody string `pulumi:"dashboardBody"`
+	DashboardBody string `pulumi:"dashboardBody" aws:"json"`
 }
 
 // DashboardState is its state; the id is the dashboard's name.
@@ -26,12 +25,10 @@ type DashboardState struct {
 var dashboard = resource.Description[DashboardArgs, DashboardState]{
 	Token: "aws:cloudwatch/dashboard:Dashboard",
 	Check: func(a *DashboardArgs) []resource.Fault {
-		normal, err := normalJSON(a.DashboardBody)
-		if err != nil {
-			return []resource.Fault{{Property: "dashboardBody", Reason: "is not JSON: " + err.Error()}}
+		if a.DashboardBody == "" || json.Valid([]byte(a.DashboardBody)) {
+			return nil
 		}
-		a.DashboardBody = normal
-		return nil
+		return []resource.Fault{{Property: "dashboardBody", Reason: "is not JSON"}}
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a DashboardArgs) (string, error) {
 		if err := putDashboard(ctx, c, a); err != nil {
@@ -44,12 +41,8 @@ var dashboard = resource.Description[DashboardArgs, DashboardState]{
 		if err != nil {
 			return prior, err
 		}
-		body, err := normalJSON(aws.ToString(out.DashboardBody))
-		if err != nil {
-			return prior, err
-		}
 		return DashboardState{
-			DashboardArgs: DashboardArgs{DashboardName: aws.ToString(out.DashboardName), DashboardBody: body},
+			DashboardArgs: DashboardArgs{DashboardName: aws.ToString(out.DashboardName), DashboardBody: aws.ToString(out.DashboardBody)},
 			DashboardArn:  aws.ToString(out.DashboardArn),
 		}, nil
 	},
@@ -77,30 +70,9 @@ func putDashboard(ctx context.Context, c *resource.Cloud, a DashboardArgs) error
 	return err
 }
 
-// normalJSON writes a document with ordered keys and without white space. A text that is not known yet stays empty.
-func normalJSON(text string) (string, error) {
-	if text == "" {
-		return "", nil
-	}
-	var doc any
-	if err := json.Unmarshal([]byte(text), &doc); err != nil {
-		return "", err
-	}
-	return document(doc), nil
-}
-
-// document writes JSON. Its callers pass maps, lists and scalars only, which always can be written.
-func document(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
-}
-
 // textWidget is an example's dashboard.
 func textWidget(markdown string) string {
-	return document(map[string]any{"widgets": []map[string]any{{
+	return resource.JSON(map[string]any{"widgets": []map[string]any{{
 		"type": "text", "x": 0, "y": 0, "width": 6, "height": 3, "properties": map[string]any{"markdown": markdown},
 	}}})
 }

@@ -160,7 +160,7 @@ func putRule(ctx context.Context, c *resource.Cloud, a EventRuleArgs, state type
 	in := &eventbridge.PutRuleInput{
 		Name: &a.Name, EventBusName: a.EventBusName, Description: a.Description, ScheduleExpression: a.ScheduleExpression,
 		RoleArn: a.RoleArn, State: state,
-		Tags: resource.TagList(a.Tags, func(k, v string) types.Tag { return types.Tag{Key: &k, Value: &v} }),
+		Tags: ruleTags(a.Tags),
 	}
 	if text := aws.ToString(a.EventPattern); text != "" {
 		normal, err := normalPattern(text)
@@ -221,26 +221,21 @@ func normalPattern(text string) (string, error) {
 	return strings.TrimSuffix(out.String(), "\n"), nil
 }
 
+func ruleTags(tags map[string]string) []types.Tag {
+	return resource.TagList(tags, func(k, v string) types.Tag { return types.Tag{Key: &k, Value: &v} })
+}
+
 func updateRuleTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		_, err := eventsClient(c).UntagResource(ctx, &eventbridge.UntagResourceInput{ResourceARN: &arn, TagKeys: remove})
-		if err != nil {
-			return fmt.Errorf("removing tags of %s: %w", arn, err)
-		}
-	}
-	if len(set) > 0 {
-		tags := resource.TagList(set, func(k, v string) types.Tag { return types.Tag{Key: &k, Value: &v} })
-		if _, err := eventsClient(c).TagResource(ctx, &eventbridge.TagResourceInput{ResourceARN: &arn, Tags: tags}); err != nil {
-			return fmt.Errorf("tagging %s: %w", arn, err)
-		}
-	}
-	return nil
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return eventsClient(c).UntagResource(ctx, &eventbridge.UntagResourceInput{ResourceARN: &arn, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return eventsClient(c).TagResource(ctx, &eventbridge.TagResourceInput{ResourceARN: &arn, Tags: ruleTags(tags)})
+	})
 }
 
 // pattern is an example's event pattern.
 func pattern(names ...string) string {
-	return document(map[string]any{
+	return resource.JSON(map[string]any{
 		"source": []string{"aws.ecs"}, "detail-type": []string{"ECS Deployment State Change"},
 		"detail": map[string]any{"eventName": names},
 	})

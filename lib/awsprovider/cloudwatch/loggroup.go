@@ -168,17 +168,9 @@ func setLogKey(ctx context.Context, c *resource.Cloud, name, old, key string) er
 }
 
 func updateLogTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		_, err := logsClient(c).UntagResource(ctx, &logs.UntagResourceInput{ResourceArn: &arn, TagKeys: remove})
-		if err != nil {
-			return fmt.Errorf("removing tags of %s: %w", arn, err)
-		}
-	}
-	if len(set) > 0 {
-		if _, err := logsClient(c).TagResource(ctx, &logs.TagResourceInput{ResourceArn: &arn, Tags: set}); err != nil {
-			return fmt.Errorf("tagging %s: %w", arn, err)
-		}
-	}
-	return nil
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return logsClient(c).UntagResource(ctx, &logs.UntagResourceInput{ResourceArn: &arn, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return logsClient(c).TagResource(ctx, &logs.TagResourceInput{ResourceArn: &arn, Tags: tags})
+	})
 }

@@ -12,7 +12,7 @@ import (
 // LogResourcePolicyArgs are the inputs of aws:cloudwatch/logResourcePolicy:LogResourcePolicy.
 type LogResourcePolicyArgs struct {
 	PolicyName     string `pulumi:"policyName" aws:"forcenew"`
-	PolicyDocument string `pulumi:"policyDocument" aws:"json"`
+	PolicyDocument string `pulumi:"policyDocument" aws:"policy"`
 }
 
 // LogResourcePolicyState is its state; the id is the policy's name.
@@ -72,7 +72,7 @@ func putLogPolicy(ctx context.Context, c *resource.Cloud, a LogResourcePolicyArg
 
 // allowLogs is an example's policy.
 func allowLogs(action string) string {
-	return document(map[string]any{
+	return resource.JSON(map[string]any{
 		"Version": "2012-10-17",
 		"Statement": []map[string]any{{
 			"Effect": "Allow", "Principal": map[string]any{"Service": "delivery.logs.amazonaws.com"},

@@ -117,21 +117,15 @@ func tagMap(tags []types.Tag) map[string]string {
 
 // updateTags brings the tags of any EC2 resource from old to now.
 func updateTags(ctx context.Context, c *resource.Cloud, id string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		var tags []types.Tag
-		for _, key := range remove {
-			tags = append(tags, types.Tag{Key: &key})
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		in := &ec2.DeleteTagsInput{Resources: []string{id}}
+		for _, key := range keys {
+			in.Tags = append(in.Tags, types.Tag{Key: &key})
 		}
-		if _, err := client(c).DeleteTags(ctx, &ec2.DeleteTagsInput{Resources: []string{id}, Tags: tags}); err != nil {
-			return err
-		}
-	}
-	if len(set) == 0 {
-		return nil
-	}
-	_, err := client(c).CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{id}, Tags: tagList(set)})
-	return err
+		return client(c).DeleteTags(ctx, in)
+	}, func(tags map[string]string) (any, error) {
+		return client(c).CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{id}, Tags: tagList(tags)})
+	})
 }
 
 // changeTags is an example's change, which every taggable type has.

@@ -27,7 +27,7 @@ type VpcEndpointArgs struct {
 	SubnetIDs         []string `pulumi:"subnetIds,optional" aws:"set,computed"`
 	SecurityGroupIDs  []string `pulumi:"securityGroupIds,optional" aws:"set,computed"`
 	PrivateDNSEnabled *bool    `pulumi:"privateDnsEnabled,optional" aws:"computed"`
-	Policy            *string  `pulumi:"policy,optional" aws:"json,computed"`
+	Policy            *string  `pulumi:"policy,optional" aws:"policy,computed"`
 }
 
 // VpcEndpointState is its state.
@@ -149,7 +149,7 @@ func endpointChanges(id string, old, now VpcEndpointArgs) (*ec2.ModifyVpcEndpoin
 	if now.PrivateDNSEnabled != nil && aws.ToBool(old.PrivateDNSEnabled) != *now.PrivateDNSEnabled {
 		in.PrivateDnsEnabled = now.PrivateDNSEnabled
 	}
-	if want := document(now.Policy); want != nil && !resource.SameJSON(aws.ToString(old.Policy), *want) {
+	if want := document(now.Policy); want != nil && !resource.SamePolicy(aws.ToString(old.Policy), *want) {
 		in.PolicyDocument = want
 	}
 	lists := len(in.AddRouteTableIds) + len(in.RemoveRouteTableIds) + len(in.AddSubnetIds) + len(in.RemoveSubnetIds) +
@@ -233,7 +233,7 @@ func readEndpoint(ctx context.Context, c *resource.Cloud, id string, prior VpcEn
 	for _, d := range e.DnsEntries {
 		s.DNSEntries = append(s.DNSEntries, EndpointDNSEntry{aws.ToString(d.DnsName), aws.ToString(d.HostedZoneId)})
 	}
-	if resource.SameJSON(aws.ToString(s.Policy), aws.ToString(prior.Policy)) {
+	if resource.SamePolicy(aws.ToString(s.Policy), aws.ToString(prior.Policy)) {
 		s.Policy = prior.Policy
 	}
 	return s, nil

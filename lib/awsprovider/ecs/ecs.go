@@ -56,15 +56,9 @@ func tagMap(tags []types.Tag) map[string]string {
 }
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		if _, err := client(c).UntagResource(ctx, &ecs.UntagResourceInput{ResourceArn: &arn, TagKeys: remove}); err != nil {
-			return err
-		}
-	}
-	if len(set) == 0 {
-		return nil
-	}
-	_, err := client(c).TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &arn, Tags: tagList(set)})
-	return err
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).UntagResource(ctx, &ecs.UntagResourceInput{ResourceArn: &arn, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return client(c).TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &arn, Tags: tagList(tags)})
+	})
 }

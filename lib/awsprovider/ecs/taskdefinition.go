@@ -2,7 +2,6 @@ package ecs
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"strings"
@@ -237,7 +236,7 @@ const tasksMayAssume = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","
 	`"Principal":{"Service":"ecs-tasks.amazonaws.com"}}]}`
 
 // exampleContainers has one container with something of everything that a hardened service sets.
-var exampleContainers = jsonOf([]map[string]any{{
+var exampleContainers = resource.JSON([]map[string]any{{
 	"name": "app", "image": "public.ecr.aws/docker/library/busybox:1.37", "essential": true, "user": "1000:1000",
 	"privileged": false, "readonlyRootFilesystem": true, "stopTimeout": 60, "command": []string{"httpd", "-f", "-p", "8443"},
 	"portMappings":    []map[string]any{{"containerPort": 8443}},
@@ -251,11 +250,3 @@ var exampleContainers = jsonOf([]map[string]any{{
 	"secrets":     []map[string]any{{"name": "KEY", "valueFrom": "arn:aws:ssm:us-east-1:123456789012:parameter/key"}},
 	"volumesFrom": []map[string]any{},
 }})
-
-func jsonOf(v any) string {
-	doc, err := json.Marshal(v)
-	if err != nil {
-		return err.Error()
-	}
-	return string(doc)
-}

@@ -56,7 +56,7 @@ func document(encoded *string, prior string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if prior != "" && resource.SameJSON(text, prior) {
+	if prior != "" && resource.SamePolicy(text, prior) {
 		return prior, nil
 	}
 	return text, nil

@@ -16,7 +16,7 @@ import (
 type RolePolicyArgs struct {
 	Name   string `pulumi:"name" aws:"forcenew"`
 	Role   string `pulumi:"role" aws:"forcenew"`
-	Policy string `pulumi:"policy" aws:"json"`
+	Policy string `pulumi:"policy" aws:"policy"`
 }
 
 // RolePolicyState is its state; the id is "role:name".
@@ -127,14 +127,10 @@ func removePolicy(ctx context.Context, c *resource.Cloud, role, name string) err
 
 // allow is an example's policy: it allows actions on one queue.
 func allow(actions ...string) string {
-	doc, err := json.Marshal(map[string]any{
+	return resource.JSON(map[string]any{
 		"Version": "2012-10-17",
 		"Statement": []map[string]any{{
 			"Effect": "Allow", "Action": actions, "Resource": "arn:aws:sqs:us-east-1:123456789012:payment+jobs",
 		}},
 	})
-	if err != nil {
-		return err.Error()
-	}
-	return string(doc)
 }

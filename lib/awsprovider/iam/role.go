@@ -20,7 +20,7 @@ type RoleArgs struct {
 	Name                string  `pulumi:"name" aws:"forcenew"`
 	Path                *string `pulumi:"path,optional" aws:"forcenew"`
 	Description         *string `pulumi:"description,optional"`
-	AssumeRolePolicy    string  `pulumi:"assumeRolePolicy" aws:"json"`
+	AssumeRolePolicy    string  `pulumi:"assumeRolePolicy" aws:"policy"`
 	MaxSessionDuration  *int    `pulumi:"maxSessionDuration,optional"`
 	PermissionsBoundary *string `pulumi:"permissionsBoundary,optional"`
 	ForceDetachPolicies *bool   `pulumi:"forceDetachPolicies,optional" aws:"writeonly"`
@@ -144,7 +144,7 @@ func getRole(ctx context.Context, c *resource.Cloud, name string) (*types.Role, 
 }
 
 func updateRole(ctx context.Context, c *resource.Cloud, id string, old RoleState, a RoleArgs) error {
-	if !resource.SameJSON(old.AssumeRolePolicy, a.AssumeRolePolicy) {
+	if !resource.SamePolicy(old.AssumeRolePolicy, a.AssumeRolePolicy) {
 		in := &iam.UpdateAssumeRolePolicyInput{RoleName: &id, PolicyDocument: &a.AssumeRolePolicy}
 		err := untilPrincipalsAreKnown(ctx, "role "+id+" takes its trust policy", func(ctx context.Context) error {
 			_, err := client(c).UpdateAssumeRolePolicy(ctx, in)
@@ -186,17 +186,11 @@ func setBoundary(ctx context.Context, c *resource.Cloud, name string, boundary *
 }
 
 func updateTags(ctx context.Context, c *resource.Cloud, name string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		if _, err := client(c).UntagRole(ctx, &iam.UntagRoleInput{RoleName: &name, TagKeys: remove}); err != nil {
-			return err
-		}
-	}
-	if len(set) == 0 {
-		return nil
-	}
-	_, err := client(c).TagRole(ctx, &iam.TagRoleInput{RoleName: &name, Tags: tagList(set)})
-	return err
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).UntagRole(ctx, &iam.UntagRoleInput{RoleName: &name, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return client(c).TagRole(ctx, &iam.TagRoleInput{RoleName: &name, Tags: tagList(tags)})
+	})
 }
 
 // deleteRole leaves policies attached by others alone, unless forceDetachPolicies says otherwise: IAM then refuses, and

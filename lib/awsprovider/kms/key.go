@@ -25,7 +25,7 @@ const malformed = "MalformedPolicyDocumentException"
 type KeyArgs struct {
 	resource.Tagged
 	Description                    *string `pulumi:"description,optional" aws:"computed"`
-	Policy                         *string `pulumi:"policy,optional" aws:"json,computed"`
+	Policy                         *string `pulumi:"policy,optional" aws:"policy,computed"`
 	KeyUsage                       *string `pulumi:"keyUsage,optional" aws:"forcenew"`
 	CustomerMasterKeySpec          *string `pulumi:"customerMasterKeySpec,optional" aws:"forcenew"`
 	MultiRegion                    *bool   `pulumi:"multiRegion,optional" aws:"computed,forcenew"`
@@ -189,7 +189,7 @@ func updateKey(ctx context.Context, c *resource.Cloud, id string, old KeyState, 
 			return err
 		}
 	}
-	if a.Policy != nil && !resource.SameJSON(aws.ToString(old.Policy), *a.Policy) {
+	if a.Policy != nil && !resource.SamePolicy(aws.ToString(old.Policy), *a.Policy) {
 		if err := setPolicy(ctx, c, id, *a.Policy, aws.ToBool(a.BypassPolicyLockoutSafetyCheck)); err != nil {
 			return err
 		}
@@ -328,7 +328,7 @@ func awaitPolicy(ctx context.Context, c *resource.Cloud, id, policy string) erro
 		if resource.NotFound(err) {
 			return false, nil
 		}
-		return err == nil && resource.SameJSON(aws.ToString(got.Policy), policy), err
+		return err == nil && resource.SamePolicy(aws.ToString(got.Policy), policy), err
 	})
 }
 
@@ -346,19 +346,11 @@ func tagsOf(ctx context.Context, c *resource.Cloud, id string) (map[string]strin
 }
 
 func updateTags(ctx context.Context, c *resource.Cloud, id string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		if _, err := client(c).UntagResource(ctx, &kms.UntagResourceInput{KeyId: &id, TagKeys: remove}); err != nil {
-			return fmt.Errorf("removing tags: %w", err)
-		}
-	}
-	if len(set) > 0 {
-		_, err := client(c).TagResource(ctx, &kms.TagResourceInput{KeyId: &id, Tags: resource.TagList(set, tag)})
-		if err != nil {
-			return fmt.Errorf("adding tags: %w", err)
-		}
-	}
-	return nil
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).UntagResource(ctx, &kms.UntagResourceInput{KeyId: &id, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return client(c).TagResource(ctx, &kms.TagResourceInput{KeyId: &id, Tags: resource.TagList(tags, tag)})
+	})
 }
 
 func tag(key, value string) types.Tag { return types.Tag{TagKey: &key, TagValue: &value} }
@@ -374,7 +366,7 @@ func number(n *int32) *int {
 
 // examplePolicy keeps the account in charge of the key and lets CloudWatch do one action with it.
 func examplePolicy(action string) string {
-	doc, err := json.Marshal(map[string]any{
+	return resource.JSON(map[string]any{
 		"Version": "2012-10-17",
 		"Statement": []map[string]any{
 			{"Sid": "Account", "Effect": "Allow", "Principal": map[string]any{"AWS": "*"}, "Action": "kms:*", "Resource": "*"},
@@ -384,8 +376,4 @@ func examplePolicy(action string) string {
 			},
 		},
 	})
-	if err != nil {
-		return err.Error()
-	}
-	return string(doc)
 }

@@ -58,20 +58,11 @@ func readTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]st
 }
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		in := &elb.RemoveTagsInput{ResourceArns: []string{arn}, TagKeys: remove}
-		if _, err := client(c).RemoveTags(ctx, in); err != nil {
-			return fmt.Errorf("removing tags: %w", err)
-		}
-	}
-	if len(set) == 0 {
-		return nil
-	}
-	if _, err := client(c).AddTags(ctx, &elb.AddTagsInput{ResourceArns: []string{arn}, Tags: tagList(set)}); err != nil {
-		return fmt.Errorf("setting tags: %w", err)
-	}
-	return nil
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).RemoveTags(ctx, &elb.RemoveTagsInput{ResourceArns: []string{arn}, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return client(c).AddTags(ctx, &elb.AddTagsInput{ResourceArns: []string{arn}, Tags: tagList(tags)})
+	})
 }
 
 // suffix is what CloudWatch names a load balancer or target group by: its ARN from the marker on.

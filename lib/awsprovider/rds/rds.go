@@ -185,18 +185,9 @@ func listTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]st
 }
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		_, err := client(c).RemoveTagsFromResource(ctx, &rds.RemoveTagsFromResourceInput{ResourceName: &arn, TagKeys: remove})
-		if err != nil {
-			return fmt.Errorf("removing tags: %w", err)
-		}
-	}
-	if len(set) > 0 {
-		_, err := client(c).AddTagsToResource(ctx, &rds.AddTagsToResourceInput{ResourceName: &arn, Tags: tagList(set)})
-		if err != nil {
-			return fmt.Errorf("adding tags: %w", err)
-		}
-	}
-	return nil
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).RemoveTagsFromResource(ctx, &rds.RemoveTagsFromResourceInput{ResourceName: &arn, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return client(c).AddTagsToResource(ctx, &rds.AddTagsToResourceInput{ResourceName: &arn, Tags: tagList(tags)})
+	})
 }

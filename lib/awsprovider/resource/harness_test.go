@@ -36,7 +36,8 @@ type BoxArgs struct {
 	Note     *string  `pulumi:"note,optional"`
 	Members  []string `pulumi:"members,optional" aws:"set"`
 	Steps    []string `pulumi:"steps,optional"`
-	Policy   *string  `pulumi:"policy,optional" aws:"json"`
+	Document *string  `pulumi:"document,optional" aws:"json"`
+	Policy   *string  `pulumi:"policy,optional" aws:"policy"`
 	Password *string  `pulumi:"password,optional" aws:"writeonly" provider:"secret"`
 	Parts    []part   `pulumi:"parts,optional" aws:"set"`
 }

@@ -28,7 +28,8 @@ import (
 //	forcenew   a change replaces the resource
 //	computed   when the program does not set it, whatever the cloud says is fine
 //	set        a list whose order has no meaning
-//	json       a JSON document, compared by meaning
+//	json       a JSON document, compared as JSON
+//	policy     an IAM policy, compared by meaning
 //	writeonly  never returned by the API; the state keeps what was last sent
 type Description[A, S any] struct {
 	// Token is the type token of pulumi-aws v6 or pulumi-random v4, such as "aws:sqs/queue:Queue".

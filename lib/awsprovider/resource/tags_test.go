@@ -2,13 +2,14 @@ package resource_test
 
 import (
 	"context"
-	"maps"
-	"slices"
+	"fmt"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -17,9 +18,8 @@ func tagged(t *testing.T, defaults map[string]string, inputs property.Map) prope
 	t.Helper()
 	server := serve(t, resource.NewCloud(aws.Config{}, defaults), resource.Define(newShelf().describe()))
 	resp, err := server.Check(p.CheckRequest{Urn: boxURN, Inputs: inputs})
-	if err != nil || len(resp.Failures) > 0 {
-		t.Fatalf("check: %v, %v", err, resp.Failures)
-	}
+	require.NoError(t, err)
+	require.Empty(t, resp.Failures)
 	return resp.Inputs
 }
 
@@ -27,34 +27,25 @@ func TestCheckAddsTheDefaultTagsAndTheProgramsOwnWin(t *testing.T) {
 	defaults := map[string]string{"Environment": "production", "Batch": "1"}
 	got := tagged(t, defaults, values(fields{"name": "a", "tags": map[string]any{"Name": "box", "Batch": "2"}})).Get("tags").AsMap()
 	for key, want := range map[string]string{"Environment": "production", "Batch": "2", "Name": "box"} {
-		if str(got, key) != want {
-			t.Errorf("tag %s is %v, want %s", key, got.Get(key), want)
-		}
+		assert.Equal(t, want, str(got, key), key)
 	}
-	if got := tagged(t, defaults, values(fields{"name": "a"})).Get("tags").AsMap(); got.Len() != 2 {
-		t.Errorf("without tags of its own a box has %v, want the defaults", got)
-	}
-	if defaults["Batch"] != "1" || len(defaults) != 2 {
-		t.Errorf("the defaults themselves were changed to %v", defaults)
-	}
-	if _, set := tagged(t, nil, values(fields{"name": "a"})).GetOk("tags"); set {
-		t.Error("tags appear although there are none")
-	}
+	assert.Equal(t, 2, tagged(t, defaults, values(fields{"name": "a"})).Get("tags").AsMap().Len(), "a box without tags of its own has the defaults")
+	assert.Equal(t, map[string]string{"Environment": "production", "Batch": "1"}, defaults, "the defaults themselves stay")
+	_, set := tagged(t, nil, values(fields{"name": "a"})).GetOk("tags")
+	assert.False(t, set, "tags appear although there are none")
 }
 
 func TestTagsThatAreNotKnownYetStaySo(t *testing.T) {
 	defaults := map[string]string{"Environment": "production"}
 	unknown := property.New(property.Computed)
 	all := tagged(t, defaults, property.NewMap(map[string]property.Value{"name": property.New("a"), "tags": unknown}))
-	if !all.Get("tags").IsComputed() {
-		t.Errorf("unknown tags became %v", all.Get("tags"))
-	}
+	assert.True(t, all.Get("tags").IsComputed(), "unknown tags became %v", all.Get("tags"))
 	one := tagged(t, defaults, property.NewMap(map[string]property.Value{
 		"name": property.New("a"), "tags": property.New(map[string]property.Value{"Owner": unknown}),
 	})).Get("tags")
-	if !one.IsMap() || !one.AsMap().Get("Owner").IsComputed() || str(one.AsMap(), "Environment") != "production" {
-		t.Errorf("a tag that is not known yet gives %v", one)
-	}
+	require.True(t, one.IsMap())
+	assert.True(t, one.AsMap().Get("Owner").IsComputed())
+	assert.Equal(t, "production", str(one.AsMap(), "Environment"))
 }
 
 func TestATypeThatCannotBeTaggedGetsNoTags(t *testing.T) {
@@ -74,12 +65,10 @@ func TestATypeThatCannotBeTaggedGetsNoTags(t *testing.T) {
 	})
 	server := serve(t, resource.NewCloud(aws.Config{}, map[string]string{"Environment": "production"}), r)
 	resp, err := server.Check(p.CheckRequest{Urn: urn(token), Inputs: values(fields{"name": "a"})})
-	if err != nil || len(resp.Failures) > 0 {
-		t.Fatalf("check: %v, %v", err, resp.Failures)
-	}
-	if _, set := resp.Inputs.GetOk("tags"); set {
-		t.Errorf("inputs are %v", resp.Inputs)
-	}
+	require.NoError(t, err)
+	require.Empty(t, resp.Failures)
+	_, set := resp.Inputs.GetOk("tags")
+	assert.False(t, set)
 }
 
 type pair struct{ key, value *string }
@@ -92,19 +81,35 @@ func TestTagsOfAWSItselfAreLeftOut(t *testing.T) {
 		{nil, aws.String("b")},
 	}
 	got := resource.TagMap(list, func(x pair) (key, value *string) { return x.key, x.value })
-	if want := map[string]string{"Name": "a", "Empty": ""}; !maps.Equal(got, want) {
-		t.Errorf("%v, want %v", got, want)
-	}
+	assert.Equal(t, map[string]string{"Name": "a", "Empty": ""}, got)
 }
 
 func TestTagsAreSentInOrder(t *testing.T) {
-	got := resource.TagList(map[string]string{"b": "2", "a": "1"}, func(k, v string) string { return k + v })
-	if !slices.Equal(got, []string{"a1", "b2"}) {
-		t.Errorf("%v", got)
+	joined := func(k, v string) string { return k + v }
+	assert.Equal(t, []string{"a1", "b2"}, resource.TagList(map[string]string{"b": "2", "a": "1"}, joined))
+	assert.Nil(t, resource.TagList(nil, joined))
+}
+
+func TestTagsAreUpdatedByTheCallsThatHaveSomethingToDo(t *testing.T) {
+	var calls []string
+	update := func(old, now map[string]string, refused error) error {
+		calls = nil
+		return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+			calls = append(calls, fmt.Sprint("remove ", keys))
+			return nil, refused
+		}, func(tags map[string]string) (any, error) {
+			calls = append(calls, fmt.Sprint("set ", tags))
+			return nil, refused
+		})
 	}
-	if got := resource.TagList(nil, func(k, v string) string { return k + v }); got != nil {
-		t.Errorf("no tags give %v", got)
-	}
+	old, now := map[string]string{"same": "1", "changed": "1", "gone": "1"}, map[string]string{"same": "1", "changed": "2"}
+	require.NoError(t, update(old, now, nil))
+	assert.Equal(t, []string{"remove [gone]", "set map[changed:2]"}, calls)
+	require.NoError(t, update(old, old, nil))
+	assert.Empty(t, calls)
+	require.ErrorIs(t, update(old, nil, errRefused), errRefused)
+	assert.Equal(t, []string{"remove [changed gone same]"}, calls)
+	assert.ErrorIs(t, update(nil, now, errRefused), errRefused)
 }
 
 func TestOnlyTheTagsThatDifferAreSetAndRemoved(t *testing.T) {
@@ -112,10 +117,6 @@ func TestOnlyTheTagsThatDifferAreSetAndRemoved(t *testing.T) {
 		map[string]string{"same": "1", "changed": "1", "gone": "1", "also": "1"},
 		map[string]string{"same": "1", "changed": "2", "new": ""},
 	)
-	if want := map[string]string{"changed": "2", "new": ""}; !maps.Equal(set, want) {
-		t.Errorf("set %v, want %v", set, want)
-	}
-	if !slices.Equal(remove, []string{"also", "gone"}) {
-		t.Errorf("remove %v", remove)
-	}
+	assert.Equal(t, map[string]string{"changed": "2", "new": ""}, set)
+	assert.Equal(t, []string{"also", "gone"}, remove)
 }

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -26,7 +25,7 @@ type PublicAccessBlockState struct{ PublicAccessBlockArgs }
 // BucketPolicyArgs are the inputs of aws:s3/bucketPolicy:BucketPolicy.
 type BucketPolicyArgs struct {
 	Bucket string `pulumi:"bucket" aws:"forcenew"`
-	Policy string `pulumi:"policy" aws:"json"`
+	Policy string `pulumi:"policy" aws:"policy"`
 }
 
 // BucketPolicyState is its state; the id is the bucket's name.
@@ -137,10 +136,11 @@ var bucketPolicy = resource.Description[BucketPolicyArgs, BucketPolicyState]{
 	},
 	Example: func(x resource.Scratch) resource.Example[BucketPolicyArgs] {
 		name := makeBucket(x)
+		arn := "arn:aws:s3:::" + name
 		return resource.Example[BucketPolicyArgs]{
-			Inputs: BucketPolicyArgs{Bucket: name, Policy: denyPolicy(name, "s3:*")},
+			Inputs: BucketPolicyArgs{Bucket: name, Policy: resource.DenyWithoutTLS("s3:*", arn+"/*", arn)},
 			Changes: []resource.Change[BucketPolicyArgs]{
-				{Name: "policy", Apply: func(a *BucketPolicyArgs) { a.Policy = denyPolicy(name, "s3:PutObject") }},
+				{Name: "policy", Apply: func(a *BucketPolicyArgs) { a.Policy = resource.DenyWithoutTLS("s3:PutObject", arn+"/*", arn) }},
 			},
 		}
 	},
@@ -171,20 +171,4 @@ func policyOf(ctx context.Context, c *resource.Cloud, name string) (string, erro
 
 func makeBucket(x resource.Scratch) string {
 	return x.Make("aws:s3/bucketV2:BucketV2", map[string]any{"bucket": x.Name("bucket")}).ID
-}
-
-// denyPolicy is an example's policy: it denies an action without TLS.
-func denyPolicy(name, action string) string {
-	arn := "arn:aws:s3:::" + name
-	doc, err := json.Marshal(map[string]any{
-		"Version": "2012-10-17",
-		"Statement": []map[string]any{{
-			"Sid": "DenyInsecureTransport", "Effect": "Deny", "Principal": "*", "Action": action, "Resource": []string{arn + "/*", arn},
-			"Condition": map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}},
-		}},
-	})
-	if err != nil {
-		return err.Error()
-	}
-	return string(doc)
 }

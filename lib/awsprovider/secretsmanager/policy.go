@@ -13,7 +13,7 @@ import (
 // PolicyArgs are the inputs of aws:secretsmanager/secretPolicy:SecretPolicy.
 type PolicyArgs struct {
 	SecretArn         string `pulumi:"secretArn" aws:"forcenew"`
-	Policy            string `pulumi:"policy" aws:"json"`
+	Policy            string `pulumi:"policy" aws:"policy"`
 	BlockPublicPolicy *bool  `pulumi:"blockPublicPolicy,optional" aws:"writeonly"`
 }
 
@@ -58,9 +58,9 @@ var secretPolicy = resource.Description[PolicyArgs, PolicyState]{
 	Example: func(x resource.Scratch) resource.Example[PolicyArgs] {
 		of := x.Make("aws:secretsmanager/secret:Secret", map[string]any{"name": x.Name("secret"), "recoveryWindowInDays": 0})
 		return resource.Example[PolicyArgs]{
-			Inputs: PolicyArgs{SecretArn: of.ID, Policy: examplePolicy("secretsmanager:*"), BlockPublicPolicy: aws.Bool(true)},
+			Inputs: PolicyArgs{SecretArn: of.ID, Policy: resource.DenyWithoutTLS("secretsmanager:*", "*"), BlockPublicPolicy: aws.Bool(true)},
 			Changes: []resource.Change[PolicyArgs]{
-				{Name: "policy", Apply: func(a *PolicyArgs) { a.Policy = examplePolicy("secretsmanager:GetSecretValue") }},
+				{Name: "policy", Apply: func(a *PolicyArgs) { a.Policy = resource.DenyWithoutTLS("secretsmanager:GetSecretValue", "*") }},
 				{Name: "public policy allowed", Apply: func(a *PolicyArgs) { a.BlockPublicPolicy = aws.Bool(false) }},
 			},
 		}
@@ -103,19 +103,4 @@ func getPolicy(ctx context.Context, c *resource.Cloud, arn string) (string, erro
 		return "", resource.ErrNotFound
 	}
 	return *out.ResourcePolicy, nil
-}
-
-// examplePolicy denies an action without TLS.
-func examplePolicy(action string) string {
-	doc, err := json.Marshal(map[string]any{
-		"Version": "2012-10-17",
-		"Statement": []map[string]any{{
-			"Sid": "DenyInsecureTransport", "Effect": "Deny", "Principal": "*", "Action": action, "Resource": "*",
-			"Condition": map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}},
-		}},
-	})
-	if err != nil {
-		return err.Error()
-	}
-	return string(doc)
 }

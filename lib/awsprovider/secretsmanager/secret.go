@@ -133,20 +133,11 @@ func updateSecret(ctx context.Context, c *resource.Cloud, id string, old SecretS
 			return err
 		}
 	}
-	set, remove := resource.TagDelta(old.Tags, a.Tags)
-	if len(remove) > 0 {
-		_, err := client(c).UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &id, TagKeys: remove})
-		if err != nil {
-			return fmt.Errorf("removing tags: %w", err)
-		}
-	}
-	if len(set) > 0 {
-		_, err := client(c).TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &id, Tags: resource.TagList(set, tag)})
-		if err != nil {
-			return fmt.Errorf("adding tags: %w", err)
-		}
-	}
-	return nil
+	return resource.UpdateTags(old.Tags, a.Tags, func(keys []string) (any, error) {
+		return client(c).UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &id, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return client(c).TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &id, Tags: resource.TagList(tags, tag)})
+	})
 }
 
 func deleteSecret(ctx context.Context, c *resource.Cloud, id string, s SecretState) error {

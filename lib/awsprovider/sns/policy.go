@@ -10,7 +10,7 @@ import (
 // TopicPolicyArgs are the inputs of aws:sns/topicPolicy:TopicPolicy.
 type TopicPolicyArgs struct {
 	Arn    string `pulumi:"arn" aws:"forcenew"`
-	Policy string `pulumi:"policy" aws:"json"`
+	Policy string `pulumi:"policy" aws:"policy"`
 }
 
 // TopicPolicyState is its state; the id is the topic's ARN.
@@ -63,7 +63,7 @@ var topicPolicy = resource.Description[TopicPolicyArgs, TopicPolicyState]{
 // initialPolicy is the policy of a new topic: everything, for the account that owns it (SNS developer guide, "default
 // policy").
 func initialPolicy(arn, owner string) string {
-	return written(map[string]any{
+	return resource.JSON(map[string]any{
 		"Version": "2008-10-17", "Id": "__default_policy_ID",
 		"Statement": []map[string]any{{
 			"Sid": "__default_statement_ID", "Effect": "Allow", "Principal": map[string]any{"AWS": "*"}, "Resource": arn,
@@ -78,7 +78,7 @@ func initialPolicy(arn, owner string) string {
 
 // allowPublish is an example's policy.
 func allowPublish(arn, service string) string {
-	return written(map[string]any{
+	return resource.JSON(map[string]any{
 		"Version": "2012-10-17",
 		"Statement": []map[string]any{{
 			"Sid": "Publish", "Effect": "Allow", "Principal": map[string]any{"Service": service}, "Action": "sns:Publish",

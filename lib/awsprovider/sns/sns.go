@@ -4,7 +4,6 @@ package sns
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -62,13 +61,4 @@ func document(attributes map[string]string, name string) *string {
 		return &v
 	}
 	return nil
-}
-
-// written writes the document of an example.
-func written(v any) string {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err.Error()
-	}
-	return string(b)
 }

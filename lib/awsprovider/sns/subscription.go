@@ -98,7 +98,7 @@ var topicSubscription = resource.Description[SubscriptionArgs, SubscriptionState
 				}},
 				{Name: "no filter", Apply: func(a *SubscriptionArgs) { a.FilterPolicy, a.FilterPolicyScope = nil, nil }},
 				{Name: "redrive", Apply: func(a *SubscriptionArgs) {
-					a.RedrivePolicy = aws.String(written(map[string]any{"deadLetterTargetArn": a.Endpoint + "-dead"}))
+					a.RedrivePolicy = aws.String(resource.JSON(map[string]any{"deadLetterTargetArn": a.Endpoint + "-dead"}))
 				}},
 				{Name: "no redrive", Apply: func(a *SubscriptionArgs) { a.RedrivePolicy = nil }},
 			},

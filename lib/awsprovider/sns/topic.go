@@ -18,7 +18,7 @@ type TopicArgs struct {
 	Name           string  `pulumi:"name" aws:"forcenew"`
 	DisplayName    *string `pulumi:"displayName,optional"`
 	KmsMasterKeyID *string `pulumi:"kmsMasterKeyId,optional"`
-	Policy         *string `pulumi:"policy,optional" aws:"json,computed"`
+	Policy         *string `pulumi:"policy,optional" aws:"policy,computed"`
 	DeliveryPolicy *string `pulumi:"deliveryPolicy,optional" aws:"json"`
 }
 
@@ -117,7 +117,7 @@ func readTopic(ctx context.Context, c *resource.Cloud, id string, prior TopicSta
 func changeTopic(ctx context.Context, c *resource.Cloud, arn string, old, a TopicArgs) error {
 	for _, p := range topicSettings {
 		was, value := aws.ToString(*p.of(&old)), aws.ToString(*p.of(&a))
-		same := was == value || p.attribute == policyAttribute && resource.SameJSON(was, value)
+		same := was == value || p.attribute == policyAttribute && resource.SamePolicy(was, value)
 		if same || p.attribute == policyAttribute && value == "" {
 			continue
 		}
@@ -129,19 +129,11 @@ func changeTopic(ctx context.Context, c *resource.Cloud, arn string, old, a Topi
 }
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		_, err := client(c).UntagResource(ctx, &sns.UntagResourceInput{ResourceArn: &arn, TagKeys: remove})
-		if err != nil {
-			return fmt.Errorf("removing tags of %s: %w", arn, err)
-		}
-	}
-	if len(set) > 0 {
-		if _, err := client(c).TagResource(ctx, &sns.TagResourceInput{ResourceArn: &arn, Tags: tagList(set)}); err != nil {
-			return fmt.Errorf("tagging %s: %w", arn, err)
-		}
-	}
-	return nil
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).UntagResource(ctx, &sns.UntagResourceInput{ResourceArn: &arn, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return client(c).TagResource(ctx, &sns.TagResourceInput{ResourceArn: &arn, Tags: tagList(tags)})
+	})
 }
 
 func tagList(tags map[string]string) []types.Tag {
@@ -150,5 +142,5 @@ func tagList(tags map[string]string) []types.Tag {
 
 // throttle is an example's delivery policy.
 func throttle(perSecond int) string {
-	return written(map[string]any{"http": map[string]any{"defaultThrottlePolicy": map[string]any{"maxReceivesPerSecond": perSecond}}})
+	return resource.JSON(map[string]any{"http": map[string]any{"defaultThrottlePolicy": map[string]any{"maxReceivesPerSecond": perSecond}}})
 }

@@ -2,7 +2,6 @@ package sqs
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
@@ -13,7 +12,7 @@ import (
 // PolicyArgs are the inputs of aws:sqs/queuePolicy:QueuePolicy.
 type PolicyArgs struct {
 	QueueURL string `pulumi:"queueUrl" aws:"forcenew"`
-	Policy   string `pulumi:"policy" aws:"json"`
+	Policy   string `pulumi:"policy" aws:"policy"`
 }
 
 // PolicyState is its state; the id is the queue's URL.
@@ -48,9 +47,9 @@ var queuePolicy = resource.Description[PolicyArgs, PolicyState]{
 		queue := x.Make("aws:sqs/queue:Queue", map[string]any{"name": x.Name("queue")})
 		arn := queue.Outputs["arn"].(string)
 		return resource.Example[PolicyArgs]{
-			Inputs: PolicyArgs{QueueURL: queue.ID, Policy: denyPolicy(arn, "sqs:*")},
+			Inputs: PolicyArgs{QueueURL: queue.ID, Policy: resource.DenyWithoutTLS("sqs:*", arn)},
 			Changes: []resource.Change[PolicyArgs]{
-				{Name: "policy", Apply: func(a *PolicyArgs) { a.Policy = denyPolicy(arn, "sqs:SendMessage") }},
+				{Name: "policy", Apply: func(a *PolicyArgs) { a.Policy = resource.DenyWithoutTLS("sqs:SendMessage", arn) }},
 			},
 		}
 	},
@@ -125,19 +124,4 @@ func clearDocument(ctx context.Context, c *resource.Cloud, url string, name type
 		}
 		return err
 	})
-}
-
-// denyPolicy is an example's policy: it denies an action without TLS.
-func denyPolicy(arn, action string) string {
-	doc, err := json.Marshal(map[string]any{
-		"Version": "2012-10-17",
-		"Statement": []map[string]any{{
-			"Sid": "DenyInsecureTransport", "Effect": "Deny", "Principal": "*", "Action": action, "Resource": arn,
-			"Condition": map[string]any{"Bool": map[string]any{"aws:SecureTransport": "false"}},
-		}},
-	})
-	if err != nil {
-		return err.Error()
-	}
-	return string(doc)
 }

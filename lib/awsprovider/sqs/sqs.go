@@ -41,7 +41,7 @@ type QueueArgs struct {
 	MaxMessageSize           *int    `pulumi:"maxMessageSize,optional"`
 	SqsManagedSseEnabled     *bool   `pulumi:"sqsManagedSseEnabled,optional" aws:"computed"`
 	RedrivePolicy            *string `pulumi:"redrivePolicy,optional" aws:"json,computed"`
-	Policy                   *string `pulumi:"policy,optional" aws:"json,computed"`
+	Policy                   *string `pulumi:"policy,optional" aws:"policy,computed"`
 	RedriveAllowPolicy       *string `pulumi:"redriveAllowPolicy,optional" aws:"json,computed"`
 }
 
@@ -200,7 +200,7 @@ func awaitAttributes(ctx context.Context, c *resource.Cloud, url string, want ma
 			return false, nil
 		}
 		for name, value := range want {
-			if err == nil && !resource.SameJSON(got[name], value) {
+			if err == nil && !sameAttribute(name, got[name], value) {
 				unknown, err := unknownAttribute(ctx, c, url, types.QueueAttributeName(name))
 				if err != nil || !unknown {
 					return false, err
@@ -209,6 +209,13 @@ func awaitAttributes(ctx context.Context, c *resource.Cloud, url string, want ma
 		}
 		return true, err
 	})
+}
+
+func sameAttribute(name, a, b string) bool {
+	if name == string(types.QueueAttributeNamePolicy) {
+		return resource.SamePolicy(a, b)
+	}
+	return resource.SameJSON(a, b)
 }
 
 // unknownAttribute says whether the endpoint refuses to be asked for an attribute. What it cannot show is not waited for,
@@ -232,17 +239,11 @@ func getAttributes(ctx context.Context, c *resource.Cloud, url string, name type
 }
 
 func updateTags(ctx context.Context, c *resource.Cloud, url string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		if _, err := client(c).UntagQueue(ctx, &sqs.UntagQueueInput{QueueUrl: &url, TagKeys: remove}); err != nil {
-			return err
-		}
-	}
-	if len(set) == 0 {
-		return nil
-	}
-	_, err := client(c).TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: &url, Tags: set})
-	return err
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).UntagQueue(ctx, &sqs.UntagQueueInput{QueueUrl: &url, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return client(c).TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: &url, Tags: tags})
+	})
 }
 
 func optional(m map[string]string, name types.QueueAttributeName) *string {

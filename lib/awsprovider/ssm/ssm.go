@@ -96,16 +96,15 @@ func checkParameter(a *ParameterArgs) []resource.Fault {
 func createParameter(ctx context.Context, c *resource.Cloud, a ParameterArgs) (string, error) {
 	in := putInput(a)
 	in.Overwrite = aws.Bool(aws.ToBool(a.Overwrite))
-	tags := resource.TagList(a.Tags, tag)
 	if !*in.Overwrite {
-		in.Tags = tags
+		in.Tags = resource.TagList(a.Tags, tag)
 	}
 	if _, err := client(c).PutParameter(ctx, in); err != nil {
 		return "", err
 	}
 	// The API refuses tags together with overwrite.
 	if *in.Overwrite {
-		if err := addTags(ctx, c, a.Name, tags); err != nil {
+		if err := updateTags(ctx, c, a.Name, nil, a.Tags); err != nil {
 			return a.Name, err
 		}
 	}
@@ -152,16 +151,7 @@ func updateParameter(ctx context.Context, c *resource.Cloud, id string, old Para
 			return err
 		}
 	}
-	set, remove := resource.TagDelta(old.Tags, a.Tags)
-	if len(remove) > 0 {
-		_, err := client(c).RemoveTagsFromResource(ctx, &ssm.RemoveTagsFromResourceInput{
-			ResourceId: &id, ResourceType: types.ResourceTypeForTaggingParameter, TagKeys: remove,
-		})
-		if err != nil {
-			return fmt.Errorf("removing tags: %w", err)
-		}
-	}
-	return addTags(ctx, c, id, resource.TagList(set, tag))
+	return updateTags(ctx, c, id, old.Tags, a.Tags)
 }
 
 // putInput is the parameter as the API takes it; an empty description or pattern removes it.
@@ -197,17 +187,14 @@ func metadata(ctx context.Context, c *resource.Cloud, name string) (types.Parame
 	return types.ParameterMetadata{}, resource.ErrNotFound
 }
 
-func addTags(ctx context.Context, c *resource.Cloud, name string, tags []types.Tag) error {
-	if len(tags) == 0 {
-		return nil
-	}
-	_, err := client(c).AddTagsToResource(ctx, &ssm.AddTagsToResourceInput{
-		ResourceId: &name, ResourceType: types.ResourceTypeForTaggingParameter, Tags: tags,
+func updateTags(ctx context.Context, c *resource.Cloud, name string, old, now map[string]string) error {
+	const kind = types.ResourceTypeForTaggingParameter
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).RemoveTagsFromResource(ctx, &ssm.RemoveTagsFromResourceInput{ResourceId: &name, ResourceType: kind, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		in := &ssm.AddTagsToResourceInput{ResourceId: &name, ResourceType: kind, Tags: resource.TagList(tags, tag)}
+		return client(c).AddTagsToResource(ctx, in)
 	})
-	if err != nil {
-		return fmt.Errorf("adding tags: %w", err)
-	}
-	return nil
 }
 
 // given is a text that the API may return empty where there is none.

@@ -60,17 +60,9 @@ func readTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]st
 }
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
-	set, remove := resource.TagDelta(old, now)
-	if len(remove) > 0 {
-		if _, err := client(c).UntagResource(ctx, &wafv2.UntagResourceInput{ResourceARN: &arn, TagKeys: remove}); err != nil {
-			return fmt.Errorf("removing tags: %w", err)
-		}
-	}
-	if len(set) == 0 {
-		return nil
-	}
-	if _, err := client(c).TagResource(ctx, &wafv2.TagResourceInput{ResourceARN: &arn, Tags: tagList(set)}); err != nil {
-		return fmt.Errorf("setting tags: %w", err)
-	}
-	return nil
+	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
+		return client(c).UntagResource(ctx, &wafv2.UntagResourceInput{ResourceARN: &arn, TagKeys: keys})
+	}, func(tags map[string]string) (any, error) {
+		return client(c).TagResource(ctx, &wafv2.TagResourceInput{ResourceARN: &arn, Tags: tagList(tags)})
+	})
 }
