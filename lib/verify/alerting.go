@@ -20,6 +20,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/policy"
 )
 
 func alertingChecks() []Check {
@@ -157,15 +158,16 @@ func topicPolicy(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	p, err := parsePolicy(t["Policy"])
+	p, err := policy.Parse(t["Policy"])
 	if err != nil {
 		return err
 	}
 	x := s.on(t["TopicArn"])
-	x.includes("services that may publish for this account", publishers(), p.services("sns:Publish", who.Account))
-	x.equal("denies sns:Publish without TLS", true, p.deniesPlainText("sns:Publish"))
-	x.sameSet("lets in from outside the account", nil, p.strangers(who.Account, eventBridge))
-	x.sameSet("services that may publish for any account", []string{eventBridge}, p.unboundServices("sns:Publish", who.Account))
+	bound, unbound := policy.Services(p, "sns:Publish", who.Account)
+	x.includes("services that may publish for this account", publishers(), bound)
+	x.equal("denies sns:Publish without TLS", true, policy.DeniesWithoutTLS(p, "sns:Publish"))
+	x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, who.Account, eventBridge))
+	x.sameSet("services that may publish for any account", []string{eventBridge}, unbound)
 	return nil
 }
 
@@ -201,15 +203,16 @@ func topicKey(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	p, err := parsePolicy(document)
+	p, err := policy.Parse(document)
 	if err != nil {
 		return err
 	}
 	for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
-		x.includes("services that may "+action+" for this account", publishers(), p.services(action, who.Account))
-		x.sameSet("services that may "+action+" for any account", []string{eventBridge}, p.unboundServices(action, who.Account))
+		bound, unbound := policy.Services(p, action, who.Account)
+		x.includes("services that may "+action+" for this account", publishers(), bound)
+		x.sameSet("services that may "+action+" for any account", []string{eventBridge}, unbound)
 	}
-	x.sameSet("lets in from outside the account", nil, p.strangers(who.Account, eventBridge))
+	x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, who.Account, eventBridge))
 	return nil
 }
 

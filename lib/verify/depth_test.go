@@ -9,6 +9,10 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib/policy"
 )
 
 func TestAnAlarmThatCannotGoOffWatchesNothing(t *testing.T) {
@@ -103,21 +107,32 @@ func TestALifecycleRuleIsReadInBothItsForms(t *testing.T) {
 }
 
 func TestARoleMayDoWhatItsBoundaryAllowsAsWell(t *testing.T) {
-	boundary := mustPolicy(t, `{"Statement":{"Effect":"Allow","Action":"sqs:*","Resource":"*"}}`)
-	r := role{policies: []policy{mustPolicy(t, `{"Statement":{"Effect":"Allow","Action":["sqs:SendMessage","sns:Publish"],"Resource":"arn:x"}}`)}}
+	parse := func(document string) policy.Policy {
+		p, err := policy.Parse(document)
+		require.NoError(t, err)
+		return p
+	}
+	boundary := parse(`{"Statement":{"Effect":"Allow","Action":"sqs:*","Resource":"*"}}`)
+	r := role{policies: []policy.Policy{parse(`{"Statement":{"Effect":"Allow","Action":["sqs:SendMessage","sns:Publish"],"Resource":"arn:x"}}`)}}
 	for _, c := range []struct {
-		boundary *policy
+		boundary *policy.Policy
 		action   string
-		want     string
+		want     policy.Decision
 	}{
-		{nil, "sns:Publish", allowed},
-		{&boundary, "sns:Publish", denied},
-		{&boundary, "sqs:SendMessage", allowed},
-		{&boundary, "sqs:ReceiveMessage", denied},
+		{nil, "sns:Publish", policy.Allowed},
+		{&boundary, "sns:Publish", policy.Denied},
+		{&boundary, "sqs:SendMessage", policy.Allowed},
+		{&boundary, "sqs:ReceiveMessage", policy.Denied},
 	} {
 		r.boundary = c.boundary
-		if got := r.decide(deed{action: c.action, resource: "arn:x"}); got != c.want {
-			t.Errorf("%s with boundary %t: %s, want %s", c.action, c.boundary != nil, got, c.want)
-		}
+		got := r.decide(policy.Request{Action: c.action, Resource: "arn:x"})
+		assert.Equal(t, c.want, got, "%s with boundary %t", c.action, c.boundary != nil)
 	}
+}
+
+func TestWhatIsNotUnderstoodIsNeitherAllowedNorDenied(t *testing.T) {
+	p, err := policy.Parse(`{"Statement":{"Effect":"Deny","Principal":"*","Action":"sqs:*","Resource":"*","Condition":{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}}}`)
+	require.NoError(t, err)
+	got := understood(policy.EvaluateForAdministrator(p, policy.Request{Action: "sqs:DeleteQueue", Resource: "arn:q"}, testAccount))
+	assert.Equal(t, policy.Decision("not understood: a condition on aws:SourceIp"), got)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"tapstack/lib"
+	"tapstack/lib/policy"
 )
 
 func destroyabilityChecks() []Check {
@@ -162,16 +163,17 @@ func deletionAllowed(ctx context.Context, e *Env, s *sight) error {
 		x := s.on(g.arn)
 		if g.document == "" {
 			for _, action := range g.actions {
-				x.equal(action, allowed, allowed)
+				x.equal(action, policy.Allowed, policy.Allowed)
 			}
 			continue
 		}
-		p, err := parsePolicy(g.document)
+		p, err := policy.Parse(g.document)
 		if err != nil {
 			return fmt.Errorf("the policy of %s: %w", g.arn, err)
 		}
 		for _, action := range g.actions {
-			x.equal(action, allowed, p.refuses(deed{action: action, resource: g.arn}, who.Account))
+			request := policy.Request{Action: action, Resource: g.arn}
+			x.equal(action, policy.Allowed, understood(policy.EvaluateForAdministrator(p, request, who.Account)))
 		}
 	}
 	return logGroupsUnprotected(ctx, e, s)

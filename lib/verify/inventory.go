@@ -45,6 +45,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/policy"
 )
 
 // resource is one AWS resource as its own service lists it.
@@ -815,16 +816,17 @@ func listLogPolicies(ctx context.Context, e *Env) ([]resource, error) {
 // namedIn are the log groups that a resource policy lets services write to, and whatever else it names; nil when nobody
 // can tell.
 func namedIn(document string) []string {
-	p, err := parsePolicy(document)
+	p, err := policy.Parse(document)
 	if err != nil {
 		return nil
 	}
 	var all []string
-	for _, s := range p.Statement {
-		if len(s.Resource) == 0 {
+	for _, s := range policy.Statements(p) {
+		resources := policy.Values(s.Resource)
+		if len(resources) == 0 {
 			return nil
 		}
-		for _, id := range s.Resource {
+		for _, id := range resources {
 			all = append(all, strings.TrimSuffix(id, ":*"))
 		}
 	}
@@ -837,8 +839,8 @@ func listAlarms(ctx context.Context, e *Env) ([]resource, error) {
 		r := resource{name: aws.ToString(a.AlarmName), arn: aws.ToString(a.AlarmArn)}
 		if fromAWS(resource{kind: kindAlarm, name: r.name}) {
 			for _, action := range a.AlarmActions { // the scaling policy's ARN, at times with more behind it
-				policy, _, _ := strings.Cut(action, ":createdBy/")
-				r.of = append(r.of, policy)
+				scalingPolicy, _, _ := strings.Cut(action, ":createdBy/")
+				r.of = append(r.of, scalingPolicy)
 			}
 		}
 		return r, true

@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+
+	"tapstack/lib/policy"
 )
 
 // destination is where a listener sends a request: target groups by ARN with the share of each, or an answer of the
@@ -101,12 +103,12 @@ func matchesCondition(c elbtypes.RuleCondition, v visit) (holds bool, unclear st
 			}
 			patterns = append(patterns, c.PathPatternConfig.Values...)
 		}
-		return slices.ContainsFunc(patterns, func(p string) bool { return wildcard(p, v.path) }), ""
+		return slices.ContainsFunc(patterns, func(p string) bool { return policy.Match(p, v.path) }), ""
 	case "http-request-method":
 		if c.HttpRequestMethodConfig != nil {
 			patterns = append(patterns, c.HttpRequestMethodConfig.Values...)
 		}
-		return slices.ContainsFunc(patterns, func(p string) bool { return wildcard(p, v.method) }), ""
+		return slices.ContainsFunc(patterns, func(p string) bool { return policy.Match(p, v.method) }), ""
 	default:
 		return false, "a condition on " + field
 	}
@@ -153,29 +155,4 @@ func forwards(a elbtypes.Action) map[string]int32 {
 		groups[id] = 1
 	}
 	return groups
-}
-
-// wildcard matches as load balancers and IAM do: * stands for any run of characters, ? for exactly one; case counts.
-func wildcard(pattern, s string) bool {
-	star, mark := -1, 0
-	p, i := 0, 0
-	for i < len(s) {
-		switch {
-		case p < len(pattern) && pattern[p] == '*':
-			star, mark = p, i
-			p++
-		case p < len(pattern) && (pattern[p] == '?' || pattern[p] == s[i]):
-			p++
-			i++
-		case star >= 0:
-			mark++
-			p, i = star+1, mark
-		default:
-			return false
-		}
-	}
-	for p < len(pattern) && pattern[p] == '*' {
-		p++
-	}
-	return p == len(pattern)
 }

@@ -103,26 +103,3 @@ func TestARuleForOneMethodTakesNoOther(t *testing.T) {
 		}
 	}
 }
-
-func TestWildcards(t *testing.T) {
-	for _, c := range []struct {
-		pattern, s string
-		want       bool
-	}{
-		{"/api/*", "/api/", true},
-		{"/api/*", "/api", false},
-		{"/api/*", "/API/x", false},
-		{"*", "", true},
-		{"a?c", "abc", true},
-		{"a?c", "ac", false},
-		{"*/x/*", "/a/b/x/c", true},
-		{"s3:Get*", "s3:GetObject", true},
-		{"", "x", false},
-		{"a*b*c", "aXXbYYbc", true},
-		{"a*b*c", "aXXbYY", false},
-	} {
-		if got := wildcard(c.pattern, c.s); got != c.want {
-			t.Errorf("wildcard(%q, %q) = %t", c.pattern, c.s, got)
-		}
-	}
-}

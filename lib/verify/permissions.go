@@ -16,6 +16,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/policy"
 )
 
 func permissionChecks() []Check {
@@ -74,9 +75,9 @@ func permissionChecks() []Check {
 // role is an IAM role with all that it may do.
 type role struct {
 	iamtypes.Role
-	trust    policy
-	policies []policy
-	boundary *policy // its permissions boundary, where it has one
+	trust    policy.Policy
+	policies []policy.Policy
+	boundary *policy.Policy // its permissions boundary, where it has one
 }
 
 // roleARNs are the roles that the stack's resources use, and all others that carry its suffix.
@@ -144,7 +145,7 @@ func (e *Env) role(ctx context.Context, name string) (role, error) {
 			return role{}, err
 		}
 		r := role{Role: *out.Role}
-		if r.trust, err = parsePolicy(aws.ToString(r.AssumeRolePolicyDocument)); err != nil {
+		if r.trust, err = policy.Parse(aws.ToString(r.AssumeRolePolicyDocument)); err != nil {
 			return role{}, err
 		}
 		inline, err := cloud.Pages(ctx, iam.NewListRolePoliciesPaginator(e.cloud.IAM, &iam.ListRolePoliciesInput{RoleName: &name}),
@@ -157,7 +158,7 @@ func (e *Env) role(ctx context.Context, name string) (role, error) {
 			if err != nil {
 				return role{}, err
 			}
-			p, err := parsePolicy(aws.ToString(out.PolicyDocument))
+			p, err := policy.Parse(aws.ToString(out.PolicyDocument))
 			if err != nil {
 				return role{}, fmt.Errorf("%s: %w", id, err)
 			}
@@ -186,19 +187,19 @@ func (e *Env) role(ctx context.Context, name string) (role, error) {
 	})
 }
 
-func (e *Env) managedPolicy(ctx context.Context, id string) (policy, error) {
-	return cloud.Once(ctx, e.cloud, "iam:policy "+id, func(ctx context.Context) (policy, error) {
+func (e *Env) managedPolicy(ctx context.Context, id string) (policy.Policy, error) {
+	return cloud.Once(ctx, e.cloud, "iam:policy "+id, func(ctx context.Context) (policy.Policy, error) {
 		out, err := e.cloud.IAM.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &id})
 		if err != nil {
-			return policy{}, err
+			return policy.Policy{}, err
 		}
 		version, err := e.cloud.IAM.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &id, VersionId: out.Policy.DefaultVersionId})
 		if err != nil {
-			return policy{}, err
+			return policy.Policy{}, err
 		}
-		p, err := parsePolicy(aws.ToString(version.PolicyVersion.Document))
+		p, err := policy.Parse(aws.ToString(version.PolicyVersion.Document))
 		if err != nil {
-			return policy{}, fmt.Errorf("%s: %w", id, err)
+			return policy.Policy{}, fmt.Errorf("%s: %w", id, err)
 		}
 		return p, nil
 	})
@@ -226,15 +227,16 @@ func eachRole(look func(x subject, r role, who cloud.Identity)) func(context.Con
 }
 
 func trustNarrow(x subject, r role, who cloud.Identity) {
-	for _, st := range r.trust.Statement {
+	for _, st := range policy.Statements(r.trust) {
 		if st.Effect != "Allow" {
 			continue
 		}
-		x.equal("statements by exclusion", false, len(st.NotPrincipal) > 0 || len(st.NotAction) > 0)
-		x.equal("services that may take it on", 1, len(st.Principal["Service"]))
-		x.equal("others that may take it on", 0, len(st.Principal)-min(1, len(st.Principal["Service"])))
-		x.sameSet("action", []string{"sts:AssumeRole"}, st.Action)
-		x.sameSet("aws:SourceAccount", []string{who.Account}, st.condition("aws:SourceAccount", "StringEquals"))
+		x.equal("statements by exclusion", false, st.NotPrincipal != nil || st.NotAction != nil)
+		principals := policy.Principals(st.Principal)
+		x.equal("services that may take it on", 1, len(principals["Service"]))
+		x.equal("others that may take it on", 0, len(principals)-min(1, len(principals["Service"])))
+		x.sameSet("action", []string{"sts:AssumeRole"}, policy.Values(st.Action))
+		x.sameSet("aws:SourceAccount", []string{who.Account}, policy.ConditionValues(st, "aws:SourceAccount", "StringEquals"))
 	}
 }
 
@@ -243,19 +245,17 @@ func unscoped() []string { return []string{"ecr:GetAuthorizationToken"} }
 
 func noWildcards(x subject, r role, _ cloud.Identity) {
 	x.that("policies", "at least 1", len(r.policies), len(r.policies) > 0)
-	for _, p := range r.policies {
-		for _, st := range p.Statement {
-			if st.Effect != "Allow" {
-				continue
-			}
-			x.equal("allows by exclusion", false, len(st.NotAction) > 0 || len(st.NotResource) > 0)
-			for _, a := range st.Action {
-				_, verb, _ := strings.Cut(a, ":")
-				x.that("action", "named", a, verb != "" && verb != "*")
-			}
-			if slices.Contains(st.Resource, "*") {
-				x.sameSet("actions on every resource", unscoped(), st.Action)
-			}
+	for _, st := range policy.Statements(r.policies...) {
+		if st.Effect != "Allow" {
+			continue
+		}
+		x.equal("allows by exclusion", false, st.NotAction != nil || st.NotResource != nil)
+		for _, a := range policy.Values(st.Action) {
+			_, verb, _ := strings.Cut(a, ":")
+			x.that("action", "named", a, verb != "" && verb != "*")
+		}
+		if slices.Contains(policy.Values(st.Resource), "*") {
+			x.sameSet("actions on every resource", unscoped(), policy.Values(st.Action))
 		}
 	}
 }
@@ -281,66 +281,74 @@ func roleName(id *string) string {
 	return s[strings.LastIndex(s, "/")+1:]
 }
 
-// duties are what a role is for: the deeds that it must be able to do, some of those that it must not, and the grants
-// beyond which it has none.
+// duties are what a role is for: the requests that it must be able to make, some of those that it must not, and the
+// permissions beyond which it has none.
 type duties struct {
-	may    []deed
-	mayNot []deed
-	grants []grant
+	may       []policy.Request
+	mayNot    []policy.Request
+	permitted []policy.Permission
 }
 
 // do lets the role do actions on resources, and nothing with wildcards in it.
 func (d *duties) do(resource string, actions ...string) {
 	for _, a := range actions {
-		d.may = append(d.may, deed{action: a, resource: resource})
-		d.grants = append(d.grants, grant{a, resource})
+		d.may = append(d.may, policy.Request{Action: a, Resource: resource})
+		d.permitted = append(d.permitted, policy.Permission{Action: a, Resource: resource})
 	}
 }
 
 // not names actions on a resource that the role must not do.
 func (d *duties) not(resource string, actions ...string) {
 	for _, a := range actions {
-		d.mayNot = append(d.mayNot, deed{action: a, resource: resource})
+		d.mayNot = append(d.mayNot, policy.Request{Action: a, Resource: resource})
 	}
 }
 
 // requestKeys are the condition keys that requests of this stack's services have, with their values, or that they are known
 // not to have.
-func requestKeys(d deed) deed {
+func requestKeys(r policy.Request) policy.Request {
 	for key, values := range map[string][]string{
 		"aws:securetransport": {"true"},
 		"kms:viaservice":      nil,
 		"aws:viaawsservice":   {"false"},
 	} {
-		if _, set := d.keys[key]; !set {
-			d = d.over(key, values...)
+		if _, set := r.Context[key]; !set {
+			r = r.With(key, values...)
 		}
 	}
-	return d
+	return r
 }
 
 // permits holds a role's policies, evaluated, to its duties.
 func (r role) permits(x subject, who string, d duties) {
 	for _, f := range d.may {
-		x.equal(who+": "+f.action+" on "+f.resource, allowed, r.decide(f))
+		x.equal(who+": "+f.String(), policy.Allowed, r.decide(f))
 	}
 	for _, f := range d.mayNot {
-		x.equal(who+": "+f.action+" on "+f.resource, denied, r.decide(f))
+		x.equal(who+": "+f.String(), policy.Denied, r.decide(f))
 	}
-	x.sameSet(who+": granted beyond its duties", nil, excess(r.policies, d.grants))
+	x.sameSet(who+": granted beyond its duties", nil, policy.Excess(r.policies, d.permitted))
 }
 
 // decide evaluates the role's policies, and its permissions boundary where it has one.
-func (r role) decide(d deed) string {
-	d = requestKeys(d)
-	answer := decide(r.policies, d)
-	if r.boundary == nil || answer != allowed {
+func (r role) decide(request policy.Request) policy.Decision {
+	request = requestKeys(request)
+	answer := understood(policy.Evaluate(r.policies, request))
+	if r.boundary == nil || answer != policy.Allowed {
 		return answer
 	}
-	return decide([]policy{*r.boundary}, d)
+	return understood(policy.Evaluate([]policy.Policy{*r.boundary}, request))
 }
 
-// forbidden are deeds that no role of the stack has any business with, on the stack's own resources.
+// understood is a decision, or what stood in its way: neither allowed nor denied.
+func understood(d policy.Decision, err error) policy.Decision {
+	if err != nil {
+		return policy.Decision("not understood: " + err.Error())
+	}
+	return d
+}
+
+// forbidden are requests that no role of the stack has any business with, on the stack's own resources.
 func (e *Env) forbidden(ctx context.Context, d *duties, r role) error {
 	main, dead, err := e.queues(ctx)
 	if err != nil {
@@ -371,8 +379,8 @@ func (e *Env) forbidden(ctx context.Context, d *duties, r role) error {
 			return err
 		}
 		d.not(id, "secretsmanager:PutSecretValue", "secretsmanager:DeleteSecret")
-		if reads := (grant{"secretsmanager:GetSecretValue", id}); !slices.Contains(d.grants, reads) {
-			d.not(id, reads.action)
+		if reads := (policy.Permission{Action: "secretsmanager:GetSecretValue", Resource: id}); !slices.Contains(d.permitted, reads) {
+			d.not(id, reads.Action)
 		}
 	}
 	return nil
@@ -495,8 +503,8 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 	d.do(id, "sns:Publish")
 	if key := topic["KmsMasterKeyId"]; strings.HasPrefix(key, "arn:") {
 		for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
-			d.may = append(d.may, deed{action: action, resource: key}.over("kms:ViaService", "sns."+e.cloud.Region+".amazonaws.com"))
-			d.grants = append(d.grants, grant{action, key})
+			d.may = append(d.may, policy.Request{Action: action, Resource: key}.With("kms:ViaService", "sns."+e.cloud.Region+".amazonaws.com"))
+			d.permitted = append(d.permitted, policy.Permission{Action: action, Resource: key})
 		}
 		d.not(key, "kms:Decrypt", "kms:GenerateDataKey", "kms:ScheduleKeyDeletion")
 	}
@@ -515,12 +523,12 @@ func parameterAccess(ctx context.Context, e *Env, x subject, kind serviceKind, t
 	own := ownParameters(kind)
 	for name, p := range all {
 		id := aws.ToString(p.ARN)
-		want := denied
+		want := policy.Denied
 		if slices.Contains(own, name) {
-			want = allowed
+			want = policy.Allowed
 		}
-		x.equal(kind.role+": ssm:GetParameters on "+name, want, r.decide(deed{action: "ssm:GetParameters", resource: id}))
-		x.equal(kind.role+": ssm:PutParameter on "+name, denied, r.decide(deed{action: "ssm:PutParameter", resource: id}))
+		x.equal(kind.role+": ssm:GetParameters on "+name, want, r.decide(policy.Request{Action: "ssm:GetParameters", Resource: id}))
+		x.equal(kind.role+": ssm:PutParameter on "+name, policy.Denied, r.decide(policy.Request{Action: "ssm:PutParameter", Resource: id}))
 	}
 	return nil
 }
@@ -541,10 +549,10 @@ func infrastructureRoles(ctx context.Context, e *Env, s *sight) error {
 	}
 	for _, f := range ours {
 		group := e.cloud.ARN(ctx, "logs", "log-group:"+flowLogGroup(f))
-		d := duties{grants: []grant{{"logs:DescribeLogGroups", e.cloud.ARN(ctx, "logs", "log-group:*")}}}
+		d := duties{permitted: []policy.Permission{{Action: "logs:DescribeLogGroups", Resource: e.cloud.ARN(ctx, "logs", "log-group:*")}}}
 		d.do(group+":*", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
-		for _, g := range slices.Clone(d.grants[1:]) {
-			d.grants = append(d.grants, grant{g.action, group})
+		for _, granted := range slices.Clone(d.permitted[1:]) {
+			d.permitted = append(d.permitted, policy.Permission{Action: granted.Action, Resource: group})
 		}
 		d.not(group, "logs:DeleteLogGroup", "logs:PutRetentionPolicy")
 		if err := e.holdRole(ctx, s, roleName(f.DeliverLogsPermissionArn), d); err != nil {
@@ -606,17 +614,18 @@ func logDelivery(ctx context.Context, e *Env, s *sight) error {
 		if !own.owns(kindLogPolicy, name) {
 			continue
 		}
-		p, err := parsePolicy(aws.ToString(rp.PolicyDocument))
+		p, err := policy.Parse(aws.ToString(rp.PolicyDocument))
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
 		x := s.on(e.cloud.ARN(ctx, "logs", "resource-policy:"+name))
-		for _, st := range p.Statement {
-			x.sameSet("services let in", []string{"delivery.logs.amazonaws.com"}, st.Principal["Service"])
-			x.equal("bound to this account", true, st.boundTo(who.Account))
-			x.sameSet("actions", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, st.Action)
-			x.that("resources", "named", len(st.Resource), len(st.Resource) > 0)
-			for _, r := range st.Resource {
+		for _, st := range policy.Statements(p) {
+			resources := policy.Values(st.Resource)
+			x.sameSet("services let in", []string{"delivery.logs.amazonaws.com"}, policy.Principals(st.Principal)["Service"])
+			x.equal("bound to this account", true, policy.BoundToAccount(st, who.Account))
+			x.sameSet("actions", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, policy.Values(st.Action))
+			x.that("resources", "named", len(resources), len(resources) > 0)
+			for _, r := range resources {
 				_, group, _ := strings.Cut(r, ":log-group:")
 				group, _, _ = strings.Cut(group, ":")
 				x.that("resource", "a log group of this stack", r, own.judge(kindLogGroup, group) == ours)

@@ -64,7 +64,7 @@ func completeOutputs(account, region string) map[string]any {
 }
 
 func TestCredentialsThatMayNotReadFailEveryCheckAndHideBehindNoGap(t *testing.T) {
-	report, err := Run(t.Context(), Options{AWS: answeredBy(refusal), Outputs: completeOutputs(account, briefRegion), Suffix: "dev", Act: true})
+	report, err := Run(t.Context(), Options{AWS: answeredBy(refusal), Outputs: completeOutputs(testAccount, briefRegion), Suffix: "dev", Act: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,14 +113,14 @@ func TestRefusedCallsAreToldApartFromOtherErrors(t *testing.T) {
 func knownIdentity(t *testing.T, e *Env) {
 	t.Helper()
 	_, err := cloud.Once(t.Context(), e.cloud, "sts:GetCallerIdentity", func(context.Context) (cloud.Identity, error) {
-		return cloud.Identity{Account: account, Region: briefRegion, Partition: "aws"}, nil
+		return cloud.Identity{Account: testAccount, Region: briefRegion, Partition: "aws"}, nil
 	})
 	require.NoError(t, err)
 }
 
 func TestTheProblemOfARunIsTheStackThatIsElsewhereOrIncomplete(t *testing.T) {
 	without := func(name string) map[string]any {
-		outputs := completeOutputs(account, briefRegion)
+		outputs := completeOutputs(testAccount, briefRegion)
 		delete(outputs, name)
 		return outputs
 	}
@@ -128,11 +128,11 @@ func TestTheProblemOfARunIsTheStackThatIsElsewhereOrIncomplete(t *testing.T) {
 		outputs map[string]any
 		want    string
 	}{
-		"all is well":     {completeOutputs(account, briefRegion), ""},
+		"all is well":     {completeOutputs(testAccount, briefRegion), ""},
 		"no stack":        {nil, "no outputs"},
 		"half a stack":    {without("queueUrl"), "not deployed to its end: it has no output queueUrl"},
 		"no list":         {without("publicSubnetIds"), "it has no output publicSubnetIds"},
-		"another region":  {completeOutputs(account, "eu-west-1"), "the stack is in account 123456789012, region eu-west-1; asked was account 123456789012, region us-east-1"},
+		"another region":  {completeOutputs(testAccount, "eu-west-1"), "the stack is in account 123456789012, region eu-west-1; asked was account 123456789012, region us-east-1"},
 		"another account": {completeOutputs("999999999999", briefRegion), "the stack is in account 999999999999"},
 	} {
 		env := newEnv(Options{AWS: answeredBy(refusal), Outputs: c.outputs, Suffix: "dev"})

@@ -15,6 +15,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/policy"
 )
 
 // leastSecretLength is how long a password or key must be at least, in characters.
@@ -265,11 +266,11 @@ func secretsOverTLS(ctx context.Context, e *Env, s *sight) error {
 // resourcePolicy wants a resource's policy to refuse the action without TLS, and to let nobody in from outside the account
 // but the services that are known to need it.
 func resourcePolicy(x subject, who cloud.Identity, document, action string, known ...string) {
-	p, err := parsePolicy(document)
+	p, err := policy.Parse(document)
 	if err != nil {
 		x.that("resource policy", "present", notSet, false)
 		return
 	}
-	x.equal("denies "+action+" without TLS", true, p.deniesPlainText(action))
-	x.sameSet("lets in from outside the account", nil, p.strangers(who.Account, known...))
+	x.equal("denies "+action+" without TLS", true, policy.DeniesWithoutTLS(p, action))
+	x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, who.Account, known...))
 }
