@@ -55,6 +55,7 @@ func Rules() []Rule {
 		{"a failure opens an issue or comments on the open one, from a job without rights on AWS", told},
 		{"reports are kept and shown whatever happened", reports},
 		{"pull requests run what .ci/run runs", likeCI},
+		{"what compiles is called through make, whose flags decide what the caches are good for", throughMake},
 		{"make targets, scripts and workflows that are called exist", called},
 	}
 }
@@ -476,6 +477,17 @@ func likeCI(s *Set, f *faults) {
 	for _, command := range sorted(wanted) {
 		if !runs[command] {
 			f.add("pull-request.yml: .ci/run does %q, and no job does", command)
+		}
+	}
+}
+
+// compiles finds a call of the compiler.
+var compiles = regexp.MustCompile(`(?m)^\s*(?:\w+=\S* )*(?:sudo )?go (?:build|generate|install|run|test|tool|vet)\b`)
+
+func throughMake(s *Set, f *faults) {
+	for _, script := range append(s.Scripts(), Script{".ci/run", s.must(f, ".ci/run")}) {
+		if call := compiles.FindString(script.Text); call != "" {
+			f.add("%s: %q", script.Where, strings.TrimSpace(call))
 		}
 	}
 }

@@ -170,6 +170,11 @@ var mutations = map[string][]struct{ file, old, new string }{
 		{".ci/run", "make lint", "make lint\nmake fuzz"},
 		{"Makefile", "test: test-unit ", "test: test-unit bench "},
 	},
+	"what compiles is called through make, whose flags decide what the caches are good for": {
+		{".ci/run", "make lint", "go vet ./...\nmake lint"},
+		{setupAction, "make tap", "go build -o .build/tap ./bin/tap"},
+		{pullRequest, "make test-unit", "CGO_ENABLED=0 go test -short ./..."},
+	},
 	"make targets, scripts and workflows that are called exist": {
 		{pullRequest, "make test-unit", "make test-units"},
 		{"Makefile", "\nlint:", "\nlinting:"},

@@ -12,7 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/google/renameio/v2"
+	"github.com/google/renameio/v2/maybe"
 
 	"tapstack/lib/verify"
 )
@@ -81,7 +81,7 @@ func Write(dir string, r verify.Report, o Options) error {
 		return err
 	}
 	for i, f := range formats {
-		if err := renameio.WriteFile(filepath.Join(dir, f.file), contents[i], fileMode); err != nil {
+		if err := maybe.WriteFile(filepath.Join(dir, f.file), contents[i], fileMode); err != nil {
 			return unwritable(dir, err)
 		}
 	}
