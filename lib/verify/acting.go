@@ -25,20 +25,20 @@ type ownNetwork struct {
 }
 
 const (
-	// defaultPace is the time between two looks of a wait: short of what AWS's APIs throttle.
-	defaultPace = 2 * time.Second
-	// looksOfThePatient is how often at least a wait looks that Options.Patience bounds.
-	looksOfThePatient = 20
+	// defaultPollInterval is the time between two looks of a wait: short of what AWS's APIs throttle.
+	defaultPollInterval = 2 * time.Second
+	// minPolls is how often at least a wait looks that Options.Patience bounds.
+	minPolls = 20
 	// undoBound bounds the undoing of an act that has no longer bound of its own.
 	undoBound = 30 * time.Second
 )
 
-// until asks until the answer is yes or the bound is over: at once, soon again, then ever more seldom down to every pace.
-func (e *Env) until(ctx context.Context, bound time.Duration, done func(context.Context) (bool, error)) (bool, error) {
+// poll asks until the answer is yes or the bound is over: at once, soon again, then ever more seldom down to every pace.
+func (e *Env) poll(ctx context.Context, bound time.Duration, done func(context.Context) (bool, error)) (bool, error) {
 	if e.patience > 0 {
 		bound = min(bound, e.patience)
 	}
-	err := cloud.Poll(ctx, cloud.Wait{Limit: bound, First: e.pace / 32, Longest: e.pace}, done)
+	err := cloud.Poll(ctx, cloud.Wait{Limit: bound, First: e.pollInterval / 32, Longest: e.pollInterval}, done)
 	if errors.Is(err, cloud.ErrTimeout) {
 		return false, nil
 	}
@@ -55,8 +55,8 @@ func undo(ctx context.Context, err *error, bound time.Duration, back func(contex
 	}
 }
 
-// notShown ends a check that only its own act could tell that the target cannot show what it needs. It is no pass: where
+// notObservableError ends a check that only its own act could tell that the target cannot show what it needs. It is no pass: where
 // nothing may be unobservable, it is a failure as any lacking capability is.
-type notShown string
+type notObservableError string
 
-func (n notShown) Error() string { return string(n) }
+func (n notObservableError) Error() string { return string(n) }

@@ -183,30 +183,30 @@ func TestEveryActIsSaidInThePackagesWords(t *testing.T) {
 
 func TestWaitingLooksAtOnceAndOnceMoreAtTheEnd(t *testing.T) {
 	e := testEnv()
-	e.pace = time.Hour
+	e.pollInterval = time.Hour
 	looks := 0
 	look := func(yes int, fault error) func(context.Context) (bool, error) {
 		looks = 0
 		return func(context.Context) (bool, error) { looks++; return looks == yes, fault }
 	}
-	if yes, err := e.until(t.Context(), time.Hour, look(1, nil)); !yes || err != nil || looks != 1 {
+	if yes, err := e.poll(t.Context(), time.Hour, look(1, nil)); !yes || err != nil || looks != 1 {
 		t.Errorf("at once: %t, %v, %d looks", yes, err, looks)
 	}
-	if yes, err := e.until(t.Context(), shortWait, look(0, nil)); yes || err != nil || looks != 2 {
+	if yes, err := e.poll(t.Context(), shortWait, look(0, nil)); yes || err != nil || looks != 2 {
 		t.Errorf("never: %t, %v, %d looks", yes, err, looks)
 	}
-	if yes, err := e.until(t.Context(), time.Hour, look(0, errors.New("denied"))); yes || err == nil || looks != 1 {
+	if yes, err := e.poll(t.Context(), time.Hour, look(0, errors.New("denied"))); yes || err == nil || looks != 1 {
 		t.Errorf("an error: %t, %v, %d looks", yes, err, looks)
 	}
 	e.patience = shortWait
-	if yes, err := e.until(t.Context(), time.Hour, look(0, nil)); yes || err != nil || looks != 2 {
+	if yes, err := e.poll(t.Context(), time.Hour, look(0, nil)); yes || err != nil || looks != 2 {
 		t.Errorf("with little patience: %t, %v, %d looks", yes, err, looks)
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
 	stop := errors.New("interrupted")
 	cancel(stop)
 	e.patience = 0
-	if _, err := e.until(ctx, time.Hour, look(0, nil)); !errors.Is(err, stop) {
+	if _, err := e.poll(ctx, time.Hour, look(0, nil)); !errors.Is(err, stop) {
 		t.Errorf("interrupted: %v", err)
 	}
 }

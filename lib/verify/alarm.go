@@ -47,17 +47,17 @@ func alarmChecks() []Check {
 			PCI:   []string{"10.7.2"},
 			Needs: []Capability{capAlarmHistory},
 			Acts:  true,
-			Run:   observed(alarmPublishes),
+			Run:   recorded(alarmPublishes),
 		},
 	}
 }
 
-func alarmPublishes(ctx context.Context, e *Env, s *sight) (err error) {
+func alarmPublishes(ctx context.Context, e *Env, rec *recorder) (err error) {
 	topic, err := e.output(lib.OutputAlertsTopicArn)
 	if err != nil {
 		return err
 	}
-	was, err := e.quietAlarm(ctx, topic)
+	was, err := e.alarmToSetOff(ctx, topic)
 	if err != nil {
 		return err
 	}
@@ -66,32 +66,32 @@ func alarmPublishes(ctx context.Context, e *Env, s *sight) (err error) {
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(was.AlarmArn))
+	x := rec.on(aws.ToString(was.AlarmArn))
 	if err := e.setAlarm(ctx, name, cwtypes.StateValueAlarm, alarmReason); err != nil {
 		return err
 	}
-	defer undo(ctx, &err, undoBound, func(ctx context.Context) error { return e.calm(ctx, x, was) })
-	var told []alarmAction
-	_, err = e.until(ctx, publishBound, func(ctx context.Context) (bool, error) {
+	defer undo(ctx, &err, undoBound, func(ctx context.Context) error { return e.resetAlarm(ctx, x, was) })
+	var published []alarmAction
+	_, err = e.poll(ctx, publishBound, func(ctx context.Context) (bool, error) {
 		now, err := e.alarmActions(ctx, name)
-		told = slices.DeleteFunc(now, func(a alarmAction) bool { return slices.Contains(earlier, a) || a.resource != topic })
-		return len(told) > 0, err
+		published = slices.DeleteFunc(now, func(a alarmAction) bool { return slices.Contains(earlier, a) || a.resource != topic })
+		return len(published) > 0, err
 	})
 	if err != nil {
 		return err
 	}
-	if len(told) == 0 {
-		return e.untold(ctx, name)
+	if len(published) == 0 {
+		return e.notPublished(ctx, name)
 	}
-	for _, a := range told {
-		x.that("publication to the topic", "Succeeded", strings.TrimSpace(a.state+" "+a.fault), a.state == "Succeeded")
+	for _, a := range published {
+		x.record("publication to the topic", "Succeeded", strings.TrimSpace(a.state+" "+a.fault), a.state == "Succeeded")
 	}
 	return nil
 }
 
-// untold explains why an alarm has told nobody. CloudWatch writes down every action that it tries, failed ones too, so that
-// a history with the alarm going off and nothing else is that of a target which writes no actions down.
-func (e *Env) untold(ctx context.Context, name string) error {
+// notPublished explains why an alarm has notified nobody. CloudWatch records every action that it tries, failed ones too,
+// so that a history with the alarm going off and nothing else is that of a target which records no actions.
+func (e *Env) notPublished(ctx context.Context, name string) error {
 	out, err := e.cloud.CloudWatch.DescribeAlarmHistory(ctx, &cloudwatch.DescribeAlarmHistoryInput{
 		AlarmName: &name, ScanBy: cwtypes.ScanByTimestampDescending,
 	})
@@ -100,19 +100,19 @@ func (e *Env) untold(ctx context.Context, name string) error {
 	}
 	for _, item := range out.AlarmHistoryItems {
 		if item.HistoryItemType == cwtypes.HistoryItemTypeStateUpdate {
-			return notShown("CloudWatch writes down that an alarm went off, but not whom it told")
+			return notObservableError("CloudWatch records that an alarm went off, but not whom it notified")
 		}
 	}
-	return fmt.Errorf("the alarm %s was set off, but in %s its history tells neither that nor whom it told", name, publishBound)
+	return fmt.Errorf("the alarm %s was set off, but in %s its history records neither that nor whom it notified", name, publishBound)
 }
 
-// quietAlarm is one of the stack's alarms that is not going off and tells nobody but the topic.
-func (e *Env) quietAlarm(ctx context.Context, topic string) (cwtypes.MetricAlarm, error) {
+// alarmToSetOff is one of the stack's alarms that is not in state ALARM and notifies nobody but the topic.
+func (e *Env) alarmToSetOff(ctx context.Context, topic string) (cwtypes.MetricAlarm, error) {
 	alarms, err := e.ownAlarms(ctx)
 	if err != nil {
 		return cwtypes.MetricAlarm{}, err
 	}
-	return the("alarm of this stack that tells only its topic and is not in the state ALARM already", alarms, func(a cwtypes.MetricAlarm) bool {
+	return findOne("alarm of this stack that notifies only its topic and is not in state ALARM", alarms, func(a cwtypes.MetricAlarm) bool {
 		return aws.ToBool(a.ActionsEnabled) && a.StateValue != cwtypes.StateValueAlarm && slices.Equal(a.AlarmActions, []string{topic})
 	})
 }
@@ -125,8 +125,8 @@ func (e *Env) setAlarm(ctx context.Context, name string, to cwtypes.StateValue, 
 	return nil
 }
 
-// calm sets the alarm back and looks whether it is. CloudWatch may have done so itself by what the alarm's figures say.
-func (e *Env) calm(ctx context.Context, x subject, was cwtypes.MetricAlarm) error {
+// resetAlarm sets the alarm back and looks whether it is. CloudWatch may have done so itself by what the metric says.
+func (e *Env) resetAlarm(ctx context.Context, x subject, was cwtypes.MetricAlarm) error {
 	name := aws.ToString(was.AlarmName)
 	if err := e.setAlarm(ctx, name, was.StateValue, alarmReasonOK); err != nil {
 		return err
@@ -137,7 +137,7 @@ func (e *Env) calm(ctx context.Context, x subject, was cwtypes.MetricAlarm) erro
 	}
 	for _, a := range out.MetricAlarms {
 		reason := aws.ToString(a.StateReason)
-		x.that("state afterwards", string(was.StateValue)+", or what the figures say", a.StateValue, a.StateValue == was.StateValue || reason != alarmReason)
+		x.record("state afterwards", string(was.StateValue)+", or what the metric says", a.StateValue, a.StateValue == was.StateValue || reason != alarmReason)
 	}
 	return nil
 }

@@ -122,7 +122,7 @@ func TestAHistoryWithoutActionsHidesWhetherAnAlarmTells(t *testing.T) {
 			}
 		})
 	}
-	strict := runOne(t.Context(), testEnv(), Check{Run: seeing(func(*sight) error { return notShown("no actions") })}, true)
+	strict := runOne(t.Context(), testEnv(), Check{Run: seeing(func(*recorder) error { return notObservableError("no actions") })}, true)
 	if strict.Status != Failed {
 		t.Errorf("where nothing may be unobservable it is %s", strict.Status)
 	}

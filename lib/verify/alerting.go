@@ -28,56 +28,56 @@ func alertingChecks() []Check {
 		{
 			ID:   "alerts.topic",
 			Says: "Set up SNS topic named 'payment-alerts' for critical infrastructure events",
-			Run:  observed(topicNamed),
+			Run:  recorded(topicNamed),
 		},
 		{
 			ID:   "alerts.email",
 			Says: "Configure email subscription for operations team notifications",
-			Run:  observed(emailSubscribed),
+			Run:  recorded(emailSubscribed),
 		},
 		{
 			ID:   "alerts.topic-policy",
 			Says: "The topic lets in alarms, events and RDS of this account only, over TLS (beyond the brief)",
 			PCI:  []string{"4.2.1", "7.2.5"},
-			Run:  observed(topicPolicy),
+			Run:  recorded(topicPolicy),
 		},
 		{
 			ID:   "alerts.topic-key",
 			Says: "All data encryption at rest: the topic is encrypted with a key that alarms can use, and that rotates (beyond the brief)",
 			PCI:  []string{"3.5.1", "3.7.4"},
-			Run:  observed(topicKey),
+			Run:  recorded(topicKey),
 		},
 		{
 			ID:   "alerts.alarms",
 			Says: "Use SNS for alerting on critical infrastructure events: an alarm watches each figure that matters",
 			PCI:  []string{"10.7.2"},
-			Run:  observed(alarmsWatch),
+			Run:  recorded(alarmsWatch),
 		},
 		{
 			ID:   "alerts.alarm-actions",
 			Says: "Use SNS for alerting on critical infrastructure events: every alarm tells the topic when it fires and when it ends",
 			PCI:  []string{"10.7.2"},
-			Run:  observed(alarmsNotify),
+			Run:  recorded(alarmsNotify),
 		},
 		{
 			ID:   "alerts.queue-age",
 			Says: "An alarm fires when the oldest job is 1 day old, long before it would expire in the dead-letter queue (beyond the brief)",
-			Run:  observed(queueAgeAlarm),
+			Run:  recorded(queueAgeAlarm),
 		},
 		{
 			ID:   "alerts.events",
 			Says: "Use SNS for alerting on critical infrastructure events: failed deployments and exited containers are told",
-			Run:  observed(eventsNotify),
+			Run:  recorded(eventsNotify),
 		},
 		{
 			ID:   "alerts.database-events",
 			Says: "Use SNS for alerting on critical infrastructure events: failover, failure, maintenance and notification of the database are told",
-			Run:  observed(databaseEvents),
+			Run:  recorded(databaseEvents),
 		},
 		{
 			ID:   "alerts.dashboard",
 			Says: "A dashboard shows the whole (beyond the brief)",
-			Run:  observed(dashboard),
+			Run:  recorded(dashboard),
 		},
 	}
 }
@@ -99,18 +99,18 @@ func (e *Env) topic(ctx context.Context) (map[string]string, error) {
 	})
 }
 
-func topicNamed(ctx context.Context, e *Env, s *sight) error {
+func topicNamed(ctx context.Context, e *Env, rec *recorder) error {
 	t, err := e.topic(ctx)
 	if err != nil {
 		return err
 	}
 	id := t["TopicArn"]
-	s.on(id).equal("name", lib.PhysicalName("payment-alerts", e.Suffix), id[strings.LastIndex(id, ":")+1:])
+	rec.on(id).equal("name", lib.PhysicalName("payment-alerts", e.Suffix), id[strings.LastIndex(id, ":")+1:])
 	return nil
 }
 
 // emailSubscribed takes a subscription that waits for its confirmation for configured: only its reader can confirm it.
-func emailSubscribed(ctx context.Context, e *Env, s *sight) error {
+func emailSubscribed(ctx context.Context, e *Env, rec *recorder) error {
 	id, err := e.output(lib.OutputAlertsTopicArn)
 	if err != nil {
 		return err
@@ -121,7 +121,7 @@ func emailSubscribed(ctx context.Context, e *Env, s *sight) error {
 		return fmt.Errorf("reading the subscriptions of %s: %w", id, err)
 	}
 	var states []string
-	x := s.on(id)
+	x := rec.on(id)
 	for _, sub := range all {
 		if aws.ToString(sub.Protocol) != "email" || !strings.Contains(aws.ToString(sub.Endpoint), "@") {
 			continue
@@ -138,7 +138,7 @@ func emailSubscribed(ctx context.Context, e *Env, s *sight) error {
 		}
 		x.equal("filter that holds alerts back", "none", orNone(strings.Trim(out.Attributes["FilterPolicy"], "{} ")))
 	}
-	x.that("email subscriptions", "at least 1", listText(states), len(states) > 0)
+	x.record("email subscriptions", "at least 1", listText(states), len(states) > 0)
 	return nil
 }
 
@@ -149,7 +149,7 @@ func publishers() []string { return []string{"cloudwatch.amazonaws.com", "events
 // and a condition would make every delivery fail in silence (SNS developer guide, "Key management").
 const eventBridge = "events.amazonaws.com"
 
-func topicPolicy(ctx context.Context, e *Env, s *sight) error {
+func topicPolicy(ctx context.Context, e *Env, rec *recorder) error {
 	t, err := e.topic(ctx)
 	if err != nil {
 		return err
@@ -162,7 +162,7 @@ func topicPolicy(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(t["TopicArn"])
+	x := rec.on(t["TopicArn"])
 	bound, unbound := policy.Services(p, "sns:Publish", who.Account)
 	x.includes("services that may publish for this account", publishers(), bound)
 	x.equal("denies sns:Publish without TLS", true, policy.DeniesWithoutTLS(p, "sns:Publish"))
@@ -171,12 +171,12 @@ func topicPolicy(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
-func topicKey(ctx context.Context, e *Env, s *sight) error {
+func topicKey(ctx context.Context, e *Env, rec *recorder) error {
 	t, err := e.topic(ctx)
 	if err != nil {
 		return err
 	}
-	x := s.on(t["TopicArn"])
+	x := rec.on(t["TopicArn"])
 	id := t["KmsMasterKeyId"]
 	x.present("key", id)
 	if id == "" {
@@ -190,7 +190,7 @@ func topicKey(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x = s.on(aws.ToString(key.Arn))
+	x = rec.on(aws.ToString(key.Arn))
 	// Alarms cannot publish to a topic under a key that AWS manages: nobody can grant them its use.
 	x.equal("manager of the key", kmstypes.KeyManagerTypeCustomer, key.KeyManager)
 	x.equal("state of the key", kmstypes.KeyStateEnabled, key.KeyState)
@@ -216,15 +216,15 @@ func topicKey(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
-// watched is a figure that some alarm must watch: metric of a namespace, for one of the stack's own resources.
-type watched struct {
+// alarmedMetric is a figure that some alarm must watch: metric of a namespace, for one of the stack's own resources.
+type alarmedMetric struct {
 	namespace, metric string
 	dimension, value  string
 }
 
 // alerts tells whether an alarm on the figure can go off when it should: it compares in the direction that is bad, with a
 // threshold that the figure can pass. A formula is judged by its comparison alone.
-func (w watched) alerts(a cwtypes.MetricAlarm) bool {
+func (w alarmedMetric) alerts(a cwtypes.MetricAlarm) bool {
 	threshold := aws.ToFloat64(a.Threshold)
 	direction := "GreaterThan"
 	if w.metric == "FreeableMemory" {
@@ -244,8 +244,8 @@ func (w watched) alerts(a cwtypes.MetricAlarm) bool {
 	return threshold >= 0
 }
 
-// figures is the table of all that must be watched.
-func (e *Env) figures(ctx context.Context) ([]watched, error) {
+// alarmedMetrics is the table of all that must be watched.
+func (e *Env) alarmedMetrics(ctx context.Context) ([]alarmedMetric, error) {
 	lb, err := e.output(lib.OutputAlbArn)
 	if err != nil {
 		return nil, err
@@ -263,11 +263,11 @@ func (e *Env) figures(ctx context.Context) ([]watched, error) {
 		return nil, err
 	}
 	_, balancer, _ := strings.Cut(lb, ":loadbalancer/")
-	var table []watched
+	var table []alarmedMetric
 	for _, metric := range []string{
 		"HTTPCode_ELB_5XX_Count", "HTTPCode_Target_5XX_Count", "TargetResponseTime", "UnHealthyHostCount", "RejectedConnectionCount",
 	} {
-		table = append(table, watched{"AWS/ApplicationELB", metric, "LoadBalancer", balancer})
+		table = append(table, alarmedMetric{"AWS/ApplicationELB", metric, "LoadBalancer", balancer})
 	}
 	for _, kind := range serviceKinds() {
 		service, err := e.output(kind.output)
@@ -275,23 +275,23 @@ func (e *Env) figures(ctx context.Context) ([]watched, error) {
 			return nil, err
 		}
 		table = append(table,
-			watched{"AWS/ECS", "CPUUtilization", "ServiceName", service},
-			watched{"AWS/ECS", "MemoryUtilization", "ServiceName", service},
-			watched{"ECS/ContainerInsights", "RunningTaskCount", "ServiceName", service})
+			alarmedMetric{"AWS/ECS", "CPUUtilization", "ServiceName", service},
+			alarmedMetric{"AWS/ECS", "MemoryUtilization", "ServiceName", service},
+			alarmedMetric{"ECS/ContainerInsights", "RunningTaskCount", "ServiceName", service})
 	}
 	for _, metric := range []string{"CPUUtilization", "FreeableMemory", "DatabaseConnections", "AuroraReplicaLagMaximum", "Deadlocks"} {
-		table = append(table, watched{"AWS/RDS", metric, "DBClusterIdentifier", database})
+		table = append(table, alarmedMetric{"AWS/RDS", metric, "DBClusterIdentifier", database})
 	}
 	table = append(table,
-		watched{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", main},
-		watched{"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", main},
-		watched{"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", dead})
+		alarmedMetric{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", main},
+		alarmedMetric{"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", main},
+		alarmedMetric{"AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", dead})
 	gateways, err := e.natGateways(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, g := range gateways {
-		table = append(table, watched{"AWS/NATGateway", "ErrorPortAllocation", "NatGatewayId", aws.ToString(g.NatGatewayId)})
+		table = append(table, alarmedMetric{"AWS/NATGateway", "ErrorPortAllocation", "NatGatewayId", aws.ToString(g.NatGatewayId)})
 	}
 	acl, err := e.firewall(ctx)
 	if errors.Is(err, errNoFirewall) {
@@ -300,11 +300,11 @@ func (e *Env) figures(ctx context.Context) ([]watched, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(table, watched{"AWS/WAFV2", "BlockedRequests", "WebACL", aws.ToString(acl.Name)}), nil
+	return append(table, alarmedMetric{"AWS/WAFV2", "BlockedRequests", "WebACL", aws.ToString(acl.Name)}), nil
 }
 
 // watches tells whether an alarm looks at the figure, by itself or in a formula.
-func watches(a cwtypes.MetricAlarm, w watched) bool {
+func watches(a cwtypes.MetricAlarm, w alarmedMetric) bool {
 	has := func(dimensions []cwtypes.Dimension) bool {
 		return slices.ContainsFunc(dimensions, func(d cwtypes.Dimension) bool {
 			return aws.ToString(d.Name) == w.dimension && aws.ToString(d.Value) == w.value
@@ -326,36 +326,36 @@ func (e *Env) ownAlarms(ctx context.Context) ([]cwtypes.MetricAlarm, error) {
 		return nil, err
 	}
 	own := e.owner()
-	return those("alarm of this stack", all, func(a cwtypes.MetricAlarm) bool {
+	return findAll("alarm of this stack", all, func(a cwtypes.MetricAlarm) bool {
 		name := aws.ToString(a.AlarmName)
 		return !strings.HasPrefix(name, "TargetTracking-") && own.owns(kindAlarm, name)
 	})
 }
 
-func alarmsWatch(ctx context.Context, e *Env, s *sight) error {
+func alarmsWatch(ctx context.Context, e *Env, rec *recorder) error {
 	alarms, err := e.ownAlarms(ctx)
 	if err != nil {
 		return err
 	}
-	figures, err := e.figures(ctx)
+	metrics, err := e.alarmedMetrics(ctx)
 	if err != nil {
 		return err
 	}
-	for _, w := range figures {
+	for _, w := range metrics {
 		what := fmt.Sprintf("%s %s of %s", w.namespace, w.metric, w.value)
 		i := slices.IndexFunc(alarms, func(a cwtypes.MetricAlarm) bool { return watches(a, w) })
 		if i < 0 {
-			s.on("").that(what, "watched by an alarm", "watched by none", false)
+			rec.on("").record(what, "watched by an alarm", "watched by none", false)
 			continue
 		}
 		a := alarms[i]
-		s.on(aws.ToString(a.AlarmArn)).that(what, "watched by an alarm that can go off",
+		rec.on(aws.ToString(a.AlarmArn)).record(what, "watched by an alarm that can go off",
 			fmt.Sprintf("%s: %s %g", aws.ToString(a.AlarmName), a.ComparisonOperator, aws.ToFloat64(a.Threshold)), w.alerts(a))
 	}
 	return nil
 }
 
-func alarmsNotify(ctx context.Context, e *Env, s *sight) error {
+func alarmsNotify(ctx context.Context, e *Env, rec *recorder) error {
 	alarms, err := e.ownAlarms(ctx)
 	if err != nil {
 		return err
@@ -365,7 +365,7 @@ func alarmsNotify(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	for _, a := range alarms {
-		x := s.on(aws.ToString(a.AlarmArn))
+		x := rec.on(aws.ToString(a.AlarmArn))
 		x.equal("actions enabled", true, a.ActionsEnabled)
 		x.includes("actions on ALARM", []string{topic}, a.AlarmActions)
 		x.includes("actions on OK", []string{topic}, a.OKActions)
@@ -373,7 +373,7 @@ func alarmsNotify(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
-func queueAgeAlarm(ctx context.Context, e *Env, s *sight) error {
+func queueAgeAlarm(ctx context.Context, e *Env, rec *recorder) error {
 	alarms, err := e.ownAlarms(ctx)
 	if err != nil {
 		return err
@@ -382,16 +382,16 @@ func queueAgeAlarm(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	a, err := the("alarm on the age of the oldest job", alarms, func(a cwtypes.MetricAlarm) bool {
-		return watches(a, watched{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name})
+	a, err := findOne("alarm on the age of the oldest job", alarms, func(a cwtypes.MetricAlarm) bool {
+		return watches(a, alarmedMetric{"AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", name})
 	})
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(a.AlarmArn))
+	x := rec.on(aws.ToString(a.AlarmArn))
 	age := aws.ToFloat64(a.Threshold)
-	x.that("age in seconds", fmt.Sprintf("at most %d", daySeconds), age, age > 0 && age <= daySeconds)
-	x.that("comparison", "greater", a.ComparisonOperator, strings.HasPrefix(string(a.ComparisonOperator), "GreaterThan"))
+	x.record("age in seconds", fmt.Sprintf("at most %d", daySeconds), age, age > 0 && age <= daySeconds)
+	x.record("comparison", "greater", a.ComparisonOperator, strings.HasPrefix(string(a.ComparisonOperator), "GreaterThan"))
 	return nil
 }
 
@@ -415,7 +415,7 @@ func (p eventPattern) catches(source, detailType, detail string) bool {
 	return false
 }
 
-func eventsNotify(ctx context.Context, e *Env, s *sight) error {
+func eventsNotify(ctx context.Context, e *Env, rec *recorder) error {
 	topic, err := e.output(lib.OutputAlertsTopicArn)
 	if err != nil {
 		return err
@@ -425,7 +425,7 @@ func eventsNotify(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	own := e.owner()
-	rules, err := those("event rule of this stack", all, func(r eventtypes.Rule) bool { return own.owns(kindEventRule, aws.ToString(r.Name)) })
+	rules, err := findAll("event rule of this stack", all, func(r eventtypes.Rule) bool { return own.owns(kindEventRule, aws.ToString(r.Name)) })
 	if err != nil {
 		return err
 	}
@@ -438,7 +438,7 @@ func eventsNotify(ctx context.Context, e *Env, s *sight) error {
 			return json.Unmarshal([]byte(aws.ToString(r.EventPattern)), &p) == nil && p.catches("aws.ecs", w.detailType, w.detail)
 		})
 		if i < 0 {
-			s.on("").that(w.what, "caught by a rule", "caught by none", false)
+			rec.on("").record(w.what, "caught by a rule", "caught by none", false)
 			continue
 		}
 		targets, err := e.cloud.EventTargets(ctx, aws.ToString(rules[i].Name))
@@ -449,14 +449,14 @@ func eventsNotify(ctx context.Context, e *Env, s *sight) error {
 		for _, t := range targets {
 			arns = append(arns, aws.ToString(t.Arn))
 		}
-		x := s.on(aws.ToString(rules[i].Arn))
+		x := rec.on(aws.ToString(rules[i].Arn))
 		x.equal("rule for "+w.what, "ENABLED", rules[i].State)
 		x.includes("targets", []string{topic}, arns)
 	}
 	return nil
 }
 
-func databaseEvents(ctx context.Context, e *Env, s *sight) error {
+func databaseEvents(ctx context.Context, e *Env, rec *recorder) error {
 	topic, err := e.output(lib.OutputAlertsTopicArn)
 	if err != nil {
 		return err
@@ -469,11 +469,11 @@ func databaseEvents(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	sub, err := the("RDS event subscription to "+topic, all, func(v rdstypes.EventSubscription) bool { return aws.ToString(v.SnsTopicArn) == topic })
+	sub, err := findOne("RDS event subscription to "+topic, all, func(v rdstypes.EventSubscription) bool { return aws.ToString(v.SnsTopicArn) == topic })
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(sub.EventSubscriptionArn))
+	x := rec.on(aws.ToString(sub.EventSubscriptionArn))
 	x.equal("enabled", true, sub.Enabled)
 	x.equal("status", "active", sub.Status)
 	x.equal("source type", "db-cluster", sub.SourceType)
@@ -482,7 +482,7 @@ func databaseEvents(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
-func dashboard(ctx context.Context, e *Env, s *sight) error {
+func dashboard(ctx context.Context, e *Env, rec *recorder) error {
 	address, err := e.output(lib.OutputDashboardURL)
 	if err != nil {
 		return err
@@ -498,8 +498,8 @@ func dashboard(ctx context.Context, e *Env, s *sight) error {
 	if err := json.Unmarshal([]byte(aws.ToString(out.DashboardBody)), &body); err != nil {
 		return fmt.Errorf("reading the body of the dashboard %s: %w", name, err)
 	}
-	x := s.on(aws.ToString(out.DashboardArn))
-	x.that("widgets", "at least 1", len(body.Widgets), len(body.Widgets) > 0)
+	x := rec.on(aws.ToString(out.DashboardArn))
+	x.record("widgets", "at least 1", len(body.Widgets), len(body.Widgets) > 0)
 	for _, namespace := range []string{"AWS/ApplicationELB", "AWS/ECS", "AWS/RDS", "AWS/SQS"} {
 		x.equal("shows "+namespace, true, strings.Contains(aws.ToString(out.DashboardBody), namespace))
 	}

@@ -33,14 +33,14 @@ func applicationChecks() []Check {
 		{
 			ID:   "application.cluster",
 			Says: "Set up ECS Fargate cluster with two services",
-			Run:  observed(ecsCluster),
+			Run:  recorded(ecsCluster),
 		},
 	}
 	for _, kind := range serviceKinds() {
 		checks = append(checks, Check{
 			ID:   "application." + kind.role,
 			Says: fmt.Sprintf("'%s' service with %d desired tasks", kind.role, kind.desired),
-			Run:  observed(desiredTasks(kind)),
+			Run:  recorded(desiredTasks(kind)),
 		})
 	}
 	return append(checks, []Check{
@@ -48,24 +48,24 @@ func applicationChecks() []Check {
 			ID:    "application.running",
 			Says:  "Functionality: all AWS services deployed and integrated correctly: as many tasks run as are desired, and the deployment is complete",
 			Needs: []Capability{capTasks},
-			Run:   observed(eachService(runningTasks)),
+			Run:   recorded(eachService(runningTasks)),
 		},
 		{
 			ID:   "application.private",
 			Says: "Private subnets for compute and database resources: the services run in the private subnets without public addresses",
 			PCI:  []string{"1.4.4"},
-			Run:  observed(servicesPrivate),
+			Run:  recorded(servicesPrivate),
 		},
 		{
 			ID:   "application.zones",
 			Says: "Deploy containers across multiple availability zones for fault tolerance: each service spans the subnets of three",
-			Run:  observed(serviceZones),
+			Run:  recorded(serviceZones),
 		},
 		{
 			ID:    "application.zone-rebalancing",
 			Says:  "Deploy containers across multiple availability zones for fault tolerance: ECS evens them out after a zone's failure (beyond the brief)",
 			Needs: []Capability{capServiceSettings},
-			Run: observed(eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+			Run: recorded(eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
 				x.equal("availabilityZoneRebalancing", "ENABLED", svc.AvailabilityZoneRebalancing)
 				return nil
 			})),
@@ -74,35 +74,35 @@ func applicationChecks() []Check {
 			ID:    "application.tasks-spread",
 			Says:  "High Availability: resources distributed across at least 2 availability zones: the running tasks of each service are",
 			Needs: []Capability{capTasks},
-			Run:   observed(tasksSpread),
+			Run:   recorded(tasksSpread),
 		},
 		{
 			ID:   "application.own-security-group",
 			Says: "Security groups must follow least privilege principle: each service wears one group of its own",
 			PCI:  []string{"1.4.2"},
-			Run:  observed(ownSecurityGroups),
+			Run:  recorded(ownSecurityGroups),
 		},
 		{
 			ID:    "application.circuit-breaker",
 			Says:  "A deployment that fails rolls back by itself (beyond the brief)",
 			Needs: []Capability{capServiceSettings},
-			Run:   observed(eachService(circuitBreaker)),
+			Run:   recorded(eachService(circuitBreaker)),
 		},
 		{
 			ID:    "application.rolling-update",
 			Says:  "Highly available, production-grade infrastructure: an update never runs fewer tasks than desired (100/200 percent), and new tasks get time to start (beyond the brief)",
 			Needs: []Capability{capServiceSettings},
-			Run:   observed(eachService(rollingUpdate)),
+			Run:   recorded(eachService(rollingUpdate)),
 		},
 		{
 			ID:   "application.load-balanced",
 			Says: "Set up target groups for both ECS services: each service registers its container port with its own target group",
-			Run:  observed(eachService(loadBalanced)),
+			Run:  recorded(eachService(loadBalanced)),
 		},
 		{
 			ID:   "application.tag-propagation",
 			Says: "Tag all resources: tasks get the tags of their service",
-			Run: observed(eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+			Run: recorded(eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
 				x.equal("propagateTags", "SERVICE", svc.PropagateTags)
 				return nil
 			})),
@@ -111,7 +111,7 @@ func applicationChecks() []Check {
 			ID:    "application.managed-tags",
 			Says:  "Tag all resources: ECS adds cluster and service to the tags of tasks (beyond the brief)",
 			Needs: []Capability{capServiceSettings},
-			Run: observed(eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
+			Run: recorded(eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
 				x.equal("enableECSManagedTags", true, svc.EnableECSManagedTags)
 				return nil
 			})),
@@ -119,41 +119,41 @@ func applicationChecks() []Check {
 		{
 			ID:   "application.task-size",
 			Says: "Configure proper task definitions with CPU and memory allocations",
-			Run:  observed(eachTask(taskSize)),
+			Run:  recorded(eachTask(taskSize)),
 		},
 		{
 			ID:   "application.task-platform",
 			Says: "Use ECS Fargate for containerized applications: the task definitions are for Fargate, X86_64 Linux, with an interface of their own per task",
-			Run:  observed(eachTask(taskPlatform)),
+			Run:  recorded(eachTask(taskPlatform)),
 		},
 		{
 			ID:   "application.task-hardening",
 			Says: "Containers run as a user other than root, on a read-only root file system, without privileges (beyond the brief)",
 			PCI:  []string{"2.2.6", "7.2.5"},
-			Run:  observed(eachTask(taskHardening)),
+			Run:  recorded(eachTask(taskHardening)),
 		},
 		{
 			ID:   "application.secrets-injected",
 			Says: "Use Secrets Manager for database credentials and API keys: containers get them through secrets, from the stack's own secrets and parameters",
 			PCI:  []string{"8.6.2"},
-			Run:  observed(eachTask(secretsInjected)),
+			Run:  recorded(eachTask(secretsInjected)),
 		},
 		{
 			ID:   "application.no-secret-in-environment",
 			Says: "Use Secrets Manager for database credentials and API keys: no plain environment variable holds one",
 			PCI:  []string{"8.3.2", "8.6.2"},
-			Run:  observed(eachTask(noSecretInEnvironment)),
+			Run:  recorded(eachTask(noSecretInEnvironment)),
 		},
 		{
 			ID:   "application.logs",
 			Says: "Use CloudWatch Logs for centralized logging: each container writes to the log group of its service",
 			PCI:  []string{"10.2.1"},
-			Run:  observed(eachTask(taskLogs)),
+			Run:  recorded(eachTask(taskLogs)),
 		},
 		{
 			ID:   "application.container-health",
 			Says: "Enable connection draining and health checks: each container has one, and time to finish its work when stopped",
-			Run:  observed(eachTask(containerHealth)),
+			Run:  recorded(eachTask(containerHealth)),
 		},
 	}...)
 }
@@ -167,7 +167,7 @@ func (e *Env) cluster(ctx context.Context) (ecstypes.Cluster, error) {
 	if err != nil {
 		return ecstypes.Cluster{}, err
 	}
-	return the("ECS cluster "+name, all, func(c ecstypes.Cluster) bool { return aws.ToString(c.ClusterName) == name })
+	return findOne("ECS cluster "+name, all, func(c ecstypes.Cluster) bool { return aws.ToString(c.ClusterName) == name })
 }
 
 func (e *Env) service(ctx context.Context, kind serviceKind) (ecstypes.Service, error) {
@@ -183,7 +183,7 @@ func (e *Env) service(ctx context.Context, kind serviceKind) (ecstypes.Service, 
 	if err != nil {
 		return ecstypes.Service{}, err
 	}
-	return the("ECS service "+name, all, func(s ecstypes.Service) bool { return aws.ToString(s.ServiceName) == name })
+	return findOne("ECS service "+name, all, func(s ecstypes.Service) bool { return aws.ToString(s.ServiceName) == name })
 }
 
 func serviceNetwork(svc ecstypes.Service) ecstypes.AwsVpcConfiguration {
@@ -195,7 +195,7 @@ func serviceNetwork(svc ecstypes.Service) ecstypes.AwsVpcConfiguration {
 
 // container is the essential container of a service's task definition.
 func essential(td cloud.TaskDefinition) (ecstypes.ContainerDefinition, error) {
-	return the("essential container in "+aws.ToString(td.TaskDefinitionArn), td.ContainerDefinitions, func(c ecstypes.ContainerDefinition) bool {
+	return findOne("essential container in "+aws.ToString(td.TaskDefinitionArn), td.ContainerDefinitions, func(c ecstypes.ContainerDefinition) bool {
 		return c.Essential == nil || *c.Essential
 	})
 }
@@ -222,14 +222,14 @@ func (e *Env) containerPort(ctx context.Context) (int32, error) {
 	return port, nil
 }
 
-func eachService(look func(ctx context.Context, e *Env, x subject, svc ecstypes.Service) error) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func eachService(look func(ctx context.Context, e *Env, x subject, svc ecstypes.Service) error) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		for _, kind := range serviceKinds() {
 			svc, err := e.service(ctx, kind)
 			if err != nil {
 				return err
 			}
-			if err := look(ctx, e, s.on(aws.ToString(svc.ServiceArn)), svc); err != nil {
+			if err := look(ctx, e, rec.on(aws.ToString(svc.ServiceArn)), svc); err != nil {
 				return err
 			}
 		}
@@ -237,8 +237,8 @@ func eachService(look func(ctx context.Context, e *Env, x subject, svc ecstypes.
 	}
 }
 
-func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		for _, kind := range serviceKinds() {
 			svc, err := e.service(ctx, kind)
 			if err != nil {
@@ -248,7 +248,7 @@ func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind
 			if err != nil {
 				return err
 			}
-			if err := look(ctx, e, s.on(aws.ToString(td.TaskDefinitionArn)), kind, td); err != nil {
+			if err := look(ctx, e, rec.on(aws.ToString(td.TaskDefinitionArn)), kind, td); err != nil {
 				return err
 			}
 		}
@@ -256,7 +256,7 @@ func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind
 	}
 }
 
-func ecsCluster(ctx context.Context, e *Env, s *sight) error {
+func ecsCluster(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.cluster(ctx)
 	if err != nil {
 		return err
@@ -265,7 +265,7 @@ func ecsCluster(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(c.ClusterArn))
+	x := rec.on(aws.ToString(c.ClusterArn))
 	x.equal("status", "ACTIVE", c.Status)
 	x.includes("capacity providers", []string{"FARGATE"}, c.CapacityProviders)
 	var got []string
@@ -285,8 +285,8 @@ func ecsCluster(ctx context.Context, e *Env, s *sight) error {
 }
 
 // desiredTasks allows more than the brief's count: autoscaling adds tasks under load and never goes below.
-func desiredTasks(kind serviceKind) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func desiredTasks(kind serviceKind) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		svc, err := e.service(ctx, kind)
 		if err != nil {
 			return err
@@ -295,11 +295,11 @@ func desiredTasks(kind serviceKind) func(context.Context, *Env, *sight) error {
 		if err != nil {
 			return err
 		}
-		x := s.on(aws.ToString(svc.ServiceArn))
+		x := rec.on(aws.ToString(svc.ServiceArn))
 		x.equal("status", "ACTIVE", svc.Status)
-		x.that("runs on", "Fargate", onFargate(svc), strings.HasPrefix(onFargate(svc), "FARGATE"))
+		x.record("runs on", "Fargate", onFargate(svc), strings.HasPrefix(onFargate(svc), "FARGATE"))
 		x.equal("least count of autoscaling", kind.desired, target.MinCapacity)
-		x.that("desired tasks", fmt.Sprintf("%d, or more under load", kind.desired), svc.DesiredCount,
+		x.record("desired tasks", fmt.Sprintf("%d, or more under load", kind.desired), svc.DesiredCount,
 			svc.DesiredCount >= kind.desired && svc.DesiredCount <= max(kind.desired, aws.ToInt32(target.MaxCapacity)))
 		return nil
 	}
@@ -326,7 +326,7 @@ func runningTasks(_ context.Context, _ *Env, x subject, svc ecstypes.Service) er
 	return nil
 }
 
-func servicesPrivate(ctx context.Context, e *Env, s *sight) error {
+func servicesPrivate(ctx context.Context, e *Env, rec *recorder) error {
 	private, err := e.outputList(lib.OutputPrivateSubnetIDs)
 	if err != nil {
 		return err
@@ -336,10 +336,10 @@ func servicesPrivate(ctx context.Context, e *Env, s *sight) error {
 		x.sameSet("subnets", private, n.Subnets)
 		x.equal("assignPublicIp", "DISABLED", n.AssignPublicIp)
 		return nil
-	})(ctx, e, s)
+	})(ctx, e, rec)
 }
 
-func serviceZones(ctx context.Context, e *Env, s *sight) error {
+func serviceZones(ctx context.Context, e *Env, rec *recorder) error {
 	all, err := e.vpcSubnets(ctx)
 	if err != nil {
 		return err
@@ -357,10 +357,10 @@ func serviceZones(ctx context.Context, e *Env, s *sight) error {
 		}
 		x.sameSet("zones of the subnets", zones, got)
 		return nil
-	})(ctx, e, s)
+	})(ctx, e, rec)
 }
 
-func tasksSpread(ctx context.Context, e *Env, s *sight) error {
+func tasksSpread(ctx context.Context, e *Env, rec *recorder) error {
 	cluster, err := e.output(lib.OutputEcsClusterName)
 	if err != nil {
 		return err
@@ -377,13 +377,13 @@ func tasksSpread(ctx context.Context, e *Env, s *sight) error {
 				zones = append(zones, zone)
 			}
 		}
-		x.that("zones with running tasks", "at least 2", listText(zones), len(zones) >= 2)
+		x.record("zones with running tasks", "at least 2", listText(zones), len(zones) >= 2)
 		return nil
-	})(ctx, e, s)
+	})(ctx, e, rec)
 }
 
-func ownSecurityGroups(ctx context.Context, e *Env, s *sight) error {
-	roles, err := e.wearers(ctx)
+func ownSecurityGroups(ctx context.Context, e *Env, rec *recorder) error {
+	roles, err := e.attachedGroups(ctx)
 	if err != nil {
 		return err
 	}
@@ -392,11 +392,11 @@ func ownSecurityGroups(ctx context.Context, e *Env, s *sight) error {
 		if err != nil {
 			return err
 		}
-		x := s.on(aws.ToString(svc.ServiceArn))
+		x := rec.on(aws.ToString(svc.ServiceArn))
 		groups := serviceNetwork(svc).SecurityGroups
 		x.equal("number of security groups", 1, len(groups))
 		for _, g := range groups {
-			x.equal("worn by", kind.role, roles[g])
+			x.equal("attached to", kind.role, roles[g])
 		}
 	}
 	return nil
@@ -420,7 +420,7 @@ func rollingUpdate(_ context.Context, _ *Env, x subject, svc ecstypes.Service) e
 	x.equal("minimumHealthyPercent", 100, c.MinimumHealthyPercent)
 	x.equal("maximumPercent", 200, c.MaximumPercent)
 	grace := aws.ToInt32(svc.HealthCheckGracePeriodSeconds)
-	x.that("seconds of grace for health checks", "more than 0", grace, grace > 0)
+	x.record("seconds of grace for health checks", "more than 0", grace, grace > 0)
 	return nil
 }
 
@@ -470,10 +470,10 @@ func fargateMemory(cpu string) (least, most int64, known bool) {
 func taskSize(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
 	cpu, memory := aws.ToString(td.Cpu), aws.ToString(td.Memory)
 	least, most, known := fargateMemory(cpu)
-	x.that("CPU units", "a size that Fargate offers", cpu, known)
+	x.record("CPU units", "a size that Fargate offers", cpu, known)
 	var mib int64
 	if _, err := fmt.Sscan(memory, &mib); err != nil {
-		x.that("memory in MiB", "a number", memory, false)
+		x.record("memory in MiB", "a number", memory, false)
 		return nil
 	}
 	x.within("memory in MiB", least, most, mib)
@@ -499,7 +499,7 @@ func taskPlatform(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud.
 func taskHardening(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
 	for _, c := range td.ContainerDefinitions {
 		name := aws.ToString(c.Name) + ": "
-		x.that(name+"user", "not root", aws.ToString(c.User), !isRoot(aws.ToString(c.User)))
+		x.record(name+"user", "not root", aws.ToString(c.User), !isRoot(aws.ToString(c.User)))
 		x.equal(name+"readonlyRootFilesystem", true, aws.ToBool(c.ReadonlyRootFilesystem))
 		x.equal(name+"privileged", false, aws.ToBool(c.Privileged))
 		var added, dropped []string
@@ -508,7 +508,7 @@ func taskHardening(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud
 		}
 		x.sameSet(name+"kernel capabilities added", nil, added)
 		x.includes(name+"kernel capabilities dropped", []string{"ALL"}, dropped)
-		x.that(name+"a place to write", "a mounted volume", len(c.MountPoints), len(c.MountPoints) > 0)
+		x.record(name+"a place to write", "a mounted volume", len(c.MountPoints), len(c.MountPoints) > 0)
 	}
 	return nil
 }
@@ -556,7 +556,7 @@ func secretsInjected(ctx context.Context, e *Env, x subject, kind serviceKind, t
 	for _, s := range c.Secrets {
 		from := secretSource(aws.ToString(s.ValueFrom))
 		sources = append(sources, from)
-		x.that("source of "+aws.ToString(s.Name), "a secret or parameter of this stack", from, slices.Contains(own, from))
+		x.record("source of "+aws.ToString(s.Name), "a secret or parameter of this stack", from, slices.Contains(own, from))
 	}
 	wanted := []string{database}
 	if kind.role == rolePayment {
@@ -580,7 +580,7 @@ func noSecretInEnvironment(ctx context.Context, e *Env, x subject, _ serviceKind
 			}
 		}
 	}
-	x.that("secrets to look for", "at least 1", len(values), len(values) > 0)
+	x.record("secrets to look for", "at least 1", len(values), len(values) > 0)
 	for _, c := range td.ContainerDefinitions {
 		for _, v := range c.Environment {
 			name := aws.ToString(v.Name)
@@ -617,7 +617,7 @@ func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud
 		x.equal(name+"log driver", "awslogs", l.LogDriver)
 		group := l.Options["awslogs-group"]
 		x.equal(name+"log group", "/ecs/"+service, group)
-		x.that(name+"log group", "exists", group, findLogGroup(groups, group) != nil)
+		x.record(name+"log group", "exists", group, findLogGroup(groups, group) != nil)
 		x.equal(name+"log region", e.cloud.Region, l.Options["awslogs-region"])
 		// AWS changed the default from blocking to non-blocking on 2025-06-25: what is meant must be said.
 		x.present(name+"log mode", l.Options["mode"])
@@ -637,8 +637,8 @@ func containerHealth(_ context.Context, _ *Env, x subject, _ serviceKind, td clo
 	if c.HealthCheck != nil {
 		h = *c.HealthCheck
 	}
-	x.that("health check command", "present", len(h.Command), len(h.Command) > 1)
-	x.that("health check path", "/health", strings.Join(h.Command, " "), strings.Contains(strings.Join(h.Command, " "), healthPath))
+	x.record("health check command", "present", len(h.Command), len(h.Command) > 1)
+	x.record("health check path", "/health", strings.Join(h.Command, " "), strings.Contains(strings.Join(h.Command, " "), healthPath))
 	// 120 seconds is the most that Fargate grants.
 	x.within("seconds to stop", int64(drainSeconds), 120, int64(aws.ToInt32(c.StopTimeout)))
 	return nil

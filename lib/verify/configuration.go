@@ -20,18 +20,18 @@ func configurationChecks() []Check {
 		{
 			ID:   "parameters.stored",
 			Says: "Store non-sensitive configuration in Systems Manager Parameter Store",
-			Run:  observed(parametersStored),
+			Run:  recorded(parametersStored),
 		},
 		{
 			ID:   "parameters.values",
 			Says: "Create parameters for API timeout values and retry counts",
-			Run:  observed(parameterValues),
+			Run:  recorded(parameterValues),
 		},
 		{
 			ID:   "parameters.not-secret",
 			Says: "Store non-sensitive configuration in Systems Manager Parameter Store: none of the parameters holds a secret",
 			PCI:  []string{"8.6.2"},
-			Run:  observed(parametersNotSecret),
+			Run:  recorded(parametersNotSecret),
 		},
 	}
 }
@@ -61,7 +61,7 @@ func (e *Env) parameters(ctx context.Context) (map[string]ssmtypes.Parameter, er
 	})
 }
 
-func parametersStored(ctx context.Context, e *Env, s *sight) error {
+func parametersStored(ctx context.Context, e *Env, rec *recorder) error {
 	all, err := e.parameters(ctx)
 	if err != nil {
 		return err
@@ -69,10 +69,10 @@ func parametersStored(ctx context.Context, e *Env, s *sight) error {
 	for _, role := range []string{"api-timeout-seconds", "api-retry-count", "job-retry-count", "queue-url"} {
 		p, ok := all[role]
 		if !ok {
-			s.on("").that("parameter "+role, "exists", "missing", false)
+			rec.on("").record("parameter "+role, "exists", "missing", false)
 			continue
 		}
-		x := s.on(aws.ToString(p.ARN))
+		x := rec.on(aws.ToString(p.ARN))
 		x.equal("name", "/payment/"+e.Suffix+"/"+role, p.Name)
 		x.equal("type of "+role, ssmtypes.ParameterTypeString, p.Type)
 	}
@@ -82,7 +82,7 @@ func parametersStored(ctx context.Context, e *Env, s *sight) error {
 // Bounds of the values: a timeout of more than 15 minutes or more than 100 tries is a slip of the hand.
 const mostTimeoutSeconds, mostRetries = 900, 100
 
-func parameterValues(ctx context.Context, e *Env, s *sight) error {
+func parameterValues(ctx context.Context, e *Env, rec *recorder) error {
 	all, err := e.parameters(ctx)
 	if err != nil {
 		return err
@@ -99,19 +99,19 @@ func parameterValues(ctx context.Context, e *Env, s *sight) error {
 		{"api-retry-count", 0, mostRetries},
 		{"job-retry-count", 0, mostRetries},
 	} {
-		x := s.on(aws.ToString(all[n.role].ARN))
+		x := rec.on(aws.ToString(all[n.role].ARN))
 		v, err := strconv.ParseInt(aws.ToString(all[n.role].Value), 10, 64)
 		if err != nil {
-			x.that(n.role, "a whole number", aws.ToString(all[n.role].Value), false)
+			x.record(n.role, "a whole number", aws.ToString(all[n.role].Value), false)
 			continue
 		}
 		x.within(n.role, n.least, n.most, v)
 	}
-	s.on(aws.ToString(all["queue-url"].ARN)).equal("queue-url", queue, all["queue-url"].Value)
+	rec.on(aws.ToString(all["queue-url"].ARN)).equal("queue-url", queue, all["queue-url"].Value)
 	return nil
 }
 
-func parametersNotSecret(ctx context.Context, e *Env, s *sight) error {
+func parametersNotSecret(ctx context.Context, e *Env, rec *recorder) error {
 	all, err := e.parameters(ctx)
 	if err != nil {
 		return err
@@ -130,7 +130,7 @@ func parametersNotSecret(ctx context.Context, e *Env, s *sight) error {
 	}
 	for role, p := range all {
 		holds := slices.ContainsFunc(secrets, func(v string) bool { return strings.Contains(aws.ToString(p.Value), v) })
-		s.on(aws.ToString(p.ARN)).equal(role+" holds a secret", false, holds)
+		rec.on(aws.ToString(p.ARN)).equal(role+" holds a secret", false, holds)
 	}
 	return nil
 }

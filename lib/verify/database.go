@@ -24,30 +24,30 @@ func databaseChecks() []Check {
 		{
 			ID:   "database.engine",
 			Says: "Deploy RDS Aurora PostgreSQL cluster",
-			Run:  observed(databaseEngine),
+			Run:  recorded(databaseEngine),
 		},
 		{
 			ID:   "database.topology",
 			Says: "Deploy RDS Aurora PostgreSQL cluster with one writer instance and two reader instances",
-			Run:  observed(databaseTopology),
+			Run:  recorded(databaseTopology),
 		},
 		{
 			ID:   "database.zones",
 			Says: "Deploy across private subnets in at least 2 availability zones for high availability: each instance in a zone of its own",
-			Run:  observed(databaseZones),
+			Run:  recorded(databaseZones),
 		},
 		{
 			ID:   "database.private-subnets",
 			Says: "Deploy across private subnets in at least 2 availability zones: the subnet group holds exactly the private subnets, none with a way in from the internet",
 			PCI:  []string{"1.4.4"},
-			Run:  observed(databaseSubnets),
+			Run:  recorded(databaseSubnets),
 		},
 		{
 			ID:    "database.not-public",
 			Says:  "Private subnets for compute and database resources: no instance has a public address",
 			PCI:   []string{"1.4.4"},
 			Needs: []Capability{capPublicFlag},
-			Run: observed(eachInstance(func(x subject, i rdstypes.DBInstance) {
+			Run: recorded(eachInstance(func(x subject, i rdstypes.DBInstance) {
 				x.equal("PubliclyAccessible", false, i.PubliclyAccessible)
 			})),
 		},
@@ -55,25 +55,25 @@ func databaseChecks() []Check {
 			ID:   "database.encrypted",
 			Says: "Enable encryption at rest using AWS managed KMS keys: the storage of cluster and instances is encrypted",
 			PCI:  []string{"3.5.1"},
-			Run:  observed(databaseEncrypted),
+			Run:  recorded(databaseEncrypted),
 		},
 		{
 			ID:    "database.aws-managed-key",
 			Says:  "Enable encryption at rest using AWS managed KMS keys: the key is AWS's own for RDS",
 			PCI:   []string{"3.6.1", "3.7.4"},
 			Needs: []Capability{capDatabaseKey},
-			Run:   observed(databaseKey),
+			Run:   recorded(databaseKey),
 		},
 		{
 			ID:   "database.backups",
 			Says: "Configure automated backups with point-in-time recovery",
-			Run:  observed(databaseBackups),
+			Run:  recorded(databaseBackups),
 		},
 		{
 			ID:   "database.force-ssl",
 			Says: "All data encryption at rest and in transit: the database refuses connections without TLS",
 			PCI:  []string{"4.2.1"},
-			Run: observed(parametersAre(map[string]string{
+			Run: recorded(parametersAre(map[string]string{
 				"rds.force_ssl": "1",
 			})),
 		},
@@ -81,7 +81,7 @@ func databaseChecks() []Check {
 			ID:   "database.audit-parameters",
 			Says: "The database logs connections, schema changes and role changes (beyond the brief)",
 			PCI:  []string{"10.2.1"},
-			Run: observed(parametersAre(map[string]string{
+			Run: recorded(parametersAre(map[string]string{
 				"log_connections":    "1",
 				"log_disconnections": "1",
 				"log_statement":      "ddl",
@@ -91,20 +91,20 @@ func databaseChecks() []Check {
 		{
 			ID:   "database.replication-ready",
 			Says: "PostgreSQL databases need to be replicated in AWS with minimal downtime during the cutover phase: logical replication is on",
-			Run: observed(parametersAre(map[string]string{
+			Run: recorded(parametersAre(map[string]string{
 				"rds.logical_replication": "1",
 			})),
 		},
 		{
 			ID:   "database.libraries",
 			Says: "The audit and statistics extensions that the parameters speak of are loaded (beyond the brief)",
-			Run:  observed(databaseLibraries),
+			Run:  recorded(databaseLibraries),
 		},
 		{
 			ID:   "database.iam-auth",
 			Says: "Proper IAM roles with minimal permissions for inter-service communication: the database accepts IAM authentication (beyond the brief)",
 			PCI:  []string{"8.6.3"},
-			Run: observed(theCluster(func(x subject, c rdstypes.DBCluster) {
+			Run: recorded(ofCluster(func(x subject, c rdstypes.DBCluster) {
 				x.equal("IAMDatabaseAuthenticationEnabled", true, c.IAMDatabaseAuthenticationEnabled)
 			})),
 		},
@@ -112,20 +112,20 @@ func databaseChecks() []Check {
 			ID:   "database.log-exports",
 			Says: "Use CloudWatch Logs for centralized logging: the database exports its PostgreSQL log",
 			PCI:  []string{"10.2.1", "10.3.3"},
-			Run: observed(theCluster(func(x subject, c rdstypes.DBCluster) {
+			Run: recorded(ofCluster(func(x subject, c rdstypes.DBCluster) {
 				x.includes("EnabledCloudwatchLogsExports", []string{"postgresql"}, c.EnabledCloudwatchLogsExports)
 			})),
 		},
 		{
 			ID:   "database.promotion-tiers",
 			Says: "High availability: one instance is first in line for the writer's place, the two others follow (beyond the brief)",
-			Run:  observed(promotionTiers),
+			Run:  recorded(promotionTiers),
 		},
 		{
 			ID:    "database.performance-insights",
 			Says:  "Performance insights on every instance (beyond the brief)",
 			Needs: []Capability{capPerformanceInsights},
-			Run: observed(eachInstance(func(x subject, i rdstypes.DBInstance) {
+			Run: recorded(eachInstance(func(x subject, i rdstypes.DBInstance) {
 				x.equal("PerformanceInsightsEnabled", true, i.PerformanceInsightsEnabled)
 			})),
 		},
@@ -133,7 +133,7 @@ func databaseChecks() []Check {
 			ID:    "database.enhanced-monitoring",
 			Says:  "Enhanced monitoring every 60 s with its role (beyond the brief)",
 			Needs: []Capability{capEnhancedMonitoring},
-			Run: observed(eachInstance(func(x subject, i rdstypes.DBInstance) {
+			Run: recorded(eachInstance(func(x subject, i rdstypes.DBInstance) {
 				x.equal("MonitoringInterval", monitoringSeconds, i.MonitoringInterval)
 				x.present("MonitoringRoleArn", i.MonitoringRoleArn)
 			})),
@@ -142,7 +142,7 @@ func databaseChecks() []Check {
 			ID:   "database.certificate-authority",
 			Says: "All data encryption in transit: the instances' certificates come from a CA that is valid for decades (beyond the brief)",
 			PCI:  []string{"4.2.1"},
-			Run: observed(eachInstance(func(x subject, i rdstypes.DBInstance) {
+			Run: recorded(eachInstance(func(x subject, i rdstypes.DBInstance) {
 				x.equal("CACertificateIdentifier", certificateOfRDS, i.CACertificateIdentifier)
 			})),
 		},
@@ -150,7 +150,7 @@ func databaseChecks() []Check {
 			ID:   "database.minor-upgrades",
 			Says: "Instances take minor engine versions, which carry security fixes, by themselves (beyond the brief)",
 			PCI:  []string{"6.3.3"},
-			Run: observed(eachInstance(func(x subject, i rdstypes.DBInstance) {
+			Run: recorded(eachInstance(func(x subject, i rdstypes.DBInstance) {
 				x.equal("AutoMinorVersionUpgrade", true, i.AutoMinorVersionUpgrade)
 			})),
 		},
@@ -158,14 +158,14 @@ func databaseChecks() []Check {
 			ID:    "database.no-paid-extended-support",
 			Says:  "The cluster does not slide into paid extended support (beyond the brief)",
 			Needs: []Capability{capEngineLifecycle},
-			Run: observed(theCluster(func(x subject, c rdstypes.DBCluster) {
+			Run: recorded(ofCluster(func(x subject, c rdstypes.DBCluster) {
 				x.equal("EngineLifecycleSupport", "open-source-rds-extended-support-disabled", c.EngineLifecycleSupport)
 			})),
 		},
 		{
 			ID:   "database.outputs",
 			Says: "Stack outputs including ALB DNS name, RDS cluster endpoint, and SQS queue URLs: the endpoints put out are the cluster's",
-			Run:  observed(databaseOutputs),
+			Run:  recorded(databaseOutputs),
 		},
 	}
 }
@@ -179,7 +179,7 @@ func (e *Env) dbCluster(ctx context.Context) (rdstypes.DBCluster, error) {
 	if err != nil {
 		return rdstypes.DBCluster{}, err
 	}
-	return the("database cluster "+id, all, func(c rdstypes.DBCluster) bool { return aws.ToString(c.DBClusterIdentifier) == id })
+	return findOne("database cluster "+id, all, func(c rdstypes.DBCluster) bool { return aws.ToString(c.DBClusterIdentifier) == id })
 }
 
 func (e *Env) dbInstances(ctx context.Context) ([]rdstypes.DBInstance, error) {
@@ -192,34 +192,34 @@ func (e *Env) dbInstances(ctx context.Context) ([]rdstypes.DBInstance, error) {
 		return nil, err
 	}
 	id := aws.ToString(cluster.DBClusterIdentifier)
-	return those("instance in database cluster "+id, all, func(i rdstypes.DBInstance) bool { return aws.ToString(i.DBClusterIdentifier) == id })
+	return findAll("instance in database cluster "+id, all, func(i rdstypes.DBInstance) bool { return aws.ToString(i.DBClusterIdentifier) == id })
 }
 
-func theCluster(look func(subject, rdstypes.DBCluster)) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func ofCluster(look func(subject, rdstypes.DBCluster)) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		c, err := e.dbCluster(ctx)
 		if err != nil {
 			return err
 		}
-		look(s.on(aws.ToString(c.DBClusterArn)), c)
+		look(rec.on(aws.ToString(c.DBClusterArn)), c)
 		return nil
 	}
 }
 
-func eachInstance(look func(subject, rdstypes.DBInstance)) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func eachInstance(look func(subject, rdstypes.DBInstance)) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		instances, err := e.dbInstances(ctx)
 		if err != nil {
 			return err
 		}
 		for _, i := range instances {
-			look(s.on(aws.ToString(i.DBInstanceArn)), i)
+			look(rec.on(aws.ToString(i.DBInstanceArn)), i)
 		}
 		return nil
 	}
 }
 
-func databaseEngine(ctx context.Context, e *Env, s *sight) error {
+func databaseEngine(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
@@ -228,7 +228,7 @@ func databaseEngine(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(c.DBClusterArn))
+	x := rec.on(aws.ToString(c.DBClusterArn))
 	x.equal("engine", "aurora-postgresql", c.Engine)
 	x.equal("engine version", version, c.EngineVersion)
 	x.equal("status", "available", c.Status)
@@ -237,12 +237,12 @@ func databaseEngine(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	for _, i := range instances {
-		s.on(aws.ToString(i.DBInstanceArn)).equal("engine", "aurora-postgresql", i.Engine)
+		rec.on(aws.ToString(i.DBInstanceArn)).equal("engine", "aurora-postgresql", i.Engine)
 	}
 	return nil
 }
 
-func databaseTopology(ctx context.Context, e *Env, s *sight) error {
+func databaseTopology(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
@@ -259,19 +259,19 @@ func databaseTopology(ctx context.Context, e *Env, s *sight) error {
 			readers = append(readers, aws.ToString(m.DBInstanceIdentifier))
 		}
 	}
-	x := s.on(aws.ToString(c.DBClusterArn))
+	x := rec.on(aws.ToString(c.DBClusterArn))
 	x.equal("writers", 1, len(writers))
 	x.equal("readers", 2, len(readers))
 	var names []string
 	for _, i := range instances {
 		names = append(names, aws.ToString(i.DBInstanceIdentifier))
-		s.on(aws.ToString(i.DBInstanceArn)).equal("status", "available", i.DBInstanceStatus)
+		rec.on(aws.ToString(i.DBInstanceArn)).equal("status", "available", i.DBInstanceStatus)
 	}
 	x.sameSet("members", append(writers, readers...), names)
 	return nil
 }
 
-func databaseZones(ctx context.Context, e *Env, s *sight) error {
+func databaseZones(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
@@ -288,7 +288,7 @@ func databaseZones(ctx context.Context, e *Env, s *sight) error {
 	for _, i := range instances {
 		got = append(got, aws.ToString(i.AvailabilityZone))
 	}
-	s.on(aws.ToString(c.DBClusterArn)).sameSet("zones of the instances", zones, got)
+	rec.on(aws.ToString(c.DBClusterArn)).sameSet("zones of the instances", zones, got)
 	return nil
 }
 
@@ -302,10 +302,10 @@ func (e *Env) dbSubnetGroup(ctx context.Context) (rdstypes.DBSubnetGroup, error)
 		return rdstypes.DBSubnetGroup{}, err
 	}
 	name := aws.ToString(c.DBSubnetGroup)
-	return the("subnet group "+name, all, func(g rdstypes.DBSubnetGroup) bool { return aws.ToString(g.DBSubnetGroupName) == name })
+	return findOne("subnet group "+name, all, func(g rdstypes.DBSubnetGroup) bool { return aws.ToString(g.DBSubnetGroupName) == name })
 }
 
-func databaseSubnets(ctx context.Context, e *Env, s *sight) error {
+func databaseSubnets(ctx context.Context, e *Env, rec *recorder) error {
 	group, err := e.dbSubnetGroup(ctx)
 	if err != nil {
 		return err
@@ -326,26 +326,26 @@ func databaseSubnets(ctx context.Context, e *Env, s *sight) error {
 			zones = append(zones, aws.ToString(n.SubnetAvailabilityZone.Name))
 		}
 		table, found := effectiveTable(id, tables)
-		s.on(e.cloud.EC2ARN(ctx, "subnet", id)).equal("has a route to an internet gateway", false, !found || table.toInternetGateway())
+		rec.on(e.cloud.EC2ARN(ctx, "subnet", id)).equal("has a route to an internet gateway", false, !found || table.toInternetGateway())
 	}
-	x := s.on(aws.ToString(group.DBSubnetGroupArn))
+	x := rec.on(aws.ToString(group.DBSubnetGroupArn))
 	x.sameSet("subnets", private, ids)
 	x.within("zones", 2, zonesWanted, int64(len(zones)))
 	return nil
 }
 
-func databaseEncrypted(ctx context.Context, e *Env, s *sight) error {
+func databaseEncrypted(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
 	}
-	s.on(aws.ToString(c.DBClusterArn)).equal("StorageEncrypted", true, c.StorageEncrypted)
+	rec.on(aws.ToString(c.DBClusterArn)).equal("StorageEncrypted", true, c.StorageEncrypted)
 	return eachInstance(func(x subject, i rdstypes.DBInstance) {
 		x.equal("StorageEncrypted", true, i.StorageEncrypted)
-	})(ctx, e, s)
+	})(ctx, e, rec)
 }
 
-func databaseKey(ctx context.Context, e *Env, s *sight) error {
+func databaseKey(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
@@ -354,25 +354,25 @@ func databaseKey(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(c.DBClusterArn))
+	x := rec.on(aws.ToString(c.DBClusterArn))
 	x.equal("manager of the key", "AWS", key.KeyManager)
 	x.equal("state of the key", "Enabled", key.KeyState)
 	return nil
 }
 
-func databaseBackups(ctx context.Context, e *Env, s *sight) error {
-	return theCluster(func(x subject, c rdstypes.DBCluster) {
+func databaseBackups(ctx context.Context, e *Env, rec *recorder) error {
+	return ofCluster(func(x subject, c rdstypes.DBCluster) {
 		x.within("days that backups are kept", leastBackupDays, mostBackupDays, int64(aws.ToInt32(c.BackupRetentionPeriod)))
 		x.present("backup window", c.PreferredBackupWindow)
 		x.present("earliest restorable time", c.EarliestRestorableTime)
 		x.present("latest restorable time", c.LatestRestorableTime)
 		x.equal("CopyTagsToSnapshot", true, c.CopyTagsToSnapshot)
-	})(ctx, e, s)
+	})(ctx, e, rec)
 }
 
 // parametersAre holds the parameter group that the cluster uses to values. PostgreSQL's flags may read 1 or on.
-func parametersAre(wanted map[string]string) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func parametersAre(wanted map[string]string) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		c, err := e.dbCluster(ctx)
 		if err != nil {
 			return err
@@ -381,13 +381,13 @@ func parametersAre(wanted map[string]string) func(context.Context, *Env, *sight)
 		if err != nil {
 			return err
 		}
-		x := s.on(aws.ToString(c.DBClusterArn))
+		x := rec.on(aws.ToString(c.DBClusterArn))
 		for name, want := range wanted {
 			got, ok := values[name]
 			if !ok {
 				got = notSet
 			}
-			x.that(name, want, got, got == want || want == "1" && got == "on")
+			x.record(name, want, got, got == want || want == "1" && got == "on")
 		}
 		for _, m := range c.DBClusterMembers {
 			x.equal("parameters on "+aws.ToString(m.DBInstanceIdentifier), "in-sync", m.DBClusterParameterGroupStatus)
@@ -396,7 +396,7 @@ func parametersAre(wanted map[string]string) func(context.Context, *Env, *sight)
 	}
 }
 
-func databaseLibraries(ctx context.Context, e *Env, s *sight) error {
+func databaseLibraries(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
@@ -406,12 +406,12 @@ func databaseLibraries(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	libraries := strings.Split(values["shared_preload_libraries"], ",")
-	s.on(aws.ToString(c.DBClusterArn)).includes("shared_preload_libraries", []string{"pg_stat_statements", "pgaudit"}, libraries)
+	rec.on(aws.ToString(c.DBClusterArn)).includes("shared_preload_libraries", []string{"pg_stat_statements", "pgaudit"}, libraries)
 	return nil
 }
 
 // promotionTiers does not ask which instance writes: after a failover another one does, and nothing is wrong.
-func promotionTiers(ctx context.Context, e *Env, s *sight) error {
+func promotionTiers(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
@@ -424,16 +424,16 @@ func promotionTiers(ctx context.Context, e *Env, s *sight) error {
 	for _, i := range instances {
 		tiers = append(tiers, text(i.PromotionTier))
 	}
-	s.on(aws.ToString(c.DBClusterArn)).sameSet("promotion tiers", []string{"0", "1", "1"}, tiers)
+	rec.on(aws.ToString(c.DBClusterArn)).sameSet("promotion tiers", []string{"0", "1", "1"}, tiers)
 	return nil
 }
 
-func databaseOutputs(ctx context.Context, e *Env, s *sight) error {
+func databaseOutputs(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(c.DBClusterArn))
+	x := rec.on(aws.ToString(c.DBClusterArn))
 	for _, end := range []struct {
 		name, output string
 		got          *string

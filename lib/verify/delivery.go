@@ -25,9 +25,9 @@ const (
 	logsFirst = 20 * time.Second
 	// holdSeconds is how long what we receive is hidden from others, should we die with it.
 	holdSeconds = 10
-	// mostStrangers bounds the jobs of others that are received by the way and given back: each time counts as one of
+	// maxOtherMessages bounds the jobs of others that are received by the way and given back: each time counts as one of
 	// the tries after which a job goes to the dead-letter queue.
-	mostStrangers = 10
+	maxOtherMessages = 10
 )
 
 func deliveryChecks() []Check {
@@ -36,24 +36,24 @@ func deliveryChecks() []Check {
 			ID:   "queue.delivers",
 			Says: "Use SQS for asynchronous job processing with DLQ configuration: a message sent to the queue is received, here or by a job processor whose log names it",
 			Acts: true,
-			Run:  observed(delivers),
+			Run:  recorded(delivers),
 		},
 	}
 }
 
 // probe is a message on its way through the queue.
 type probe struct {
-	e         *Env
-	queue     string
-	log       string // the job processor's log group; empty when nothing was ever written there
-	id, body  string
-	sent      time.Time
-	handle    *string // of the message, once we have received it
-	logged    bool
-	strangers int
+	e        *Env
+	queue    string
+	log      string // the job processor's log group; empty when nothing was ever written there
+	id, body string
+	sent     time.Time
+	handle   *string // of the message, once we have received it
+	logged   bool
+	others   int
 }
 
-func delivers(ctx context.Context, e *Env, s *sight) (err error) {
+func delivers(ctx context.Context, e *Env, rec *recorder) (err error) {
 	address, err := e.output(lib.OutputQueueURL)
 	if err != nil {
 		return err
@@ -70,7 +70,7 @@ func delivers(ctx context.Context, e *Env, s *sight) (err error) {
 		return err
 	}
 	defer undo(ctx, &err, undoBound, p.remove)
-	_, err = e.until(ctx, deliveryBound, p.arrived)
+	_, err = e.poll(ctx, deliveryBound, p.arrived)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func delivers(ctx context.Context, e *Env, s *sight) (err error) {
 	case p.logged:
 		where = "named in " + p.log
 	}
-	s.on(queue["QueueArn"]).that("message "+p.id, "received here, or named in the job processor's log", where, p.handle != nil || p.logged)
+	rec.on(queue["QueueArn"]).record("message "+p.id, "received here, or named in the job processor's log", where, p.handle != nil || p.logged)
 	return nil
 }
 
@@ -141,7 +141,7 @@ func (p *probe) inLog(ctx context.Context) (bool, error) {
 
 // receive looks into the queue once and gives back at once what is not ours.
 func (p *probe) receive(ctx context.Context) (bool, error) {
-	if p.strangers >= mostStrangers {
+	if p.others >= maxOtherMessages {
 		return false, nil
 	}
 	out, err := p.e.cloud.SQS.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{
@@ -156,7 +156,7 @@ func (p *probe) receive(ctx context.Context) (bool, error) {
 			p.handle = m.ReceiptHandle
 			continue
 		}
-		p.strangers++
+		p.others++
 		faults = append(faults, p.giveBack(ctx, m))
 	}
 	return p.handle != nil, errors.Join(faults...)
@@ -178,8 +178,8 @@ func (p *probe) remove(ctx context.Context) error {
 		return nil
 	}
 	if p.handle == nil {
-		p.strangers = 0
-		if _, err := p.e.until(ctx, undoBound/2, p.receive); err != nil {
+		p.others = 0
+		if _, err := p.e.poll(ctx, undoBound/2, p.receive); err != nil {
 			return err
 		}
 	}

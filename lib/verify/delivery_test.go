@@ -113,7 +113,7 @@ func TestAMessageThatComesTooLateIsTakenAwayAllTheSame(t *testing.T) {
 	queue := jobs{waiting: []sqstypes.Message{late}}
 	e := testEnv()
 	e.cloud = cloud.NewReader(queue.api().config())
-	p := &probe{e: e, queue: testQueue, id: "m-1", body: "{}", strangers: mostStrangers}
+	p := &probe{e: e, queue: testQueue, id: "m-1", body: "{}", others: maxOtherMessages}
 	if err := p.remove(t.Context()); err != nil || !slices.Equal(queue.deleted, []string{"ours"}) {
 		t.Errorf("deleted %v, %v", queue.deleted, err)
 	}
@@ -127,12 +127,12 @@ func TestABusyQueueIsNotEmptiedInSearchOfOneMessage(t *testing.T) {
 	}
 	e.cloud = cloud.NewReader(endless.config())
 	p := &probe{e: e, queue: testQueue, id: "m-1"}
-	for range 3 * mostStrangers {
+	for range 3 * maxOtherMessages {
 		if got, err := p.receive(t.Context()); got || err != nil {
 			t.Fatalf("received %t, %v", got, err)
 		}
 	}
-	if p.strangers != mostStrangers {
-		t.Errorf("%d jobs of others were received", p.strangers)
+	if p.others != maxOtherMessages {
+		t.Errorf("%d jobs of others were received", p.others)
 	}
 }

@@ -34,7 +34,7 @@ func TestAnAlarmThatCannotGoOffWatchesNothing(t *testing.T) {
 		{"Deadlocks", alarm(above, 0), true},
 		{"Deadlocks", alarm(above, -1), false},
 	} {
-		if got := (watched{metric: c.metric}).alerts(c.alarm); got != c.want {
+		if got := (alarmedMetric{metric: c.metric}).alerts(c.alarm); got != c.want {
 			t.Errorf("%s %s %g: %t", c.metric, c.alarm.ComparisonOperator, *c.alarm.Threshold, got)
 		}
 	}

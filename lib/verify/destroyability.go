@@ -20,58 +20,58 @@ func destroyabilityChecks() []Check {
 		{
 			ID:   "destroyable.database",
 			Says: "No DeletionProtection or Retain policies (testing infrastructure): neither the cluster nor an instance is protected",
-			Run:  observed(databaseUnprotected),
+			Run:  recorded(databaseUnprotected),
 		},
 		{
 			ID:   "destroyable.load-balancer",
 			Says: "No DeletionProtection or Retain policies (testing infrastructure): the load balancer is not protected",
-			Run:  observed(albUnprotected),
+			Run:  recorded(albUnprotected),
 		},
 		{
 			ID:   "destroyable.snapshots",
 			Says: "All resources must be destroyable (no Retain deletion policies): no manual snapshot of the database outlives it",
-			Run:  observed(noManualSnapshots),
+			Run:  recorded(noManualSnapshots),
 		},
 		{
 			ID:   "destroyable.secrets",
 			Says: "All resources can be destroyed cleanly after testing: no secret waits for its deletion, which would block its name",
-			Run:  observed(secretsNotPending),
+			Run:  recorded(secretsNotPending),
 		},
 		{
 			ID:   "destroyable.bucket",
 			Says: "All resources must be destroyable: nothing locks the objects of the access log bucket",
-			Run:  observed(bucketUnlocked),
+			Run:  recorded(bucketUnlocked),
 		},
 		{
 			ID:   "destroyable.policies",
 			Says: "All resources can be destroyed cleanly after testing: no log group is protected, and no policy of a queue, topic, secret, bucket or key keeps it from the account's own administrators",
-			Run:  observed(deletionAllowed),
+			Run:  recorded(deletionAllowed),
 		},
 	}
 }
 
-func databaseUnprotected(ctx context.Context, e *Env, s *sight) error {
+func databaseUnprotected(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
 	}
-	s.on(aws.ToString(c.DBClusterArn)).equal("DeletionProtection", false, c.DeletionProtection)
+	rec.on(aws.ToString(c.DBClusterArn)).equal("DeletionProtection", false, c.DeletionProtection)
 	return eachInstance(func(x subject, i rdstypes.DBInstance) {
 		// Aurora protects the cluster only, and may leave an instance's flag out.
 		x.equal("DeletionProtection", false, aws.ToBool(i.DeletionProtection))
-	})(ctx, e, s)
+	})(ctx, e, rec)
 }
 
-func albUnprotected(ctx context.Context, e *Env, s *sight) error {
+func albUnprotected(ctx context.Context, e *Env, rec *recorder) error {
 	attributes, id, err := e.albAttributes(ctx)
 	if err != nil {
 		return err
 	}
-	s.on(id).equal("deletion protection", "false", attributes["deletion_protection.enabled"])
+	rec.on(id).equal("deletion protection", "false", attributes["deletion_protection.enabled"])
 	return nil
 }
 
-func noManualSnapshots(ctx context.Context, e *Env, s *sight) error {
+func noManualSnapshots(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.dbCluster(ctx)
 	if err != nil {
 		return err
@@ -86,11 +86,11 @@ func noManualSnapshots(ctx context.Context, e *Env, s *sight) error {
 			manual = append(manual, aws.ToString(snapshot.DBClusterSnapshotIdentifier))
 		}
 	}
-	s.on(aws.ToString(c.DBClusterArn)).sameSet("manual snapshots", nil, manual)
+	rec.on(aws.ToString(c.DBClusterArn)).sameSet("manual snapshots", nil, manual)
 	return nil
 }
 
-func secretsNotPending(ctx context.Context, e *Env, s *sight) error {
+func secretsNotPending(ctx context.Context, e *Env, rec *recorder) error {
 	all, err := e.cloud.Secrets(ctx)
 	if err != nil {
 		return err
@@ -98,19 +98,19 @@ func secretsNotPending(ctx context.Context, e *Env, s *sight) error {
 	own := e.owner()
 	for _, secret := range all {
 		if own.owns(kindSecret, aws.ToString(secret.Name)) {
-			s.on(aws.ToString(secret.ARN)).equal("planned deletion", notSet, secret.DeletedDate)
+			rec.on(aws.ToString(secret.ARN)).equal("planned deletion", notSet, secret.DeletedDate)
 		}
 	}
 	return nil
 }
 
 // bucketUnlocked wants the bucket to let its objects go: no lock on them, and no second factor for their removal.
-func bucketUnlocked(ctx context.Context, e *Env, s *sight) error {
+func bucketUnlocked(ctx context.Context, e *Env, rec *recorder) error {
 	name, err := e.bucket(ctx)
 	if err != nil {
 		return err
 	}
-	x := s.on(e.bucketARN(ctx, name))
+	x := rec.on(e.bucketARN(ctx, name))
 	lock := "none"
 	out, err := e.cloud.S3.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &name})
 	var api smithy.APIError
@@ -130,7 +130,7 @@ func bucketUnlocked(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
-func logGroupsUnprotected(ctx context.Context, e *Env, s *sight) error {
+func logGroupsUnprotected(ctx context.Context, e *Env, rec *recorder) error {
 	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
@@ -144,23 +144,23 @@ func logGroupsUnprotected(ctx context.Context, e *Env, s *sight) error {
 		if g == nil {
 			return fmt.Errorf("there is no log group %s", name)
 		}
-		s.on(aws.ToString(g.Arn)).equal("deletion protection of "+name, false, aws.ToBool(g.DeletionProtectionEnabled))
+		rec.on(aws.ToString(g.Arn)).equal("deletion protection of "+name, false, aws.ToBool(g.DeletionProtectionEnabled))
 	}
 	return nil
 }
 
 // deletionAllowed looks for resource policies that would keep a resource from the administrators of its own account.
-func deletionAllowed(ctx context.Context, e *Env, s *sight) error {
+func deletionAllowed(ctx context.Context, e *Env, rec *recorder) error {
 	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
-	guarded, err := e.guarded(ctx)
+	deletionPolicies, err := e.deletionPolicies(ctx)
 	if err != nil {
 		return err
 	}
-	for _, g := range guarded {
-		x := s.on(g.arn)
+	for _, g := range deletionPolicies {
+		x := rec.on(g.arn)
 		if g.document == "" {
 			for _, action := range g.actions {
 				x.equal(action, policy.Allowed, policy.Allowed)
@@ -176,29 +176,29 @@ func deletionAllowed(ctx context.Context, e *Env, s *sight) error {
 			x.equal(action, policy.Allowed, understood(policy.EvaluateForAdministrator(p, request, who.Account)))
 		}
 	}
-	return logGroupsUnprotected(ctx, e, s)
+	return logGroupsUnprotected(ctx, e, rec)
 }
 
 // guard is a resource with a policy of its own, and what it takes to remove it.
-type guard struct {
+type deletionPolicy struct {
 	arn, document string
 	actions       []string
 }
 
-func (e *Env) guarded(ctx context.Context) ([]guard, error) {
-	var out []guard
+func (e *Env) deletionPolicies(ctx context.Context) ([]deletionPolicy, error) {
+	var out []deletionPolicy
 	for _, output := range []string{lib.OutputQueueURL, lib.OutputDlqURL} {
 		a, err := e.queue(ctx, output)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, guard{a["QueueArn"], a["Policy"], []string{"sqs:DeleteQueue"}})
+		out = append(out, deletionPolicy{a["QueueArn"], a["Policy"], []string{"sqs:DeleteQueue"}})
 	}
 	topic, err := e.topic(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, guard{topic["TopicArn"], topic["Policy"], []string{"sns:DeleteTopic"}})
+	out = append(out, deletionPolicy{topic["TopicArn"], topic["Policy"], []string{"sns:DeleteTopic"}})
 	for _, output := range secretOutputs() {
 		id, err := e.output(output)
 		if err != nil {
@@ -208,7 +208,7 @@ func (e *Env) guarded(ctx context.Context) ([]guard, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, guard{id, document, []string{"secretsmanager:DeleteSecret"}})
+		out = append(out, deletionPolicy{id, document, []string{"secretsmanager:DeleteSecret"}})
 	}
 	bucket, err := e.bucket(ctx)
 	if err != nil {
@@ -219,13 +219,13 @@ func (e *Env) guarded(ctx context.Context) ([]guard, error) {
 		return nil, err
 	}
 	id := e.bucketARN(ctx, bucket)
-	out = append(out, guard{id, document, []string{"s3:DeleteBucket"}}, guard{id + "/any", document, []string{"s3:DeleteObject"}})
+	out = append(out, deletionPolicy{id, document, []string{"s3:DeleteBucket"}}, deletionPolicy{id + "/any", document, []string{"s3:DeleteObject"}})
 	if key := topic["KmsMasterKeyId"]; key != "" {
 		document, err := e.cloud.KeyPolicy(ctx, key)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, guard{key, document, []string{"kms:ScheduleKeyDeletion"}})
+		out = append(out, deletionPolicy{key, document, []string{"kms:ScheduleKeyDeletion"}})
 	}
 	return out, nil
 }

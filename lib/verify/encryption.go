@@ -17,31 +17,31 @@ func encryptionChecks() []Check {
 			ID:   "bucket.encrypted",
 			Says: "All data encryption at rest and in transit: the bucket of the access logs is encrypted",
 			PCI:  []string{"3.5.1"},
-			Run:  observed(bucketEncrypted),
+			Run:  recorded(bucketEncrypted),
 		},
 		{
 			ID:   "bucket.tls-only",
 			Says: "All data encryption at rest and in transit: the bucket of the access logs refuses requests without TLS",
 			PCI:  []string{"4.2.1"},
-			Run:  observed(bucketOverTLS),
+			Run:  recorded(bucketOverTLS),
 		},
 		{
 			ID:   "bucket.private",
 			Says: "The bucket of the access logs blocks every way to public access (beyond the brief)",
 			PCI:  []string{"1.4.4", "10.3.2"},
-			Run:  observed(bucketPrivate),
+			Run:  recorded(bucketPrivate),
 		},
 		{
 			ID:   "bucket.lifecycle",
 			Says: "Access logs expire, and not before twelve months (beyond the brief)",
 			PCI:  []string{"10.5.1"},
-			Run:  observed(bucketLifecycle),
+			Run:  recorded(bucketLifecycle),
 		},
 		{
 			ID:   "secrets.encrypted",
 			Says: "All data encryption at rest and in transit: the secrets are encrypted with AWS's key for secrets, or with one that is enabled",
 			PCI:  []string{"3.5.1"},
-			Run:  observed(secretsEncrypted),
+			Run:  recorded(secretsEncrypted),
 		},
 	}
 }
@@ -67,7 +67,7 @@ func (e *Env) bucketARN(ctx context.Context, name string) string {
 	return "arn:" + partition + ":s3:::" + name
 }
 
-func bucketEncrypted(ctx context.Context, e *Env, s *sight) error {
+func bucketEncrypted(ctx context.Context, e *Env, rec *recorder) error {
 	name, err := e.bucket(ctx)
 	if err != nil {
 		return err
@@ -76,9 +76,9 @@ func bucketEncrypted(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return fmt.Errorf("reading the encryption of %s: %w", name, err)
 	}
-	x := s.on(e.bucketARN(ctx, name))
+	x := rec.on(e.bucketARN(ctx, name))
 	if out.ServerSideEncryptionConfiguration == nil {
-		x.that("encryption", "SSE-S3", notSet, false)
+		x.record("encryption", "SSE-S3", notSet, false)
 		return nil
 	}
 	for _, r := range out.ServerSideEncryptionConfiguration.Rules {
@@ -92,7 +92,7 @@ func bucketEncrypted(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
-func bucketOverTLS(ctx context.Context, e *Env, s *sight) error {
+func bucketOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 	name, err := e.bucket(ctx)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func bucketOverTLS(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(e.bucketARN(ctx, name))
+	x := rec.on(e.bucketARN(ctx, name))
 	resourcePolicy(x, who, document, "s3:GetObject", elbLogDelivery)
 	resourcePolicy(x, who, document, "s3:PutObject", elbLogDelivery)
 	return nil
@@ -115,7 +115,7 @@ func bucketOverTLS(ctx context.Context, e *Env, s *sight) error {
 // the policy lets it write to has the account in it (ELB user guide, "Access logs").
 const elbLogDelivery = "logdelivery.elasticloadbalancing.amazonaws.com"
 
-func bucketPrivate(ctx context.Context, e *Env, s *sight) error {
+func bucketPrivate(ctx context.Context, e *Env, rec *recorder) error {
 	name, err := e.bucket(ctx)
 	if err != nil {
 		return err
@@ -128,7 +128,7 @@ func bucketPrivate(ctx context.Context, e *Env, s *sight) error {
 	if out.PublicAccessBlockConfiguration != nil {
 		c = *out.PublicAccessBlockConfiguration
 	}
-	x := s.on(e.bucketARN(ctx, name))
+	x := rec.on(e.bucketARN(ctx, name))
 	x.equal("BlockPublicAcls", true, c.BlockPublicAcls)
 	x.equal("BlockPublicPolicy", true, c.BlockPublicPolicy)
 	x.equal("IgnorePublicAcls", true, c.IgnorePublicAcls)
@@ -139,7 +139,7 @@ func bucketPrivate(ctx context.Context, e *Env, s *sight) error {
 // twelveMonths is what PCI DSS 10.5.1 wants logs to be kept, in days.
 const twelveMonths = 365
 
-func bucketLifecycle(ctx context.Context, e *Env, s *sight) error {
+func bucketLifecycle(ctx context.Context, e *Env, rec *recorder) error {
 	name, err := e.bucket(ctx)
 	if err != nil {
 		return err
@@ -154,14 +154,14 @@ func bucketLifecycle(ctx context.Context, e *Env, s *sight) error {
 	}
 	// Access logs lie under prefix/AWSLogs/account.
 	logs := strings.TrimPrefix(attributes["access_logs.s3.prefix"]+"/AWSLogs/", "/")
-	x := s.on(e.bucketARN(ctx, name))
+	x := rec.on(e.bucketARN(ctx, name))
 	expire := false
 	for _, r := range out.Rules {
 		if r.Status != s3types.ExpirationStatusEnabled || r.Expiration == nil {
 			continue
 		}
 		days := aws.ToInt32(r.Expiration.Days)
-		x.that("days until logs expire", fmt.Sprintf("at least %d", twelveMonths), days, days >= twelveMonths)
+		x.record("days until logs expire", fmt.Sprintf("at least %d", twelveMonths), days, days >= twelveMonths)
 		prefix, plain := lifecyclePrefix(r)
 		expire = expire || plain && strings.HasPrefix(logs, prefix)
 	}
@@ -182,17 +182,17 @@ func lifecyclePrefix(r s3types.LifecycleRule) (prefix string, plain bool) {
 	}
 }
 
-func secretsEncrypted(ctx context.Context, e *Env, s *sight) error {
+func secretsEncrypted(ctx context.Context, e *Env, rec *recorder) error {
 	for _, output := range secretOutputs() {
 		d, err := e.secret(ctx, output)
 		if err != nil {
 			return err
 		}
-		x := s.on(aws.ToString(d.ARN))
+		x := rec.on(aws.ToString(d.ARN))
 		id := aws.ToString(d.KmsKeyId)
 		if id == "" {
 			// Secrets Manager encrypts every secret; without a key of its own it takes aws/secretsmanager.
-			x.that("key", "AWS's for secrets, or an enabled one", "aws/secretsmanager", true)
+			x.record("key", "AWS's for secrets, or an enabled one", "aws/secretsmanager", true)
 			continue
 		}
 		key, err := e.cloud.Key(ctx, id)

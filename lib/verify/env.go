@@ -18,7 +18,7 @@ type Env struct {
 	outputs map[string]any
 	network Network
 	// patience bounds waits, pace is the time between two looks of one.
-	patience, pace time.Duration
+	patience, pollInterval time.Duration
 }
 
 func newEnv(o Options) *Env {
@@ -28,10 +28,10 @@ func newEnv(o Options) *Env {
 	}
 	e := &Env{
 		Suffix: o.Suffix, cloud: cloud.NewReader(cfg), outputs: o.Outputs,
-		network: o.Network, patience: o.Patience, pace: defaultPace,
+		network: o.Network, patience: o.Patience, pollInterval: defaultPollInterval,
 	}
 	if o.Patience > 0 {
-		e.pace = min(defaultPace, o.Patience/looksOfThePatient)
+		e.pollInterval = min(defaultPollInterval, o.Patience/minPolls)
 	}
 	if e.network == nil {
 		e.network = ownNetwork{&net.Dialer{}, net.DefaultResolver}
@@ -39,20 +39,16 @@ func newEnv(o Options) *Env {
 	return e
 }
 
-// output is the value of a stack output that holds text.
+// output is the value of a stack output that is a string.
 func (e *Env) output(name string) (string, error) {
-	v, ok := e.outputs[name]
-	if !ok {
-		return "", fmt.Errorf("the stack has no output %q", name)
-	}
-	s, ok := v.(string)
-	if !ok || s == "" {
-		return "", fmt.Errorf("the stack's output %q is not a text that says something", name)
+	s, _ := e.outputs[name].(string)
+	if s == "" {
+		return "", fmt.Errorf("the stack's output %q is missing, empty or no string", name)
 	}
 	return s, nil
 }
 
-// outputList is the value of a stack output that holds a list of texts.
+// outputList is the value of a stack output that is a list of strings.
 func (e *Env) outputList(name string) ([]string, error) {
 	var list []string
 	switch v := e.outputs[name].(type) {
@@ -64,7 +60,7 @@ func (e *Env) outputList(name string) ([]string, error) {
 		for _, item := range v {
 			s, ok := item.(string)
 			if !ok {
-				return nil, fmt.Errorf("the stack's output %q holds something that is not text", name)
+				return nil, fmt.Errorf("the stack's output %q holds something that is no string", name)
 			}
 			list = append(list, s)
 		}
@@ -86,8 +82,8 @@ func (e *Env) target(ctx context.Context) Target {
 	return Target{Identity: id}
 }
 
-// the returns the one item that fits.
-func the[T any](what string, items []T, fits func(T) bool) (T, error) {
+// findOne returns the first item that fits.
+func findOne[T any](what string, items []T, fits func(T) bool) (T, error) {
 	var none T
 	i := slices.IndexFunc(items, fits)
 	if i < 0 {
@@ -96,8 +92,8 @@ func the[T any](what string, items []T, fits func(T) bool) (T, error) {
 	return items[i], nil
 }
 
-// those returns the items that fit, or an error when none does.
-func those[T any](what string, items []T, fits func(T) bool) ([]T, error) {
+// findAll returns the items that fit, or an error when none does.
+func findAll[T any](what string, items []T, fits func(T) bool) ([]T, error) {
 	var out []T
 	for _, item := range items {
 		if fits(item) {

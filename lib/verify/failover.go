@@ -47,14 +47,14 @@ func failoverChecks() []Check {
 			ID:   "database.failover",
 			Says: "Multi-AZ deployment required for high availability: a failover gives the database another writer in at most 2 minutes, and 2 readers again",
 			Acts: true,
-			Run:  observed(failsOver),
+			Run:  recorded(failsOver),
 		},
 		{
 			ID:    "database.failover-endpoint",
 			Says:  "Multi-AZ deployment required for high availability: the name of the writer's endpoint leads to the new writer in at most 2 minutes",
 			Needs: []Capability{capDatabaseNetwork},
 			Acts:  true,
-			Run:   observed(endpointFollows),
+			Run:   recorded(endpointFollows),
 		},
 	}
 }
@@ -70,8 +70,8 @@ type members struct {
 	hosts    map[string]string // each instance's own endpoint
 }
 
-// sound is the brief's cluster with everything available.
-func (m members) sound() bool {
+// healthy is the brief's cluster with everything available.
+func (m members) healthy() bool {
 	return m.status == available && m.writer != "" && len(m.readers) == 2 && len(m.ready) == 3
 }
 
@@ -142,7 +142,7 @@ func (e *Env) failover(ctx context.Context) (failover, error) {
 		if f.before, err = e.members(ctx); err != nil {
 			return f, err
 		}
-		if !f.before.sound() {
+		if !f.before.healthy() {
 			return f, fmt.Errorf("the database is not fit for a failover, which was not tried: %s", f.before)
 		}
 		withNames := len(e.lacking(ctx, []Capability{capDatabaseNetwork})) == 0
@@ -151,7 +151,7 @@ func (e *Env) failover(ctx context.Context) (failover, error) {
 			return f, err
 		}
 		defer undo(ctx, &err, failoverBound+settleBound, func(ctx context.Context) error { return e.failBack(ctx, f.before.writer) })
-		_, err = e.until(ctx, failoverBound, func(ctx context.Context) (_ bool, err error) {
+		_, err = e.poll(ctx, failoverBound, func(ctx context.Context) (_ bool, err error) {
 			f.after, err = e.members(ctx)
 			f.took = time.Since(started)
 			return f.moved(), err
@@ -160,20 +160,20 @@ func (e *Env) failover(ctx context.Context) (failover, error) {
 			return f, err
 		}
 		if withNames {
-			if err := e.follow(ctx, &f, started); err != nil {
+			if err := e.awaitEndpoint(ctx, &f, started); err != nil {
 				return f, err
 			}
 		}
-		_, err = e.until(ctx, settleBound, func(ctx context.Context) (_ bool, err error) {
+		_, err = e.poll(ctx, settleBound, func(ctx context.Context) (_ bool, err error) {
 			f.settled, err = e.members(ctx)
-			return f.settled.sound(), err
+			return f.settled.healthy(), err
 		})
 		return f, err
 	})
 }
 
-// follow waits until the writer's endpoint leads to the new writer. That a name is not known for a moment is part of it.
-func (e *Env) follow(ctx context.Context, f *failover, started time.Time) error {
+// awaitEndpoint waits until the writer's endpoint leads to the new writer. That a name is not known for a moment is part of it.
+func (e *Env) awaitEndpoint(ctx context.Context, f *failover, started time.Time) error {
 	lookup := func(ctx context.Context, name string) string {
 		addresses, err := e.network.LookupHost(ctx, name)
 		if err != nil {
@@ -181,7 +181,7 @@ func (e *Env) follow(ctx context.Context, f *failover, started time.Time) error 
 		}
 		return listText(addresses)
 	}
-	_, err := e.until(ctx, failoverBound-min(failoverBound, time.Since(started)), func(ctx context.Context) (bool, error) {
+	_, err := e.poll(ctx, failoverBound-min(failoverBound, time.Since(started)), func(ctx context.Context) (bool, error) {
 		f.named, f.namedWriter = lookup(ctx, f.after.endpoint), lookup(ctx, f.after.hosts[f.after.writer])
 		f.namedTook = time.Since(started)
 		return f.named == f.namedWriter, nil
@@ -207,8 +207,8 @@ func (e *Env) failBack(ctx context.Context, writer string) error {
 	var busy *rdstypes.InvalidDBInstanceStateFault
 	var moving *rdstypes.InvalidDBClusterStateFault
 	asked := false
-	back, err := e.until(ctx, settleBound, func(ctx context.Context) (_ bool, err error) {
-		if now, err = e.members(ctx); err != nil || now.sound() && now.writer == writer {
+	back, err := e.poll(ctx, settleBound, func(ctx context.Context) (_ bool, err error) {
+		if now, err = e.members(ctx); err != nil || now.healthy() && now.writer == writer {
 			return err == nil, err
 		}
 		if asked || now.writer == writer || !slices.Contains(now.ready, writer) {
@@ -230,25 +230,25 @@ func (e *Env) failBack(ctx context.Context, writer string) error {
 	return nil
 }
 
-func failsOver(ctx context.Context, e *Env, s *sight) error {
+func failsOver(ctx context.Context, e *Env, rec *recorder) error {
 	f, err := e.failover(ctx)
 	if f.before.arn == "" {
 		return err
 	}
-	x := s.on(f.before.arn)
-	x.that("writer after the failover", "available, and not "+f.before.writer+" any more", f.after, f.moved())
-	x.that("time until it was", "at most "+failoverBound.String(), f.took.Round(time.Millisecond), f.took <= failoverBound)
-	x.that("afterwards", "1 writer and 2 readers, all available", f.settled, f.settled.sound())
+	x := rec.on(f.before.arn)
+	x.record("writer after the failover", "available, and not "+f.before.writer+" any more", f.after, f.moved())
+	x.record("time until it was", "at most "+failoverBound.String(), f.took.Round(time.Millisecond), f.took <= failoverBound)
+	x.record("afterwards", "1 writer and 2 readers, all available", f.settled, f.settled.healthy())
 	return err
 }
 
-func endpointFollows(ctx context.Context, e *Env, s *sight) error {
+func endpointFollows(ctx context.Context, e *Env, rec *recorder) error {
 	f, err := e.failover(ctx)
 	if err != nil {
 		return err
 	}
-	x := s.on(f.before.arn)
-	x.that("the writer's endpoint "+f.after.endpoint+" leads to", "the new writer, at "+f.namedWriter, f.named, f.named == f.namedWriter)
-	x.that("time until it does", "at most "+failoverBound.String(), f.namedTook.Round(time.Millisecond), f.namedTook <= failoverBound)
+	x := rec.on(f.before.arn)
+	x.record("the writer's endpoint "+f.after.endpoint+" leads to", "the new writer, at "+f.namedWriter, f.named, f.named == f.namedWriter)
+	x.record("time until it does", "at most "+failoverBound.String(), f.namedTook.Round(time.Millisecond), f.namedTook <= failoverBound)
 	return nil
 }

@@ -21,19 +21,19 @@ func firewallChecks() []Check {
 			ID:   "waf.in-front",
 			Says: "Maintaining PCI DSS compliance: a web application firewall stands in front of the load balancer and blocks (beyond the brief)",
 			PCI:  []string{"6.4.2"},
-			Run:  observed(firewallInFront),
+			Run:  recorded(firewallInFront),
 		},
 		{
 			ID:   "waf.rules",
 			Says: "The firewall has AWS's rules against common attacks, known bad inputs, SQL injection and bad addresses, and a rate limit (beyond the brief)",
 			PCI:  []string{"6.4.2"},
-			Run:  observed(firewallRules),
+			Run:  recorded(firewallRules),
 		},
 		{
 			ID:   "waf.logging",
 			Says: "The firewall logs to its own log group, with the authorization header redacted (beyond the brief)",
 			PCI:  []string{"6.4.2", "10.2.1"},
-			Run:  observed(firewallLogs),
+			Run:  recorded(firewallLogs),
 		},
 	}
 }
@@ -70,13 +70,13 @@ func (e *Env) firewall(ctx context.Context) (*waftypes.WebACL, error) {
 	return acl, err
 }
 
-func firewallInFront(ctx context.Context, e *Env, s *sight) error {
+func firewallInFront(ctx context.Context, e *Env, rec *recorder) error {
 	acl, err := e.firewall(ctx)
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(acl.ARN))
-	x.that("rules", "at least 1", len(acl.Rules), len(acl.Rules) > 0)
+	x := rec.on(aws.ToString(acl.ARN))
+	x.record("rules", "at least 1", len(acl.Rules), len(acl.Rules) > 0)
 	var bypasses []string
 	for _, r := range acl.Rules {
 		if r.Action != nil && r.Action.Allow != nil {
@@ -88,7 +88,7 @@ func firewallInFront(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
-func firewallRules(ctx context.Context, e *Env, s *sight) error {
+func firewallRules(ctx context.Context, e *Env, rec *recorder) error {
 	acl, err := e.firewall(ctx)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func firewallRules(ctx context.Context, e *Env, s *sight) error {
 			rateLimited = rateLimited || aws.ToInt64(st.RateBasedStatement.Limit) > 0
 		}
 	}
-	x := s.on(aws.ToString(acl.ARN))
+	x := rec.on(aws.ToString(acl.ARN))
 	x.includes("managed rule groups that block", managedRules(), blocking)
 	x.equal("rate limit that blocks", true, rateLimited)
 	return nil
@@ -118,7 +118,7 @@ func blocks(r waftypes.Rule) bool {
 		len(group.ExcludedRules) == 0 && len(group.RuleActionOverrides) == 0
 }
 
-func firewallLogs(ctx context.Context, e *Env, s *sight) error {
+func firewallLogs(ctx context.Context, e *Env, rec *recorder) error {
 	acl, err := e.firewall(ctx)
 	if err != nil {
 		return err
@@ -134,13 +134,13 @@ func firewallLogs(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(acl.ARN))
+	x := rec.on(aws.ToString(acl.ARN))
 	destinations := out.LoggingConfiguration.LogDestinationConfigs
 	x.equal("destinations", 1, len(destinations))
 	for _, d := range destinations {
 		_, name, _ := strings.Cut(d, ":log-group:")
 		name = strings.TrimSuffix(name, ":*")
-		x.that("destination", "an existing log group of this stack", name, findLogGroup(groups, name) != nil && e.owner().owns(kindLogGroup, name))
+		x.record("destination", "an existing log group of this stack", name, findLogGroup(groups, name) != nil && e.owner().owns(kindLogGroup, name))
 	}
 	var redacted []string
 	for _, f := range out.LoggingConfiguration.RedactedFields {
@@ -148,6 +148,6 @@ func firewallLogs(ctx context.Context, e *Env, s *sight) error {
 			redacted = append(redacted, strings.ToLower(aws.ToString(f.SingleHeader.Name)))
 		}
 	}
-	x.that("redacted headers", "includes authorization", listText(redacted), slices.Contains(redacted, "authorization"))
+	x.record("redacted headers", "includes authorization", listText(redacted), slices.Contains(redacted, "authorization"))
 	return nil
 }

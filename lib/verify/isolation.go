@@ -14,7 +14,7 @@ import (
 	"tapstack/lib/cloud"
 )
 
-// Roles of the security groups, found through who wears them.
+// What a security group is for, found through what it is attached to.
 const (
 	roleALB       = "alb"
 	rolePayment   = "payment-api"
@@ -36,47 +36,47 @@ func reachabilityChecks() []Check {
 			ID:   "network.default-group-closed",
 			Says: "Security groups must follow least privilege principle: the VPC's default security group lets nothing through (beyond the brief)",
 			PCI:  []string{"1.2.1", "1.3.1"},
-			Run:  observed(defaultGroupClosed),
+			Run:  recorded(defaultGroupClosed),
 		},
 		{
 			ID:   "network.ingress-rules",
 			Says: "Security groups must follow least privilege principle: what comes in is exactly internet → alb, alb → services, services → database",
 			PCI:  []string{"1.2.5", "1.3.1"},
-			Run:  observed(rulesAre("ingress")),
+			Run:  recorded(rulesAre("ingress")),
 		},
 		{
 			ID:   "network.egress-rules",
 			Says: "Security groups must follow least privilege principle: what goes out is exactly alb → services, services → database and HTTPS, nothing from the database",
 			PCI:  []string{"1.2.5", "1.3.2"},
-			Run:  observed(rulesAre("egress")),
+			Run:  recorded(rulesAre("egress")),
 		},
 		{
 			ID:   "network.reachability",
 			Says: "Security: proper network segmentation: what can reach what, computed over all rules of both sides, is the allowed table and nothing else",
 			PCI:  []string{"1.3.1", "1.3.2", "1.4.2"},
-			Run:  observed(reachability),
+			Run:  recorded(reachability),
 		},
 		{
 			ID:   "network.rules-described",
 			Says: "Configure proper route tables and security groups: every rule says what it is for (beyond the brief)",
 			PCI:  []string{"1.2.5"},
-			Run:  observed(rulesDescribed),
+			Run:  recorded(rulesDescribed),
 		},
 		{
 			ID:   "database.reachable-from-services-only",
 			Says: "Private subnets for compute and database resources: the two services reach the database's port, nothing else reaches the database at all",
 			PCI:  []string{"1.4.4"},
-			Run:  observed(databaseReachable),
+			Run:  recorded(databaseReachable),
 		},
 	}
 }
 
-// wearers maps each security group in use to the role that wears it.
-func (e *Env) wearers(ctx context.Context) (map[string]string, error) {
+// attachedGroups maps the id of each security group in use to what it is attached to.
+func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
 	roles := map[string]string{}
 	note := func(role string, groups []string) error {
 		if len(groups) == 0 {
-			return fmt.Errorf("the %s wears no security group", role)
+			return fmt.Errorf("the %s has no security group", role)
 		}
 		for _, g := range groups {
 			if other, taken := roles[g]; taken && other != role {
@@ -143,17 +143,17 @@ func (e *Env) securityGroups(ctx context.Context) ([]ec2types.SecurityGroup, err
 	if err != nil {
 		return nil, err
 	}
-	return those("security group in VPC "+id, all, func(g ec2types.SecurityGroup) bool { return aws.ToString(g.VpcId) == id })
+	return findAll("security group in VPC "+id, all, func(g ec2types.SecurityGroup) bool { return aws.ToString(g.VpcId) == id })
 }
 
 // segments are the security groups of the VPC as nodes with their roles, by role name, and the VPC's address ranges. A
-// group that nothing wears is a node under its own name: its rules count like any others.
+// group attached to nothing is a node under its own name: its rules count like any others.
 func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, err error) {
 	groups, err := e.securityGroups(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	roles, err := e.wearers(ctx)
+	roles, err := e.attachedGroups(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -189,12 +189,12 @@ func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, e
 		}
 		nodes = append(nodes, n)
 	}
-	return append(nodes, strangers(nodes)...), vpc, nil
+	return append(nodes, externalGroups(nodes)...), vpc, nil
 }
 
-// strangers are the groups that rules name without their being in the VPC: of a peered VPC, or gone. Nobody here sees
+// externalGroups are the groups that rules name without their being in the VPC: of a peered VPC, or gone. Nobody here sees
 // their own rules, so that they count as letting everything through.
-func strangers(nodes []node) []node {
+func externalGroups(nodes []node) []node {
 	known := groupRoles(nodes)
 	var out []node
 	for _, n := range nodes {
@@ -203,7 +203,7 @@ func strangers(nodes []node) []node {
 				continue
 			}
 			known[r.group] = r.group
-			out = append(out, node{role: r.group, group: r.group, elsewhere: true})
+			out = append(out, node{role: r.group, group: r.group, external: true})
 		}
 	}
 	return out
@@ -328,8 +328,8 @@ func allowedRules(direction string, containerPort int32) map[string][]string {
 	}
 }
 
-func rulesAre(direction string) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func rulesAre(direction string) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		nodes, vpc, err := e.segments(ctx)
 		if err != nil {
 			return err
@@ -341,7 +341,7 @@ func rulesAre(direction string) func(context.Context, *Env, *sight) error {
 		roles := groupRoles(nodes)
 		allowed := allowedRules(direction, port)
 		for _, n := range nodes {
-			if n.role == roleDefault || n.elsewhere {
+			if n.role == roleDefault || n.external {
 				continue
 			}
 			rules := n.ingress
@@ -354,13 +354,13 @@ func rulesAre(direction string) func(context.Context, *Env, *sight) error {
 					got = append(got, line)
 				}
 			}
-			s.on(e.cloud.EC2ARN(ctx, "security-group", n.group)).sameSet(direction+" of "+n.role, allowed[n.role], got)
+			rec.on(e.cloud.EC2ARN(ctx, "security-group", n.group)).sameSet(direction+" of "+n.role, allowed[n.role], got)
 		}
 		return nil
 	}
 }
 
-func reachability(ctx context.Context, e *Env, s *sight) error {
+func reachability(ctx context.Context, e *Env, rec *recorder) error {
 	got, endpoints, err := e.reachable(ctx)
 	if err != nil {
 		return err
@@ -374,9 +374,9 @@ func reachability(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	allowed := allowedFlows(port, endpoints)
-	x := s.on(e.cloud.EC2ARN(ctx, "vpc", vpc))
+	x := rec.on(e.cloud.EC2ARN(ctx, "vpc", vpc))
 	for _, f := range allowed {
-		x.that("allowed: "+f.String(), "open", openOrShut(slices.Contains(got, f)), slices.Contains(got, f))
+		x.record("allowed: "+f.String(), "open", openOrShut(slices.Contains(got, f)), slices.Contains(got, f))
 	}
 	var others []string
 	for _, f := range got {
@@ -405,30 +405,30 @@ func (e *Env) reachable(ctx context.Context) (open []flow, endpoints bool, err e
 	return flows(append(nodes, node{role: internet}), vpc), endpoints, nil
 }
 
-func defaultGroupClosed(ctx context.Context, e *Env, s *sight) error {
+func defaultGroupClosed(ctx context.Context, e *Env, rec *recorder) error {
 	groups, err := e.securityGroups(ctx)
 	if err != nil {
 		return err
 	}
-	g, err := the("default security group in the VPC", groups, func(g ec2types.SecurityGroup) bool {
+	g, err := findOne("default security group in the VPC", groups, func(g ec2types.SecurityGroup) bool {
 		return aws.ToString(g.GroupName) == roleDefault
 	})
 	if err != nil {
 		return err
 	}
-	x := s.on(e.cloud.EC2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
+	x := rec.on(e.cloud.EC2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
 	x.equal("ingress rules", 0, len(parseRules(g.IpPermissions, nil)))
 	x.equal("egress rules", 0, len(parseRules(g.IpPermissionsEgress, nil)))
 	return nil
 }
 
-func rulesDescribed(ctx context.Context, e *Env, s *sight) error {
+func rulesDescribed(ctx context.Context, e *Env, rec *recorder) error {
 	groups, err := e.securityGroups(ctx)
 	if err != nil {
 		return err
 	}
 	for _, g := range groups {
-		x := s.on(e.cloud.EC2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
+		x := rec.on(e.cloud.EC2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
 		for direction, permissions := range map[string][]ec2types.IpPermission{"ingress": g.IpPermissions, "egress": g.IpPermissionsEgress} {
 			for _, r := range parseRules(permissions, nil) {
 				x.present("description of "+direction+" "+r.ports.String()+" in "+aws.ToString(g.GroupName), r.description)
@@ -438,7 +438,7 @@ func rulesDescribed(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
-func databaseReachable(ctx context.Context, e *Env, s *sight) error {
+func databaseReachable(ctx context.Context, e *Env, rec *recorder) error {
 	got, _, err := e.reachable(ctx)
 	if err != nil {
 		return err
@@ -471,7 +471,7 @@ func databaseReachable(ctx context.Context, e *Env, s *sight) error {
 			into = append(into, f.String())
 		}
 	}
-	x := s.on(aws.ToString(cluster.DBClusterArn))
+	x := rec.on(aws.ToString(cluster.DBClusterArn))
 	x.equal("port", postgresPort, cluster.Port)
 	x.sameSet("what reaches the database", wanted, into)
 	// Today's groups are not all that may ever stand in the VPC: whoever the database would let in counts as well.

@@ -35,12 +35,12 @@ func (d destination) String() string {
 	return "target groups weighing " + strings.Join(parts, ":")
 }
 
-// visit is a request as listeners see it.
-type visit struct{ method, path string }
+// request is what listeners see of an HTTP request.
+type request struct{ method, path string }
 
-// send evaluates a listener's rules, in order of priority. A rule that might take the request, but that this evaluator does
+// routeRequest evaluates a listener's rules, in order of priority. A rule that might take the request, but that this evaluator does
 // not understand, ends it: nobody can tell where the request goes.
-func send(v visit, rules []elbtypes.Rule) destination {
+func routeRequest(v request, rules []elbtypes.Rule) destination {
 	ordered := slices.SortedStableFunc(slices.Values(rules), func(a, b elbtypes.Rule) int {
 		return cmp.Compare(priority(a), priority(b))
 	})
@@ -73,7 +73,7 @@ func priority(r elbtypes.Rule) int {
 }
 
 // matchesAll tells whether a rule takes a request, and what in it is not understood: such a condition may hold or not.
-func matchesAll(conditions []elbtypes.RuleCondition, v visit) (takes bool, unclear string) {
+func matchesAll(conditions []elbtypes.RuleCondition, v request) (takes bool, unclear string) {
 	if len(conditions) == 0 {
 		return true, "no condition"
 	}
@@ -90,7 +90,7 @@ func matchesAll(conditions []elbtypes.RuleCondition, v visit) (takes bool, uncle
 	return true, unclear
 }
 
-func matchesCondition(c elbtypes.RuleCondition, v visit) (holds bool, unclear string) {
+func matchesCondition(c elbtypes.RuleCondition, v request) (holds bool, unclear string) {
 	if len(c.RegexValues) > 0 {
 		return false, "a regular expression"
 	}

@@ -37,24 +37,24 @@ func TestRulesAreEvaluatedInPriorityOrderWhateverTheirOrderInTheAnswer(t *testin
 		pathRule("9", "/api/*", map[string]int32{"api": 1}),
 	}
 	for path, want := range map[string]string{"/api/": "api", "/api/v1": "api", "/apifoo": "catch-all", "/api": "catch-all", "/health/x": "catch-all"} {
-		if got := send(visit{"GET", path}, rules); len(got.groups) != 1 || got.groups[want] == 0 {
+		if got := routeRequest(request{"GET", path}, rules); len(got.groups) != 1 || got.groups[want] == 0 {
 			t.Errorf("%s goes to %v, want %s", path, got.groups, want)
 		}
 	}
-	if got := send(visit{"GET", "/health"}, rules); len(got.groups) != 2 || got.groups["api"] != got.groups["job"] {
+	if got := routeRequest(request{"GET", "/health"}, rules); len(got.groups) != 2 || got.groups["api"] != got.groups["job"] {
 		t.Errorf("/health goes to %v, want both in equal parts", got.groups)
 	}
-	if got := send(visit{"GET", "/nowhere"}, rules[2:]); got.fixed != "" || len(got.groups) != 0 {
+	if got := routeRequest(request{"GET", "/nowhere"}, rules[2:]); got.fixed != "" || len(got.groups) != 0 {
 		t.Errorf("without a default rule /nowhere goes to %v", got)
 	}
-	if got := send(visit{"GET", "/nowhere"}, append(rules[2:3:3], notFound())); got.String() != "404" {
+	if got := routeRequest(request{"GET", "/nowhere"}, append(rules[2:3:3], notFound())); got.String() != "404" {
 		t.Errorf("the default answer is %s, want 404", got)
 	}
 }
 
 func TestATargetGroupThatWeighsNothingGetsNothing(t *testing.T) {
 	rule := pathRule("1", "/health", map[string]int32{"api": 100, "job": 0})
-	if got := send(visit{"GET", "/health"}, []elbtypes.Rule{rule}); len(got.groups) != 1 || got.groups["api"] != 100 {
+	if got := routeRequest(request{"GET", "/health"}, []elbtypes.Rule{rule}); len(got.groups) != 1 || got.groups["api"] != 100 {
 		t.Errorf("/health goes to %v, want api alone", got.groups)
 	}
 }
@@ -79,7 +79,7 @@ func TestARuleThatIsNotUnderstoodMakesItUnclearWhereARequestGoes(t *testing.T) {
 		}),
 		"no condition": with(func(r *elbtypes.Rule) { r.Conditions = nil }),
 	} {
-		if got := send(visit{"GET", "/api/v1"}, []elbtypes.Rule{rule, notFound()}); !strings.HasPrefix(got.String(), "not understood") {
+		if got := routeRequest(request{"GET", "/api/v1"}, []elbtypes.Rule{rule, notFound()}); !strings.HasPrefix(got.String(), "not understood") {
 			t.Errorf("%s: /api/v1 goes to %s", what, got)
 		}
 	}
@@ -87,7 +87,7 @@ func TestARuleThatIsNotUnderstoodMakesItUnclearWhereARequestGoes(t *testing.T) {
 	header := with(func(r *elbtypes.Rule) {
 		r.Conditions = append(r.Conditions, elbtypes.RuleCondition{Field: aws.String("http-header")})
 	})
-	if got := send(visit{"GET", "/other"}, []elbtypes.Rule{header, notFound()}); got.String() != "404" {
+	if got := routeRequest(request{"GET", "/other"}, []elbtypes.Rule{header, notFound()}); got.String() != "404" {
 		t.Errorf("/other goes to %s, want 404", got)
 	}
 }
@@ -98,7 +98,7 @@ func TestARuleForOneMethodTakesNoOther(t *testing.T) {
 		Field: aws.String("http-request-method"), HttpRequestMethodConfig: &elbtypes.HttpRequestMethodConditionConfig{Values: []string{"GET"}},
 	})
 	for method, want := range map[string]string{"GET": "target groups weighing 1", "POST": "404"} {
-		if got := send(visit{method, "/api/v1"}, []elbtypes.Rule{rule, notFound()}); got.String() != want {
+		if got := routeRequest(request{method, "/api/v1"}, []elbtypes.Rule{rule, notFound()}); got.String() != want {
 			t.Errorf("%s goes to %s, want %s", method, got, want)
 		}
 	}

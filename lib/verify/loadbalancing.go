@@ -26,37 +26,37 @@ func loadBalancingChecks() []Check {
 		{
 			ID:   "alb.public",
 			Says: "Configure an Application Load Balancer in public subnets",
-			Run:  observed(albPublic),
+			Run:  recorded(albPublic),
 		},
 		{
 			ID:   "alb.attributes",
 			Says: "The load balancer drops invalid headers, guards against request smuggling and speaks HTTP/2 (beyond the brief)",
 			PCI:  []string{"6.4.2"},
-			Run:  observed(albAttributes),
+			Run:  recorded(albAttributes),
 		},
 		{
 			ID:   "alb.access-logs",
 			Says: "The load balancer keeps access logs in the stack's own bucket (beyond the brief)",
 			PCI:  []string{"10.2.1"},
-			Run:  observed(accessLogs),
+			Run:  recorded(accessLogs),
 		},
 		{
 			ID:   "alb.target-groups",
 			Says: "Set up target groups for both ECS services",
-			Run:  observed(targetGroups),
+			Run:  recorded(targetGroups),
 		},
 		{
 			ID:   "alb.tls-to-targets",
 			Says: "All data encryption at rest and in transit: the load balancer speaks HTTPS to the tasks",
 			PCI:  []string{"4.2.1"},
-			Run: observed(eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
+			Run: recorded(eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
 				x.equal("protocol", "HTTPS", g.Protocol)
 			})),
 		},
 		{
 			ID:   "alb.health-checks",
 			Says: "Enable connection draining and health checks: each target group asks /health and takes 200 for fine",
-			Run: observed(eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
+			Run: recorded(eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
 				x.equal("health checks", true, g.HealthCheckEnabled)
 				x.equal("path", healthPath, g.HealthCheckPath)
 				x.equal("protocol of the check", string(g.Protocol), g.HealthCheckProtocol)
@@ -70,14 +70,14 @@ func loadBalancingChecks() []Check {
 		{
 			ID:   "alb.draining",
 			Says: "Enable connection draining and health checks: a target that leaves has 30 s to finish",
-			Run: observed(eachTargetGroup(func(x subject, _ serviceKind, _ elbtypes.TargetGroup, attributes map[string]string) {
+			Run: recorded(eachTargetGroup(func(x subject, _ serviceKind, _ elbtypes.TargetGroup, attributes map[string]string) {
 				x.equal("deregistration delay in seconds", drainSeconds, attributes["deregistration_delay.timeout_seconds"])
 			})),
 		},
 		{
 			ID:   "alb.api-routing",
 			Says: "Route '/api/*' paths to the payment-api service (rules evaluated in priority order over sample paths)",
-			Run: observed(routing(map[string][]string{
+			Run: recorded(routing(map[string][]string{
 				"/api/":                 {rolePayment},
 				"/api/v1/payments":      {rolePayment},
 				"/api/v1/payments/4711": {rolePayment},
@@ -86,12 +86,12 @@ func loadBalancingChecks() []Check {
 		{
 			ID:   "alb.health-routing",
 			Says: "Route '/health' endpoint to both services for health checks",
-			Run:  observed(healthRouting),
+			Run:  recorded(healthRouting),
 		},
 		{
 			ID:   "alb.default-404",
 			Says: "Use Application Load Balancer with path-based routing rules: what no rule names is answered 404",
-			Run: observed(routing(map[string][]string{
+			Run: recorded(routing(map[string][]string{
 				"/":                nil,
 				"/api":             nil,
 				"/apifoo":          nil,
@@ -105,30 +105,30 @@ func loadBalancingChecks() []Check {
 			ID:   "alb.https",
 			Says: "All data encryption at rest and in transit: the load balancer serves HTTPS with TLS 1.2 and 1.3 only",
 			PCI:  []string{"4.2.1"},
-			Run:  observed(httpsListener),
+			Run:  recorded(httpsListener),
 		},
 		{
 			ID:   "alb.certificate",
 			Says: "All data encryption at rest and in transit: the certificate is issued and valid, its key strong",
 			PCI:  []string{"4.2.1"},
-			Run:  observed(certificateValid),
+			Run:  recorded(certificateValid),
 		},
 		{
 			ID:   "alb.redirect",
 			Says: "All data encryption at rest and in transit: HTTP is answered with a permanent redirect to HTTPS, and nothing else listens",
 			PCI:  []string{"4.2.1"},
-			Run:  observed(httpRedirect),
+			Run:  recorded(httpRedirect),
 		},
 		{
 			ID:    "alb.healthy-targets",
 			Says:  "Functionality: all AWS services deployed and integrated correctly: the load balancer finds healthy tasks of both services",
 			Needs: []Capability{capTasks},
-			Run:   observed(healthyTargets),
+			Run:   recorded(healthyTargets),
 		},
 		{
 			ID:   "alb.outputs",
 			Says: "Stack outputs including ALB DNS name, RDS cluster endpoint, and SQS queue URLs: the name and zone put out are the load balancer's",
-			Run:  observed(albOutputs),
+			Run:  recorded(albOutputs),
 		},
 	}
 }
@@ -142,7 +142,7 @@ func (e *Env) alb(ctx context.Context) (elbtypes.LoadBalancer, error) {
 	if err != nil {
 		return elbtypes.LoadBalancer{}, err
 	}
-	return the("load balancer "+id, all, func(b elbtypes.LoadBalancer) bool { return aws.ToString(b.LoadBalancerArn) == id })
+	return findOne("load balancer "+id, all, func(b elbtypes.LoadBalancer) bool { return aws.ToString(b.LoadBalancerArn) == id })
 }
 
 // listener is the load balancer's listener on a port.
@@ -155,7 +155,7 @@ func (e *Env) listener(ctx context.Context, port int32) (elbtypes.Listener, erro
 	if err != nil {
 		return elbtypes.Listener{}, err
 	}
-	return the(fmt.Sprintf("listener on port %d", port), all, func(l elbtypes.Listener) bool { return aws.ToInt32(l.Port) == port })
+	return findOne(fmt.Sprintf("listener on port %d", port), all, func(l elbtypes.Listener) bool { return aws.ToInt32(l.Port) == port })
 }
 
 // targetGroup is the one that a service registers with.
@@ -172,11 +172,11 @@ func (e *Env) targetGroup(ctx context.Context, kind serviceKind) (elbtypes.Targe
 	if err != nil {
 		return elbtypes.TargetGroup{}, err
 	}
-	return the("target group "+id, all, func(g elbtypes.TargetGroup) bool { return aws.ToString(g.TargetGroupArn) == id })
+	return findOne("target group "+id, all, func(g elbtypes.TargetGroup) bool { return aws.ToString(g.TargetGroupArn) == id })
 }
 
-func eachTargetGroup(look func(x subject, kind serviceKind, g elbtypes.TargetGroup, attributes map[string]string)) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func eachTargetGroup(look func(x subject, kind serviceKind, g elbtypes.TargetGroup, attributes map[string]string)) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		for _, kind := range serviceKinds() {
 			g, err := e.targetGroup(ctx, kind)
 			if err != nil {
@@ -186,13 +186,13 @@ func eachTargetGroup(look func(x subject, kind serviceKind, g elbtypes.TargetGro
 			if err != nil {
 				return err
 			}
-			look(s.on(aws.ToString(g.TargetGroupArn)), kind, g, attributes)
+			look(rec.on(aws.ToString(g.TargetGroupArn)), kind, g, attributes)
 		}
 		return nil
 	}
 }
 
-func albPublic(ctx context.Context, e *Env, s *sight) error {
+func albPublic(ctx context.Context, e *Env, rec *recorder) error {
 	b, err := e.alb(ctx)
 	if err != nil {
 		return err
@@ -209,7 +209,7 @@ func albPublic(ctx context.Context, e *Env, s *sight) error {
 	for _, z := range b.AvailabilityZones {
 		subnets = append(subnets, aws.ToString(z.SubnetId))
 	}
-	x := s.on(aws.ToString(b.LoadBalancerArn))
+	x := rec.on(aws.ToString(b.LoadBalancerArn))
 	x.equal("type", "application", b.Type)
 	x.equal("scheme", "internet-facing", scheme(b))
 	x.equal("VPC", vpc, b.VpcId)
@@ -241,20 +241,20 @@ func (e *Env) albAttributes(ctx context.Context) (map[string]string, string, err
 	return attributes, id, err
 }
 
-func albAttributes(ctx context.Context, e *Env, s *sight) error {
+func albAttributes(ctx context.Context, e *Env, rec *recorder) error {
 	attributes, id, err := e.albAttributes(ctx)
 	if err != nil {
 		return err
 	}
-	x := s.on(id)
+	x := rec.on(id)
 	x.equal("drop invalid header fields", "true", attributes["routing.http.drop_invalid_header_fields.enabled"])
 	mode := attributes["routing.http.desync_mitigation_mode"]
-	x.that("desync mitigation", "defensive or strictest", mode, mode == "defensive" || mode == "strictest")
+	x.record("desync mitigation", "defensive or strictest", mode, mode == "defensive" || mode == "strictest")
 	x.equal("HTTP/2", "true", attributes["routing.http2.enabled"])
 	return nil
 }
 
-func accessLogs(ctx context.Context, e *Env, s *sight) error {
+func accessLogs(ctx context.Context, e *Env, rec *recorder) error {
 	attributes, id, err := e.albAttributes(ctx)
 	if err != nil {
 		return err
@@ -268,13 +268,13 @@ func accessLogs(ctx context.Context, e *Env, s *sight) error {
 	for _, b := range buckets {
 		exists = exists || aws.ToString(b.Name) == name
 	}
-	x := s.on(id)
+	x := rec.on(id)
 	x.equal("access logs", "true", attributes["access_logs.s3.enabled"])
-	x.that("bucket", "one of this account and stack", name, exists && e.owner().owns(kindBucket, name))
+	x.record("bucket", "one of this account and stack", name, exists && e.owner().owns(kindBucket, name))
 	return nil
 }
 
-func targetGroups(ctx context.Context, e *Env, s *sight) error {
+func targetGroups(ctx context.Context, e *Env, rec *recorder) error {
 	vpc, err := e.output(lib.OutputVpcID)
 	if err != nil {
 		return err
@@ -294,14 +294,14 @@ func targetGroups(ctx context.Context, e *Env, s *sight) error {
 		x.equal("port", port, g.Port)
 		x.equal("VPC", vpc, g.VpcId)
 		x.sameSet("load balancers", []string{lb}, slices.Compact(slices.Sorted(slices.Values(g.LoadBalancerArns))))
-	})(ctx, e, s)
-	s.on(lb).equal("target groups", len(serviceKinds()), len(slices.Compact(slices.Sorted(slices.Values(seen)))))
+	})(ctx, e, rec)
+	rec.on(lb).equal("target groups", len(serviceKinds()), len(slices.Compact(slices.Sorted(slices.Values(seen)))))
 	return err
 }
 
-// routed evaluates the HTTPS listener's rules for a request and names those whom it goes to: the services, other target
+// routeTo evaluates the HTTPS listener's rules for a request and names those whom it goes to: the services, other target
 // groups by ARN. A fixed answer goes to nobody.
-func (e *Env) routed(ctx context.Context, v visit) (receivers []string, to destination, listener string, err error) {
+func (e *Env) routeTo(ctx context.Context, v request) (receivers []string, to destination, listener string, err error) {
 	l, err := e.listener(ctx, httpsPort)
 	if err != nil {
 		return nil, destination{}, "", err
@@ -313,7 +313,7 @@ func (e *Env) routed(ctx context.Context, v visit) (receivers []string, to desti
 	}
 	// Some answers leave the default action out of the rules.
 	rules = append(slices.Clone(rules), elbtypes.Rule{IsDefault: aws.Bool(true), Actions: l.DefaultActions})
-	to = send(v, rules)
+	to = routeRequest(v, rules)
 	names := map[string]string{}
 	for _, kind := range serviceKinds() {
 		g, err := e.targetGroup(ctx, kind)
@@ -334,18 +334,18 @@ func (e *Env) routed(ctx context.Context, v visit) (receivers []string, to desti
 // methods are those of the samples: payments are made with POST.
 func methods() []string { return []string{"GET", "POST"} }
 
-func routing(table map[string][]string) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func routing(table map[string][]string) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		for _, path := range slices.Sorted(maps.Keys(table)) {
 			for _, method := range methods() {
-				receivers, to, listener, err := e.routed(ctx, visit{method, path})
+				receivers, to, listener, err := e.routeTo(ctx, request{method, path})
 				if err != nil {
 					return err
 				}
-				x := s.on(listener)
+				x := rec.on(listener)
 				what := method + " " + path + " goes to"
 				if len(table[path]) == 0 || to.fixed != "" {
-					x.equal(what, orAnswer(table[path]), to)
+					x.equal(what, receiversOrAnswer(table[path]), to)
 					continue
 				}
 				x.sameSet(what, table[path], receivers)
@@ -355,39 +355,39 @@ func routing(table map[string][]string) func(context.Context, *Env, *sight) erro
 	}
 }
 
-func orAnswer(receivers []string) string {
+func receiversOrAnswer(receivers []string) string {
 	if len(receivers) == 0 {
 		return "404"
 	}
 	return listText(receivers)
 }
 
-func healthRouting(ctx context.Context, e *Env, s *sight) error {
-	receivers, to, listener, err := e.routed(ctx, visit{"GET", healthPath})
+func healthRouting(ctx context.Context, e *Env, rec *recorder) error {
+	receivers, to, listener, err := e.routeTo(ctx, request{"GET", healthPath})
 	if err != nil {
 		return err
 	}
-	x := s.on(listener)
+	x := rec.on(listener)
 	x.sameSet(healthPath+" goes to", []string{rolePayment, roleJobs}, receivers)
 	weights := slices.Compact(slices.Sorted(maps.Values(to.groups)))
-	x.that("share of each", "equal", to, len(weights) == 1)
+	x.record("share of each", "equal", to, len(weights) == 1)
 	x.equal("clients stay with one of them", false, to.sticky)
 	return nil
 }
 
-func httpsListener(ctx context.Context, e *Env, s *sight) error {
+func httpsListener(ctx context.Context, e *Env, rec *recorder) error {
 	l, err := e.listener(ctx, httpsPort)
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(l.ListenerArn))
+	x := rec.on(aws.ToString(l.ListenerArn))
 	x.equal("protocol", "HTTPS", l.Protocol)
 	x.equal("TLS policy", tlsPolicy, l.SslPolicy)
 	x.equal("certificates", 1, len(l.Certificates))
 	return nil
 }
 
-func certificateValid(ctx context.Context, e *Env, s *sight) error {
+func certificateValid(ctx context.Context, e *Env, rec *recorder) error {
 	l, err := e.listener(ctx, httpsPort)
 	if err != nil {
 		return err
@@ -397,17 +397,17 @@ func certificateValid(ctx context.Context, e *Env, s *sight) error {
 		if err != nil {
 			return err
 		}
-		x := s.on(aws.ToString(c.CertificateArn))
+		x := rec.on(aws.ToString(c.CertificateArn))
 		x.equal("status", "ISSUED", d.Status)
 		end := aws.ToTime(d.NotAfter)
-		x.that("valid until", "in the future", end, end.After(time.Now()))
+		x.record("valid until", "in the future", end, end.After(time.Now()))
 		algorithm := strings.ReplaceAll(string(d.KeyAlgorithm), "-", "_")
-		x.that("key", "RSA 2048 or better, or elliptic", algorithm, algorithm != "" && algorithm != "RSA_1024")
+		x.record("key", "RSA 2048 or better, or elliptic", algorithm, algorithm != "" && algorithm != "RSA_1024")
 	}
 	return nil
 }
 
-func httpRedirect(ctx context.Context, e *Env, s *sight) error {
+func httpRedirect(ctx context.Context, e *Env, rec *recorder) error {
 	id, err := e.output(lib.OutputAlbArn)
 	if err != nil {
 		return err
@@ -420,7 +420,7 @@ func httpRedirect(ctx context.Context, e *Env, s *sight) error {
 	for _, l := range all {
 		ports = append(ports, text(l.Port))
 	}
-	s.on(id).sameSet("ports listened on", []string{"80", "443"}, ports)
+	rec.on(id).sameSet("ports listened on", []string{"80", "443"}, ports)
 	l, err := e.listener(ctx, httpPort)
 	if err != nil {
 		return err
@@ -429,7 +429,7 @@ func httpRedirect(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(l.ListenerArn))
+	x := rec.on(aws.ToString(l.ListenerArn))
 	others := slices.DeleteFunc(slices.Clone(rules), func(r elbtypes.Rule) bool { return aws.ToBool(r.IsDefault) })
 	x.equal("rules besides the default one", 0, len(others))
 	x.equal("default actions", 1, len(l.DefaultActions))
@@ -447,13 +447,13 @@ func httpRedirect(ctx context.Context, e *Env, s *sight) error {
 			got        *string
 		}{{"host", "#{host}", r.Host}, {"path", "/#{path}", r.Path}, {"query", "#{query}", r.Query}} {
 			got := aws.ToString(part.got)
-			x.that(part.name, "the same", orNone(got), part.got == nil || got == part.same)
+			x.record(part.name, "the same", orNone(got), part.got == nil || got == part.same)
 		}
 	}
 	return nil
 }
 
-func healthyTargets(ctx context.Context, e *Env, s *sight) error {
+func healthyTargets(ctx context.Context, e *Env, rec *recorder) error {
 	for _, kind := range serviceKinds() {
 		g, err := e.targetGroup(ctx, kind)
 		if err != nil {
@@ -469,12 +469,12 @@ func healthyTargets(ctx context.Context, e *Env, s *sight) error {
 				healthy++
 			}
 		}
-		s.on(aws.ToString(g.TargetGroupArn)).that("healthy targets", fmt.Sprintf("at least %d", kind.desired), healthy, healthy >= int(kind.desired))
+		rec.on(aws.ToString(g.TargetGroupArn)).record("healthy targets", fmt.Sprintf("at least %d", kind.desired), healthy, healthy >= int(kind.desired))
 	}
 	return nil
 }
 
-func albOutputs(ctx context.Context, e *Env, s *sight) error {
+func albOutputs(ctx context.Context, e *Env, rec *recorder) error {
 	b, err := e.alb(ctx)
 	if err != nil {
 		return err
@@ -491,9 +491,9 @@ func albOutputs(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(b.LoadBalancerArn))
+	x := rec.on(aws.ToString(b.LoadBalancerArn))
 	x.equal("DNS name", name, b.DNSName)
 	x.equal("hosted zone", zone, b.CanonicalHostedZoneId)
-	x.that("URL of the API", "https://…", address, strings.HasPrefix(address, "https://"))
+	x.record("URL of the API", "https://…", address, strings.HasPrefix(address, "https://"))
 	return nil
 }

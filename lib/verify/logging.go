@@ -20,22 +20,22 @@ func loggingChecks() []Check {
 			ID:   "logs.service-groups",
 			Says: "Configure CloudWatch Log Groups for each ECS service",
 			PCI:  []string{"10.2.1"},
-			Run:  observed(serviceLogGroups),
+			Run:  recorded(serviceLogGroups),
 		},
 		{
 			ID:   "logs.retention",
 			Says: "Set retention period to 30 days for compliance: every log group of the stack, whoever made it",
-			Run:  observed(logRetention),
+			Run:  recorded(logRetention),
 		},
 		{
 			ID:   "logs.made-by-others",
 			Says: "Use CloudWatch Logs for centralized logging with 30-day retention: the groups that Aurora and Container Insights would make without one are there beforehand (beyond the brief)",
-			Run:  observed(foreignLogGroups),
+			Run:  recorded(foreignLogGroups),
 		},
 		{
 			ID:   "logs.container-insights",
 			Says: "Enable CloudWatch Container Insights for ECS cluster metrics",
-			Run:  observed(containerInsights),
+			Run:  recorded(containerInsights),
 		},
 	}
 }
@@ -48,7 +48,7 @@ func findLogGroup(groups []logtypes.LogGroup, name string) *logtypes.LogGroup {
 	return &groups[i]
 }
 
-func serviceLogGroups(ctx context.Context, e *Env, s *sight) error {
+func serviceLogGroups(ctx context.Context, e *Env, rec *recorder) error {
 	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
@@ -61,16 +61,16 @@ func serviceLogGroups(ctx context.Context, e *Env, s *sight) error {
 		name := "/ecs/" + service
 		g := findLogGroup(groups, name)
 		if g == nil {
-			s.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).that("log group of "+kind.role, "exists", "missing", false)
+			rec.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).record("log group of "+kind.role, "exists", "missing", false)
 			continue
 		}
-		s.on(aws.ToString(g.Arn)).equal("retention in days", logRetentionDays, g.RetentionInDays)
+		rec.on(aws.ToString(g.Arn)).equal("retention in days", logRetentionDays, g.RetentionInDays)
 	}
 	return nil
 }
 
 // logRetention looks at the groups that the stack puts out and at all others that carry its suffix.
-func logRetention(ctx context.Context, e *Env, s *sight) error {
+func logRetention(ctx context.Context, e *Env, rec *recorder) error {
 	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
@@ -81,20 +81,20 @@ func logRetention(ctx context.Context, e *Env, s *sight) error {
 	}
 	for _, name := range named {
 		if findLogGroup(groups, name) == nil {
-			s.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).that("log group "+name, "exists", "missing", false)
+			rec.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).record("log group "+name, "exists", "missing", false)
 		}
 	}
 	own := e.owner()
 	for _, g := range groups {
 		name := aws.ToString(g.LogGroupName)
 		if slices.Contains(named, name) || own.owns(kindLogGroup, name) {
-			s.on(aws.ToString(g.Arn)).equal("retention in days of "+name, logRetentionDays, g.RetentionInDays)
+			rec.on(aws.ToString(g.Arn)).equal("retention in days of "+name, logRetentionDays, g.RetentionInDays)
 		}
 	}
 	return nil
 }
 
-func foreignLogGroups(ctx context.Context, e *Env, s *sight) error {
+func foreignLogGroups(ctx context.Context, e *Env, rec *recorder) error {
 	groups, err := e.cloud.LogGroups(ctx)
 	if err != nil {
 		return err
@@ -112,12 +112,12 @@ func foreignLogGroups(ctx context.Context, e *Env, s *sight) error {
 		"/aws/ecs/containerinsights/" + cluster + "/performance",
 	} {
 		g := findLogGroup(groups, name)
-		s.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).that("log group", "exists", yesOrNo(g != nil), g != nil)
+		rec.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).record("log group", "exists", yesOrNo(g != nil), g != nil)
 	}
 	return nil
 }
 
-func containerInsights(ctx context.Context, e *Env, s *sight) error {
+func containerInsights(ctx context.Context, e *Env, rec *recorder) error {
 	c, err := e.cluster(ctx)
 	if err != nil {
 		return err
@@ -128,6 +128,6 @@ func containerInsights(ctx context.Context, e *Env, s *sight) error {
 			value = aws.ToString(setting.Value)
 		}
 	}
-	s.on(aws.ToString(c.ClusterArn)).that("containerInsights", "enabled or enhanced", value, value == "enabled" || value == "enhanced")
+	rec.on(aws.ToString(c.ClusterArn)).record("containerInsights", "enabled or enhanced", value, value == "enabled" || value == "enhanced")
 	return nil
 }

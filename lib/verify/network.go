@@ -22,62 +22,62 @@ func networkChecks() []Check {
 			ID:   "network.vpc",
 			Says: "Use AWS VPC for network isolation (DNS support and host names on, for private endpoints)",
 			PCI:  []string{"1.4.1"},
-			Run:  observed(vpcStands),
+			Run:  recorded(vpcStands),
 		},
 		{
 			ID:   "network.three-zones",
 			Says: "Create a VPC spanning 3 availability zones, with 3 public subnets and 3 private subnets, one of each in every zone",
-			Run:  observed(threeZones),
+			Run:  recorded(threeZones),
 		},
 		{
 			ID:   "network.public-routes",
 			Says: "Configure 3 public subnets for the Application Load Balancer: their effective default route leads to the internet gateway",
-			Run:  observed(publicRoutes),
+			Run:  recorded(publicRoutes),
 		},
 		{
 			ID:   "network.public-no-auto-ip",
 			Says: "Public subnets only for load balancer: nothing launched there gets a public address by itself",
 			PCI:  []string{"1.4.4"},
-			Run:  observed(noAutomaticAddresses),
+			Run:  recorded(noAutomaticAddresses),
 		},
 		{
 			ID:   "network.nat-per-zone",
 			Says: "Set up NAT Gateways in each availability zone to provide outbound internet access for private resources",
-			Run:  observed(natPerZone),
+			Run:  recorded(natPerZone),
 		},
 		{
 			ID:   "network.private-routes",
 			Says: "Private subnets for compute and database resources: the effective default route leads through the NAT gateway of the same zone, none to an internet gateway",
 			PCI:  []string{"1.4.1", "1.4.4"},
-			Run:  observed(privateRoutes),
+			Run:  recorded(privateRoutes),
 		},
 		{
 			ID:   "network.private-no-public-address",
 			Says: "Private subnets for compute and database resources: no interface there has a public address, nor gets one by itself",
 			PCI:  []string{"1.4.4"},
-			Run:  observed(privateAddresses),
+			Run:  recorded(privateAddresses),
 		},
 		{
 			ID:   "network.public-only-for-alb",
 			Says: "Public subnets only for load balancer: no interface there but those of load balancers and NAT gateways",
 			PCI:  []string{"1.4.4"},
-			Run:  observed(publicInterfaces),
+			Run:  recorded(publicInterfaces),
 		},
 		{
 			ID:   "network.flow-logs",
 			Says: "Flow logs of all traffic to CloudWatch, with their own role (beyond the brief)",
 			PCI:  []string{"10.2.1"},
-			Run:  observed(flowLogs),
+			Run:  recorded(flowLogs),
 		},
 		{
 			ID:   "network.s3-endpoint",
 			Says: "S3 gateway endpoint on the private route tables (beyond the brief)",
-			Run:  observed(s3Endpoint),
+			Run:  recorded(s3Endpoint),
 		},
 		{
 			ID:   "network.interface-endpoints",
 			Says: "Interface endpoints for AWS's services: all that the tasks call, in the private subnets under their usual names, or none (beyond the brief)",
-			Run:  observed(interfaceEndpoints),
+			Run:  recorded(interfaceEndpoints),
 		},
 	}
 }
@@ -91,7 +91,7 @@ func (e *Env) vpc(ctx context.Context) (ec2types.Vpc, error) {
 	if err != nil {
 		return ec2types.Vpc{}, err
 	}
-	return the("VPC "+id, all, func(v ec2types.Vpc) bool { return aws.ToString(v.VpcId) == id })
+	return findOne("VPC "+id, all, func(v ec2types.Vpc) bool { return aws.ToString(v.VpcId) == id })
 }
 
 // vpcPrefixes are the address ranges of the VPC.
@@ -127,7 +127,7 @@ func (e *Env) subnets(ctx context.Context, output string) ([]ec2types.Subnet, er
 	}
 	var found []ec2types.Subnet
 	for _, id := range ids {
-		s, err := the("subnet "+id, all, func(s ec2types.Subnet) bool { return aws.ToString(s.SubnetId) == id })
+		s, err := findOne("subnet "+id, all, func(s ec2types.Subnet) bool { return aws.ToString(s.SubnetId) == id })
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +146,7 @@ func (e *Env) vpcSubnets(ctx context.Context) ([]ec2types.Subnet, error) {
 	if err != nil {
 		return nil, err
 	}
-	return those("subnet in VPC "+id, all, func(s ec2types.Subnet) bool { return aws.ToString(s.VpcId) == id })
+	return findAll("subnet in VPC "+id, all, func(s ec2types.Subnet) bool { return aws.ToString(s.VpcId) == id })
 }
 
 func (e *Env) routeTables(ctx context.Context) ([]routeTable, error) {
@@ -158,7 +158,7 @@ func (e *Env) routeTables(ctx context.Context) ([]routeTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	ours, err := those("route table in VPC "+id, all, func(t ec2types.RouteTable) bool { return aws.ToString(t.VpcId) == id })
+	ours, err := findAll("route table in VPC "+id, all, func(t ec2types.RouteTable) bool { return aws.ToString(t.VpcId) == id })
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +178,7 @@ func (e *Env) natGateways(ctx context.Context) ([]ec2types.NatGateway, error) {
 	if err != nil {
 		return nil, err
 	}
-	return those("NAT gateway in VPC "+id, all, func(n ec2types.NatGateway) bool { return aws.ToString(n.VpcId) == id })
+	return findAll("NAT gateway in VPC "+id, all, func(n ec2types.NatGateway) bool { return aws.ToString(n.VpcId) == id })
 }
 
 func (e *Env) internetGateways(ctx context.Context) ([]ec2types.InternetGateway, error) {
@@ -190,12 +190,12 @@ func (e *Env) internetGateways(ctx context.Context) ([]ec2types.InternetGateway,
 	if err != nil {
 		return nil, err
 	}
-	return those("internet gateway on VPC "+id, all, func(g ec2types.InternetGateway) bool {
+	return findAll("internet gateway on VPC "+id, all, func(g ec2types.InternetGateway) bool {
 		return slices.ContainsFunc(g.Attachments, func(a ec2types.InternetGatewayAttachment) bool { return aws.ToString(a.VpcId) == id })
 	})
 }
 
-func vpcStands(ctx context.Context, e *Env, s *sight) error {
+func vpcStands(ctx context.Context, e *Env, rec *recorder) error {
 	vpc, err := e.vpc(ctx)
 	if err != nil {
 		return err
@@ -209,7 +209,7 @@ func vpcStands(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(e.cloud.EC2ARN(ctx, "vpc", id))
+	x := rec.on(e.cloud.EC2ARN(ctx, "vpc", id))
 	x.equal("state", "available", vpc.State)
 	x.equal("is the account's default VPC", false, aws.ToBool(vpc.IsDefault))
 	x.equal("enableDnsSupport", true, support.EnableDnsSupport != nil && aws.ToBool(support.EnableDnsSupport.Value))
@@ -217,7 +217,7 @@ func vpcStands(ctx context.Context, e *Env, s *sight) error {
 	return nil
 }
 
-func threeZones(ctx context.Context, e *Env, s *sight) error {
+func threeZones(ctx context.Context, e *Env, rec *recorder) error {
 	vpc, err := e.vpc(ctx)
 	if err != nil {
 		return err
@@ -227,15 +227,15 @@ func threeZones(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	id := aws.ToString(vpc.VpcId)
-	x := s.on(e.cloud.EC2ARN(ctx, "vpc", id))
+	x := rec.on(e.cloud.EC2ARN(ctx, "vpc", id))
 	x.equal("number of availability zones", zonesWanted, len(slices.Compact(slices.Sorted(slices.Values(zones)))))
 	all, err := e.vpcSubnets(ctx)
 	if err != nil {
 		return err
 	}
-	var known, standing []string
+	var known, ownResources []string
 	for _, n := range all {
-		standing = append(standing, aws.ToString(n.SubnetId))
+		ownResources = append(ownResources, aws.ToString(n.SubnetId))
 	}
 	for _, kind := range []struct{ name, output string }{{"public", lib.OutputPublicSubnetIDs}, {"private", lib.OutputPrivateSubnetIDs}} {
 		subnets, err := e.subnets(ctx, kind.output)
@@ -244,13 +244,13 @@ func threeZones(ctx context.Context, e *Env, s *sight) error {
 		}
 		x.sameSet("zones of the "+kind.name+" subnets", zones, subnetZones(subnets))
 		for _, n := range subnets {
-			on := s.on(e.cloud.EC2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
+			on := rec.on(e.cloud.EC2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
 			on.equal("VPC", id, n.VpcId)
 			on.equal("state", "available", n.State)
 			known = append(known, aws.ToString(n.SubnetId))
 		}
 	}
-	x.sameSet("subnets of the VPC", known, standing)
+	x.sameSet("subnets of the VPC", known, ownResources)
 	return nil
 }
 
@@ -262,7 +262,7 @@ func subnetZones(subnets []ec2types.Subnet) []string {
 	return zones
 }
 
-func publicRoutes(ctx context.Context, e *Env, s *sight) error {
+func publicRoutes(ctx context.Context, e *Env, rec *recorder) error {
 	subnets, err := e.subnets(ctx, lib.OutputPublicSubnetIDs)
 	if err != nil {
 		return err
@@ -278,7 +278,7 @@ func publicRoutes(ctx context.Context, e *Env, s *sight) error {
 	gateway := aws.ToString(gateways[0].InternetGatewayId)
 	for _, n := range subnets {
 		id := aws.ToString(n.SubnetId)
-		s.on(e.cloud.EC2ARN(ctx, "subnet", id)).equal("effective route to the internet", gateway, wayOut(id, tables))
+		rec.on(e.cloud.EC2ARN(ctx, "subnet", id)).equal("effective route to the internet", gateway, wayOut(id, tables))
 	}
 	return nil
 }
@@ -289,27 +289,27 @@ func wayOut(subnet string, tables []routeTable) string {
 	if !ok {
 		return "no route table"
 	}
-	r, ok := t.lookup(somewhere)
+	r, ok := t.lookup(publicAddress)
 	if !ok {
 		return "no route"
 	}
 	return r.target
 }
 
-func noAutomaticAddresses(ctx context.Context, e *Env, s *sight) error {
+func noAutomaticAddresses(ctx context.Context, e *Env, rec *recorder) error {
 	subnets, err := e.vpcSubnets(ctx)
 	if err != nil {
 		return err
 	}
 	for _, n := range subnets {
-		x := s.on(e.cloud.EC2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
+		x := rec.on(e.cloud.EC2ARN(ctx, "subnet", aws.ToString(n.SubnetId)))
 		x.equal("MapPublicIpOnLaunch", false, n.MapPublicIpOnLaunch)
 		x.equal("AssignIpv6AddressOnCreation", false, aws.ToBool(n.AssignIpv6AddressOnCreation))
 	}
 	return nil
 }
 
-func natPerZone(ctx context.Context, e *Env, s *sight) error {
+func natPerZone(ctx context.Context, e *Env, rec *recorder) error {
 	vpc, err := e.vpc(ctx)
 	if err != nil {
 		return err
@@ -328,15 +328,15 @@ func natPerZone(ctx context.Context, e *Env, s *sight) error {
 	}
 	var zones []string
 	for _, g := range gateways {
-		x := s.on(e.cloud.EC2ARN(ctx, "natgateway", aws.ToString(g.NatGatewayId)))
+		x := rec.on(e.cloud.EC2ARN(ctx, "natgateway", aws.ToString(g.NatGatewayId)))
 		zone := zoneOf[aws.ToString(g.SubnetId)]
 		zones = append(zones, zone)
-		x.that("stands in a public subnet", "yes", aws.ToString(g.SubnetId), zone != "")
+		x.record("stands in a public subnet", "yes", aws.ToString(g.SubnetId), zone != "")
 		x.equal("state", "available", g.State)
-		x.that("connectivity", "public", g.ConnectivityType, g.ConnectivityType == "" || g.ConnectivityType == ec2types.ConnectivityTypePublic)
-		x.that("Elastic IP", "present", natAddress(g), natAddress(g) != "")
+		x.record("connectivity", "public", g.ConnectivityType, g.ConnectivityType == "" || g.ConnectivityType == ec2types.ConnectivityTypePublic)
+		x.record("Elastic IP", "present", natAddress(g), natAddress(g) != "")
 	}
-	s.on(e.cloud.EC2ARN(ctx, "vpc", aws.ToString(vpc.VpcId))).sameSet("zones with a NAT gateway", subnetZones(subnets), zones)
+	rec.on(e.cloud.EC2ARN(ctx, "vpc", aws.ToString(vpc.VpcId))).sameSet("zones with a NAT gateway", subnetZones(subnets), zones)
 	return nil
 }
 
@@ -349,7 +349,7 @@ func natAddress(g ec2types.NatGateway) string {
 	return ""
 }
 
-func privateRoutes(ctx context.Context, e *Env, s *sight) error {
+func privateRoutes(ctx context.Context, e *Env, rec *recorder) error {
 	private, err := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
 	if err != nil {
 		return err
@@ -375,9 +375,9 @@ func privateRoutes(ctx context.Context, e *Env, s *sight) error {
 	}
 	for _, n := range private {
 		id, zone := aws.ToString(n.SubnetId), aws.ToString(n.AvailabilityZone)
-		x := s.on(e.cloud.EC2ARN(ctx, "subnet", id))
+		x := rec.on(e.cloud.EC2ARN(ctx, "subnet", id))
 		out := wayOut(id, tables)
-		x.that("effective route to the internet", "a NAT gateway in the same zone", out, zone != "" && zoneOfNAT[out] == zone)
+		x.record("effective route to the internet", "a NAT gateway in the same zone", out, zone != "" && zoneOfNAT[out] == zone)
 		table, found := effectiveTable(id, tables)
 		x.equal("has a route to an internet gateway", false, !found || table.toInternetGateway())
 	}
@@ -385,7 +385,7 @@ func privateRoutes(ctx context.Context, e *Env, s *sight) error {
 }
 
 // privateAddresses looks at every interface in the private subnets, whoever made it.
-func privateAddresses(ctx context.Context, e *Env, s *sight) error {
+func privateAddresses(ctx context.Context, e *Env, rec *recorder) error {
 	subnets, err := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
 	if err != nil {
 		return err
@@ -402,7 +402,7 @@ func privateAddresses(ctx context.Context, e *Env, s *sight) error {
 				public = append(public, publicAddresses(i)...)
 			}
 		}
-		x := s.on(e.cloud.EC2ARN(ctx, "subnet", id))
+		x := rec.on(e.cloud.EC2ARN(ctx, "subnet", id))
 		x.sameSet("public addresses", nil, public)
 		x.equal("gives public addresses", false, aws.ToBool(n.MapPublicIpOnLaunch) || aws.ToBool(n.AssignIpv6AddressOnCreation))
 	}
@@ -427,7 +427,7 @@ func publicAddresses(i ec2types.NetworkInterface) []string {
 
 // publicInterfaces leaves out interfaces that the stack's own NAT gateways use, and those that AWS manages for load
 // balancers; whatever is left has no business in a public subnet.
-func publicInterfaces(ctx context.Context, e *Env, s *sight) error {
+func publicInterfaces(ctx context.Context, e *Env, rec *recorder) error {
 	subnets, err := e.subnets(ctx, lib.OutputPublicSubnetIDs)
 	if err != nil {
 		return err
@@ -448,13 +448,13 @@ func publicInterfaces(ctx context.Context, e *Env, s *sight) error {
 	}
 	for _, n := range subnets {
 		id := aws.ToString(n.SubnetId)
-		var strangers []string
+		var others []string
 		for _, i := range all {
 			if aws.ToString(i.SubnetId) == id && !slices.Contains(nat, aws.ToString(i.NetworkInterfaceId)) && !ofLoadBalancer(i) {
-				strangers = append(strangers, aws.ToString(i.NetworkInterfaceId))
+				others = append(others, aws.ToString(i.NetworkInterfaceId))
 			}
 		}
-		s.on(e.cloud.EC2ARN(ctx, "subnet", id)).sameSet("interfaces of anything else", nil, strangers)
+		rec.on(e.cloud.EC2ARN(ctx, "subnet", id)).sameSet("interfaces of anything else", nil, others)
 	}
 	return nil
 }
@@ -464,7 +464,7 @@ func ofLoadBalancer(i ec2types.NetworkInterface) bool {
 	return i.InterfaceType == ec2types.NetworkInterfaceTypeNatGateway || strings.HasPrefix(aws.ToString(i.Description), "ELB ")
 }
 
-func flowLogs(ctx context.Context, e *Env, s *sight) error {
+func flowLogs(ctx context.Context, e *Env, rec *recorder) error {
 	id, err := e.output(lib.OutputVpcID)
 	if err != nil {
 		return err
@@ -473,7 +473,7 @@ func flowLogs(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	ours, err := those("flow log of VPC "+id, all, func(f ec2types.FlowLog) bool { return aws.ToString(f.ResourceId) == id })
+	ours, err := findAll("flow log of VPC "+id, all, func(f ec2types.FlowLog) bool { return aws.ToString(f.ResourceId) == id })
 	if err != nil {
 		return err
 	}
@@ -482,13 +482,13 @@ func flowLogs(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	for _, f := range ours {
-		x := s.on(e.cloud.EC2ARN(ctx, "vpc-flow-log", aws.ToString(f.FlowLogId)))
+		x := rec.on(e.cloud.EC2ARN(ctx, "vpc-flow-log", aws.ToString(f.FlowLogId)))
 		x.equal("status", "ACTIVE", f.FlowLogStatus)
 		x.equal("traffic", "ALL", f.TrafficType)
 		x.equal("destination", "cloud-watch-logs", f.LogDestinationType)
 		x.present("role that delivers", f.DeliverLogsPermissionArn)
 		name := flowLogGroup(f)
-		x.that("log group", "exists", name, findLogGroup(groups, name) != nil)
+		x.record("log group", "exists", name, findLogGroup(groups, name) != nil)
 	}
 	return nil
 }
@@ -502,7 +502,7 @@ func flowLogGroup(f ec2types.FlowLog) string {
 	return strings.TrimSuffix(name, ":*")
 }
 
-func s3Endpoint(ctx context.Context, e *Env, s *sight) error {
+func s3Endpoint(ctx context.Context, e *Env, rec *recorder) error {
 	id, err := e.output(lib.OutputVpcID)
 	if err != nil {
 		return err
@@ -511,7 +511,7 @@ func s3Endpoint(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	gateway, err := the("S3 gateway endpoint in VPC "+id, all, func(v ec2types.VpcEndpoint) bool {
+	gateway, err := findOne("S3 gateway endpoint in VPC "+id, all, func(v ec2types.VpcEndpoint) bool {
 		return aws.ToString(v.VpcId) == id && v.VpcEndpointType == ec2types.VpcEndpointTypeGateway &&
 			strings.HasSuffix(aws.ToString(v.ServiceName), ".s3")
 	})
@@ -533,7 +533,7 @@ func s3Endpoint(ctx context.Context, e *Env, s *sight) error {
 			wanted = append(wanted, t.id)
 		}
 	}
-	x := s.on(e.cloud.EC2ARN(ctx, "vpc-endpoint", aws.ToString(gateway.VpcEndpointId)))
+	x := rec.on(e.cloud.EC2ARN(ctx, "vpc-endpoint", aws.ToString(gateway.VpcEndpointId)))
 	x.equal("state", "available", strings.ToLower(string(gateway.State)))
 	x.sameSet("route tables", wanted, gateway.RouteTableIds)
 	return nil
@@ -546,7 +546,7 @@ func endpointServices() []string {
 
 // interfaceEndpoints are a choice of the configuration, but not half a choice: some without the others would send part
 // of the tasks' calls another way than the rest.
-func interfaceEndpoints(ctx context.Context, e *Env, s *sight) error {
+func interfaceEndpoints(ctx context.Context, e *Env, rec *recorder) error {
 	vpc, err := e.vpc(ctx)
 	if err != nil {
 		return err
@@ -568,7 +568,7 @@ func interfaceEndpoints(ctx context.Context, e *Env, s *sight) error {
 		}
 		_, service, _ := strings.Cut(aws.ToString(v.ServiceName), prefix)
 		services = append(services, service)
-		x := s.on(e.cloud.EC2ARN(ctx, "vpc-endpoint", aws.ToString(v.VpcEndpointId)))
+		x := rec.on(e.cloud.EC2ARN(ctx, "vpc-endpoint", aws.ToString(v.VpcEndpointId)))
 		x.equal("type", "Interface", v.VpcEndpointType)
 		x.equal("state", "available", strings.ToLower(string(v.State)))
 		x.equal("private DNS", true, v.PrivateDnsEnabled)
@@ -576,6 +576,6 @@ func interfaceEndpoints(ctx context.Context, e *Env, s *sight) error {
 	}
 	slices.Sort(services)
 	ok := len(services) == 0 || slices.Equal(services, endpointServices())
-	s.on(e.cloud.EC2ARN(ctx, "vpc", id)).that("services with an endpoint", "none, or "+listText(endpointServices()), listText(services), ok)
+	rec.on(e.cloud.EC2ARN(ctx, "vpc", id)).record("services with an endpoint", "none, or "+listText(endpointServices()), listText(services), ok)
 	return nil
 }

@@ -25,49 +25,49 @@ func permissionChecks() []Check {
 			ID:   "iam.trust",
 			Says: "Proper IAM roles with minimal permissions: each role can be taken on by one AWS service only, for this account only",
 			PCI:  []string{"7.2.5"},
-			Run:  observed(eachRole(trustNarrow)),
+			Run:  recorded(eachRole(trustNarrow)),
 		},
 		{
 			ID:   "iam.no-wildcards",
 			Says: "Proper IAM roles with minimal permissions: no role may do everything, nor anything to everything",
 			PCI:  []string{"7.2.1", "7.2.5"},
-			Run:  observed(eachRole(noWildcards)),
+			Run:  recorded(eachRole(noWildcards)),
 		},
 		{
 			ID:   "iam.role-per-service",
 			Says: "Proper IAM roles with minimal permissions for inter-service communication: each service starts and runs with roles of its own",
 			PCI:  []string{"7.2.5"},
-			Run:  observed(rolePerService),
+			Run:  recorded(rolePerService),
 		},
 		{
 			ID:   "iam.execution-roles",
 			Says: "Ensure proper IAM permissions for services to access parameters: each may be started with exactly the secrets and parameters that its task definition names, its image and its log",
 			PCI:  []string{"7.2.5", "8.6.3"},
-			Run:  observed(eachTask(executionRole)),
+			Run:  recorded(eachTask(executionRole)),
 		},
 		{
 			ID:   "iam.task-roles",
 			Says: "Proper IAM roles with minimal permissions for inter-service communication: payment-api sends jobs, job-processor works them off and alerts, neither does the other's part",
 			PCI:  []string{"7.2.5"},
-			Run:  observed(eachTask(taskRole)),
+			Run:  recorded(eachTask(taskRole)),
 		},
 		{
 			ID:   "iam.parameter-access",
 			Says: "Ensure proper IAM permissions for services to access parameters: each may read, and not change, its own",
 			PCI:  []string{"7.2.5"},
-			Run:  observed(eachTask(parameterAccess)),
+			Run:  recorded(eachTask(parameterAccess)),
 		},
 		{
 			ID:   "iam.infrastructure-roles",
 			Says: "Proper IAM roles with minimal permissions: the roles of the flow log and of the database's monitoring write their logs and do nothing else (beyond the brief)",
 			PCI:  []string{"7.2.5"},
-			Run:  observed(infrastructureRoles),
+			Run:  recorded(infrastructureRoles),
 		},
 		{
 			ID:   "iam.log-delivery-policy",
 			Says: "Proper IAM roles with minimal permissions: the log service's resource policy lets AWS deliver to this account's firewall log group only",
 			PCI:  []string{"7.2.5"},
-			Run:  observed(logDelivery),
+			Run:  recorded(logDelivery),
 		},
 	}
 }
@@ -205,8 +205,8 @@ func (e *Env) managedPolicy(ctx context.Context, id string) (policy.Policy, erro
 	})
 }
 
-func eachRole(look func(x subject, r role, who cloud.Identity)) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func eachRole(look func(x subject, r role, who cloud.Identity)) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		who, err := e.cloud.Identity(ctx)
 		if err != nil {
 			return err
@@ -220,7 +220,7 @@ func eachRole(look func(x subject, r role, who cloud.Identity)) func(context.Con
 			if err != nil {
 				return err
 			}
-			look(s.on(aws.ToString(r.Arn)), r, who)
+			look(rec.on(aws.ToString(r.Arn)), r, who)
 		}
 		return nil
 	}
@@ -244,7 +244,7 @@ func trustNarrow(x subject, r role, who cloud.Identity) {
 func unscoped() []string { return []string{"ecr:GetAuthorizationToken"} }
 
 func noWildcards(x subject, r role, _ cloud.Identity) {
-	x.that("policies", "at least 1", len(r.policies), len(r.policies) > 0)
+	x.record("policies", "at least 1", len(r.policies), len(r.policies) > 0)
 	for _, st := range policy.Statements(r.policies...) {
 		if st.Effect != "Allow" {
 			continue
@@ -252,7 +252,7 @@ func noWildcards(x subject, r role, _ cloud.Identity) {
 		x.equal("allows by exclusion", false, st.NotAction != nil || st.NotResource != nil)
 		for _, a := range policy.Values(st.Action) {
 			_, verb, _ := strings.Cut(a, ":")
-			x.that("action", "named", a, verb != "" && verb != "*")
+			x.record("action", "named", a, verb != "" && verb != "*")
 		}
 		if slices.Contains(policy.Values(st.Resource), "*") {
 			x.sameSet("actions on every resource", unscoped(), policy.Values(st.Action))
@@ -260,7 +260,7 @@ func noWildcards(x subject, r role, _ cloud.Identity) {
 	}
 }
 
-func rolePerService(ctx context.Context, e *Env, s *sight) error {
+func rolePerService(ctx context.Context, e *Env, rec *recorder) error {
 	seen := map[string]string{}
 	return eachTask(func(_ context.Context, _ *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
 		for _, r := range []struct{ part, id string }{
@@ -269,11 +269,11 @@ func rolePerService(ctx context.Context, e *Env, s *sight) error {
 		} {
 			user := kind.role + "'s " + r.part
 			other := seen[r.id]
-			x.that(user, "present, used for nothing else", r.id+" "+other, r.id != "" && other == "")
+			x.record(user, "present, used for nothing else", r.id+" "+other, r.id != "" && other == "")
 			seen[r.id] = user
 		}
 		return nil
-	})(ctx, e, s)
+	})(ctx, e, rec)
 }
 
 func roleName(id *string) string {
@@ -534,7 +534,7 @@ func parameterAccess(ctx context.Context, e *Env, x subject, kind serviceKind, t
 }
 
 // infrastructureRoles are the two that AWS itself takes on: one writes flow logs, the other the instances' metrics.
-func infrastructureRoles(ctx context.Context, e *Env, s *sight) error {
+func infrastructureRoles(ctx context.Context, e *Env, rec *recorder) error {
 	vpc, err := e.output(lib.OutputVpcID)
 	if err != nil {
 		return err
@@ -543,7 +543,7 @@ func infrastructureRoles(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	ours, err := those("flow log of VPC "+vpc, flowLogs, func(f ec2types.FlowLog) bool { return aws.ToString(f.ResourceId) == vpc })
+	ours, err := findAll("flow log of VPC "+vpc, flowLogs, func(f ec2types.FlowLog) bool { return aws.ToString(f.ResourceId) == vpc })
 	if err != nil {
 		return err
 	}
@@ -555,7 +555,7 @@ func infrastructureRoles(ctx context.Context, e *Env, s *sight) error {
 			d.permitted = append(d.permitted, policy.Permission{Action: granted.Action, Resource: group})
 		}
 		d.not(group, "logs:DeleteLogGroup", "logs:PutRetentionPolicy")
-		if err := e.holdRole(ctx, s, roleName(f.DeliverLogsPermissionArn), d); err != nil {
+		if err := e.holdRole(ctx, rec, roleName(f.DeliverLogsPermissionArn), d); err != nil {
 			return err
 		}
 	}
@@ -569,10 +569,10 @@ func infrastructureRoles(ctx context.Context, e *Env, s *sight) error {
 	d.do(e.cloud.ARN(ctx, "logs", "log-group:RDS*:log-stream:*"),
 		"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:GetLogEvents", "logs:PutLogEvents")
 	d.not(e.cloud.ARN(ctx, "logs", "log-group:/ecs/any"), "logs:PutRetentionPolicy", "logs:DeleteLogGroup")
-	return e.holdRole(ctx, s, name, d)
+	return e.holdRole(ctx, rec, name, d)
 }
 
-func (e *Env) holdRole(ctx context.Context, s *sight, name string, d duties) error {
+func (e *Env) holdRole(ctx context.Context, rec *recorder, name string, d duties) error {
 	r, err := e.role(ctx, name)
 	if err != nil {
 		return err
@@ -580,7 +580,7 @@ func (e *Env) holdRole(ctx context.Context, s *sight, name string, d duties) err
 	if err := e.forbidden(ctx, &d, r); err != nil {
 		return err
 	}
-	r.permits(s.on(aws.ToString(r.Arn)), name, d)
+	r.permits(rec.on(aws.ToString(r.Arn)), name, d)
 	return nil
 }
 
@@ -599,7 +599,7 @@ func (e *Env) monitoringRole(ctx context.Context) (string, error) {
 	return lib.PhysicalName("rds-monitoring-role", e.Suffix), nil
 }
 
-func logDelivery(ctx context.Context, e *Env, s *sight) error {
+func logDelivery(ctx context.Context, e *Env, rec *recorder) error {
 	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
@@ -618,17 +618,17 @@ func logDelivery(ctx context.Context, e *Env, s *sight) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		x := s.on(e.cloud.ARN(ctx, "logs", "resource-policy:"+name))
+		x := rec.on(e.cloud.ARN(ctx, "logs", "resource-policy:"+name))
 		for _, st := range policy.Statements(p) {
 			resources := policy.Values(st.Resource)
 			x.sameSet("services let in", []string{"delivery.logs.amazonaws.com"}, policy.Principals(st.Principal)["Service"])
 			x.equal("bound to this account", true, policy.BoundToAccount(st, who.Account))
 			x.sameSet("actions", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, policy.Values(st.Action))
-			x.that("resources", "named", len(resources), len(resources) > 0)
+			x.record("resources", "named", len(resources), len(resources) > 0)
 			for _, r := range resources {
 				_, group, _ := strings.Cut(r, ":log-group:")
 				group, _, _ = strings.Cut(group, ":")
-				x.that("resource", "a log group of this stack", r, own.judge(kindLogGroup, group) == ours)
+				x.record("resource", "a log group of this stack", r, own.judge(kindLogGroup, group) == ours)
 			}
 		}
 	}

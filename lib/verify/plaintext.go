@@ -26,14 +26,14 @@ import (
 // A request without TLS shows its signature to whoever listens, who may repeat it for a few minutes over TLS: so each is a
 // read that tells no secret, and the checks count as acting.
 
-// plainReader reads one thing of a service that a resource policy guards. Options go to the call.
-type plainReader struct {
+// unencryptedRead reads one thing of a service that a resource policy guards. Options go to the call.
+type unencryptedRead struct {
 	service string
 	targets func(ctx context.Context, e *Env) (map[string]string, error) // what to read, by ARN
 	read    func(ctx context.Context, e *Env, target string, option func(*middleware.Stack) error) error
 }
 
-var queueReader = plainReader{
+var unencryptedQueueRead = unencryptedRead{
 	service: "SQS",
 	targets: func(ctx context.Context, e *Env) (map[string]string, error) {
 		addresses := map[string]string{}
@@ -58,7 +58,7 @@ var queueReader = plainReader{
 	},
 }
 
-var bucketReader = plainReader{
+var unencryptedBucketRead = unencryptedRead{
 	service: "S3",
 	targets: func(ctx context.Context, e *Env) (map[string]string, error) {
 		name, err := e.bucket(ctx)
@@ -73,20 +73,20 @@ var bucketReader = plainReader{
 }
 
 func plainTextChecks() []Check {
-	check := func(id, says string, r plainReader) Check {
+	check := func(id, says string, r unencryptedRead) Check {
 		return Check{
 			ID: id, Says: "All data encryption at rest and in transit: " + says, PCI: []string{"4.2.1"},
-			Needs: []Capability{r.capability()}, Acts: true, Run: observed(r.refused),
+			Needs: []Capability{r.capability()}, Acts: true, Run: recorded(r.refused),
 		}
 	}
 	return []Check{
-		check("queue.refuses-plain-text", "SQS refuses to tell of either queue without TLS what it tells over TLS", queueReader),
-		check("bucket.refuses-plain-text", "S3 refuses to tell of the access logs' bucket without TLS what it tells over TLS", bucketReader),
+		check("queue.refuses-plain-text", "SQS refuses to tell of either queue without TLS what it tells over TLS", unencryptedQueueRead),
+		check("bucket.refuses-plain-text", "S3 refuses to tell of the access logs' bucket without TLS what it tells over TLS", unencryptedBucketRead),
 	}
 }
 
 // capability: where the API itself has no TLS, nothing can be refused for the want of it.
-func (r plainReader) capability() Capability {
+func (r unencryptedRead) capability() Capability {
 	return Capability{
 		Name:   r.service + ".tls",
 		Reason: r.service + " itself is served without TLS here, so that it cannot refuse anything for want of it",
@@ -106,27 +106,27 @@ func (r plainReader) capability() Capability {
 	}
 }
 
-func (r plainReader) refused(ctx context.Context, e *Env, s *sight) error {
+func (r unencryptedRead) refused(ctx context.Context, e *Env, rec *recorder) error {
 	targets, err := r.targets(ctx, e)
 	if err != nil {
 		return err
 	}
 	for _, arn := range slices.Sorted(maps.Keys(targets)) {
-		x, target := s.on(arn), targets[arn]
+		x, target := rec.on(arn), targets[arn]
 		if err := r.read(ctx, e, target, overScheme("", new(string))); err != nil {
 			return fmt.Errorf("reading %s over TLS: %w", target, err)
 		}
-		ctx, cancel := context.WithTimeout(cloud.ExpectRefusal(ctx), askBound)
+		ctx, cancel := context.WithTimeout(cloud.ExpectRefusal(ctx), requestBound)
 		err := r.read(ctx, e, target, overScheme("http", new(string)))
 		cancel()
 		const what, want = "what is told over TLS is asked without", refusedText
 		switch {
 		case err == nil:
-			x.that(what, want, "answered", false)
+			x.record(what, want, "answered", false)
 		case cloud.IsRefused(err):
-			x.that(what, want, refusedText+" by its policy", true)
+			x.record(what, want, refusedText+" by its policy", true)
 		case errors.Is(err, syscall.ECONNREFUSED):
-			x.that(what, want, refusedText+" by the service, which does not listen", true)
+			x.record(what, want, refusedText+" by the service, which does not listen", true)
 		default:
 			return fmt.Errorf("reading %s without TLS: %w", target, err)
 		}

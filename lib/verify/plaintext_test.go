@@ -124,7 +124,7 @@ func TestPlainTextMustBeRefusedWhereTLSIsAnswered(t *testing.T) {
 
 func TestAnAPIWithoutTLSCannotRefuseForWantOfIt(t *testing.T) {
 	w := &wire{scheme: "http"}
-	for _, r := range []plainReader{{service: "SQS", targets: oneTarget, read: queueReader.read}, {service: "S3", targets: oneTarget, read: bucketReader.read}} {
+	for _, r := range []unencryptedRead{{service: "SQS", targets: oneTarget, read: unencryptedQueueRead.read}, {service: "S3", targets: oneTarget, read: unencryptedBucketRead.read}} {
 		w.asked = map[string]int{}
 		e := newEnv(Options{Suffix: "dev", AWS: aws.Config{
 			Region: briefRegion, HTTPClient: w, BaseEndpoint: aws.String("http://127.0.0.1:5000"), Credentials: aws.AnonymousCredentials{},

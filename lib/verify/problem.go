@@ -53,8 +53,8 @@ func (e *Env) problem(ctx context.Context) string {
 	if len(lacks) > 0 {
 		return "the stack is not deployed to its end: it has no output " + strings.Join(lacks, ", ")
 	}
-	if elsewhere := e.elsewhere(who); elsewhere != "" {
-		return elsewhere
+	if wrongLocation := e.wrongLocation(who); wrongLocation != "" {
+		return wrongLocation
 	}
 	return refusals(e.cloud.Refused())
 }
@@ -73,8 +73,8 @@ func refusals(operations []string) string {
 	return fmt.Sprintf("the credentials may not read everything: refused were %s%s", strings.Join(operations, ", "), more)
 }
 
-// elsewhere compares where the stack says it is with who was asked.
-func (e *Env) elsewhere(who cloud.Identity) string {
+// wrongLocation compares where the stack says it is with who was asked.
+func (e *Env) wrongLocation(who cloud.Identity) string {
 	for _, output := range arnOutputs() {
 		value, _ := e.output(output)
 		id, err := arn.Parse(value)

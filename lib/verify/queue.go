@@ -33,53 +33,53 @@ func queueChecks() []Check {
 		{
 			ID:   "queue.named",
 			Says: "Create SQS queue named 'payment-jobs' and dead-letter queue named 'payment-jobs-dlq'",
-			Run:  observed(queuesNamed),
+			Run:  recorded(queuesNamed),
 		},
 		{
 			ID:   "queue.retention",
 			Says: "Set message retention period to 14 days",
-			Run:  observed(queueNumber(lib.OutputQueueURL, "MessageRetentionPeriod", jobsRetentionSeconds)),
+			Run:  recorded(queueNumber(lib.OutputQueueURL, "MessageRetentionPeriod", jobsRetentionSeconds)),
 		},
 		{
 			ID:   "queue.dlq-retention",
 			Says: "Create dead-letter queue named 'payment-jobs-dlq' with 7-day retention for failed messages",
-			Run:  observed(queueNumber(lib.OutputDlqURL, "MessageRetentionPeriod", dlqRetentionSeconds)),
+			Run:  recorded(queueNumber(lib.OutputDlqURL, "MessageRetentionPeriod", dlqRetentionSeconds)),
 		},
 		{
 			ID:   "queue.redrive",
 			Says: "Use SQS for asynchronous job processing with DLQ configuration: a job that failed 5 times goes to the dead-letter queue",
-			Run:  observed(redrive),
+			Run:  recorded(redrive),
 		},
 		{
 			ID:    "queue.redrive-allow",
 			Says:  "The dead-letter queue takes messages from the main queue only (beyond the brief)",
 			PCI:   []string{"7.2.5"},
 			Needs: []Capability{capRedriveAllow},
-			Run:   observed(redriveAllow),
+			Run:   recorded(redriveAllow),
 		},
 		{
 			ID:   "queue.visibility",
 			Says: "Configure proper visibility timeout and receive message wait time: a job stays invisible while it is worked on",
-			Run:  observed(visibility),
+			Run:  recorded(visibility),
 		},
 		{
 			ID:   "queue.long-poll",
 			Says: "Configure proper visibility timeout and receive message wait time: receivers wait as long as SQS lets them",
-			Run:  observed(queueNumber(lib.OutputQueueURL, "ReceiveMessageWaitTimeSeconds", longestPollSeconds)),
+			Run:  recorded(queueNumber(lib.OutputQueueURL, "ReceiveMessageWaitTimeSeconds", longestPollSeconds)),
 		},
 		{
 			ID:   "queue.encrypted",
 			Says: "All data encryption at rest and in transit: both queues are encrypted",
 			PCI:  []string{"3.5.1"},
-			Run: observed(eachQueue(func(x subject, a map[string]string) {
-				x.that("encryption", "SSE-SQS or a KMS key", queueEncryption(a), queueEncryption(a) != "none")
+			Run: recorded(eachQueue(func(x subject, a map[string]string) {
+				x.record("encryption", "SSE-SQS or a KMS key", queueEncryption(a), queueEncryption(a) != "none")
 			})),
 		},
 		{
 			ID:   "queue.tls-only",
 			Says: "All data encryption at rest and in transit: both queues refuse requests without TLS",
 			PCI:  []string{"4.2.1"},
-			Run:  observed(queuesOverTLS),
+			Run:  recorded(queuesOverTLS),
 		},
 	}
 }
@@ -121,31 +121,31 @@ func (e *Env) queue(ctx context.Context, output string) (map[string]string, erro
 	})
 }
 
-func eachQueue(look func(x subject, attributes map[string]string)) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func eachQueue(look func(x subject, attributes map[string]string)) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		for _, output := range []string{lib.OutputQueueURL, lib.OutputDlqURL} {
 			a, err := e.queue(ctx, output)
 			if err != nil {
 				return err
 			}
-			look(s.on(a["QueueArn"]), a)
+			look(rec.on(a["QueueArn"]), a)
 		}
 		return nil
 	}
 }
 
-func queueNumber(output, attribute string, want int) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func queueNumber(output, attribute string, want int) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		a, err := e.queue(ctx, output)
 		if err != nil {
 			return err
 		}
-		s.on(a["QueueArn"]).equal(attribute, want, a[attribute])
+		rec.on(a["QueueArn"]).equal(attribute, want, a[attribute])
 		return nil
 	}
 }
 
-func queuesNamed(ctx context.Context, e *Env, s *sight) error {
+func queuesNamed(ctx context.Context, e *Env, rec *recorder) error {
 	for _, q := range []struct{ output, role string }{{lib.OutputQueueURL, "payment-jobs"}, {lib.OutputDlqURL, "payment-jobs-dlq"}} {
 		name, err := e.queueName(q.output)
 		if err != nil {
@@ -155,14 +155,14 @@ func queuesNamed(ctx context.Context, e *Env, s *sight) error {
 		if err != nil {
 			return err
 		}
-		x := s.on(a["QueueArn"])
+		x := rec.on(a["QueueArn"])
 		x.equal("name", lib.PhysicalName(q.role, e.Suffix), name)
-		x.that("kind", "standard", "FIFO: "+orNone(a["FifoQueue"]), a["FifoQueue"] != "true")
+		x.record("kind", "standard", "FIFO: "+orNone(a["FifoQueue"]), a["FifoQueue"] != "true")
 	}
 	return nil
 }
 
-func redrive(ctx context.Context, e *Env, s *sight) error {
+func redrive(ctx context.Context, e *Env, rec *recorder) error {
 	main, dead, err := e.queues(ctx)
 	if err != nil {
 		return err
@@ -178,13 +178,13 @@ func redrive(ctx context.Context, e *Env, s *sight) error {
 	if err := json.Unmarshal([]byte(main["RedrivePolicy"]), &p); err != nil {
 		return fmt.Errorf("reading the redrive policy of %s: %w", main["QueueArn"], err)
 	}
-	x := s.on(main["QueueArn"])
+	x := rec.on(main["QueueArn"])
 	x.equal("dead-letter queue", dead["QueueArn"], p.Target)
 	x.equal("receives before a message moves", maxReceives, p.Count.String())
 	return nil
 }
 
-func redriveAllow(ctx context.Context, e *Env, s *sight) error {
+func redriveAllow(ctx context.Context, e *Env, rec *recorder) error {
 	main, dead, err := e.queues(ctx)
 	if err != nil {
 		return err
@@ -199,13 +199,13 @@ func redriveAllow(ctx context.Context, e *Env, s *sight) error {
 	if err := json.Unmarshal([]byte(dead["RedriveAllowPolicy"]), &p); err != nil {
 		return fmt.Errorf("reading the redrive allow policy of %s: %w", dead["QueueArn"], err)
 	}
-	x := s.on(dead["QueueArn"])
+	x := rec.on(dead["QueueArn"])
 	x.equal("permission", "byQueue", p.Permission)
 	x.sameSet("sources", []string{main["QueueArn"]}, p.Sources)
 	return nil
 }
 
-func visibility(ctx context.Context, e *Env, s *sight) error {
+func visibility(ctx context.Context, e *Env, rec *recorder) error {
 	a, err := e.queue(ctx, lib.OutputQueueURL)
 	if err != nil {
 		return err
@@ -214,7 +214,7 @@ func visibility(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return fmt.Errorf("reading the visibility timeout of %s: %w", a["QueueArn"], err)
 	}
-	s.on(a["QueueArn"]).within("VisibilityTimeout", leastVisibility+1, mostVisibility, seconds)
+	rec.on(a["QueueArn"]).within("VisibilityTimeout", leastVisibility+1, mostVisibility, seconds)
 	return nil
 }
 
@@ -228,7 +228,7 @@ func queueEncryption(a map[string]string) string {
 	return "none"
 }
 
-func queuesOverTLS(ctx context.Context, e *Env, s *sight) error {
+func queuesOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
@@ -236,5 +236,5 @@ func queuesOverTLS(ctx context.Context, e *Env, s *sight) error {
 	return eachQueue(func(x subject, a map[string]string) {
 		resourcePolicy(x, who, a["Policy"], "sqs:SendMessage")
 		resourcePolicy(x, who, a["Policy"], "sqs:ReceiveMessage")
-	})(ctx, e, s)
+	})(ctx, e, rec)
 }

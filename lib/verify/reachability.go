@@ -60,12 +60,12 @@ type node struct {
 	prefixes []netip.Prefix // where its members live
 	ingress  []rule
 	egress   []rule
-	// elsewhere is a group that is not in the VPC, whose rules nobody sees here.
-	elsewhere bool
+	// external is a group that is not in the VPC, whose rules nobody sees here.
+	external bool
 }
 
 // outside tells whether only the other side's rules are known.
-func (n node) outside() bool { return n.group == "" || n.elsewhere }
+func (n node) outside() bool { return n.group == "" || n.external }
 
 // flow is traffic that both sides' rules let through.
 type flow struct {

@@ -52,7 +52,7 @@ func testVPC() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("10.
 
 // beyond lists what is open beyond the allowed table, and what of the table is shut.
 func beyond(nodes []node) (open, shut []string) {
-	got, allowed := flows(append(nodes, strangers(nodes)...), testVPC()), allowedFlows(testPort, false)
+	got, allowed := flows(append(nodes, externalGroups(nodes)...), testVPC()), allowedFlows(testPort, false)
 	for _, f := range got {
 		if !slices.Contains(allowed, f) {
 			open = append(open, f.String())

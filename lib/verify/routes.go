@@ -61,8 +61,8 @@ func (t routeTable) towards(prefix string) bool {
 // toInternetGateway tells whether the table has any way to or from the internet that is not address translation.
 func (t routeTable) toInternetGateway() bool { return t.towards("igw-") || t.towards("eigw-") }
 
-// somewhere is an address of the public internet, to ask route tables about.
-var somewhere = netip.AddrFrom4([4]byte{198, 41, 0, 4})
+// publicAddress is an address of the public internet, to ask route tables about.
+var publicAddress = netip.AddrFrom4([4]byte{198, 41, 0, 4})
 
 func parseRouteTable(in ec2types.RouteTable) routeTable {
 	t := routeTable{id: aws.ToString(in.RouteTableId)}

@@ -38,7 +38,7 @@ func TestTheLongestPrefixWinsAndABlackholeSwallows(t *testing.T) {
 	if got, ok := table.lookup(netip.MustParseAddr("203.0.113.9")); ok {
 		t.Errorf("a blackhole leads to %q", got.target)
 	}
-	if _, ok := (routeTable{}).lookup(somewhere); ok {
+	if _, ok := (routeTable{}).lookup(publicAddress); ok {
 		t.Error("an empty table leads somewhere")
 	}
 }
@@ -65,7 +65,7 @@ func TestARouteForAPrefixListToAnInternetGatewayIsSeen(t *testing.T) {
 	if !table.toInternetGateway() {
 		t.Error("the route to the internet gateway is not seen")
 	}
-	if got, ok := table.lookup(somewhere); !ok || got.target != "nat-1" {
+	if got, ok := table.lookup(publicAddress); !ok || got.target != "nat-1" {
 		t.Errorf("the way out is %q, want nat-1", got.target)
 	}
 }

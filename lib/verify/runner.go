@@ -13,7 +13,7 @@ import (
 // Run runs the specification against the live API and reports on every check. The error is for a wrong use (no suffix,
 // an unknown check id) only: whatever the cloud answers or refuses to answer ends up in the report, as failed checks.
 func Run(ctx context.Context, o Options) (Report, error) {
-	if err := o.fault(); err != nil {
+	if err := o.validate(); err != nil {
 		return Report{}, fmt.Errorf("verifying the stack: %w", err)
 	}
 	checks, err := selectChecks(Checks(), o.Only, o.Act)
@@ -103,7 +103,7 @@ func runOne(ctx context.Context, env *Env, c Check, strict bool) Result {
 	} else {
 		ev := evidenceOf(ctx, env, c)
 		// Joined to another error, or beside something wrong, it excuses nothing.
-		if why, hidden := ev.Err.(notShown); hidden && !slices.ContainsFunc(ev.Seen, func(o Observation) bool { return !o.OK }) {
+		if why, hidden := ev.Err.(notObservableError); hidden && !slices.ContainsFunc(ev.Seen, func(o Observation) bool { return !o.OK }) {
 			r.unobservable(string(why), strict)
 		} else {
 			r.judge(ev)

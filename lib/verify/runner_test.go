@@ -20,12 +20,12 @@ func has(yes bool, err error) Capability {
 	return Capability{Name: "test", Reason: "it shows nothing", Probe: func(context.Context, *Env) (bool, error) { return yes, err }}
 }
 
-func seeing(look func(s *sight) error) func(context.Context, *Env) Evidence {
-	return observed(func(_ context.Context, _ *Env, s *sight) error { return look(s) })
+func seeing(look func(rec *recorder) error) func(context.Context, *Env) Evidence {
+	return recorded(func(_ context.Context, _ *Env, rec *recorder) error { return look(rec) })
 }
 
 func TestHowACheckEndsFollowsFromItsEvidence(t *testing.T) {
-	fine := seeing(func(s *sight) error { s.on("arn:x").equal("size", 3, int32(3)); return nil })
+	fine := seeing(func(rec *recorder) error { rec.on("arn:x").equal("size", 3, int32(3)); return nil })
 	for _, c := range []struct {
 		what   string
 		check  Check
@@ -34,21 +34,21 @@ func TestHowACheckEndsFollowsFromItsEvidence(t *testing.T) {
 		reason string
 	}{
 		{"all as expected", Check{Run: fine}, false, Passed, ""},
-		{"nothing to look at", Check{Run: seeing(func(*sight) error { return nil })}, false, Failed, "nothing to look at"},
-		{"something else", Check{Run: seeing(func(s *sight) error {
-			s.on("arn:x").equal("size", 3, 3)
-			s.on("arn:y").equal("size", 3, nil)
+		{"nothing to look at", Check{Run: seeing(func(*recorder) error { return nil })}, false, Failed, "nothing to look at"},
+		{"something else", Check{Run: seeing(func(rec *recorder) error {
+			rec.on("arn:x").equal("size", 3, 3)
+			rec.on("arn:y").equal("size", 3, nil)
 			return nil
 		})}, false, Failed, "size: expected 3, got not set (arn:y)"},
-		{"an API error after something fine", Check{Run: seeing(func(s *sight) error {
-			s.on("arn:x").equal("size", 3, 3)
+		{"an API error after something fine", Check{Run: seeing(func(rec *recorder) error {
+			rec.on("arn:x").equal("size", 3, 3)
 			return errors.New("access\ndenied")
 		})}, false, Failed, "access denied"},
 		{"a panic", Check{Run: func(context.Context, *Env) Evidence { panic("index out of range") }}, false, Failed, "index out of range"},
 		{"a capability that is there", Check{Run: fine, Needs: []Capability{has(true, nil)}}, false, Passed, ""},
 		{"a capability that lacks", Check{Run: fine, Needs: []Capability{has(false, nil)}}, false, NotObservable, "it shows nothing"},
 		{"a capability that lacks where none may", Check{Run: fine, Needs: []Capability{has(false, nil)}}, true, Failed, "it shows nothing"},
-		{"a probe that fails", Check{Run: seeing(func(*sight) error { return errors.New("denied") }), Needs: []Capability{has(false, errors.New("denied"))}}, false, Failed, "denied"},
+		{"a probe that fails", Check{Run: seeing(func(*recorder) error { return errors.New("denied") }), Needs: []Capability{has(false, errors.New("denied"))}}, false, Failed, "denied"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			r := runOne(t.Context(), testEnv(), c.check, c.strict)
@@ -60,9 +60,9 @@ func TestHowACheckEndsFollowsFromItsEvidence(t *testing.T) {
 }
 
 func TestAFailureNamesTheResourceThatIsWrong(t *testing.T) {
-	r := runOne(t.Context(), testEnv(), Check{Run: seeing(func(s *sight) error {
-		s.on("arn:good").equal("size", 3, 3)
-		s.on("arn:bad").within("age", 1, 5, 9)
+	r := runOne(t.Context(), testEnv(), Check{Run: seeing(func(rec *recorder) error {
+		rec.on("arn:good").equal("size", 3, 3)
+		rec.on("arn:bad").within("age", 1, 5, 9)
 		return nil
 	})}, false)
 	if r.ARN != "arn:bad" || r.Expected != "age: from 1 to 5" || r.Actual != "age: 9" {
@@ -75,10 +75,10 @@ func TestAFailureNamesTheResourceThatIsWrong(t *testing.T) {
 
 func TestAReportCountsKeepsTheOrderAndTellsEachResult(t *testing.T) {
 	checks := []Check{
-		{ID: "a.fine", Run: seeing(func(s *sight) error { s.on("").equal("x", 1, 1); return nil })},
-		{ID: "b.wrong", Run: seeing(func(s *sight) error { s.on("").equal("x", 1, 2); return nil })},
-		{ID: "c.hidden", Needs: []Capability{has(false, nil)}, Run: seeing(func(*sight) error { return nil })},
-		{ID: "d.empty", Run: seeing(func(*sight) error { return nil })},
+		{ID: "a.fine", Run: seeing(func(rec *recorder) error { rec.on("").equal("x", 1, 1); return nil })},
+		{ID: "b.wrong", Run: seeing(func(rec *recorder) error { rec.on("").equal("x", 1, 2); return nil })},
+		{ID: "c.hidden", Needs: []Capability{has(false, nil)}, Run: seeing(func(*recorder) error { return nil })},
+		{ID: "d.empty", Run: seeing(func(*recorder) error { return nil })},
 	}
 	env := testEnv()
 	knownIdentity(t, env) // nobody to ask
@@ -115,7 +115,7 @@ func TestAReportCountsKeepsTheOrderAndTellsEachResult(t *testing.T) {
 func TestARunThatIsStoppedFailsWhatItDidNotCheck(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
-	r := runOne(ctx, testEnv(), Check{Run: seeing(func(s *sight) error { s.on("").equal("x", 1, 1); return nil })}, false)
+	r := runOne(ctx, testEnv(), Check{Run: seeing(func(rec *recorder) error { rec.on("").equal("x", 1, 1); return nil })}, false)
 	if r.Status != Failed || !strings.Contains(r.Reason, "stopped") {
 		t.Errorf("%s, %q", r.Status, r.Reason)
 	}

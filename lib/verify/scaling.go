@@ -18,17 +18,17 @@ func scalingChecks() []Check {
 		{
 			ID:   "scaling.targets",
 			Says: "Enable auto-scaling based on CPU utilization: both services may grow and shrink, not below the brief's counts",
-			Run:  observed(eachTarget(scalingBounds)),
+			Run:  recorded(eachTarget(scalingBounds)),
 		},
 		{
 			ID:   "scaling.cpu",
 			Says: "Enable auto-scaling based on CPU utilization",
-			Run:  observed(eachTarget(cpuTracking)),
+			Run:  recorded(eachTarget(cpuTracking)),
 		},
 		{
 			ID:   "scaling.backlog",
 			Says: "job-processor scales on the backlog per task as well (beyond the brief)",
-			Run:  observed(backlogTracking),
+			Run:  recorded(backlogTracking),
 		},
 	}
 }
@@ -55,7 +55,7 @@ func (e *Env) scalableTarget(ctx context.Context, kind serviceKind) (astypes.Sca
 	if err != nil {
 		return astypes.ScalableTarget{}, err
 	}
-	return the("scalable target "+resource, all, func(t astypes.ScalableTarget) bool {
+	return findOne("scalable target "+resource, all, func(t astypes.ScalableTarget) bool {
 		return aws.ToString(t.ResourceId) == resource && t.ScalableDimension == astypes.ScalableDimensionECSServiceDesiredCount
 	})
 }
@@ -70,16 +70,16 @@ func (e *Env) trackingPolicies(ctx context.Context, kind serviceKind) ([]astypes
 	if err != nil {
 		return nil, err
 	}
-	return those("target tracking policy of "+resource, all, func(p astypes.ScalingPolicy) bool {
+	return findAll("target tracking policy of "+resource, all, func(p astypes.ScalingPolicy) bool {
 		return aws.ToString(p.ResourceId) == resource && p.PolicyType == astypes.PolicyTypeTargetTrackingScaling &&
 			p.TargetTrackingScalingPolicyConfiguration != nil
 	})
 }
 
-func eachTarget(look func(ctx context.Context, e *Env, s *sight, kind serviceKind) error) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
+func eachTarget(look func(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
 		for _, kind := range serviceKinds() {
-			if err := look(ctx, e, s, kind); err != nil {
+			if err := look(ctx, e, rec, kind); err != nil {
 				return err
 			}
 		}
@@ -87,26 +87,26 @@ func eachTarget(look func(ctx context.Context, e *Env, s *sight, kind serviceKin
 	}
 }
 
-func scalingBounds(ctx context.Context, e *Env, s *sight, kind serviceKind) error {
+func scalingBounds(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
 	t, err := e.scalableTarget(ctx, kind)
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(t.ScalableTargetARN))
+	x := rec.on(aws.ToString(t.ScalableTargetARN))
 	x.equal(kind.role+": least tasks", kind.desired, t.MinCapacity)
 	most := aws.ToInt32(t.MaxCapacity)
-	x.that(kind.role+": most tasks", fmt.Sprintf("more than %d", kind.desired), most, most > kind.desired)
+	x.record(kind.role+": most tasks", fmt.Sprintf("more than %d", kind.desired), most, most > kind.desired)
 	suspended := t.SuspendedState != nil && (aws.ToBool(t.SuspendedState.DynamicScalingInSuspended) || aws.ToBool(t.SuspendedState.DynamicScalingOutSuspended))
 	x.equal(kind.role+": scaling suspended", false, suspended)
 	return nil
 }
 
-func cpuTracking(ctx context.Context, e *Env, s *sight, kind serviceKind) error {
+func cpuTracking(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
 	policies, err := e.trackingPolicies(ctx, kind)
 	if err != nil {
 		return err
 	}
-	p, err := the("CPU policy of "+kind.role, policies, func(p astypes.ScalingPolicy) bool {
+	p, err := findOne("CPU policy of "+kind.role, policies, func(p astypes.ScalingPolicy) bool {
 		m := p.TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification
 		return m != nil && m.PredefinedMetricType == astypes.MetricTypeECSServiceAverageCPUUtilization
 	})
@@ -114,13 +114,13 @@ func cpuTracking(ctx context.Context, e *Env, s *sight, kind serviceKind) error 
 		return err
 	}
 	c := p.TargetTrackingScalingPolicyConfiguration
-	x := s.on(aws.ToString(p.PolicyARN))
+	x := rec.on(aws.ToString(p.PolicyARN))
 	x.within(kind.role+": CPU target in percent", leastCPUTarget, mostCPUTarget, int64(aws.ToFloat64(c.TargetValue)))
 	x.equal(kind.role+": scale-in disabled", false, aws.ToBool(c.DisableScaleIn))
 	return nil
 }
 
-func backlogTracking(ctx context.Context, e *Env, s *sight) error {
+func backlogTracking(ctx context.Context, e *Env, rec *recorder) error {
 	policies, err := e.trackingPolicies(ctx, serviceKinds()[1])
 	if err != nil {
 		return err
@@ -129,15 +129,15 @@ func backlogTracking(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	p, err := the("backlog policy of "+roleJobs, policies, func(p astypes.ScalingPolicy) bool {
+	p, err := findOne("backlog policy of "+roleJobs, policies, func(p astypes.ScalingPolicy) bool {
 		return p.TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification != nil
 	})
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(p.PolicyARN))
+	x := rec.on(aws.ToString(p.PolicyARN))
 	target := aws.ToFloat64(p.TargetTrackingScalingPolicyConfiguration.TargetValue)
-	x.that("waiting messages per task", "more than 0", target, target > 0)
+	x.record("waiting messages per task", "more than 0", target, target > 0)
 	x.includes("queues that it watches", []string{queue}, watchedQueues(*p.TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification))
 	return nil
 }

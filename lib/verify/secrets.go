@@ -27,24 +27,24 @@ func secretChecks() []Check {
 			ID:   "secrets.connection-strings",
 			Says: "Store connection strings in AWS Secrets Manager",
 			PCI:  []string{"8.3.2", "8.6.2"},
-			Run:  observed(databaseSecret),
+			Run:  recorded(databaseSecret),
 		},
 		{
 			ID:   "secrets.api-keys",
 			Says: "Use Secrets Manager for database credentials and API keys",
 			PCI:  []string{"8.6.2"},
-			Run:  observed(apiKeysSecret),
+			Run:  recorded(apiKeysSecret),
 		},
 		{
 			ID:   "secrets.no-rotation",
 			Says: "Store connection strings in AWS Secrets Manager with automatic rotation disabled for initial deployment",
-			Run:  observed(noRotation),
+			Run:  recorded(noRotation),
 		},
 		{
 			ID:   "secrets.tls-only",
 			Says: "All data encryption in transit: the secrets' resource policies deny insecure transport (beyond the brief)",
 			PCI:  []string{"4.2.1"},
-			Run:  observed(secretsOverTLS),
+			Run:  recorded(secretsOverTLS),
 		},
 	}
 }
@@ -98,7 +98,7 @@ func parseSecret(value string) (map[string]string, error) {
 	return fields, nil
 }
 
-func databaseSecret(ctx context.Context, e *Env, s *sight) error {
+func databaseSecret(ctx context.Context, e *Env, rec *recorder) error {
 	d, err := e.secret(ctx, lib.OutputDBSecretArn)
 	if err != nil {
 		return err
@@ -111,7 +111,7 @@ func databaseSecret(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(d.ARN))
+	x := rec.on(aws.ToString(d.ARN))
 	writer, reader := aws.ToString(c.Endpoint), aws.ToString(c.ReaderEndpoint)
 	for _, f := range []struct {
 		name string
@@ -126,11 +126,11 @@ func databaseSecret(ctx context.Context, e *Env, s *sight) error {
 		{"username", fields["username"] == aws.ToString(c.MasterUsername), "the cluster's master user"},
 		{"password", len(fields["password"]) >= leastSecretLength, fmt.Sprintf("at least %d characters", leastSecretLength)},
 	} {
-		x.that("field "+f.name, f.want, withheld(fields[f.name], f.ok), f.ok)
+		x.record("field "+f.name, f.want, withheld(fields[f.name], f.ok), f.ok)
 	}
 	for _, end := range []struct{ name, host string }{{"writer", writer}, {"reader", reader}} {
 		found := slices.ContainsFunc(mapValues(fields), func(v string) bool { return isConnectionString(v, end.host, fields) })
-		x.that("connection string for the "+end.name, "names it and demands sslmode=verify-full", yesOrNo(found), found)
+		x.record("connection string for the "+end.name, "names it and demands sslmode=verify-full", yesOrNo(found), found)
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ func isConnectionString(v, host string, fields map[string]string) bool {
 		u.Query().Get("sslmode") == "verify-full"
 }
 
-func apiKeysSecret(ctx context.Context, e *Env, s *sight) error {
+func apiKeysSecret(ctx context.Context, e *Env, rec *recorder) error {
 	d, err := e.secret(ctx, lib.OutputAPIKeysSecretArn)
 	if err != nil {
 		return err
@@ -183,22 +183,22 @@ func apiKeysSecret(ctx context.Context, e *Env, s *sight) error {
 	if err != nil {
 		return err
 	}
-	x := s.on(aws.ToString(d.ARN))
-	x.that("keys in the secret", "at least 1", len(fields), len(fields) > 0)
+	x := rec.on(aws.ToString(d.ARN))
+	x.record("keys in the secret", "at least 1", len(fields), len(fields) > 0)
 	for name, v := range fields {
 		ok := len(v) >= leastSecretLength
-		x.that("key "+name, fmt.Sprintf("at least %d characters", leastSecretLength), withheld(v, ok), ok)
+		x.record("key "+name, fmt.Sprintf("at least %d characters", leastSecretLength), withheld(v, ok), ok)
 	}
 	return nil
 }
 
-func noRotation(ctx context.Context, e *Env, s *sight) error {
+func noRotation(ctx context.Context, e *Env, rec *recorder) error {
 	for _, output := range secretOutputs() {
 		d, err := e.secret(ctx, output)
 		if err != nil {
 			return err
 		}
-		x := s.on(aws.ToString(d.ARN))
+		x := rec.on(aws.ToString(d.ARN))
 		x.equal("RotationEnabled", false, aws.ToBool(d.RotationEnabled))
 		x.equal("rotation function", "none", orNone(aws.ToString(d.RotationLambdaARN)))
 		x.equal("rotation rules", "none", orNone(rotationRules(d)))
@@ -208,7 +208,7 @@ func noRotation(ctx context.Context, e *Env, s *sight) error {
 		return err
 	}
 	// A password that RDS manages rotates every 7 days and cannot be told not to.
-	s.on(aws.ToString(c.DBClusterArn)).equal("master password managed by RDS", false, c.MasterUserSecret != nil)
+	rec.on(aws.ToString(c.DBClusterArn)).equal("master password managed by RDS", false, c.MasterUserSecret != nil)
 	return nil
 }
 
@@ -244,7 +244,7 @@ func (e *Env) secretPolicy(ctx context.Context, output string) (string, error) {
 	})
 }
 
-func secretsOverTLS(ctx context.Context, e *Env, s *sight) error {
+func secretsOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
@@ -258,7 +258,7 @@ func secretsOverTLS(ctx context.Context, e *Env, s *sight) error {
 		if err != nil {
 			return err
 		}
-		resourcePolicy(s.on(aws.ToString(d.ARN)), who, document, "secretsmanager:GetSecretValue")
+		resourcePolicy(rec.on(aws.ToString(d.ARN)), who, document, "secretsmanager:GetSecretValue")
 	}
 	return nil
 }
@@ -268,7 +268,7 @@ func secretsOverTLS(ctx context.Context, e *Env, s *sight) error {
 func resourcePolicy(x subject, who cloud.Identity, document, action string, known ...string) {
 	p, err := policy.Parse(document)
 	if err != nil {
-		x.that("resource policy", "present", notSet, false)
+		x.record("resource policy", "present", notSet, false)
 		return
 	}
 	x.equal("denies "+action+" without TLS", true, policy.DeniesWithoutTLS(p, action))

@@ -28,33 +28,33 @@ func taggingChecks() []Check {
 		{
 			ID:   "tags.environment",
 			Says: "Tag all resources with Environment='production'",
-			Run:  observed(tagged(tagEnvironment)),
+			Run:  recorded(tagged(tagEnvironment)),
 		},
 		{
 			ID:   "tags.migration-batch",
 			Says: "Tag all resources with MigrationBatch='phase-1'",
-			Run:  observed(tagged(tagBatch)),
+			Run:  recorded(tagged(tagBatch)),
 		},
 		{
 			ID:    "tags.scaling-targets",
 			Says:  "Tag all resources with Environment='production' and MigrationBatch='phase-1': the scalable targets too",
 			Needs: []Capability{capScalingTags},
-			Run:   observed(scalingTagged),
+			Run:   recorded(scalingTagged),
 		},
 		{
 			ID:   "tags.provenance",
 			Says: "Every resource says whose it is, of which run, and when it may be swept away",
-			Run:  observed(provenance),
+			Run:  recorded(provenance),
 		},
 		{
 			ID:   "names.suffix",
 			Says: "Include environmentSuffix in all resource names for uniqueness: all that belongs to the stack, found through its relations, ends in it",
-			Run:  observed(namesEndInSuffix),
+			Run:  recorded(namesEndInSuffix),
 		},
 		{
 			ID:   "names.convention",
 			Says: "Follow naming convention: `{resource-type}-{environmentSuffix}`: every resource has a name that the specification knows",
-			Run:  observed(namesKnown),
+			Run:  recorded(namesKnown),
 		},
 	}
 }
@@ -64,18 +64,18 @@ func fromAWS(r resource) bool {
 	return r.kind == kindAlarm && strings.HasPrefix(r.name, "TargetTracking-")
 }
 
-// standing is the inventory of a stack that is there. Roles and buckets are found from every region: without the VPC they
+// ownResources is the inventory of a stack that is there. Roles and buckets are found from every region: without the VPC they
 // would stand for the whole.
-func (e *Env) standing(ctx context.Context) ([]resource, error) {
+func (e *Env) ownResources(ctx context.Context) ([]resource, error) {
 	if _, err := e.vpc(ctx); err != nil {
 		return nil, err
 	}
 	return e.inventory(ctx)
 }
 
-func tagged(key string) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
-		all, err := e.standing(ctx)
+func tagged(key string) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
+		all, err := e.ownResources(ctx)
 		if err != nil {
 			return err
 		}
@@ -87,15 +87,15 @@ func tagged(key string) func(context.Context, *Env, *sight) error {
 			if r.tagsErr != nil {
 				return r.tagsErr
 			}
-			s.on(r.arn).equal(string(r.kind)+" "+key, want, tagValue(r.tags, key))
+			rec.on(r.arn).equal(string(r.kind)+" "+key, want, tagValue(r.tags, key))
 		}
 		return nil
 	}
 }
 
 // provenance wants one owner, run and expiry on all resources, legal ones: a sweeper takes a stack for one only then.
-func provenance(ctx context.Context, e *Env, s *sight) error {
-	all, err := e.standing(ctx)
+func provenance(ctx context.Context, e *Env, rec *recorder) error {
+	all, err := e.ownResources(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,10 +106,10 @@ func provenance(ctx context.Context, e *Env, s *sight) error {
 	want := all[stack].tags
 	_, named := lib.RunStart(want[lib.TagRun])
 	_, expiryErr := lib.ParseExpiry(want[lib.TagExpires])
-	vpc := s.on(all[stack].arn)
-	vpc.that("owner", "present", tagValue(want, lib.TagOwner), want[lib.TagOwner] != "")
-	vpc.that("run", "named by its time, or "+lib.ManualRun, tagValue(want, lib.TagRun), named || want[lib.TagRun] == lib.ManualRun)
-	vpc.that("expiry", "a time, or "+lib.NeverExpires, tagValue(want, lib.TagExpires), expiryErr == nil)
+	vpc := rec.on(all[stack].arn)
+	vpc.record("owner", "present", tagValue(want, lib.TagOwner), want[lib.TagOwner] != "")
+	vpc.record("run", "named by its time, or "+lib.ManualRun, tagValue(want, lib.TagRun), named || want[lib.TagRun] == lib.ManualRun)
+	vpc.record("expiry", "a time, or "+lib.NeverExpires, tagValue(want, lib.TagExpires), expiryErr == nil)
 	for _, r := range all {
 		if !taggable(r.kind) || r.kind == kindScalableTarget || fromAWS(r) {
 			continue
@@ -118,7 +118,7 @@ func provenance(ctx context.Context, e *Env, s *sight) error {
 			return r.tagsErr
 		}
 		for _, key := range []string{lib.TagOwner, lib.TagRun, lib.TagExpires} {
-			s.on(r.arn).equal(string(r.kind)+" "+key, want[key], tagValue(r.tags, key))
+			rec.on(r.arn).equal(string(r.kind)+" "+key, want[key], tagValue(r.tags, key))
 		}
 	}
 	return nil
@@ -131,7 +131,7 @@ func tagValue(tags map[string]string, key string) any {
 	return nil
 }
 
-func scalingTagged(ctx context.Context, e *Env, s *sight) error {
+func scalingTagged(ctx context.Context, e *Env, rec *recorder) error {
 	all, err := e.inventory(ctx)
 	if err != nil {
 		return err
@@ -144,7 +144,7 @@ func scalingTagged(ctx context.Context, e *Env, s *sight) error {
 			return r.tagsErr
 		}
 		for key, want := range briefTags() {
-			s.on(r.arn).equal(key, want, tagValue(r.tags, key))
+			rec.on(r.arn).equal(key, want, tagValue(r.tags, key))
 		}
 	}
 	return nil
@@ -152,8 +152,8 @@ func scalingTagged(ctx context.Context, e *Env, s *sight) error {
 
 // namesKnown finds resources whose names end in the suffix, as the convention wants, without being in the
 // specification's table: they would be the ones that a leak proof could miss.
-func namesKnown(ctx context.Context, e *Env, s *sight) error {
-	all, err := e.standing(ctx)
+func namesKnown(ctx context.Context, e *Env, rec *recorder) error {
+	all, err := e.ownResources(ctx)
 	if err != nil {
 		return err
 	}
@@ -165,7 +165,7 @@ func namesKnown(ctx context.Context, e *Env, s *sight) error {
 			continue // the default group of the VPC, when it carries no name
 		}
 		known := e.owner().judge(r.kind, r.name) == ours
-		s.on(r.arn).that("name of the "+string(r.kind), "known, ending in -"+e.Suffix, r.name, known)
+		rec.on(r.arn).record("name of the "+string(r.kind), "known, ending in -"+e.Suffix, r.name, known)
 	}
 	return nil
 }
@@ -174,7 +174,7 @@ func namesKnown(ctx context.Context, e *Env, s *sight) error {
 type named struct{ arn, name string }
 
 // namesEndInSuffix does not look for the suffix in order to find things, or it could not find a thing without one.
-func namesEndInSuffix(ctx context.Context, e *Env, s *sight) error {
+func namesEndInSuffix(ctx context.Context, e *Env, rec *recorder) error {
 	for _, related := range []func(context.Context, *Env) ([]named, error){
 		inVPC, ofDatabase, ofApplication, ofBalancer, ofOutputs, ofTopic,
 	} {
@@ -183,7 +183,7 @@ func namesEndInSuffix(ctx context.Context, e *Env, s *sight) error {
 			return err
 		}
 		for _, n := range all {
-			s.on(n.arn).that("name", "has "+e.Suffix+" for its last part", n.name, carriesSuffix(n.name, e.Suffix))
+			rec.on(n.arn).record("name", "has "+e.Suffix+" for its last part", n.name, carriesSuffix(n.name, e.Suffix))
 		}
 	}
 	return nil

@@ -14,14 +14,14 @@ func targetChecks() []Check {
 		{
 			ID:   "target.region",
 			Says: "Deploy to us-east-1 region",
-			Run:  observed(deployedHere),
+			Run:  recorded(deployedHere),
 		},
 	}
 }
 
 // deployedHere also catches a stack that was deployed to another account or region than the one asked now: its own ARNs
 // tell.
-func deployedHere(ctx context.Context, e *Env, s *sight) error {
+func deployedHere(ctx context.Context, e *Env, rec *recorder) error {
 	who, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
@@ -35,10 +35,10 @@ func deployedHere(ctx context.Context, e *Env, s *sight) error {
 		if err != nil {
 			return err
 		}
-		x := s.on(value)
+		x := rec.on(value)
 		x.equal("region of "+output, briefRegion, id.Region)
 		x.equal("account of "+output, who.Account, id.AccountID)
 	}
-	s.on("").equal("region asked", briefRegion, e.cloud.Region)
+	rec.on("").equal("region asked", briefRegion, e.cloud.Region)
 	return nil
 }

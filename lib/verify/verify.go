@@ -135,7 +135,7 @@ type Options struct {
 
 const defaultConcurrency = 8
 
-func (o Options) fault() error {
+func (o Options) validate() error {
 	var faults []error
 	if o.Suffix == "" {
 		faults = append(faults, errors.New("the suffix of the stack to verify is empty"))
@@ -165,7 +165,7 @@ func Checks() []Check {
 		applicationChecks(),
 		scalingChecks(),
 		loadBalancingChecks(),
-		frontDoorChecks(),
+		clientChecks(),
 		firewallChecks(),
 		queueChecks(),
 		deliveryChecks(),

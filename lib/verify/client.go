@@ -21,72 +21,73 @@ import (
 	"tapstack/lib/cloud"
 )
 
-// This file knocks at the load balancer as any client would. What the API says of its listeners is in loadbalancing.go.
+// This file asks the load balancer over the network, as a client does. What the API says of its listeners is in
+// loadbalancing.go.
 
 const (
-	// doorBound is how long a name made a moment ago may stay unknown to a resolver that has asked before (the negative
+	// connectBound is how long a name made a moment ago may stay unknown to a resolver that has asked before (the negative
 	// answers of amazonaws.com are kept for a minute), and then some.
-	doorBound = 2 * time.Minute
-	// askBound bounds one connection with its request.
-	askBound = 15 * time.Second
+	connectBound = 2 * time.Minute
+	// requestBound bounds one connection with its request.
+	requestBound = 15 * time.Second
 	// healthRequests are enough for both services to be asked: with equal weights, one of 256 runs misses one of them.
 	healthRequests = 9
 	// samplePath is no path of any application's, so that the answer changes nothing.
 	samplePath = "/api/tapstack-verify"
 )
 
-// capFrontDoor: a load balancer that takes connections has network interfaces, described "ELB app/name/id" (Elastic Load
-// Balancing). Without one its name may be a stranger's by now, so that it is not even looked up.
-var capFrontDoor = Capability{
+// capALBNetwork: a load balancer that takes connections has network interfaces, described "ELB app/name/id" (Elastic Load
+// Balancing). Without one its name may be somebody else's by now, so that it is not even looked up.
+var capALBNetwork = Capability{
 	Name:   "elb.network",
 	Reason: "the load balancer has no network interface: nothing can be sent to it",
 	Probe: func(ctx context.Context, e *Env) (bool, error) {
-		_, id, err := e.frontDoorInterface(ctx)
+		_, id, err := e.albInterface(ctx)
 		return id != "", err
 	},
 }
 
-func frontDoorChecks() []Check {
+func clientChecks() []Check {
 	return []Check{
 		{
 			ID:    "alb.answers",
 			Says:  "Functionality: all AWS services deployed and integrated correctly: a client gets answers of the services over HTTPS on /health and /api/*",
-			Needs: []Capability{capFrontDoor, capTasks},
-			Run:   observed(atTheDoor(answers)),
+			Needs: []Capability{capALBNetwork, capTasks},
+			Run:   recorded(overNetwork(answers)),
 		},
 		{
 			ID:    "alb.answers-404",
 			Says:  "Use Application Load Balancer with path-based routing rules: a client gets the load balancer's 404 for a path that no rule names",
-			Needs: []Capability{capFrontDoor},
-			Run:   observed(atTheDoor(answers404)),
+			Needs: []Capability{capALBNetwork},
+			Run:   recorded(overNetwork(answers404)),
 		},
 		{
 			ID:    "alb.tls-spoken",
 			Says:  "All data encryption at rest and in transit: a client gets TLS 1.3, or 1.2, with the listener's certificate, and nothing older",
 			PCI:   []string{"4.2.1"},
-			Needs: []Capability{capFrontDoor},
-			Run:   observed(atTheDoor(tlsSpoken)),
+			Needs: []Capability{capALBNetwork},
+			Run:   recorded(overNetwork(tlsSpoken)),
 		},
 		{
 			ID:    "alb.redirects",
 			Says:  "All data encryption at rest and in transit: a client without TLS is sent to the same place over HTTPS",
 			PCI:   []string{"4.2.1"},
-			Needs: []Capability{capFrontDoor},
-			Run:   observed(atTheDoor(redirects)),
+			Needs: []Capability{capALBNetwork},
+			Run:   recorded(overNetwork(redirects)),
 		},
 	}
 }
 
-// door is the load balancer as clients see it.
-type door struct {
+// albEndpoint is the load balancer as clients reach it.
+type albEndpoint struct {
 	network Network
 	arn     string
 	name    string // its DNS name, which is dialled
 	host    string // the name that clients call it by, which certificate and redirects are about
 }
 
-// frontDoorInterface is the load balancer's network interface; its id is empty where there is none.
-func (e *Env) frontDoorInterface(ctx context.Context) (arn, id string, err error) {
+// albInterface is the load balancer's network interface; its id is empty where there is none.
+func (e *Env) albInterface(ctx context.Context) (arn, id string, err error) {
 	b, err := e.alb(ctx)
 	if err != nil {
 		return "", "", err
@@ -104,31 +105,31 @@ func (e *Env) frontDoorInterface(ctx context.Context) (arn, id string, err error
 	return arn, aws.ToString(all[i].NetworkInterfaceId), nil
 }
 
-// frontDoor is the door once it takes connections.
-func (e *Env) frontDoor(ctx context.Context) (door, error) {
-	return cloud.Once(ctx, e.cloud, "the load balancer over the network", func(ctx context.Context) (door, error) {
-		arn, id, err := e.frontDoorInterface(ctx)
+// reachableALB is the load balancer once it takes connections.
+func (e *Env) reachableALB(ctx context.Context) (albEndpoint, error) {
+	return cloud.Once(ctx, e.cloud, "the load balancer over the network", func(ctx context.Context) (albEndpoint, error) {
+		arn, id, err := e.albInterface(ctx)
 		if err != nil {
-			return door{}, err
+			return albEndpoint{}, err
 		}
 		if id == "" {
-			return door{}, fmt.Errorf("%s has no network interface", arn)
+			return albEndpoint{}, fmt.Errorf("%s has no network interface", arn)
 		}
 		b, err := e.alb(ctx)
 		if err != nil {
-			return door{}, err
+			return albEndpoint{}, err
 		}
 		output, err := e.output(lib.OutputAPIURL)
 		if err != nil {
-			return door{}, err
+			return albEndpoint{}, err
 		}
 		address, err := url.Parse(output)
 		if err != nil || address.Hostname() == "" {
-			return door{}, fmt.Errorf("the stack's output %q is no URL: %q", lib.OutputAPIURL, output)
+			return albEndpoint{}, fmt.Errorf("the stack's output %q is no URL: %q", lib.OutputAPIURL, output)
 		}
-		d := door{e.network, arn, aws.ToString(b.DNSName), address.Hostname()}
+		d := albEndpoint{e.network, arn, aws.ToString(b.DNSName), address.Hostname()}
 		var last error
-		open, err := e.until(ctx, doorBound, func(ctx context.Context) (bool, error) {
+		open, err := e.poll(ctx, connectBound, func(ctx context.Context) (bool, error) {
 			var c net.Conn
 			if c, last = d.dial(ctx, httpsPort); last == nil {
 				return true, c.Close()
@@ -142,25 +143,25 @@ func (e *Env) frontDoor(ctx context.Context) (door, error) {
 	})
 }
 
-func atTheDoor(look func(ctx context.Context, e *Env, d door, x subject) error) func(context.Context, *Env, *sight) error {
-	return func(ctx context.Context, e *Env, s *sight) error {
-		d, err := e.frontDoor(ctx)
+func overNetwork(look func(ctx context.Context, e *Env, d albEndpoint, x subject) error) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
+		d, err := e.reachableALB(ctx)
 		if err != nil {
 			return err
 		}
-		return look(ctx, e, d, s.on(d.arn))
+		return look(ctx, e, d, rec.on(d.arn))
 	}
 }
 
-func (d door) dial(ctx context.Context, port int) (net.Conn, error) {
-	ctx, cancel := context.WithTimeout(ctx, askBound)
+func (d albEndpoint) dial(ctx context.Context, port int) (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestBound)
 	defer cancel()
 	return d.network.DialContext(ctx, "tcp", net.JoinHostPort(d.name, strconv.Itoa(port)))
 }
 
 // handshake offers TLS versions from 1.0 up to one. Refused is what the other side has against it.
-func (d door) handshake(ctx context.Context, most uint16) (c *tls.Conn, refused, err error) {
-	ctx, cancel := context.WithTimeout(ctx, askBound)
+func (d albEndpoint) handshake(ctx context.Context, most uint16) (c *tls.Conn, refused, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestBound)
 	defer cancel()
 	plain, err := d.dial(ctx, httpsPort)
 	if err != nil {
@@ -190,14 +191,14 @@ type reply struct {
 
 // Who answers. Answers that a load balancer makes itself name its server as awselb/2.0; those of targets pass as they are.
 const (
-	byService  = "a service"
-	byBalancer = "the load balancer"
+	byService      = "a service"
+	byLoadBalancer = "the load balancer"
 )
 
 // get sends one GET on a connection of its own, so that each may reach another target.
-func (d door) get(ctx context.Context, scheme, path string) (reply, error) {
+func (d albEndpoint) get(ctx context.Context, scheme, path string) (reply, error) {
 	client := &http.Client{
-		Timeout:       askBound,
+		Timeout:       requestBound,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{
 			DisableKeepAlives: true,
@@ -229,12 +230,12 @@ func (d door) get(ctx context.Context, scheme, path string) (reply, error) {
 	}
 	r := reply{status: response.StatusCode, by: byService, location: response.Header.Get("Location")}
 	if strings.HasPrefix(response.Header.Get("Server"), "awselb/") {
-		r.by = byBalancer
+		r.by = byLoadBalancer
 	}
 	return r, nil
 }
 
-func answers(ctx context.Context, _ *Env, d door, x subject) error {
+func answers(ctx context.Context, _ *Env, d albEndpoint, x subject) error {
 	for range healthRequests {
 		r, err := d.get(ctx, "https", healthPath)
 		if err != nil {
@@ -248,26 +249,26 @@ func answers(ctx context.Context, _ *Env, d door, x subject) error {
 		return err
 	}
 	// Whatever the application says to a path that it does not know will do, if only it is the application that says it.
-	x.that("GET "+samplePath, "an answer below 500", r.status, r.status < http.StatusInternalServerError)
+	x.record("GET "+samplePath, "an answer below 500", r.status, r.status < http.StatusInternalServerError)
 	x.equal("GET "+samplePath+" is answered by", byService, r.by)
 	return nil
 }
 
-func answers404(ctx context.Context, _ *Env, d door, x subject) error {
+func answers404(ctx context.Context, _ *Env, d albEndpoint, x subject) error {
 	for _, path := range []string{"/", "/tapstack-verify", "/api"} {
 		r, err := d.get(ctx, "https", path)
 		if err != nil {
 			return err
 		}
 		x.equal("GET "+path, http.StatusNotFound, r.status)
-		x.equal("GET "+path+" is answered by", byBalancer, r.by)
+		x.equal("GET "+path+" is answered by", byLoadBalancer, r.by)
 	}
 	return nil
 }
 
 const refusedText = "refused"
 
-func tlsSpoken(ctx context.Context, e *Env, d door, x subject) error {
+func tlsSpoken(ctx context.Context, e *Env, d albEndpoint, x subject) error {
 	served, err := e.servedSerial(ctx)
 	if err != nil {
 		return err
@@ -287,7 +288,7 @@ func tlsSpoken(ctx context.Context, e *Env, d door, x subject) error {
 		}
 		what := "a client that knows up to " + tls.VersionName(offer.most)
 		if refused != nil {
-			x.that(what, offer.want, fmt.Sprintf("%s: %v", refusedText, refused), offer.want == refusedText)
+			x.record(what, offer.want, fmt.Sprintf("%s: %v", refusedText, refused), offer.want == refusedText)
 			continue
 		}
 		state := c.ConnectionState()
@@ -320,7 +321,7 @@ func (e *Env) servedSerial(ctx context.Context) (string, error) {
 
 func serialText(n *big.Int) string { return n.Text(16) }
 
-func redirects(ctx context.Context, _ *Env, d door, x subject) error {
+func redirects(ctx context.Context, _ *Env, d albEndpoint, x subject) error {
 	for _, place := range []string{healthPath, samplePath + "?page=2", "/"} {
 		r, err := d.get(ctx, "http", place)
 		if err != nil {
@@ -330,7 +331,7 @@ func redirects(ctx context.Context, _ *Env, d door, x subject) error {
 		to, err := url.Parse(r.location)
 		same := err == nil && to.Scheme == "https" && strings.EqualFold(to.Hostname(), d.host) &&
 			(to.Port() == "" || to.Port() == strconv.Itoa(httpsPort)) && to.RequestURI() == place
-		x.that("it is sent to", "https://"+d.host+place, orNone(r.location), same)
+		x.record("it is sent to", "https://"+d.host+place, orNone(r.location), same)
 	}
 	return nil
 }

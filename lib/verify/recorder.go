@@ -9,35 +9,36 @@ import (
 	"time"
 )
 
-// sight collects the observations of one check.
-type sight struct{ seen []Observation }
+// recorder collects the observations of one check.
+type recorder struct{ seen []Observation }
 
-// subject is one resource under a check's eyes.
+// subject is the resource that observations are about.
 type subject struct {
-	s   *sight
+	rec *recorder
 	arn string
 }
 
-// observed makes a check's Run from a function that notes what it sees. An error that it returns fails the check.
-func observed(look func(ctx context.Context, e *Env, s *sight) error) func(context.Context, *Env) Evidence {
+// recorded makes a check's Run from a function that records what it sees. An error that it returns fails the check.
+func recorded(look func(ctx context.Context, e *Env, rec *recorder) error) func(context.Context, *Env) Evidence {
 	return func(ctx context.Context, e *Env) Evidence {
-		s := &sight{}
-		err := look(ctx, e, s)
-		return Evidence{Seen: s.seen, Err: err}
+		rec := &recorder{}
+		err := look(ctx, e, rec)
+		return Evidence{Seen: rec.seen, Err: err}
 	}
 }
 
-func (s *sight) on(arn string) subject { return subject{s: s, arn: arn} }
+// on records what is seen of one resource, or of none in particular where arn is empty.
+func (rec *recorder) on(arn string) subject { return subject{rec: rec, arn: arn} }
 
-// that notes a comparison that the caller has made.
-func (x subject) that(what, expected string, actual any, ok bool) {
-	x.s.seen = append(x.s.seen, Observation{ARN: x.arn, What: what, Expected: expected, Actual: text(actual), OK: ok})
+// record adds a comparison that the caller has made.
+func (x subject) record(what, expected string, actual any, ok bool) {
+	x.rec.seen = append(x.rec.seen, Observation{ARN: x.arn, What: what, Expected: expected, Actual: text(actual), OK: ok})
 }
 
 // equal compares the text forms, so that SDK enumerations and numbers of any width compare with plain literals.
 func (x subject) equal(what string, expected, actual any) {
 	want, got := text(expected), text(actual)
-	x.that(what, want, got, want == got)
+	x.record(what, want, got, want == got)
 }
 
 // sameSet compares two lists without regard to order.
@@ -47,18 +48,18 @@ func (x subject) sameSet(what string, expected, actual []string) {
 
 // includes wants every expected value among the actual ones; more may be there.
 func (x subject) includes(what string, expected, actual []string) {
-	x.that(what, "includes "+listText(expected), listText(actual), len(missing(expected, actual)) == 0)
+	x.record(what, "includes "+listText(expected), listText(actual), len(missing(expected, actual)) == 0)
 }
 
 // present wants a value that is not empty, and shows it.
 func (x subject) present(what string, actual any) {
 	got := text(actual)
-	x.that(what, "present", got, got != notSet && got != "")
+	x.record(what, "present", got, got != notSet && got != "")
 }
 
 // within wants least ≤ actual ≤ most.
 func (x subject) within(what string, least, most, actual int64) {
-	x.that(what, fmt.Sprintf("from %d to %d", least, most), actual, least <= actual && actual <= most)
+	x.record(what, fmt.Sprintf("from %d to %d", least, most), actual, least <= actual && actual <= most)
 }
 
 const notSet = "not set"

@@ -171,7 +171,7 @@ func TestAServerThatSaysNothingIsNotTakenForOneThatRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = listener.Close() }()
-	d := door{network: &stage{ports: map[string]string{"443": listener.Addr().String()}}, name: "alb", host: "api.example.com"}
+	d := albEndpoint{network: &stage{ports: map[string]string{"443": listener.Addr().String()}}, name: "alb", host: "api.example.com"}
 	ctx, cancel := contextWithin(t, shortWait)
 	defer cancel()
 	if _, refused, err := d.handshake(ctx, tls.VersionTLS11); refused != nil || err == nil {
