@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/verify"
 )
 
@@ -54,7 +55,7 @@ func TestNoSecretGetsIntoAnyFormatFromAnyField(t *testing.T) {
 		}
 		options.Bullets = append(options.Bullets, verify.Bullet{ID: p.text, Section: p.text, Text: p.text, Elsewhere: p.text})
 	}
-	run.Target = verify.Target{Account: planted()[3].text, Region: planted()[10].text}
+	run.Target = verify.Target{Identity: cloud.Identity{Account: planted()[3].text, Region: planted()[10].text}}
 	recount(&run)
 	files := written(t, run, options)
 	for _, p := range planted() {

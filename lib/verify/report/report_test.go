@@ -24,6 +24,7 @@ import (
 	gfm "github.com/yuin/goldmark/extension/ast"
 	"github.com/yuin/goldmark/text"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/verify"
 )
 
@@ -231,7 +232,7 @@ func TestTheCommentFitsIntoGitHubsLimitWhateverTheRunCameTo(t *testing.T) {
 // hostile is a run whose texts try to be markup.
 func hostile() verify.Report {
 	evil := "</script><script>alert(1)</script><img src=x onerror=alert(1)> | a\n| b ``` @octocat #1 [x](http://evil.example) ]]> \x1b[31m\x00 \xff"
-	run := verify.Report{Suffix: evil, Target: verify.Target{Account: "", Region: evil}, Started: time.Unix(1, 0).UTC()}
+	run := verify.Report{Suffix: evil, Target: verify.Target{Identity: cloud.Identity{Region: evil}}, Started: time.Unix(1, 0).UTC()}
 	for i, status := range []verify.Status{verify.Passed, verify.Failed, verify.NotObservable} {
 		run.Results = append(run.Results, verify.Result{
 			ID: fmt.Sprintf("area.check-%d", i), Says: evil, PCI: []string{"1.2.1"}, Status: status, Expected: evil, Actual: evil, ARN: evil, Reason: evil,
