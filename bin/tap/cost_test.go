@@ -7,15 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cost"
-	"tapstack/lib/cost/prices"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/process/processtest"
-	"tapstack/lib/target"
+	"tapstack/lib/session"
 )
 
 // noAccount takes every way to AWS credentials away.
@@ -72,28 +70,18 @@ func TestCostIsToldOfAnythingWrongBeforeItStarts(t *testing.T) {
 	require.Contains(t, stderr, "unknown flag: --for")
 }
 
-// plannedStack is a preview of a little that costs something, and of something without a price.
-var plannedStack = lifecycle.Result{Planned: []lifecycle.Resource{
-	{Type: "aws:ec2/natGateway:NatGateway", Name: "nat-2"},
-	{Type: "aws:ec2/natGateway:NatGateway", Name: "nat-1"},
-	{Type: "aws:ec2/vpc:Vpc", Name: "vpc"},
-	{Type: "aws:rds/clusterInstance:ClusterInstance", Name: "writer", Inputs: map[string]any{"engine": "aurora-postgresql", "instanceClass": "db.x1.huge"}},
-	{Type: "aws:rds/clusterInstance:ClusterInstance", Name: "reader", Inputs: map[string]any{"engine": "aurora-postgresql", "instanceClass": "db.x1.huge"}},
-}}
-
-func littleEstimate(t *testing.T) (*cost.Table, cost.Estimate) {
-	t.Helper()
-	table, err := prices.USEast1()
-	require.NoError(t, err)
-	estimate, err := table.Estimate(costed(plannedStack), cost.Options{Run: plannedRun})
-	require.NoError(t, err)
-	return table, estimate
-}
-
 func TestTheEstimateIsPrintedWithItsSumsAndWhatItLeavesOut(t *testing.T) {
-	table, estimate := littleEstimate(t)
+	huge := map[string]any{"engine": "aurora-postgresql", "instanceClass": "db.x1.huge"}
+	estimate, warnings, err := session.Estimate(lifecycle.Result{Planned: []lifecycle.Resource{
+		{Type: "aws:ec2/natGateway:NatGateway", Name: "nat-2"},
+		{Type: "aws:ec2/natGateway:NatGateway", Name: "nat-1"},
+		{Type: "aws:ec2/vpc:Vpc", Name: "vpc"},
+		{Type: "aws:rds/clusterInstance:ClusterInstance", Name: "writer", Inputs: huge},
+		{Type: "aws:rds/clusterInstance:ClusterInstance", Name: "reader", Inputs: huge},
+	}}, "us-east-1", cost.Options{Run: cost.PlannedRun})
+	require.NoError(t, err)
 	var out bytes.Buffer
-	(&app{stdout: &out}).printEstimate(estimate, costWarnings(table, estimate, "us-east-1", time.Time(table.Checked())), false)
+	(&app{stdout: &out}).printEstimate(estimate, warnings, false)
 	for _, want := range []string{
 		`(?m)^  nat-1 and 1 more: NAT gateway +2  hour +0\.045 +0\.1800 +0\.0900 +65\.70$`,
 		`(?m)^sum +0\.1800 +0\.0900 +65\.70$`,
@@ -106,57 +94,5 @@ func TestTheEstimateIsPrintedWithItsSumsAndWhatItLeavesOut(t *testing.T) {
 	}
 	for line := range strings.SplitSeq(out.String(), "\n") {
 		require.Equal(t, strings.TrimRight(line, " "), line)
-	}
-}
-
-func TestWarningsSayHowFarTheEstimateMayBeOff(t *testing.T) {
-	table, estimate := littleEstimate(t)
-	checked := time.Time(table.Checked())
-	require.Len(t, costWarnings(table, estimate, "us-east-1", checked), 1)
-	require.Contains(t, costWarnings(table, estimate, "eu-west-1", checked)[0], "the prices are those of us-east-1, and the stack goes to eu-west-1")
-	require.Contains(t, costWarnings(table, estimate, "us-east-1", checked.AddDate(0, 0, 181))[0], "the oldest price was last checked on "+checked.Format(time.DateOnly))
-}
-
-func TestAnEstimateThatLeavesSomethingOutKeepsNoLimit(t *testing.T) {
-	_, estimate := littleEstimate(t)
-	limit := cost.Whole(1000)
-	var said bytes.Buffer
-	a := &app{stderr: &said}
-	require.False(t, a.overLimit(costPlan{}, estimate))
-	require.True(t, a.overLimit(costPlan{maxRun: &limit}, estimate))
-	require.Contains(t, said.String(), "the cost cannot be held to a limit, since no price is known: reader, writer")
-}
-
-func TestUpTellsTheCostOnAWSOnly(t *testing.T) {
-	for name, want := range map[string][]string{
-		target.Local: nil, target.Endpoint: nil, target.LocalStack: nil,
-		target.AWS: {
-			"cost, estimated: more than $0.23 for a run of 1h30m,",
-			"  $0.09 an hour, $66 a month, before traffic, taxes and discounts;",
-			"  list prices of us-east-1, last checked ",
-			"  left out, since no price is known: reader, writer",
-		},
-	} {
-		var said bytes.Buffer
-		s := &session{plan: &plan{region: "us-east-1"}, display: newDisplay(&said, false), target: &target.Target{Name: name}}
-		require.NoError(t, s.tellCost(plannedStack))
-		lines := strings.Split(strings.TrimSuffix(said.String(), "\n"), "\n")
-		if want == nil {
-			require.Empty(t, said.String(), name)
-			continue
-		}
-		require.GreaterOrEqual(t, len(lines), len(want))
-		for index, start := range want {
-			require.True(t, strings.HasPrefix(lines[index], start), "%q", lines[index])
-		}
-	}
-}
-
-func TestADurationIsWrittenWithoutZeros(t *testing.T) {
-	for want, d := range map[string]time.Duration{
-		"1h30m": 90 * time.Minute, "1h": time.Hour, "10m": 10 * time.Minute, "10h": 10 * time.Hour, "20h20m": 20*time.Hour + 20*time.Minute,
-		"2m30s": 150 * time.Second, "30s": 30 * time.Second, "1h0m5s": time.Hour + 5*time.Second,
-	} {
-		require.Equal(t, want, lasting(cost.Duration(d)))
 	}
 }

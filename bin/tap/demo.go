@@ -4,22 +4,37 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"text/tabwriter"
 	"time"
 
-	"tapstack/lib"
+	"github.com/spf13/cobra"
+
 	"tapstack/lib/lifecycle"
-	"tapstack/lib/target"
+	"tapstack/lib/session"
 	"tapstack/lib/verify"
 )
 
+func (a *app) demoCommand() *cobra.Command {
+	return a.does(&cobra.Command{
+		Use: "demo", Short: "Deploy, check and remove the stack, and prove that nothing is left",
+		Long: "Sets up all that is needed, previews, deploys, checks, shows that a second deployment changes nothing and that\n" +
+			"nothing drifted, destroys, and asks every service whether anything is left.",
+		Example: "  tap demo\n  tap demo --suffix pr42 --output json\n  tap demo --target endpoint --endpoint http://127.0.0.1:4566",
+	}, always(needs{program: true, fresh: true, changes: true, left: func(r *request) string {
+		if r.Target.Ends() {
+			return "The local cloud ended with this process: nothing is left to clean up."
+		}
+		return needs{}.finish(r)
+	}}), a.demo)
+}
+
 // demo is the whole life of a stack, and what is to be told of it.
 type demo struct {
-	*session
-	dir     string
-	started time.Time
+	*session.Session
+	app     *app
+	request *request
 	summary summary
-	report  verify.Report
 }
 
 // summary is the demo's result.
@@ -50,146 +65,101 @@ type phase struct {
 	elapsed  time.Duration `json:"-"`
 }
 
-func (a *app) demo(ctx context.Context, p *plan) error {
-	p.act = true // the stack is the demo's own
-	d := &demo{session: a.begin(ctx, p), started: time.Now()}
-	d.summary = summary{
-		Suffix: p.suffix, Target: p.target.Name, Failed: []failedCheck{}, Faults: []string{}, Left: []string{}, Phases: []phase{},
-	}
-	err := d.run()
-	err = errors.Join(err, d.timed("stop", func() (string, error) { return "", d.end() }))
-	return d.tell(err)
+func (a *app) demo(ctx context.Context, s *session.Session, r *request) error {
+	started := time.Now()
+	d := &demo{Session: s, app: a, request: r, summary: summary{
+		Suffix: r.Suffix, Target: r.Target.Name, Failed: []failedCheck{}, Faults: []string{}, Left: []string{}, Phases: []phase{},
+	}}
+	err := d.run(ctx)
+	err = errors.Join(err, d.timed("stop", func() (string, error) {
+		a.display.abort()
+		return "", s.Close()
+	}))
+	return d.tell(err, time.Since(started))
 }
 
-func (d *demo) run() error {
-	d.tellAssumed()
-	if err := d.timed("set up", d.setUp); err != nil {
+func (d *demo) run(ctx context.Context) error {
+	d.app.noteAssumed(d.request)
+	if err := d.timed("set up", func() (string, error) { return d.setUp(ctx) }); err != nil {
 		return err
 	}
-	err := d.deployAndCheck()
-	if made, unknown := d.made(); unknown == nil && !made {
+	err := d.deployAndCheck(ctx)
+	ctx, cancel := d.CleanupContext(ctx)
+	defer cancel()
+	if exists, unknown := d.Exists(ctx); unknown == nil && !exists {
 		return err
 	}
 	if err != nil {
-		d.display.note("Cleaning up.")
+		d.app.display.Note("Cleaning up.")
 	}
-	return errors.Join(err, d.cleanUp())
+	return errors.Join(err, d.cleanUp(ctx))
 }
 
-// made says whether there is a stack to remove.
-func (d *demo) made() (bool, error) {
-	if d.dir != d.plan.dir {
-		return lifecycle.Exists(d.dir, lib.ProjectName, d.plan.suffix), nil
-	}
-	ctx, cancel := d.aftermath()
-	defer cancel()
-	return d.exists(ctx, d.plan.suffix)
-}
-
-// setUp makes everything ready. On local the state goes with the emulator; elsewhere it stays until the clean-up is
-// done, so that destroy can finish it.
-func (d *demo) setUp() (string, error) {
-	d.dir = d.plan.dir
-	lifetime := target.WithTool
-	if d.plan.target.Ends() {
-		d.setFarewell("The local cloud ended with this process: nothing is left to clean up.")
-		scratch, err := d.scratchDir()
-		if err != nil {
-			return "", err
-		}
-		d.dir = scratch
-	} else if exists, err := d.exists(d.ctx, d.plan.suffix); err != nil {
-		return "", err
-	} else if exists {
-		return "", fmt.Errorf("stack %s exists already on target %s: destroy it first, or take another --suffix",
-			d.plan.suffix, d.plan.target.Name)
-	}
-	if err := d.findEngine(); err != nil {
+func (d *demo) setUp(ctx context.Context) (string, error) {
+	if err := d.OpenNew(ctx); err != nil {
 		return "", err
 	}
-	if d.plan.target.Name == target.LocalStack && !d.plan.target.Ends() {
-		lifetime = target.Kept // should this be killed, destroy must find all parts of the cloud
+	d.summary.Where = d.Cloud.Where()
+	detail := "pulumi " + d.Engine.Version()
+	if d.Cloud.Moto.Version != "" {
+		detail += ", moto " + d.Cloud.Moto.Version
 	}
-	if err := d.openTarget(lifetime); err != nil {
-		return "", err
-	}
-	if err := d.clearedForTakeOff(); err != nil {
-		return "", err
-	}
-	d.summary.Where = d.target.Where()
-	detail := "pulumi " + d.engine.Version()
-	if d.target.Moto.Version != "" {
-		detail += ", moto " + d.target.Moto.Version
-	}
-	if d.plan.official {
+	if d.request.Official || !d.Cloud.Emulated() {
 		detail += ", official provider"
 	}
-	return detail, d.openStack(d.dir)
+	return detail, nil
 }
 
 // deployAndCheck goes as far as it makes sense: checks that fail do not stop it, an engine that fails does.
-func (d *demo) deployAndCheck() error {
+func (d *demo) deployAndCheck(ctx context.Context) error {
 	var planned lifecycle.Result
 	for _, step := range []struct {
-		name string
-		run  func() (string, error)
+		phase session.Phase
+		run   func() (fmt.Stringer, error)
 	}{
-		{titlePreview, func() (detail string, err error) {
-			planned, err = d.engineStep(titlePreview, 0, d.stack.Preview)
-			if err == nil {
-				err = d.tellCost(planned)
-			}
-			return changesText(planned, "to "), err
+		{session.Preview, func() (_ fmt.Stringer, err error) {
+			planned, err = d.Preview(ctx)
+			return planned, err
 		}},
-		{"up", func() (string, error) {
-			result, err := d.engineStep("up", planned.Total(), d.stack.Up)
+		{session.Up, func() (fmt.Stringer, error) {
+			result, err := d.Up(ctx, planned)
 			d.summary.Resources = made(result)
-			return changesText(result, ""), err
+			return result, err
 		}},
-		{"verify", d.check},
-		{titleAgain, func() (string, error) {
-			result, err := d.engineStep(titleAgain, planned.Total(), d.stack.Preview)
-			if err == nil && result.Altered() > 0 {
-				d.fault("a second up would change the stack: %s", list(result))
-			}
-			return changesText(result, "to "), err
+		{session.Verify, func() (fmt.Stringer, error) { return d.check(ctx) }},
+		{session.Again, func() (fmt.Stringer, error) {
+			result, err := d.PreviewAgain(ctx, planned)
+			return result, d.mustAlterNothing(result, "a second up would change the stack", err)
 		}},
-		{"refresh", func() (string, error) {
-			result, err := d.session.refresh(d.ctx)
-			if err == nil && result.Altered() > 0 {
-				d.fault("refresh reports drift: %s", list(result))
-			}
-			return driftText(result), err
+		{session.Refresh, func() (fmt.Stringer, error) {
+			result, err := d.Refresh(ctx)
+			return result, d.mustAlterNothing(result, "refresh reports drift", err)
 		}},
 	} {
-		if d.ctx.Err() != nil {
+		if ctx.Err() != nil {
 			return lifecycle.ErrInterrupted
 		}
-		if err := d.timed(step.name, step.run); err != nil {
+		if err := d.timed(string(step.phase), func() (string, error) {
+			came, err := step.run()
+			return came.String(), err
+		}); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// engineStep runs an operation of the engine with its progress.
-func (d *demo) engineStep(title string, total int, run func(context.Context) (lifecycle.Result, error)) (lifecycle.Result, error) {
-	d.display.begin(title, total)
-	result, err := run(d.ctx)
-	if err != nil {
-		return result, d.display.fail(err)
+func (d *demo) mustAlterNothing(result lifecycle.Result, fault string, err error) error {
+	if err == nil && result.Altered() > 0 {
+		d.fault("%s: %s", fault, list(result))
 	}
-	prefix := ""
-	if result.Operation == "preview" {
-		prefix = "to "
-	}
-	d.display.done(changesText(result, prefix))
-	return result, nil
+	return err
 }
 
-func (d *demo) check() (string, error) {
-	report, err := d.verify()
-	d.report, d.summary.Checks = report, report.Counts
+// check lets checks act: the stack is the demo's own.
+func (d *demo) check(ctx context.Context) (verify.Counts, error) {
+	report, err := d.Verify(ctx, true)
+	d.summary.Checks = report.Counts
 	for _, result := range report.Results {
 		if result.Status == verify.Failed {
 			d.summary.Failed = append(d.summary.Failed, failedCheck{result.ID, result.Reason})
@@ -198,27 +168,25 @@ func (d *demo) check() (string, error) {
 	if err == nil && !report.OK() && len(d.summary.Failed) == 0 {
 		d.fault("no check ran")
 	}
-	return countsText(report.Counts), err
+	return report.Counts, err
 }
 
-// cleanUp destroys and proves it, whatever happened before, on a context of its own.
-func (d *demo) cleanUp() error {
-	ctx, cancel := d.aftermath()
-	defer cancel()
-	destroyed := d.timed("destroy", func() (string, error) {
-		result, err := d.tearDown(ctx)
-		return changesText(result, ""), err
+// cleanUp destroys and proves it, whatever happened before.
+func (d *demo) cleanUp(ctx context.Context) error {
+	destroyed := d.timed(string(session.Destroy), func() (string, error) {
+		result, err := d.Destroy(ctx)
+		return result.String(), err
 	})
-	proved := d.timed("leak proof", func() (string, error) {
-		found, err := d.prove(ctx)
-		d.summary.Left = append(d.summary.Left, found...)
-		return fmt.Sprintf("%d left", len(found)), err
+	proved := d.timed(string(session.LeakProof), func() (string, error) {
+		left, err := d.Prove(ctx)
+		d.summary.Left = append(d.summary.Left, left...)
+		return fmt.Sprintf("%d left", len(left)), err
 	})
-	if destroyed == nil && d.dir == d.plan.dir {
-		return errors.Join(proved, d.forget(ctx), d.release(ctx))
-	}
-	if destroyed != nil && d.dir == d.plan.dir {
-		destroyed = fmt.Errorf("%w\nTry again with: %s", destroyed, d.plan.tell("destroy"))
+	switch {
+	case destroyed == nil:
+		return errors.Join(proved, d.Forget(ctx))
+	case !d.request.Target.Ends():
+		destroyed = fmt.Errorf("%w\nTry again with: %s", destroyed, d.request.tell("destroy"))
 	}
 	return errors.Join(destroyed, proved)
 }
@@ -240,21 +208,20 @@ func (d *demo) timed(name string, run func() (string, error)) error {
 }
 
 // tell prints the summary and answers with what the process is to exit with.
-func (d *demo) tell(err error) error {
+func (d *demo) tell(err error, elapsed time.Duration) error {
 	s := &d.summary
-	elapsed := time.Since(d.started)
 	s.ElapsedMS = elapsed.Milliseconds()
 	s.Interrupted = errors.Is(err, lifecycle.ErrInterrupted)
 	if err != nil {
 		d.fault("%s", err)
 	}
 	s.OK = len(s.Faults) == 0 && len(s.Failed) == 0 && len(s.Left) == 0
-	if d.plan.json {
+	if d.request.json {
 		if err := d.app.printJSON(s); err != nil {
 			return err
 		}
 	} else {
-		d.app.printSummary(s, elapsed, d.display.colours)
+		d.app.printSummary(s, elapsed, d.app.display.colours)
 	}
 	switch {
 	case s.Interrupted:
@@ -294,7 +261,7 @@ func (a *app) printSummary(s *summary, elapsed time.Duration, colours bool) {
 		a.print("On %s.", s.Where)
 	}
 	a.print("%s: stack %s on %s: %s made; checks: %s; %s left; %s elapsed.",
-		verdict, s.Suffix, s.Target, plural(s.Resources, "resource"), countsText(s.Checks), plural(len(s.Left), "resource"), seconds(elapsed))
+		verdict, s.Suffix, s.Target, plural(s.Resources, "resource"), s.Checks, plural(len(s.Left), "resource"), seconds(elapsed))
 }
 
 // list names the first few resources that a result alters.
@@ -310,4 +277,15 @@ func list(result lifecycle.Result) string {
 		text += fmt.Sprintf("%s %s %s %v", it.Op, it.Type, it.Name, it.Properties)
 	}
 	return text
+}
+
+// made counts the resources that a deployment created, the engine's own not among them.
+func made(result lifecycle.Result) int {
+	count := 0
+	for _, step := range result.Changed {
+		if step.Op == "create" && !strings.HasPrefix(step.Type, "pulumi:") {
+			count++
+		}
+	}
+	return count
 }

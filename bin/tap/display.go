@@ -13,13 +13,9 @@ import (
 	"golang.org/x/term"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/session"
+	"tapstack/lib/sweep"
 	"tapstack/lib/verify"
-)
-
-// The phases that only plan.
-const (
-	titlePreview = "preview"
-	titleAgain   = "up again"
 )
 
 // Widths of the live line, in columns.
@@ -38,8 +34,7 @@ type display struct {
 	width   int // of the terminal, in columns
 
 	mutex    sync.Mutex
-	title    string
-	planning bool // nothing is done, so no resource gets a line
+	phase    session.Phase
 	started  time.Time
 	total    int
 	finished map[string]bool
@@ -48,7 +43,7 @@ type display struct {
 	bar      *mpb.Bar
 }
 
-var _ lifecycle.Observer = (*display)(nil)
+var _ session.Progress = (*display)(nil)
 
 func newDisplay(out io.Writer, progress bool) *display {
 	terminal := isTerminal(out)
@@ -72,19 +67,18 @@ func isTerminal(out io.Writer) bool {
 	return is && term.IsTerminal(int(file.Fd())) && os.Getenv("TERM") != "dumb"
 }
 
-// note writes a line of its own.
-func (d *display) note(text string) {
+// Note writes a line of its own.
+func (d *display) Note(text string) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
 	d.write(text)
 }
 
-// begin starts a phase. A total of 0 is one that is not known.
-func (d *display) begin(title string, total int) {
+// Begin starts a phase. A total of 0 is one that is not known.
+func (d *display) Begin(phase session.Phase, total int) {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	d.title, d.total, d.started = title, total, time.Now()
-	d.planning = title == titlePreview || title == titleAgain
+	d.phase, d.total, d.started = phase, total, time.Now()
 	d.finished, d.inFlight = map[string]bool{}, nil
 	if !d.live {
 		return
@@ -97,7 +91,7 @@ func (d *display) begin(title string, total int) {
 		filler = mpb.NopStyle()
 	}
 	d.bar = d.progress.New(int64(total), filler, mpb.BarRemoveOnComplete(),
-		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-*s", titleWidth, title))),
+		mpb.PrependDecorators(decor.Name(fmt.Sprintf("%-*s", titleWidth, phase))),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return d.status() })))
 }
 
@@ -137,21 +131,17 @@ func inFlightText(names []string, room int) string {
 	return text
 }
 
-// done ends a phase with one line that says what it came to.
-func (d *display) done(detail string) { d.finish("done", "32", detail) }
-
-// fail ends a phase that failed, and hands its error on.
-func (d *display) fail(err error) error {
-	d.finish("failed", "31", "")
-	return err
-}
-
-func (d *display) finish(word, colour, detail string) {
+// End ends a phase with one line that says what it came to.
+func (d *display) End(detail string, err error) {
 	elapsed := time.Since(d.started)
 	d.abort()
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	line := fmt.Sprintf("%-10s %s %8s", d.title, d.paint(colour, fmt.Sprintf("%-6s", word)), seconds(elapsed))
+	word, colour := "done", "32"
+	if err != nil {
+		word, colour = "failed", "31"
+	}
+	line := fmt.Sprintf("%-10s %s %8s", d.phase, d.paint(colour, fmt.Sprintf("%-6s", word)), seconds(elapsed))
 	if detail != "" {
 		line += "  " + detail
 	}
@@ -183,8 +173,9 @@ func (d *display) Started(step lifecycle.Step) {
 // Done counts a resource.
 func (d *display) Done(step lifecycle.Step) {
 	d.settle(step)
-	if d.lines && !d.planning && step.Changes() && step.Type != rootType {
-		d.note(fmt.Sprintf("%-10s %s  %s %s %s", d.title, d.progressText(), past(step.Op), step.Type, step.Name))
+	planning := d.phase == session.Preview || d.phase == session.Again // nothing is done
+	if d.lines && !planning && step.Changes() && step.Type != rootType {
+		d.Note(fmt.Sprintf("%-10s %s  %s %s %s", d.phase, d.progressText(), step.Past(), step.Type, step.Name))
 	}
 }
 
@@ -201,14 +192,25 @@ func (d *display) Diagnostic(diagnostic lifecycle.Diagnostic) {
 	if diagnostic.Name != "" && diagnostic.Type != rootType {
 		text = diagnostic.Type + " " + diagnostic.Name + ": " + text
 	}
-	d.note(d.paint(colour, diagnostic.Severity+": ") + text)
+	d.Note(d.paint(colour, diagnostic.Severity+": ") + text)
 }
 
-// checked counts a check, and shows one that failed.
-func (d *display) checked(result verify.Result) {
+// Checked counts a check, and shows one that failed.
+func (d *display) Checked(result verify.Result) {
 	d.settle(lifecycle.Step{URN: result.ID, Name: result.ID})
 	if result.Status == verify.Failed && (d.live || d.lines) {
-		d.note(d.paint("31", "failed: ") + result.ID + ": " + result.Reason)
+		d.Note(d.paint("31", "failed: ") + result.ID + ": " + result.Reason)
+	}
+}
+
+// Swept counts a resource, and shows what came of it.
+func (d *display) Swept(o sweep.Outcome) {
+	d.settle(lifecycle.Step{URN: o.ARN, Name: o.String()})
+	switch {
+	case o.Error != "" && (d.live || d.lines):
+		d.Note(d.paint("31", "failed: ") + o.String() + ": " + o.Error)
+	case d.lines:
+		d.Note(fmt.Sprintf("%-10s %s  deleted %s", d.phase, d.progressText(), o.String()))
 	}
 }
 

@@ -27,7 +27,7 @@ var (
 
 // misuseInDocs tells each command, flag and configuration key in a text of the docs that tap does not know.
 func misuseInDocs(text string) []string {
-	root := (&app{}).command()
+	root := (&app{}).root()
 	var faults []string
 	for _, code := range codeInDocs.FindAllString(strings.ReplaceAll(text, "\\\n", " "), -1) {
 		for _, call := range callInDocs.FindAllStringSubmatch(code, -1) {

@@ -2,48 +2,38 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
-	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/smithy-go/logging"
+	"github.com/spf13/cobra"
 
+	"tapstack/lib/lifecycle"
 	"tapstack/lib/lifecycle/cache"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/preflight"
+	"tapstack/lib/session"
 	"tapstack/lib/target"
 )
 
-// finding is one line of the doctor's report.
-type finding struct {
-	What   string `json:"what"`
-	Status string `json:"status"` // ok, missing, or unused when the target does without it
-	Detail string `json:"detail"`
-	Advice string `json:"advice,omitempty"`
-}
+// finding is one line of the doctor's report: ok, missing, or unused where the target does without it.
+type finding = preflight.Finding
 
 const (
-	statusOK      = "ok"
-	statusMissing = "missing"
-	statusUnused  = "unused"
+	statusOK                       = preflight.OK
+	statusMissing preflight.Status = "missing"
+	statusUnused  preflight.Status = "unused"
 )
 
-// glance bounds each look at something outside this machine, or at a program that may hang.
-const glance = 5 * time.Second
+// lookTimeout bounds each look at something outside this machine.
+const lookTimeout = 5 * time.Second
 
-// checkup is what the doctor says of one target.
-type checkup struct {
+// verdict is what the doctor says of one target.
+type verdict struct {
 	Target string `json:"target"`
 	CanRun bool   `json:"canRun"`
 	// Detail says with what it runs, or what is missing; Advice what to do then.
@@ -51,45 +41,62 @@ type checkup struct {
 	Advice []string `json:"advice,omitempty"`
 }
 
-// doctor says what one target needs and has, or of each target whether it can run.
-func (a *app) doctor(ctx context.Context, p *plan) (err error) {
-	s := a.begin(ctx, p)
-	defer func() { err = errors.Join(err, s.end()) }()
-	machine := s.lookAtMachine()
-	if p.chosen {
-		return a.tellFindings(p, slices.Concat(machine, s.lookAt(p.target.Name)), s.display.colours)
+func (a *app) doctorCommand() *cobra.Command {
+	var command *cobra.Command
+	command = a.does(&cobra.Command{
+		Use: "doctor", Short: "Show where tap can run here, and what is missing",
+		Long: "Says of each target whether it can run on this machine, and what to do where it cannot; with --target, in detail.\n" +
+			"Exits with 1 if the target, or none of them, can run.",
+		Example: "  tap doctor\n  tap doctor --target aws",
+	}, always(needs{}), func(ctx context.Context, s *session.Session, r *request) error {
+		return a.doctor(ctx, &doctor{s, r}, command.Flags().Changed("target"))
+	})
+	return command
+}
+
+// doctor looks at this machine, and at what is wanted of it.
+type doctor struct {
+	*session.Session
+	*request
+}
+
+// doctor says what the chosen target needs and has, or else of each target whether it can run.
+func (a *app) doctor(ctx context.Context, d *doctor, chosen bool) error {
+	machine := d.lookAtMachine(ctx)
+	if chosen {
+		return a.tellFindings(d.request, slices.Concat(machine, d.lookAt(ctx, d.Target.Name)))
 	}
 	names := target.Names()
-	checkups := make([]checkup, len(names))
+	verdicts := make([]verdict, len(names))
 	var looks sync.WaitGroup
 	for index, name := range names {
-		looks.Go(func() { checkups[index] = judge(name, machine, s.lookAt(name)) })
+		looks.Go(func() { verdicts[index] = judge(name, machine, d.lookAt(ctx, name)) })
 	}
 	looks.Wait()
-	return a.tellCheckups(p, machine, checkups, s.display.colours)
+	return a.tellVerdicts(d.request, machine, verdicts)
 }
 
 // lookAtMachine looks at what every target needs.
-func (s *session) lookAtMachine() []finding {
-	return []finding{s.lookForGo(), s.lookForPulumi(), s.lookAtCache(), s.lookAtFolder("state folder", s.plan.home)}
+func (d *doctor) lookAtMachine(ctx context.Context) []finding {
+	return []finding{lookForGo(ctx), lookForPulumi(ctx), lookAtCache(), lookAtFolder("state folder", d.Target.Home)}
 }
 
 // lookAt looks at what one target needs besides. The last finding is the target itself.
-func (s *session) lookAt(name string) []finding {
+func (d *doctor) lookAt(ctx context.Context, name string) []finding {
 	switch name {
 	case target.Local:
-		return []finding{s.lookForMoto(), s.lookForDocker(), s.lookAtEmulator()}
+		return []finding{lookForMoto(ctx), lookForDocker(ctx), d.lookAtEmulator(ctx)}
 	case target.AWS:
-		return append(s.lookAtPlugins(), s.lookAtAWS()...)
+		return append(lookForPlugins(ctx), d.lookAtAWS(ctx)...)
 	case target.Endpoint:
-		return []finding{s.lookAtEndpoint()}
+		return []finding{d.lookAtEndpoint(ctx)}
 	}
-	return s.lookAtLocalStack()
+	return d.lookAtLocalStack(ctx)
 }
 
 // judge says of a target whether it can run.
-func judge(name string, machine, own []finding) checkup {
-	verdict := checkup{Target: name, CanRun: true, Detail: own[len(own)-1].Detail}
+func judge(name string, machine, own []finding) verdict {
+	v := verdict{Target: name, CanRun: true, Detail: own[len(own)-1].Detail}
 	var missing []string
 	for _, it := range slices.Concat(machine, own) {
 		if it.Status != statusMissing {
@@ -97,56 +104,53 @@ func judge(name string, machine, own []finding) checkup {
 		}
 		missing = append(missing, it.What+": "+it.Detail)
 		if it.Advice != "" {
-			verdict.Advice = append(verdict.Advice, it.Advice)
+			v.Advice = append(v.Advice, it.Advice)
 		}
 	}
 	if len(missing) > 0 {
-		verdict.CanRun, verdict.Detail = false, strings.Join(missing, "; ")
+		v.CanRun, v.Detail = false, strings.Join(missing, "; ")
 	}
-	return verdict
+	return v
 }
 
-func (a *app) tellFindings(p *plan, findings []finding, colours bool) error {
-	if p.json {
+func (a *app) tellFindings(r *request, findings []finding) error {
+	if r.json {
 		if err := a.printJSON(findings); err != nil {
 			return err
 		}
 	} else {
-		a.printFindings(findings, isTerminal(a.stdout) && colours)
+		a.printFindings(findings, isTerminal(a.stdout) && a.display.colours)
 	}
-	for _, it := range findings {
-		if it.Status == statusMissing {
-			return errReported
-		}
+	if slices.ContainsFunc(findings, func(it finding) bool { return it.Status == statusMissing }) {
+		return errReported
 	}
 	return nil
 }
 
-func (a *app) tellCheckups(p *plan, machine []finding, checkups []checkup, colours bool) error {
-	if p.json {
-		if err := a.printJSON(map[string]any{"machine": machine, "targets": checkups}); err != nil {
+func (a *app) tellVerdicts(r *request, machine []finding, verdicts []verdict) error {
+	if r.json {
+		if err := a.printJSON(map[string]any{"machine": machine, "targets": verdicts}); err != nil {
 			return err
 		}
 	} else {
-		a.printFindings(machine, isTerminal(a.stdout) && colours)
+		colours := isTerminal(a.stdout) && a.display.colours
+		a.printFindings(machine, colours)
 		a.print("")
-		a.printCheckups(checkups, isTerminal(a.stdout) && colours)
+		a.printVerdicts(verdicts, colours)
 	}
-	for _, it := range checkups {
-		if it.CanRun {
-			return nil
-		}
+	if !slices.ContainsFunc(verdicts, func(v verdict) bool { return v.CanRun }) {
+		return errReported
 	}
-	return errReported
+	return nil
 }
 
-func (a *app) printCheckups(checkups []checkup, colours bool) {
-	for _, it := range checkups {
-		verdict, colour := "can run", "32"
+func (a *app) printVerdicts(verdicts []verdict, colours bool) {
+	for _, it := range verdicts {
+		word, colour := "can run", "32"
 		if !it.CanRun {
-			verdict, colour = "cannot run", "31"
+			word, colour = "cannot run", "31"
 		}
-		a.print("target %-10s  %s  %s", it.Target, paint(colours, colour, fmt.Sprintf("%-10s", verdict)), it.Detail)
+		a.print("target %-10s  %s  %s", it.Target, paint(colours, colour, fmt.Sprintf("%-10s", word)), it.Detail)
 		for _, advice := range it.Advice {
 			a.print("  %s", strings.ReplaceAll(advice, "\n", "\n  "))
 		}
@@ -167,295 +171,198 @@ func (a *app) printFindings(findings []finding, colours bool) {
 	}
 }
 
-// quick bounds a look.
-func (s *session) quick() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(s.ctx, glance)
+func found(what, detail string) finding { return finding{What: what, Status: statusOK, Detail: detail} }
+
+func missing(what, detail, advice string) finding {
+	return finding{What: what, Status: statusMissing, Detail: detail, Advice: advice}
 }
 
-func (s *session) lookForGo() finding {
-	path, err := exec.LookPath("go")
-	if err != nil {
-		return finding{"go", statusUnused, "not on PATH", "Needed only to build tap or the Pulumi CLI: https://go.dev/dl"}
-	}
-	ctx, cancel := s.quick()
-	defer cancel()
-	output, err := exec.CommandContext(ctx, path, "env", "GOVERSION").Output()
-	if err != nil {
-		return finding{"go", statusMissing, path + " does not answer", "Reinstall Go: https://go.dev/dl"}
-	}
-	return finding{"go", statusOK, fmt.Sprintf("%s (%s)", strings.TrimSpace(string(output)), path), ""}
+func unused(what, detail string) finding {
+	return finding{What: what, Status: statusUnused, Detail: detail}
 }
 
-func (s *session) lookForPulumi() finding {
-	found, err := cli.Look(s.ctx)
-	if err != nil {
-		return finding{"pulumi", statusMissing, err.Error(), "Run inside the repository, or install Pulumi: https://www.pulumi.com/docs/install"}
+func lookForGo(ctx context.Context) finding {
+	path, version, err := cli.LookForGo(ctx)
+	switch {
+	case path == "":
+		return finding{What: "go", Status: statusUnused, Detail: "not on PATH", Advice: "Needed only to build tap or the Pulumi CLI: https://go.dev/dl"}
+	case err != nil:
+		return missing("go", err.Error(), "Reinstall Go: https://go.dev/dl")
 	}
-	if found.Path != "" {
-		return finding{"pulumi", statusOK, fmt.Sprintf("%s (%s; %s)", found.Version, found.Path, found.Reason), ""}
-	}
-	if _, err := exec.LookPath("go"); err != nil {
-		return finding{"pulumi", statusMissing, found.Reason + ", and no go to build it with", "Install Go or Pulumi."}
-	}
-	return finding{"pulumi", statusOK, fmt.Sprintf("%s will be built at the first run, about 3 min (%s)", found.Version, found.Reason), ""}
+	return found("go", fmt.Sprintf("%s (%s)", version, path))
 }
 
-func (s *session) lookForMoto() finding {
-	moto, err := target.LookForMoto(s.ctx)
+func lookForPulumi(ctx context.Context) finding {
+	engine, err := cli.Look(ctx)
 	if err != nil {
-		return finding{"moto", statusMissing, "the local AWS API cannot be run", err.Error()}
+		return missing("pulumi", err.Error(), "Run inside the repository, or install Pulumi: https://www.pulumi.com/docs/install")
+	}
+	if engine.Path != "" {
+		return found("pulumi", fmt.Sprintf("%s (%s; %s)", engine.Version, engine.Path, engine.Reason))
+	}
+	if path, _, _ := cli.LookForGo(ctx); path == "" {
+		return missing("pulumi", engine.Reason+", and no go to build it with", "Install Go or Pulumi.")
+	}
+	return found("pulumi", fmt.Sprintf("%s will be built at the first run, about 3 min (%s)", engine.Version, engine.Reason))
+}
+
+func lookForMoto(ctx context.Context) finding {
+	moto, err := target.LookForMoto(ctx)
+	if err != nil {
+		return missing("moto", "the local AWS API cannot be run", err.Error())
 	}
 	with := moto.Python
 	if moto.Docker != "" {
 		with = moto.Docker
 	}
-	return finding{"moto", statusOK, fmt.Sprintf("%s (%s; %s)", moto.Version, with, moto.Reason), ""}
+	return found("moto", fmt.Sprintf("%s (%s; %s)", moto.Version, with, moto.Reason))
 }
 
-func (s *session) lookForDocker() finding {
-	version, path, err := s.dockerEngine()
+func lookForDocker(ctx context.Context) finding {
+	path, version, err := target.LookForDocker(ctx)
 	switch {
 	case path == "":
-		return finding{"docker", statusUnused, "not on PATH; needed only where moto has no Python", ""}
+		return unused("docker", "not on PATH; needed only where moto has no Python")
 	case err != nil:
-		return finding{"docker", statusUnused, path + ", no engine answers; needed only where moto has no Python", ""}
+		return unused("docker", path+", no engine answers; needed only where moto has no Python")
 	}
-	return finding{"docker", statusOK, version + " (" + path + ")", ""}
+	return found("docker", version+" ("+path+")")
 }
 
-// dockerEngine asks the docker command for its engine's version. The path is empty where there is no such command.
-func (s *session) dockerEngine() (version, path string, err error) {
-	path, err = exec.LookPath("docker")
-	if err != nil {
-		return "", "", err
-	}
-	ctx, cancel := s.quick()
-	defer cancel()
-	output, err := exec.CommandContext(ctx, path, "version", "--format", "{{.Server.Version}}").Output()
-	return strings.TrimSpace(string(output)), path, err
-}
-
-func (s *session) lookAtCache() finding {
+func lookAtCache() finding {
 	dir, err := cache.Dir()
 	if err != nil {
-		return finding{"cache folder", statusMissing, err.Error(), "Set " + cache.EnvDir + "."}
+		return missing("cache folder", err.Error(), "Set "+cache.EnvDir+".")
 	}
-	return s.lookAtFolder("cache folder", dir)
+	return lookAtFolder("cache folder", dir)
 }
 
-// lookAtFolder tries whether a folder can be written, without making it.
-func (s *session) lookAtFolder(what, dir string) finding {
-	existing := dir
-	for {
-		info, err := os.Stat(existing)
-		if err == nil && !info.IsDir() {
-			return finding{what, statusMissing, existing + " is no folder", "Move it away."}
-		}
-		if err == nil || existing == filepath.Dir(existing) {
-			break
-		}
-		existing = filepath.Dir(existing)
+func lookAtFolder(what, dir string) finding {
+	if err := lifecycle.Writable(dir); err != nil {
+		return missing(what, err.Error(), "Make it writable, or set XDG_CACHE_HOME and XDG_STATE_HOME.")
 	}
-	probe, err := os.CreateTemp(existing, ".tapstack-probe-*")
-	if err != nil {
-		return finding{what, statusMissing, dir + " cannot be written", "Make it writable, or set XDG_CACHE_HOME and XDG_STATE_HOME."}
-	}
-	_ = probe.Close()
-	_ = os.Remove(probe.Name())
-	return finding{what, statusOK, dir, ""}
+	return found(what, dir)
 }
 
 // lookAtEmulator says whether the local cloud is running already.
-func (s *session) lookAtEmulator() finding {
+func (d *doctor) lookAtEmulator(ctx context.Context) finding {
 	const what = "target " + target.Local
-	home := s.plan.home
-	if s.plan.target.Name != target.Local {
-		home = filepath.Join(filepath.Dir(home), target.Local)
-	}
-	endpoint, alive, err := target.Running(s.ctx, home)
+	endpoint, alive, err := target.Running(ctx, filepath.Join(filepath.Dir(d.Target.Home), target.Local))
 	switch {
 	case err != nil:
-		return finding{what, statusMissing, err.Error(), ""}
+		return missing(what, err.Error(), "")
 	case endpoint == "":
-		return finding{what, statusOK, "is started when it is needed", ""}
+		return found(what, "is started when it is needed")
 	case alive:
-		return finding{what, statusOK, "runs at " + endpoint, ""}
+		return found(what, "runs at "+endpoint)
 	}
-	return finding{what, statusOK, "was at " + endpoint + " and is gone", "Clear the state of what lived there: " + s.plan.tell("destroy")}
+	return finding{What: what, Status: statusOK, Detail: "was at " + endpoint + " and is gone", Advice: "Clear the state of what lived there: " + d.tell("destroy")}
 }
 
 // lookAtEndpoint asks the endpoint that was given.
-func (s *session) lookAtEndpoint() finding {
+func (d *doctor) lookAtEndpoint(ctx context.Context) finding {
 	const what = "target " + target.Endpoint
-	if s.plan.target.Name != target.Endpoint {
-		return finding{what, statusMissing, "no --endpoint is given", "Start any AWS-compatible API, and give its address: --target endpoint --endpoint URL"}
+	if d.Target.Name != target.Endpoint {
+		return missing(what, "no --endpoint is given", "Start any AWS-compatible API, and give its address: --target endpoint --endpoint URL")
 	}
-	ctx, cancel := s.quick()
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	opened, err := target.Open(ctx, s.plan.target)
-	if err != nil {
-		return finding{what, statusMissing, err.Error(), "Start it, or give another --endpoint."}
+	if err := d.OpenCloud(ctx, target.Recorded); err != nil {
+		return missing(what, err.Error(), "Start it, or give another --endpoint.")
 	}
-	if err := opened.Close(); err != nil {
-		return finding{what, statusMissing, err.Error(), ""}
-	}
-	return finding{what, statusOK, "answers at " + opened.Endpoint, ""}
+	return found(what, "answers at "+d.Cloud.Endpoint)
 }
 
 // lookAtLocalStack looks for a LocalStack that runs, or for what it takes to start one.
-func (s *session) lookAtLocalStack() []finding {
+func (d *doctor) lookAtLocalStack(ctx context.Context) []finding {
+	const what = "target " + target.LocalStack
 	options := target.Options{Name: target.LocalStack}
-	if s.plan.target.Name == target.LocalStack {
-		options = s.plan.target
+	if d.Target.Name == target.LocalStack {
+		options = d.Target
 	}
-	ctx, cancel := s.quick()
+	bounded, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	look, err := target.LookForLocalStack(ctx, options)
+	look, err := target.LookForLocalStack(bounded, options)
 	// Only that there is a token is told, never the token.
-	token := finding{"LOCALSTACK_AUTH_TOKEN", statusUnused, "not set; free images need none", ""}
+	token := unused("LOCALSTACK_AUTH_TOKEN", "not set; free images need none")
 	if look.Token {
-		token = finding{token.What, statusOK, "set", ""}
+		token = found(token.What, "set")
 	}
-	own := finding{"target " + target.LocalStack, statusOK, "is started when it is needed, from " + look.Image, ""}
 	switch {
 	case look.Endpoint != "" && err != nil:
-		own = finding{own.What, statusMissing, err.Error(), "Start it, or leave out --endpoint and LOCALSTACK_ENDPOINT."}
-		return []finding{token, own}
+		return []finding{token, missing(what, err.Error(), "Start it, or leave out --endpoint and LOCALSTACK_ENDPOINT.")}
+	case look.Endpoint != "" && len(look.Gaps) == 0:
+		return []finding{token, found(what, look.Told+" answers at "+look.Endpoint)}
 	case look.Endpoint != "":
-		own.Detail = look.Told + " answers at " + look.Endpoint
-		if len(look.Gaps) > 0 {
-			own.Detail += fmt.Sprintf("; it lacks %s, which run on the local emulator", plural(len(look.Gaps), "service"))
-			return []finding{token, s.lookForMoto(), own}
-		}
-		return []finding{token, own}
-	case err != nil:
-		engine := finding{"docker", statusMissing, err.Error(), "On Debian, .ci/install-docker installs and starts one."}
-		return []finding{token, engine, own}
+		return []finding{token, lookForMoto(ctx), found(what, fmt.Sprintf("%s answers at %s; it lacks %s, which run on the local emulator",
+			look.Told, look.Endpoint, plural(len(look.Gaps), "service")))}
 	}
-	return []finding{token, {"docker", statusOK, "an engine answers", ""}, s.lookForImage(look), own}
+	engine, image := found("docker", "an engine answers"), lookForImage(ctx, look)
+	own := found(what, "is started when it is needed, from "+look.Image)
+	if err != nil {
+		return []finding{token, missing("docker", err.Error(), "On Debian, .ci/install-docker installs and starts one."), own}
+	}
+	return []finding{token, engine, image, own}
 }
 
 // lookForImage says whether LocalStack's image is there, or can be had.
-func (s *session) lookForImage(look target.Look) finding {
-	if look.Present {
-		return finding{"image", statusOK, look.Image + " is here", ""}
+func lookForImage(ctx context.Context, look target.Look) finding {
+	switch {
+	case look.Present:
+		return found("image", look.Image+" is here")
+	case lifecycle.Reachable(ctx, look.Registry):
+		return found("image", look.Image+" will be pulled at the first run")
 	}
-	registry := "https://registry-1.docker.io/v2/"
-	if host, _, found := strings.Cut(look.Image, "/"); found && strings.ContainsAny(host, ".:") {
-		registry = "https://" + host + "/v2/"
+	return missing("image", look.Image+" is not here, and its registry cannot be reached",
+		"Build a compatible one with fixtures/localstack/build-image, and name it with --image or LOCALSTACK_IMAGE.")
+}
+
+// lookForPlugins looks for the official plugins, here or where the engine would get them.
+func lookForPlugins(ctx context.Context) []finding {
+	plugins, err := session.LookForPlugins(ctx)
+	if err != nil {
+		return []finding{missing("plugins", err.Error(), "Set "+cache.EnvDir+".")}
 	}
-	if err := s.answers(registry); err != nil {
-		return finding{
-			"image", statusMissing, look.Image + " is not here, and its registry cannot be reached",
-			"Build a compatible one with fixtures/localstack/build-image, and name it with --image or LOCALSTACK_IMAGE.",
+	var all []finding
+	for _, plugin := range plugins {
+		what := "plugin " + plugin.Name
+		switch {
+		case plugin.Present:
+			all = append(all, found(what, fmt.Sprintf("%s (%s)", plugin.Version, plugin.Dir)))
+		case plugin.Reachable:
+			all = append(all, found(what, plugin.Version+" will be downloaded at the first run"))
+		default:
+			all = append(all, missing(what, plugin.Version+" is not here, and where it is downloaded from cannot be reached",
+				"Let this machine reach "+plugin.Archive+", or unpack it into "+plugin.Dir+"."))
 		}
 	}
-	return finding{"image", statusOK, look.Image + " will be pulled at the first run", ""}
-}
-
-// answers says whether an address answers at all, whatever it says.
-func (s *session) answers(address string) error {
-	ctx, cancel := s.quick()
-	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodHead, address, nil)
-	if err != nil {
-		return err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return err
-	}
-	return response.Body.Close()
-}
-
-// plugins are the official plugins that a real account needs, with the modules whose versions they have.
-func plugins() []struct{ name, module string } {
-	return []struct{ name, module string }{
-		{"aws", "github.com/pulumi/pulumi-aws/sdk/v6"},
-		{"random", "github.com/pulumi/pulumi-random/sdk/v4"},
-	}
-}
-
-// lookAtPlugins looks for the official plugins, here or where the engine would get them.
-func (s *session) lookAtPlugins() []finding {
-	var found []finding
-	for _, plugin := range plugins() {
-		found = append(found, s.lookForPlugin(plugin.name, moduleVersion(plugin.module)))
-	}
-	return found
-}
-
-// pluginSource is where the engine downloads plugins from.
-const pluginSource = "https://get.pulumi.com/releases/plugins/"
-
-func (s *session) lookForPlugin(name, version string) finding {
-	what := "plugin " + name
-	if version == "" {
-		return finding{what, statusOK, "its version is not known in this build; the engine downloads it where it is missing", ""}
-	}
-	dir, err := cache.Dir()
-	if err != nil {
-		return finding{what, statusMissing, err.Error(), "Set " + cache.EnvDir + "."}
-	}
-	if info, err := os.Stat(filepath.Join(dir, "plugins", "resource-"+name+"-"+version)); err == nil && info.IsDir() {
-		return finding{what, statusOK, version + " (" + dir + ")", ""}
-	}
-	archive := fmt.Sprintf("%spulumi-resource-%s-%s-%s-%s.tar.gz", pluginSource, name, version, runtime.GOOS, runtime.GOARCH)
-	if err := s.answers(archive); err != nil {
-		return finding{
-			what, statusMissing, version + " is not here, and where it is downloaded from cannot be reached",
-			"Let this machine reach " + archive + ", or unpack it into " + filepath.Join(dir, "plugins", "resource-"+name+"-"+version) + ".",
-		}
-	}
-	return finding{what, statusOK, version + " will be downloaded at the first run", ""}
-}
-
-// moduleVersion is that of a module in this build, empty where the build does not tell.
-func moduleVersion(path string) string {
-	info, told := debug.ReadBuildInfo()
-	if !told {
-		return ""
-	}
-	for _, module := range info.Deps {
-		if module.Path == path {
-			return module.Version
-		}
-	}
-	return ""
+	return all
 }
 
 // lookAtAWS looks for credentials, whose they are, and whether that account may be changed. It shows no credential.
-func (s *session) lookAtAWS() []finding {
-	const what = "target " + target.AWS
-	ctx, cancel := s.quick()
+func (d *doctor) lookAtAWS(ctx context.Context) []finding {
+	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
-	region := s.plan.region
-	if s.plan.target.Name != target.AWS {
-		region = awsRegion("")
-	}
-	const log = "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (aws sso login)."
-	loaded, err := awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region), awsconfig.WithLogger(logging.Nop{}))
+	region := target.Options{Name: target.AWS, Region: d.Target.Region}.FromEnvironment().Place()
+	own := found("target "+target.AWS, region)
+	account, source, err := preflight.FindCredentials(ctx, region)
 	if err != nil {
-		return []finding{{"credentials", statusMissing, "the AWS configuration cannot be read: " + err.Error(), log}, {what, statusOK, region, ""}}
+		return []finding{missing("credentials", err.Error(), "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (aws sso login)."), own}
 	}
-	found, err := loaded.Credentials.Retrieve(ctx)
+	all := []finding{found("credentials", "found ("+source+")")}
+	allowed, err := d.AllowedAccounts(ctx)
 	if err != nil {
-		return []finding{{"credentials", statusMissing, "none found", log}, {what, statusOK, region, ""}}
+		return append(all, missing("allowed accounts", err.Error(), session.HowToAllow), own)
 	}
-	findings := []finding{{"credentials", statusOK, "found (" + found.Source + ")", ""}}
-	list, err := s.plan.allowList(ctx)
-	if err != nil {
-		return append(findings, finding{"allowed accounts", statusMissing, err.Error(), howToAllow}, finding{what, statusOK, region, ""})
-	}
-	for _, it := range preflight.Account(ctx, loaded, list).Findings {
-		status := statusOK
-		if it.Status != preflight.OK {
-			status = statusMissing
+	for _, it := range preflight.Account(ctx, account, allowed).Findings {
+		if it.Status != statusOK {
+			it.Status = statusMissing
 		}
-		if it.What == "allowed accounts" && status == statusMissing {
-			it.Advice += " " + howToAllow
+		if it.What == "allowed accounts" && it.Status == statusMissing {
+			it.Advice += " " + session.HowToAllow
 		}
-		findings = append(findings, finding{strings.Replace(it.What, "credentials", "account", 1), status, it.Detail, it.Advice})
+		it.What = strings.Replace(it.What, "credentials", "account", 1)
+		all = append(all, it)
 	}
-	return append(findings, finding{what, statusOK, region, ""})
+	return append(all, own)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/preflight"
+	"tapstack/lib/session"
 	"tapstack/lib/target"
 )
 
@@ -103,7 +104,7 @@ func TestOnlyAnAllowedAccountIsChanged(t *testing.T) {
 		"configured instead": {"123456789012", []string{"--config", "allowedAccountIds=210987654321"}, "and only 210987654321 may be deployed to"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			t.Setenv(allowVariable, c.variable)
+			t.Setenv(session.AllowedVariable, c.variable)
 			account.asked = nil
 			args := append([]string{"up", "--target", "aws", "--suffix", "guarded", "--yes", "--no-progress"}, whole...)
 			code, stdout, stderr := tap(t, append(args, c.args...)...)
@@ -116,7 +117,7 @@ func TestOnlyAnAllowedAccountIsChanged(t *testing.T) {
 			}
 		})
 	}
-	t.Setenv(allowVariable, "12345")
+	t.Setenv(session.AllowedVariable, "12345")
 	code, _, stderr := tap(t, append([]string{"up", "--target", "aws", "--yes"}, whole...)...)
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, `allowedAccountIds: "12345" is not legal`)
@@ -124,7 +125,7 @@ func TestOnlyAnAllowedAccountIsChanged(t *testing.T) {
 
 func TestADeploymentToARealAccountStopsOnEveryProblemAtOnce(t *testing.T) {
 	account := inRealAccount(t)
-	t.Setenv(allowVariable, "123456789012")
+	t.Setenv(session.AllowedVariable, "123456789012")
 	for _, command := range []string{"up", "demo"} {
 		account.asked = nil
 		stateDir := t.TempDir()
@@ -143,7 +144,7 @@ func TestADeploymentToARealAccountStopsOnEveryProblemAtOnce(t *testing.T) {
 
 func TestPreflightTellsWhatItFindsAndExitsWith1OnProblems(t *testing.T) {
 	inRealAccount(t)
-	t.Setenv(allowVariable, "")
+	t.Setenv(session.AllowedVariable, "")
 	args := append([]string{"preflight", "--target", "aws", "--suffix", "ahead", "--no-progress"}, whole...)
 	code, stdout, stderr := tap(t, args...)
 	require.Equal(t, exitFailed, code, stderr)
@@ -186,36 +187,34 @@ func TestTheRegionIsTheBriefsUnlessToldOtherwise(t *testing.T) {
 			if len(c.args) > 0 {
 				o.region = c.args[1]
 			}
-			p, err := o.plan(t.Context(), "outputs", usage{})
+			r, err := o.request(t.Context(), "outputs", needs{})
 			require.NoError(t, err)
-			require.Equal(t, c.region, p.region)
-			require.Equal(t, filepath.Join(root, c.home), p.home)
-			require.Equal(t, c.tells, strings.Contains(p.tell("destroy"), "--region "+c.region))
-
-			s := &session{plan: p, target: &target.Target{Name: target.AWS}}
-			require.Equal(t, c.region, s.stackOptions(p.dir).Env["AWS_REGION"], "the engine goes there")
+			require.Equal(t, c.region, r.Target.Place())
+			require.Equal(t, c.region, r.Target.Env()["AWS_REGION"], "the engine goes there")
+			require.Equal(t, filepath.Join(root, c.home), r.Location.Home)
+			require.Equal(t, c.tells, strings.Contains(r.tell("destroy"), "--region "+c.region))
 		})
 	}
 	t.Setenv("AWS_REGION", "eu-west-1")
 	o := &options{target: target.Local, suffix: "dev", output: outputText, stateDir: t.TempDir()}
-	p, err := o.plan(t.Context(), "outputs", usage{})
+	r, err := o.request(t.Context(), "outputs", needs{})
 	require.NoError(t, err)
-	require.Equal(t, target.Region, p.region, "an emulator is no place")
+	require.Equal(t, target.Region, r.Target.Place(), "an emulator is no place")
 	code, _, stderr := tap(t, "up", "--region", "eu-west-1")
 	require.Equal(t, exitUsage, code)
 	require.Contains(t, stderr, "--region is for target aws: target local is in us-east-1")
 }
 
-// plugged makes a cache folder that has the official plugins.
-func plugged(t *testing.T) string {
+// withPlugins makes a cache folder that has the official plugins.
+func withPlugins(t *testing.T) {
 	t.Helper()
 	dir := t.TempDir()
-	for _, plugin := range plugins() {
-		version := moduleVersion(plugin.module)
-		require.NotEmpty(t, version, "the build knows no module %s", plugin.module)
-		require.NoError(t, os.MkdirAll(filepath.Join(dir, "plugins", "resource-"+plugin.name+"-"+version), 0o755))
+	t.Setenv("TAPSTACK_CACHE", dir)
+	plugins, err := session.LookForPlugins(t.Context())
+	require.NoError(t, err)
+	for _, plugin := range plugins {
+		require.NoError(t, os.MkdirAll(plugin.Dir, 0o755))
 	}
-	return dir
 }
 
 func findingsOf(t *testing.T, stdout string) map[string]finding {
@@ -231,8 +230,8 @@ func findingsOf(t *testing.T, stdout string) map[string]finding {
 
 func TestTheDoctorSaysWhatARealAccountLacks(t *testing.T) {
 	inRealAccount(t)
-	t.Setenv("TAPSTACK_CACHE", plugged(t))
-	t.Setenv(allowVariable, "123456789012")
+	withPlugins(t)
+	t.Setenv(session.AllowedVariable, "123456789012")
 	_, stdout, stderr := tap(t, "doctor", "--target", "aws", "--output", "json")
 	found := findingsOf(t, stdout)
 	for _, what := range []string{"plugin aws", "plugin random", "credentials", "account", "allowed accounts", "target aws"} {
@@ -245,7 +244,7 @@ func TestTheDoctorSaysWhatARealAccountLacks(t *testing.T) {
 		require.NotContains(t, stdout+stderr, secret)
 	}
 
-	t.Setenv(allowVariable, "")
+	t.Setenv(session.AllowedVariable, "")
 	code, stdout, _ := tap(t, "doctor", "--target", "aws", "--output", "json")
 	require.Equal(t, exitFailed, code)
 	found = findingsOf(t, stdout)
@@ -258,12 +257,13 @@ func TestTheDoctorSaysWhatARealAccountLacks(t *testing.T) {
 	require.Equal(t, exitFailed, code)
 	require.Empty(t, stderr)
 	found = findingsOf(t, stdout)
-	require.Equal(t, finding{"credentials", statusMissing, "none found", "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (aws sso login)."}, found["credentials"])
+	require.Equal(t, missing("credentials", "none found", "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (aws sso login)."), found["credentials"])
 }
 
 func TestTheDoctorExplainsEveryTarget(t *testing.T) {
 	inRealAccount(t)
-	t.Setenv(allowVariable, "123456789012")
+	withPlugins(t)
+	t.Setenv(session.AllowedVariable, "123456789012")
 	t.Setenv("LOCALSTACK_AUTH_TOKEN", "thetoken")
 	t.Setenv("LOCALSTACK_ENDPOINT", "http://127.0.0.1:1")
 	code, stdout, stderr := tap(t, "doctor")
@@ -278,7 +278,7 @@ func TestTheDoctorExplainsEveryTarget(t *testing.T) {
 	_, stdout, _ = tap(t, "doctor", "--output", "json")
 	var told struct {
 		Machine []finding
-		Targets []checkup
+		Targets []verdict
 	}
 	require.NoError(t, json.Unmarshal([]byte(stdout), &told), stdout)
 	require.NotEmpty(t, told.Machine)
@@ -291,7 +291,7 @@ func TestTheDoctorExplainsEveryTarget(t *testing.T) {
 
 	code, stdout, _ = tap(t, "doctor", "--target", "localstack", "--output", "json")
 	require.Equal(t, exitFailed, code)
-	require.Equal(t, finding{"LOCALSTACK_AUTH_TOKEN", statusOK, "set", ""}, findingsOf(t, stdout)["LOCALSTACK_AUTH_TOKEN"])
+	require.Equal(t, found("LOCALSTACK_AUTH_TOKEN", "set"), findingsOf(t, stdout)["LOCALSTACK_AUTH_TOKEN"])
 
 	code, stdout, _ = tap(t, "doctor", "--target", "endpoint", "--endpoint", "http://127.0.0.1:1", "--output", "json")
 	require.Equal(t, exitFailed, code)

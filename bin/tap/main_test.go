@@ -13,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/process/processtest"
+	"tapstack/lib/session"
 )
 
 // toolVariable turns the test binary into tap itself, for tests that need a process.
@@ -23,7 +25,7 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	for _, name := range []string{
-		"ENVIRONMENT_SUFFIX", backendVariable, secretsVariable, allowVariable, ciVariable, "AWS_REGION", "AWS_DEFAULT_REGION",
+		"ENVIRONMENT_SUFFIX", backendVariable, secretsVariable, session.AllowedVariable, ciVariable, "AWS_REGION", "AWS_DEFAULT_REGION",
 		"LOCALSTACK_ENDPOINT", "LOCALSTACK_IMAGE",
 	} {
 		_ = os.Unsetenv(name)
@@ -63,7 +65,9 @@ func TestWrongUseIsToldBeforeAnythingStartsAndExitsWith2(t *testing.T) {
 			[]string{"preview", "--target", "aws", "--provider", "local"},
 			[]string{"--provider local is for emulators: target aws always uses the official provider"},
 		},
-		{"a report of nothing", []string{"verify", "--list", "--report", "reports"}, []string{"--list looks at no cloud, so that there is nothing to --report"}},
+		{"a report of nothing", []string{"verify", "--list", "--report", "reports"}, []string{"if any flags in the group [list report] are set none of the others can be; [list report] were all set"}},
+		{"a list that acts", []string{"verify", "--list", "--act"}, []string{"[act list] were all set"}},
+		{"acting on a real account without consent", []string{"verify", "--target", "aws", "--act"}, []string{"agree with --yes"}},
 		{"a report to nowhere", []string{"verify", "--report", ""}, []string{`invalid argument "" for "--report" flag: name a folder`}},
 		{"no key", []string{"up", "--config", "dev"}, []string{`--config "dev" is not key=value`}},
 		{"a time to live that is over", []string{"up", "--ttl", "-1h"}, []string{"--ttl -1h0m0s lies in the past"}},
@@ -87,6 +91,8 @@ func TestWrongUseIsToldBeforeAnythingStartsAndExitsWith2(t *testing.T) {
 			[]string{"environmentSuffix", "vpcCidr", "colour"},
 		},
 		{"a suffix that AWS would refuse", []string{"destroy", "--suffix", "../../etc"}, []string{"environmentSuffix"}},
+		{"a suffix with a space, where the program runs", []string{"up", "--suffix", "dev "}, []string{`environmentSuffix: "dev " is not legal`}},
+		{"a suffix with a space, where it does not", []string{"destroy", "--suffix", "dev "}, []string{`environmentSuffix: "dev " is not legal`}},
 		{
 			"AWS without the keys that have no default",
 			[]string{"preview", "--target", "aws"},
@@ -118,6 +124,7 @@ func TestAStackThatDoesNotExistGivesOneClearLine(t *testing.T) {
 }
 
 func TestABusyPortGivesOneClearLine(t *testing.T) {
+	processtest.SkipIfShort(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
@@ -143,7 +150,7 @@ func TestEveryCommandExplainsItselfWithExamples(t *testing.T) {
 	code, stdout, _ := tap(t, "--help")
 	require.Equal(t, exitFine, code)
 	require.Contains(t, stdout, "Exit codes: 0 fine; 1 ")
-	for _, command := range []string{"demo", "preview", "cost", "up", "verify", "outputs", "refresh", "destroy", "preflight", "doctor"} {
+	for _, command := range []string{"demo", "preview", "cost", "up", "verify", "outputs", "refresh", "destroy", "preflight", "doctor", "sweep", "version"} {
 		require.Contains(t, stdout, "\n  "+command)
 		code, help, _ := tap(t, command, "--help")
 		require.Equal(t, exitFine, code)

@@ -1,10 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,6 +16,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/session"
 	"tapstack/lib/target"
 )
 
@@ -26,18 +27,15 @@ const (
 	providerLocal    = "local"
 	providerOfficial = "official"
 
-	// demoTTL outlasts a demo on AWS, and a clean-up that has to be tried again.
-	demoTTL = 6 * time.Hour
+	// The variables stand in for --backend and --secrets-provider on target aws.
+	backendVariable = "TAPSTACK_BACKEND"
+	secretsVariable = "TAPSTACK_SECRETS_PROVIDER"
+
+	// ciVariable is set by GitHub Actions and most other CI systems: whoever set up the job has agreed.
+	ciVariable = "CI"
 )
 
-// testValues stand in, on emulators, for the keys that have no default.
-var testValues = map[string]string{
-	lib.ConfigPaymentAPIImage:   "registry.example.com/payment-api:1.0.0",
-	lib.ConfigJobProcessorImage: "registry.example.com/job-processor:1.0.0",
-	lib.ConfigAlertEmail:        "ops@example.com",
-}
-
-// options are the flags as given.
+// options are the flags that several commands have, as given.
 type options struct {
 	target, endpoint, image, suffix, output, provider, region string
 	stateDir, backend, secretsProvider                        string
@@ -47,27 +45,11 @@ type options struct {
 	port       int
 	noProgress bool
 	yes        bool
-	// chosen says that the target is not just the default.
-	chosen bool
-
-	// list and report are verify's own, unlock that of the commands that lock the state.
-	list   bool
-	act    bool
-	report string
-	unlock bool
-	// ifExists is destroy's own.
-	ifExists bool
-	// cost are the flags of cost alone.
-	cost costFlags
-	// sweep are the flags of sweep alone.
-	sweep sweepFlags
+	unlock     bool
 }
 
 func (o *options) bind(flags *pflag.FlagSet) {
-	suffix := os.Getenv(lib.SuffixVariable)
-	if suffix == "" {
-		suffix = "dev"
-	}
+	suffix := cmp.Or(os.Getenv(lib.SuffixVariable), "dev")
 	flags.StringVar(&o.target, "target", target.Local, "where the AWS API is: "+strings.Join(target.Names(), ", "))
 	flags.StringVar(&o.endpoint, "endpoint", "", "URL of the AWS API, for target endpoint, or of a LocalStack that runs already, for target localstack ($LOCALSTACK_ENDPOINT)")
 	flags.StringVar(&o.image, "image", "", "container image, for target localstack (default $LOCALSTACK_IMAGE or "+target.DefaultImage+")")
@@ -77,247 +59,171 @@ func (o *options) bind(flags *pflag.FlagSet) {
 	flags.DurationVar(&o.ttl, "ttl", 0, "time after which tap sweep may remove the stack (demo: 6h unless given; up: never unless given)")
 	flags.StringVar(&o.output, "output", outputText, "how results are printed: text, json")
 	flags.IntVar(&o.port, "port", 0, "port of the local emulator, or of LocalStack, on 127.0.0.1; 0 takes a free one")
-	o.bindStates(flags)
+	flags.StringVar(&o.stateDir, "state-dir", "", "folder of the states (default $XDG_STATE_HOME/tapstack or ~/.local/state/tapstack)")
+	flags.StringVar(&o.backend, "backend", "",
+		"`URL` of the bucket that keeps the states instead, s3://bucket/prefix?region=us-east-1 (on aws: $"+backendVariable+")")
+	flags.StringVar(&o.secretsProvider, "secrets-provider", "",
+		"`URL` of the KMS key of the secrets in the bucket, awskms://alias/NAME?region=us-east-1 (on aws: $"+secretsVariable+")")
 	flags.StringVar(&o.provider, "provider", "", "the aws provider: local (in this process, the default on emulators) or official (downloaded; always on aws)")
 	flags.BoolVar(&o.noProgress, "no-progress", false, "print only what each phase came to")
 	flags.BoolVar(&o.yes, "yes", false, "agree to changes in a real account (target aws; CI=true agrees as well)")
 }
 
-// bindVerify adds the flags that verify alone has.
-func (o *options) bindVerify(flags *pflag.FlagSet) {
-	flags.Func("report", "write report.json, junit.xml, report.md and index.html into `DIR`", func(dir string) error {
-		if dir == "" {
-			return errors.New("name a folder")
-		}
-		o.report = dir
-		return nil
-	})
-	flags.BoolVar(&o.act, "act", false, "also run the checks that act on the stack and undo it: a message through the queue, an alarm set off (operations are notified), a failover of the database")
-	flags.BoolVar(&o.list, "list", false, "list the specification, and what proves that its checks can fail, without looking at any cloud")
+// bindUnlock adds the flag of the commands that lock the state.
+func (o *options) bindUnlock(flags *pflag.FlagSet) {
+	flags.BoolVar(&o.unlock, "unlock", false, "remove the lock of a run that is known to be dead, wherever it ran")
 }
 
-// bindIfExists adds the flag that destroy alone has.
-func (o *options) bindIfExists(flags *pflag.FlagSet) {
-	flags.BoolVar(&o.ifExists, "if-exists", false, "succeed where there is no such stack")
+// needs are what a command asks of its request, besides a stack to work on.
+type needs struct {
+	program  bool    // a whole configuration, since it runs the program
+	fresh    bool    // of which nothing is stored
+	emulated bool    // on an emulator, whatever the target
+	changes  bool    // leave to change the cloud
+	faults   []error // what is wrong with the flags that it alone has
+	// left tells, after a second interrupt, what is left and how to go on. Nil is for commands that destroy can follow.
+	left func(*request) string
 }
 
-// usage says what a command does with the options.
-type usage struct {
-	program bool // it runs the program, and so needs a whole configuration
-	fresh   bool // it starts from nothing stored
-	changes bool // it changes the cloud
-	doctor  bool // it looks at the machine only
-	verify  bool // it has the flags of verify
-	locks   bool // it locks the state of a stack that may exist
-	removes bool // it removes a stack that may be gone already
-	sweep   bool // it has the flags of sweep, and changes the cloud only where --yes is given
-	cost    bool // it has the flags of cost, and runs the program on a throw-away emulator whatever the target
+func (n needs) finish(r *request) string {
+	if n.left != nil {
+		return n.left(r)
+	}
+	return "To finish the clean-up: " + r.tell("destroy")
 }
 
-// plan is what a command is to do, found to be right.
-type plan struct {
-	command  string
-	target   target.Options
-	suffix   string
+// request is what a command is to do, found to be right.
+type request struct {
+	session.Options
 	json     bool
 	progress bool
-	official bool
-	chosen   bool
-	// region is where the stack goes.
-	region string
-	// guarded commands change a real account, which must be among the allowed.
-	guarded bool
-	allowed []string
-	// home is the folder of the target's states, dir that of this stack within it.
-	home, dir string
-	// states is where they are: in home, or in bucket if that is not nil.
-	states lifecycle.States
-	bucket *lifecycle.Bucket
-	// bucketEnv leads the engine to the bucket where no target is open.
-	bucketEnv map[string]string
-	unlock    bool
-	ifExists  bool
-	// config is whole and legal for commands that run the program; assumed are the test values in it.
-	config  map[string]string
+	// assumed are the test values in the configuration.
 	assumed map[string]string
-	// ttl is how long the stack may stay; 0 leaves that as it is.
-	ttl time.Duration
-	// list asks for the specification itself; report is the folder for the report of a run, or empty. act lets checks act.
-	list   bool
-	act    bool
-	report string
 	// rerun holds the flags that lead another command to the same stack.
 	rerun []string
-	cost  costPlan
-	sweep sweepPlan
+	// region is where the stack is meant to go, whatever it is worked on.
+	region string
 }
 
-// plan checks the options against what a command needs and tells all that is wrong at once.
-func (o *options) plan(ctx context.Context, command string, uses usage) (*plan, error) {
-	p := &plan{
-		command: command, suffix: o.suffix, json: o.output == outputJSON, progress: !o.noProgress,
-		target:   o.cloud(),
-		official: o.target == target.AWS || o.provider == providerOfficial,
-		chosen:   o.chosen,
-		rerun:    o.rerun(),
-		list:     o.list, act: o.act, report: o.report, ttl: o.ttl, unlock: o.unlock,
-		ifExists: o.ifExists,
+// request holds the options to what a command needs and tells all that is wrong at once.
+func (o *options) request(ctx context.Context, command string, needs needs) (*request, error) {
+	r := &request{
+		Options: session.Options{
+			Target: o.cloud(), Suffix: o.suffix, Official: o.provider == providerOfficial, Unlock: o.unlock, Changes: needs.changes,
+		},
+		json: o.output == outputJSON, progress: !o.noProgress, rerun: o.rerun(), region: o.cloud().Place(),
 	}
-	uses.changes = uses.changes || o.act || uses.sweep && o.yes
-	faults := []error{p.target.Fault()}
-	if o.output != outputText && o.output != outputJSON {
-		faults = append(faults, fmt.Errorf("unknown --output %q: choose text or json", o.output))
+	given, err := pairs(o.config)
+	faults := append([]error{r.Target.Fault(), o.outputFault()}, o.faults(command, needs)...)
+	faults = append(append(faults, needs.faults...), err)
+	settings := session.Settings{Given: given, Fresh: needs.fresh, Assume: o.target != target.AWS || needs.emulated, TTL: o.ttl}
+	if fault := lib.ValidateSuffix(o.suffix); fault != nil {
+		faults = append(faults, fault)
+		if needs.program {
+			// It leads to no state: the rest of the configuration is told against the defaults.
+			legal := session.Options{Suffix: "dev", Target: r.Target}
+			settings.Fresh = true
+			_, err := legal.Configure(ctx, settings)
+			faults = append(faults, err)
+		}
+	} else {
+		r.Location, err = o.location(ctx, command, needs, &r.Target)
+		faults = append(faults, err)
 	}
+	if err := errors.Join(faults...); err != nil || !needs.program {
+		return r, err
+	}
+	r.assumed, err = r.Configure(ctx, settings)
+	if needs.emulated {
+		r.Target, r.Official = target.Options{Name: target.Local}, false
+		delete(r.Config, lib.ConfigAllowedAccountIDs) // the emulator's account is not among them
+	}
+	return r, err
+}
+
+// faults are what is wrong with the flags by themselves.
+func (o *options) faults(command string, needs needs) []error {
+	var faults []error
 	if !slices.Contains([]string{"", providerLocal, providerOfficial}, o.provider) {
 		faults = append(faults, fmt.Errorf("unknown --provider %q: choose local or official", o.provider))
 	}
 	if o.target == target.AWS && o.provider == providerLocal {
 		faults = append(faults, errors.New("--provider local is for emulators: target aws always uses the official provider"))
 	}
-	faults = append(faults, o.consent(command, uses.changes))
-	region, err := o.place()
-	faults = append(faults, err)
-	p.region, p.guarded = region, o.onAWS() && uses.changes
+	if o.target == target.AWS && needs.changes && !o.yes && os.Getenv(ciVariable) != "true" {
+		faults = append(faults, fmt.Errorf("%s changes a real AWS account and costs money: agree with --yes", command))
+	}
 	if o.ttl < 0 {
 		faults = append(faults, fmt.Errorf("--ttl %s lies in the past", o.ttl))
 	}
-	if o.ttl > 0 && !uses.program {
+	if o.ttl > 0 && !needs.program {
 		faults = append(faults, fmt.Errorf("--ttl is for demo, preview and up: %s does not deploy", command))
 	}
-	if o.list && (o.report != "" || o.act) {
-		faults = append(faults, errors.New("--list looks at no cloud, so that there is nothing to --report or to --act on"))
+	if len(o.config) > 0 && !needs.program {
+		faults = append(faults, fmt.Errorf("--config is for demo, preview, cost and up: %s does not run the program", command))
 	}
-	if uses.cost {
-		p.cost, err = o.cost.plan()
-		faults = append(faults, err)
-	}
-	if uses.sweep {
-		p.sweep, err = o.sweep.plan(o)
-		faults = append(faults, err)
-	}
-	given, err := pairs(o.config)
-	faults = append(faults, err)
-	if fault := lib.ValidateSuffix(o.suffix); fault != nil {
-		// An illegal suffix leads to no state: the rest of the configuration is told against the defaults.
-		uses.fresh = true
-		if uses.program {
-			fault = p.configure(ctx, given, uses)
-		}
-		faults = append(faults, fault)
-	} else {
-		faults = append(faults, o.locate(p), o.keep(ctx, p, uses))
-	}
-	if err := errors.Join(faults...); err != nil || uses.doctor {
-		return p, err
-	}
-	if err := p.configure(ctx, given, uses); err != nil {
-		return p, err
-	}
-	return p, p.allow(ctx)
+	return faults
 }
 
-// locate finds the folder of the stack's state.
-func (o *options) locate(p *plan) error {
-	root := o.stateDir
-	if root == "" {
-		root = os.Getenv("XDG_STATE_HOME")
-		if filepath.IsAbs(root) {
-			root = filepath.Join(root, "tapstack")
-		} else {
-			home, err := os.UserHomeDir()
-			if err != nil {
-				return fmt.Errorf("finding the state folder (give --state-dir): %w", err)
-			}
-			root = filepath.Join(home, ".local", "state", "tapstack")
-		}
+func (o *options) outputFault() error {
+	if o.output != outputText && o.output != outputJSON {
+		return fmt.Errorf("unknown --output %q: choose text or json", o.output)
 	}
-	root, err := filepath.Abs(root)
-	if err != nil {
-		return fmt.Errorf("finding the state folder: %w", err)
-	}
-	p.home = filepath.Join(root, p.target.Key())
-	if p.region != target.Region {
-		p.home += "-" + p.region
-	}
-	p.dir = filepath.Join(p.home, o.suffix)
-	p.target.Home = p.home
 	return nil
 }
 
-// configure puts the configuration together: what the stack was last deployed with, what is given now, and on an
-// emulator the test values.
-func (p *plan) configure(ctx context.Context, given map[string]string, uses usage) error {
-	if !uses.program {
-		if len(given) > 0 {
-			return fmt.Errorf("--config is for demo, preview, cost and up: %s does not run the program", p.command)
-		}
-		return nil
+// location is where the states are.
+func (o *options) location(ctx context.Context, command string, needs needs, cloud *target.Options) (lifecycle.Location, error) {
+	backend, secrets := o.backend, o.secretsProvider
+	if o.target == target.AWS {
+		backend, secrets = cmp.Or(backend, os.Getenv(backendVariable)), cmp.Or(secrets, os.Getenv(secretsVariable))
 	}
-	p.config = map[string]string{}
-	if !uses.fresh {
-		stored, err := p.states.Config(ctx, p.suffix)
-		if err != nil {
-			return err
-		}
-		p.config = stored
+	dir, err := lifecycle.StateDir(o.stateDir)
+	if err != nil {
+		return lifecycle.Location{}, err
 	}
-	maps.Copy(p.config, given)
-	if list := os.Getenv(allowVariable); list != "" && given[lib.ConfigAllowedAccountIDs] == "" && p.target.Name == target.AWS {
-		p.config[lib.ConfigAllowedAccountIDs] = list
+	cloud.Home = filepath.Join(dir, cloud.Key())
+	switch {
+	case backend == "" && secrets != "":
+		err = errors.New("--secrets-provider goes with --backend: in a folder, the secrets are encrypted with a passphrase")
+	case backend == "":
+	case o.target != target.AWS && o.target != target.Endpoint:
+		err = fmt.Errorf("--backend is for targets aws and endpoint: target %s keeps its states in a folder, since its own S3 ends with it", o.target)
+	case secrets == "" && needs.program:
+		err = fmt.Errorf("--backend needs --secrets-provider for %s: a passphrase made here would be lost with this machine", command)
+	default:
+		return lifecycle.InBucket(ctx, cloud.Home, lifecycle.BucketOptions{
+			Project: lib.ProjectName, Backend: backend, SecretsProvider: secrets, Env: cloud.Env(),
+		})
 	}
-	p.assumed = map[string]string{}
-	for key, value := range testValues {
-		if p.config[key] == "" && (p.target.Name != target.AWS || uses.cost) {
-			p.config[key], p.assumed[key] = value, value
-		}
-	}
-	p.config[lib.ConfigEnvironmentSuffix] = p.suffix
-	p.stamp(uses.fresh)
-	_, err := lib.ParseConfig(p.config)
-	return err
-}
-
-// stamp says which run the stack is of, and when it may be swept away. Both stay as they are while the stack lives, since
-// they are tags of every resource, unless a new time to live is given.
-func (p *plan) stamp(fresh bool) {
-	now := time.Now()
-	if p.config[lib.ConfigRun] == "" {
-		p.config[lib.ConfigRun] = lib.NewRun(now)
-	}
-	if fresh && p.ttl == 0 && p.config[lib.ConfigExpires] == "" {
-		p.ttl = demoTTL
-	}
-	if p.ttl > 0 {
-		p.config[lib.ConfigExpires] = lib.FormatExpiry(now.Add(p.ttl))
-	}
+	return lifecycle.InFolder(lib.ProjectName, cloud.Home), err
 }
 
 // cloud is the target as it is meant, by flags and environment.
 func (o *options) cloud() target.Options {
-	return target.Options{Name: o.target, Endpoint: o.endpoint, Image: o.image, Port: o.port}.FromEnvironment()
+	return target.Options{Name: o.target, Endpoint: o.endpoint, Image: o.image, Port: o.port, Region: o.region}.FromEnvironment()
 }
 
 // rerun repeats the flags that find the stack again.
 func (o *options) rerun() []string {
+	cloud := o.cloud()
 	flags := []string{"--target", o.target}
-	if cloud := o.cloud(); cloud.Endpoint != "" {
+	if cloud.Endpoint != "" {
 		flags = append(flags, "--endpoint", cloud.Endpoint)
 	}
 	flags = append(flags, "--suffix", o.suffix)
-	if o.stateDir != "" {
-		flags = append(flags, "--state-dir", o.stateDir)
+	for _, it := range []struct{ flag, value string }{
+		{"--state-dir", o.stateDir},
+		{"--backend", o.backend},
+		{"--secrets-provider", o.secretsProvider},
+		{"--provider", o.provider},
+	} {
+		if it.value != "" {
+			flags = append(flags, it.flag, it.value)
+		}
 	}
-	if o.backend != "" {
-		flags = append(flags, "--backend", o.backend)
-	}
-	if o.secretsProvider != "" {
-		flags = append(flags, "--secrets-provider", o.secretsProvider)
-	}
-	if o.provider != "" {
-		flags = append(flags, "--provider", o.provider)
-	}
-	if region, err := o.place(); err == nil && region != target.Region {
-		flags = append(flags, "--region", region)
+	if cloud.Place() != target.Region {
+		flags = append(flags, "--region", cloud.Place())
 	}
 	if o.target == target.AWS {
 		flags = append(flags, "--yes")
@@ -326,19 +232,32 @@ func (o *options) rerun() []string {
 }
 
 // tell is the command line of another command on the same stack.
-func (p *plan) tell(command string) string {
+func (r *request) tell(command string) string { return commandLine(command, r.rerun) }
+
+func commandLine(command string, flags []string) string {
 	self := os.Args[0]
 	if strings.Contains(self, "go-build") {
 		self = "go run ./bin/tap"
 	}
 	parts := []string{self, command}
-	for _, flag := range p.rerun {
+	for _, flag := range flags {
 		if strings.ContainsAny(flag, " \t\"'$&;|*?") {
 			flag = strconv.Quote(flag)
 		}
 		parts = append(parts, flag)
 	}
 	return strings.Join(parts, " ")
+}
+
+// explain says what to do about a stack that is not there, or whose cloud is gone.
+func (r *request) explain(err error) error {
+	switch {
+	case errors.Is(err, lifecycle.ErrNoStack):
+		return fmt.Errorf("%w: %s creates it", err, r.tell("up"))
+	case session.Gone(err):
+		return fmt.Errorf("%w; clear its state with: %s", err, r.tell("destroy"))
+	}
+	return err
 }
 
 func pairs(given []string) (map[string]string, error) {

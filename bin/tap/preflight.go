@@ -1,39 +1,45 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
 
-	"tapstack/lib"
+	"github.com/spf13/cobra"
+
 	"tapstack/lib/preflight"
+	"tapstack/lib/session"
 	"tapstack/lib/target"
 )
 
-// preflight is the command: it looks at everything that could stop a deployment and prints all of it.
-func (a *app) preflight(ctx context.Context, p *plan) (err error) {
-	s := a.begin(ctx, p)
-	defer func() { err = errors.Join(err, s.end()) }()
-	s.tellAssumed()
-	exists, err := s.exists(s.ctx, p.suffix)
-	if err != nil {
-		return err
-	}
+func (a *app) preflightCommand() *cobra.Command {
+	return a.does(&cobra.Command{
+		Use: "preflight", Short: "Look for all that could stop a deployment, before it",
+		Long: "Looks at the account, its quotas, the zones, the database version, the certificate, the images and names that are still\n" +
+			"taken, and tells everything that is wrong at once. It only reads. On target aws, up and demo do it by themselves and\n" +
+			"stop on problems. Exits with 1 if there is a problem.",
+		Example: "  tap preflight --target aws --suffix prod --config allowedAccountIds=123456789012 --config …\n  tap preflight --output json",
+	}, always(needs{program: true}), a.preflight)
+}
+
+func (a *app) preflight(ctx context.Context, s *session.Session, r *request) error {
+	a.noteAssumed(r)
 	lifetime := target.WithTool
-	if exists {
+	if exists, err := s.Exists(ctx); err != nil {
+		return err
+	} else if exists {
 		lifetime = target.Recorded
 	}
-	if err := s.openTarget(lifetime); err != nil {
-		return s.explainGone(err)
+	if err := s.OpenCloud(ctx, lifetime); err != nil {
+		return r.explain(err)
 	}
-	report, err := s.lookAhead(exists)
+	report, err := s.Preflight(ctx)
 	if err != nil {
 		return err
 	}
-	if p.json {
+	if r.json {
 		err = a.printJSON(report)
 	} else {
-		a.printPreflight(report, isTerminal(a.stdout) && s.display.colours)
+		a.printPreflight(report, isTerminal(a.stdout) && a.display.colours)
 	}
 	if err == nil && report.Err() != nil {
 		return errReported
@@ -41,66 +47,7 @@ func (a *app) preflight(ctx context.Context, p *plan) (err error) {
 	return err
 }
 
-// lookAhead runs the preflight on the open target.
-func (s *session) lookAhead(deployed bool) (preflight.Report, error) {
-	config, err := lib.ParseConfig(s.plan.config)
-	if err != nil {
-		return preflight.Report{}, err
-	}
-	s.display.begin("preflight", 0)
-	report := preflight.Run(s.ctx, preflight.Options{
-		AWS: s.target.Config, Config: config, Deployed: deployed, Emulated: s.target.Emulated(),
-	})
-	if err := s.cause(s.ctx.Err()); err != nil {
-		return report, s.display.fail(err)
-	}
-	counts := preflightCounts(report)
-	if report.Err() != nil {
-		s.display.finish("failed", "31", counts)
-		return report, nil
-	}
-	s.display.done(counts)
-	return report, nil
-}
-
-// clearedForTakeOff stops a deployment to a real account before its first resource if the preflight finds problems.
-func (s *session) clearedForTakeOff() error {
-	if s.target.Emulated() {
-		return nil
-	}
-	exists, err := s.exists(s.ctx, s.plan.suffix)
-	if err != nil {
-		return err
-	}
-	report, err := s.lookAhead(exists)
-	if err != nil {
-		return err
-	}
-	for _, status := range []preflight.Status{preflight.Warning, preflight.Unknown} {
-		for _, f := range report.With(status) {
-			s.display.note(fmt.Sprintf("%s: %s: %s", status, f.What, f.Detail))
-		}
-	}
-	if problems := report.Err(); problems != nil {
-		return fmt.Errorf("%s in the way, nothing was made:\n%w", plural(len(report.With(preflight.Problem)), "problem"), problems)
-	}
-	return nil
-}
-
-func preflightCounts(report preflight.Report) string {
-	return fmt.Sprintf("%d ok, %s, %s, %d unknown", len(report.With(preflight.OK)), plural(len(report.With(preflight.Warning)), "warning"),
-		plural(len(report.With(preflight.Problem)), "problem"), len(report.With(preflight.Unknown)))
-}
-
 func (a *app) printPreflight(report preflight.Report, colours bool) {
-	findings := make([]finding, len(report.Findings))
-	for i, f := range report.Findings {
-		findings[i] = finding{f.What, string(f.Status), f.Detail, f.Advice}
-	}
-	a.printFindings(findings, colours)
-	account := report.Account
-	if account == "" {
-		account = "unknown"
-	}
-	a.print("\nAccount %s, %s: %s.", account, report.Region, preflightCounts(report))
+	a.printFindings(report.Findings, colours)
+	a.print("\nAccount %s, %s: %s.", cmp.Or(report.Account, "unknown"), report.Region, report)
 }

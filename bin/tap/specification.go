@@ -2,14 +2,11 @@ package main
 
 import (
 	"fmt"
-	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
 
 	"tapstack/lib/verify"
-	"tapstack/lib/verify/report"
 )
 
 // specification is what tap verify --list tells.
@@ -42,18 +39,6 @@ type specifiedCheck struct {
 	Sabotages []string `json:"sabotages"`
 }
 
-// checks are those that a run of the plan makes.
-func (p *plan) checks() []verify.Check {
-	return slices.DeleteFunc(verify.Checks(), func(c verify.Check) bool { return c.Acts && !p.act })
-}
-
-// tellLeftOut says what a run did not do.
-func (a *app) tellLeftOut(p *plan) {
-	if more := len(verify.Checks()) - len(p.checks()); more > 0 {
-		a.print("%s that act on the stack were left out: --act runs them and undoes what they do", plural(more, "check"))
-	}
-}
-
 // specify puts together what holds the cloud to what, and what proves that it can fail.
 func specify(bullets []verify.Bullet, checks []verify.Check, sabotages map[string][]string) specification {
 	s := specification{Counts: specificationCounts{Bullets: len(bullets), Checks: len(checks)}}
@@ -71,9 +56,9 @@ func specify(bullets []verify.Bullet, checks []verify.Check, sabotages map[strin
 	return s
 }
 
-func (a *app) listSpecification(p *plan) error {
+func (a *app) listSpecification(r *request) error {
 	s := specify(verify.Brief(), verify.Checks(), verify.Sabotages())
-	if p.json {
+	if r.json {
 		return a.printJSON(s)
 	}
 	a.printBullets(s.Bullets)
@@ -112,24 +97,4 @@ func (a *app) printChecks(checks []specifiedCheck) {
 		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", c.ID, strconv.Itoa(len(c.Sabotages)), strings.Join(c.PCI, " "), says)
 	}
 	_ = table.Flush()
-}
-
-// prepareReport finds out whether the report can be written, before anything is checked.
-func (p *plan) prepareReport() error {
-	if p.report == "" {
-		return nil
-	}
-	return report.Prepare(p.report)
-}
-
-// writeReport writes the run down where --report says.
-func (a *app) writeReport(p *plan, run verify.Report) error {
-	if p.report == "" {
-		return nil
-	}
-	err := report.Write(p.report, run, report.Options{Bullets: verify.Brief(), Sabotages: verify.Sabotages()})
-	if err == nil {
-		a.say("Report: %s", filepath.Join(p.report, report.HTMLFile))
-	}
-	return err
 }

@@ -21,6 +21,7 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/cloud"
 	"tapstack/lib/process/processtest"
+	"tapstack/lib/session"
 	"tapstack/lib/target"
 )
 
@@ -107,7 +108,7 @@ func TestASweepIsDryUnlessAgreedTo(t *testing.T) {
 
 	code, stdout, _ = tap(t, append(args, "--output", "json")...)
 	require.Equal(t, exitFailed, code)
-	var told swept
+	var told session.SweepReport
 	require.NoError(t, json.Unmarshal([]byte(stdout), &told), stdout)
 	require.True(t, told.DryRun)
 	require.Len(t, told.Plan.Delete, 2)
@@ -223,7 +224,7 @@ func TestASweepOfARealAccountNeedsItsIDOnTheList(t *testing.T) {
 	defer fake.Close()
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": fake.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
-		allowVariable: "210987654321", "CI": "",
+		session.AllowedVariable: "210987654321", "CI": "",
 	} {
 		t.Setenv(name, value)
 	}
@@ -231,7 +232,7 @@ func TestASweepOfARealAccountNeedsItsIDOnTheList(t *testing.T) {
 	require.Equal(t, exitFailed, code, stderr)
 	require.Empty(t, stdout)
 	require.Contains(t, stderr, "123456789012")
-	require.Contains(t, stderr, allowVariable)
+	require.Contains(t, stderr, session.AllowedVariable)
 }
 
 func TestSweepExplainsItselfWithExamples(t *testing.T) {

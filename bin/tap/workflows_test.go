@@ -99,9 +99,7 @@ func flagsNamed(name string, args []string) []string {
 }
 
 func TestTapUnderstandsWhatTheWorkflowsTellIt(t *testing.T) {
-	for where, fault := range misuses(t, nil) {
-		t.Errorf("%s: %s", where, fault)
-	}
+	require.Empty(t, misuses(t, nil))
 }
 
 func TestWrongUseOfTapInAWorkflowIsFound(t *testing.T) {

@@ -45,6 +45,11 @@ const (
 	randomVersion = "4.19.2"
 )
 
+// Plugins are the official plugins that the local provider stands in for, by name, with their versions.
+func Plugins() map[string]string {
+	return map[string]string{"aws": "v" + awsVersion, "random": "v" + randomVersion}
+}
+
 // Resources lists every AWS type that the local provider implements.
 func Resources() []resource.Resource {
 	return slices.Concat(

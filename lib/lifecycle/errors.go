@@ -12,6 +12,9 @@ import (
 // ErrNoStack says that the stack was never deployed, or is destroyed.
 var ErrNoStack = errors.New("does not exist")
 
+// ErrInterrupted is the cause of a context that an interrupt ended.
+var ErrInterrupted = errors.New("interrupted")
+
 // Failure is one thing that went wrong in an operation.
 type Failure struct {
 	Type    string // of the resource, empty when it is about none

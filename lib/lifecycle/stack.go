@@ -64,35 +64,6 @@ type Options struct {
 	Observer Observer
 }
 
-// Result tells what an operation did, or would do.
-type Result struct {
-	Operation string         `json:"operation"`
-	Changes   map[string]int `json:"changes"` // resources by what happened to them: create, update, same …
-	Changed   []Step         `json:"-"`       // those that were altered, in the order in which that ended
-	Planned   []Resource     `json:"-"`       // of a preview only: every resource there will be, whether altered or not
-	Duration  time.Duration  `json:"-"`
-}
-
-// Total is the number of resources that the operation looked at.
-func (r Result) Total() int {
-	total := 0
-	for _, count := range r.Changes {
-		total += count
-	}
-	return total
-}
-
-// Altered is the number of resources that the operation alters.
-func (r Result) Altered() int {
-	altered := 0
-	for op, count := range r.Changes {
-		if changes(op) {
-			altered += count
-		}
-	}
-	return altered
-}
-
 // Stack is one stack, open for operations, one at a time.
 type Stack struct {
 	options   Options

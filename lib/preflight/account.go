@@ -2,13 +2,16 @@ package preflight
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
@@ -19,6 +22,20 @@ func Account(ctx context.Context, cfg aws.Config, allowed []string) Report {
 	in := newInspection(Options{AWS: cfg, Config: lib.Config{AllowedAccountIDs: allowed}})
 	findings := in.lookAtAccount(ctx)
 	return Report{Account: in.account, Region: in.region, Findings: findings}
+}
+
+// FindCredentials reads the AWS configuration of this environment, for a region, and tells where its credentials come
+// from. They are shown nowhere.
+func FindCredentials(ctx context.Context, region string) (cfg aws.Config, source string, err error) {
+	cfg, err = awsconfig.LoadDefaultConfig(ctx, awsconfig.WithRegion(region), awsconfig.WithLogger(logging.Nop{}))
+	if err != nil {
+		return cfg, "", fmt.Errorf("the AWS configuration cannot be read: %w", err)
+	}
+	found, err := cfg.Credentials.Retrieve(ctx)
+	if err != nil {
+		return cfg, "", errors.New("none found")
+	}
+	return cfg, found.Source, nil
 }
 
 // lookAtAccount finds out whose account it is, which all else depends on.

@@ -63,6 +63,12 @@ func (r Report) With(status Status) []Finding {
 	return found
 }
 
+// String counts the findings: 12 ok, 1 warning, 0 problems, 2 unknown.
+func (r Report) String() string {
+	return fmt.Sprintf("%d ok, %s, %s, %d unknown", len(r.With(OK)), plural(len(r.With(Warning)), "warning"),
+		plural(len(r.With(Problem)), "problem"), len(r.With(Unknown)))
+}
+
 // Err tells every problem, each with its advice; nil when there is none.
 func (r Report) Err() error {
 	var faults []error
@@ -74,6 +80,15 @@ func (r Report) Err() error {
 		faults = append(faults, errors.New(text))
 	}
 	return errors.Join(faults...)
+}
+
+// Blocked tells that a deployment is not begun, and every problem that is why; nil when there is none.
+func (r Report) Blocked() error {
+	problems := r.Err()
+	if problems == nil {
+		return nil
+	}
+	return fmt.Errorf("%s in the way, nothing was made:\n%w", plural(len(r.With(Problem)), "problem"), problems)
 }
 
 // Options say what is to be deployed, and where.

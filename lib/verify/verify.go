@@ -16,6 +16,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -80,6 +81,10 @@ type Counts struct {
 	Passed        int `json:"passed"`
 	Failed        int `json:"failed"`
 	NotObservable int `json:"notObservable"`
+}
+
+func (c Counts) String() string {
+	return fmt.Sprintf("%d passed, %d failed, %d not observable here", c.Passed, c.Failed, c.NotObservable)
 }
 
 // Target says whose cloud answered. Account and Partition are empty when the target did not say.

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/blang/semver"
 	"golang.org/x/mod/modfile"
@@ -81,6 +82,21 @@ func Look(ctx context.Context) (Found, error) {
 		return Found{}, fmt.Errorf("%s, and none in the cache (%s); building one there needs the repository: %w", reason, path, err)
 	}
 	return Found{Version: Version, Reason: reason}, nil
+}
+
+// LookForGo finds the go command and its version. The path is empty where there is none on PATH.
+func LookForGo(ctx context.Context) (path, version string, err error) {
+	path, err = exec.LookPath("go")
+	if err != nil {
+		return "", "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	output, err := exec.CommandContext(ctx, path, "env", "GOVERSION").Output()
+	if err != nil {
+		return path, "", fmt.Errorf("%s does not answer", path)
+	}
+	return path, strings.TrimSpace(string(output)), nil
 }
 
 // RepositoryRoot walks up from the working directory to the go.mod of this module. What is built from there is run: a

@@ -24,6 +24,7 @@ func TestTheListCountsBulletsChecksAndSabotages(t *testing.T) {
 	}
 	lines := strings.Split(strings.TrimSpace(stdout), "\n")
 	require.Regexp(t, fmt.Sprintf(`^%d bullets, %d checks, \d+ sabotages?, \d+ checks? without a sabotage$`, len(verify.Brief()), len(verify.Checks())), lines[len(lines)-1])
+	require.Contains(t, stdout, "(acts: --act)")
 
 	code, stdout, _ = tap(t, "verify", "--list", "--output", "json")
 	require.Equal(t, exitFine, code)
@@ -65,4 +66,15 @@ func TestAFailedCheckIsPrintedWithItsEvidence(t *testing.T) {
 		"0 passed, 2 failed, 1 not observable here, of 3 checks",
 		"",
 	}, "\n"), out.String())
+}
+
+func TestTheOneReasonOfManyFailuresIsPrintedLast(t *testing.T) {
+	var out bytes.Buffer
+	a := &app{stdout: &out}
+	a.printReport(verify.Report{
+		Counts:  verify.Counts{Total: 1, Failed: 1},
+		Problem: "the stack is in account 1, region a; asked was account 2, region b",
+		Results: []verify.Result{{ID: "network.vpc", Says: "a VPC", Status: verify.Failed, Reason: "there is no VPC"}},
+	}, false)
+	require.Contains(t, out.String(), "problem  the stack is in account 1, region a; asked was account 2, region b\n0 passed, 1 failed, 0 not observable here, of 1 checks\n")
 }

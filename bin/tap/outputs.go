@@ -1,0 +1,49 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"tapstack/lib/session"
+)
+
+func (a *app) outputsCommand() *cobra.Command {
+	return a.does(&cobra.Command{
+		Use: "outputs", Short: "Print the outputs of the deployed stack",
+		Long:    "Prints the outputs of the deployed stack. None of them is secret.",
+		Example: "  tap outputs\n  tap outputs --output json | jq -r .apiUrl",
+	}, always(needs{}), a.outputs)
+}
+
+func (a *app) outputs(ctx context.Context, s *session.Session, r *request) error {
+	if err := s.OpenState(ctx); err != nil {
+		return r.explain(err)
+	}
+	outputs, err := s.Outputs(ctx)
+	if err != nil {
+		return err
+	}
+	if r.json {
+		return a.printJSON(outputs)
+	}
+	a.printOutputs(outputs)
+	return nil
+}
+
+func (a *app) printOutputs(outputs map[string]any) {
+	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	for _, name := range slices.Sorted(maps.Keys(outputs)) {
+		text := fmt.Sprint(outputs[name])
+		if list, is := outputs[name].([]any); is {
+			text = strings.Trim(fmt.Sprint(list), "[]")
+		}
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", name, text)
+	}
+	_ = table.Flush()
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"tapstack/lib/lifecycle"
+	"tapstack/lib/session"
+	"tapstack/lib/target"
+)
+
+func (a *app) upCommand() *cobra.Command {
+	command := a.does(&cobra.Command{
+		Use: "up", Short: "Deploy the stack, or bring it up to date",
+		Long: "Deploys the stack and leaves it running until destroy; on target local the emulator as well. Configuration given\n" +
+			"with --config is kept for later runs; an empty value goes back to the default.",
+		Example: "  tap up\n  tap up --config alertEmail=ops@example.com --config dbInstanceClass=db.r6g.xlarge\n  tap up --target aws --suffix prod --yes --config …",
+	}, always(needs{program: true, changes: true}), a.up)
+	a.options.bindUnlock(command.Flags())
+	return command
+}
+
+func (a *app) up(ctx context.Context, s *session.Session, r *request) error {
+	a.noteAssumed(r)
+	if err := s.OpenKept(ctx); err != nil {
+		return r.explain(err)
+	}
+	result, err := deploy(ctx, s)
+	if err != nil {
+		return a.afterFailedUp(ctx, s, r, err)
+	}
+	outputs, err := s.Outputs(ctx)
+	if err != nil {
+		return err
+	}
+	if r.json {
+		return a.printJSON(map[string]any{
+			"changes": result.Changes, "outputs": outputs, "endpoint": s.Cloud.Endpoint, "where": s.Cloud.Where(),
+		})
+	}
+	if result.Altered() == 0 {
+		a.print("No changes.")
+	}
+	if s.Cloud.Endpoint != "" {
+		a.print("Stack %s runs at %s (test credentials, region %s): %s.", r.Suffix, s.Cloud.Endpoint, target.Region, s.Cloud.Where())
+	}
+	a.print("Check it with:  %s\nRemove it with: %s", r.tell("verify"), r.tell("destroy"))
+	return nil
+}
+
+func deploy(ctx context.Context, s *session.Session) (lifecycle.Result, error) {
+	planned, err := s.Preview(ctx)
+	if err != nil {
+		return planned, err
+	}
+	return s.Up(ctx, planned)
+}
+
+// afterFailedUp says how to go on where something was made.
+func (a *app) afterFailedUp(ctx context.Context, s *session.Session, r *request, err error) error {
+	exists, releaseErr := s.AfterFailure(ctx)
+	if !exists {
+		return errors.Join(err, releaseErr)
+	}
+	return fmt.Errorf("%w\nThe state is consistent. Go on with: %s\nor remove what there is with: %s", err, r.tell("up"), r.tell("destroy"))
+}

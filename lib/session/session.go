@@ -1,0 +1,433 @@
+// Package session is the life of one stack: it opens cloud, engine and stack, previews, deploys, checks,
+// refreshes and destroys, and proves that nothing is left. It looks after what has to happen around that: interrupts,
+// accounts that may not be changed, state that is to go or to stay. Whoever drives it, the command line or a test, hears
+// of it through Progress. Of a terminal it knows nothing.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"tapstack/lib"
+	"tapstack/lib/awsprovider"
+	"tapstack/lib/lifecycle"
+	"tapstack/lib/sweep"
+	"tapstack/lib/target"
+	"tapstack/lib/verify"
+)
+
+// Phase is a part of a stack's life that takes its time.
+type Phase string
+
+// The phases. Again is a second preview, after the deployment; Look, Sweep and Proof are those of a sweep.
+const (
+	Preflight Phase = "preflight"
+	Preview   Phase = "preview"
+	Up        Phase = "up"
+	Verify    Phase = "verify"
+	Again     Phase = "up again"
+	Refresh   Phase = "refresh"
+	Destroy   Phase = "destroy"
+	LeakProof Phase = "leak proof"
+	Look      Phase = "look"
+	Sweep     Phase = "sweep"
+	Proof     Phase = "proof"
+)
+
+// Progress hears what a session does. Its methods are not called at the same time, but for Note.
+type Progress interface {
+	lifecycle.Observer
+	// Note is a line of its own.
+	Note(text string)
+	// Begin starts a phase of total steps; 0 where their number is not known.
+	Begin(phase Phase, total int)
+	// End ends it. The detail says what it came to, err why it failed.
+	End(detail string, err error)
+	Checked(result verify.Result)
+	Swept(outcome sweep.Outcome)
+}
+
+// Quiet hears nothing. Embed it to hear some.
+type Quiet struct{}
+
+var _ Progress = Quiet{}
+
+// Started implements Progress, as do all methods of Quiet.
+func (Quiet) Started(lifecycle.Step)          {}
+func (Quiet) Done(lifecycle.Step)             {}
+func (Quiet) Failed(lifecycle.Step)           {}
+func (Quiet) Diagnostic(lifecycle.Diagnostic) {}
+func (Quiet) Note(string)                     {}
+func (Quiet) Begin(Phase, int)                {}
+func (Quiet) End(string, error)               {}
+func (Quiet) Checked(verify.Result)           {}
+func (Quiet) Swept(sweep.Outcome)             {}
+
+// Options say which stack, on which cloud, and how it is worked on.
+type Options struct {
+	// Target is the cloud. All Open… methods but Open itself choose its lifetime.
+	Target target.Options
+	// Cloud, when set, is used instead of opening the target, and stays open.
+	Cloud *target.Target
+	// Suffix is the environmentSuffix, and the name of the stack.
+	Suffix string
+	// Config is the whole configuration, for those who run the program.
+	Config map[string]string
+	// Location is where the state is. What is deployed on a cloud that ends with the session needs none.
+	Location lifecycle.Location
+	// Official is for the official provider on emulators too; a real account never has another.
+	Official bool
+	// Provider, when set, stands in for the local one.
+	Provider lifecycle.Provider
+	// Unlock removes the lock of whoever holds the state.
+	Unlock bool
+	// Changes says that the session may change the cloud: a real account must then be one of the allowed.
+	Changes bool
+	// Progress may be nil.
+	Progress Progress
+	// Abandon, when set, has the session heed SIGINT and SIGTERM. The first ends its context; at the second, the engine is
+	// killed and Abandon called, which is to end the process.
+	Abandon func()
+}
+
+// Session is a stack's life, or a part of it. Cloud, Engine and Stack are nil as far as they are not open.
+type Session struct {
+	Cloud  *target.Target
+	Engine *lifecycle.Engine
+	Stack  *lifecycle.Stack
+
+	options  Options
+	progress Progress
+	location lifecycle.Location
+	stop     func()
+	// mutex guards what the second interrupt needs: Engine and temporary.
+	mutex     sync.Mutex
+	temporary string
+}
+
+// New begins a session, whose context ends with the cause lifecycle.ErrInterrupted at the first interrupt. Nothing is open
+// yet; Close is to be called in any case.
+func New(ctx context.Context, options Options) (*Session, context.Context) {
+	s := &Session{options: options, progress: options.Progress, location: options.Location, stop: func() {}}
+	if s.progress == nil {
+		s.progress = Quiet{}
+	}
+	if options.Abandon != nil {
+		ctx, s.stop = onInterrupt(ctx, func() {
+			s.progress.Note("Interrupted. Waiting for what is in flight; interrupt again to stop at once.")
+		}, s.abandon)
+	}
+	return s, ctx
+}
+
+// onInterrupt answers with a context that ends at the first SIGINT or SIGTERM. first is called then, and second at the
+// next one, both from a goroutine of their own. stop gives the signals back.
+func onInterrupt(parent context.Context, first, second func()) (ctx context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	done := make(chan struct{})
+	go func() {
+		for _, act := range []func(){func() { first(); cancel(lifecycle.ErrInterrupted) }, second} {
+			select {
+			case <-signals:
+				act()
+			case <-done:
+				return
+			}
+		}
+	}()
+	return ctx, sync.OnceFunc(func() {
+		signal.Stop(signals)
+		close(done)
+		cancel(context.Canceled)
+	})
+}
+
+// abandon is the second interrupt.
+func (s *Session) abandon() {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.Engine != nil {
+		s.Engine.Kill()
+	}
+	if s.temporary != "" {
+		_ = os.RemoveAll(s.temporary)
+	}
+	s.options.Abandon()
+}
+
+// cleanupLimit bounds what is done after an interrupt or a failure, by target.
+var cleanupLimit = map[string]time.Duration{
+	target.Local:      10 * time.Minute,
+	target.LocalStack: 30 * time.Minute,
+	target.Endpoint:   30 * time.Minute,
+	target.AWS:        90 * time.Minute,
+}
+
+// CleanupContext is a context for cleaning up, which an earlier interrupt does not end.
+func (s *Session) CleanupContext(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit[s.options.Target.Name])
+}
+
+// interrupted tells an interrupt from the errors that it leads to.
+func interrupted(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), lifecycle.ErrInterrupted) && !errors.Is(err, lifecycle.ErrInterrupted) {
+		return lifecycle.ErrInterrupted
+	}
+	return err
+}
+
+// Close closes what is open, and ends a cloud that lives no longer than the session.
+func (s *Session) Close() error {
+	s.stop()
+	s.closeStack()
+	var err error
+	if s.Cloud != nil && s.options.Cloud == nil {
+		err = s.Cloud.Close()
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.temporary != "" {
+		err = errors.Join(err, os.RemoveAll(s.temporary))
+	}
+	return err
+}
+
+func (s *Session) closeStack() {
+	if s.Stack != nil {
+		s.Stack.Close()
+		s.Stack = nil
+	}
+}
+
+// Open opens cloud, engine and stack as the options are.
+func (s *Session) Open(ctx context.Context) error {
+	return s.open(ctx, s.options.Target.Lifetime)
+}
+
+// OpenExisting opens a stack that must exist, where it is.
+func (s *Session) OpenExisting(ctx context.Context) error {
+	if err := s.mustExist(ctx); err != nil {
+		return err
+	}
+	return s.ofStack(s.open(ctx, target.Recorded))
+}
+
+// OpenState opens a stack that must exist without its cloud: for what only its state is asked.
+func (s *Session) OpenState(ctx context.Context) error {
+	if err := s.mustExist(ctx); err != nil {
+		return err
+	}
+	return s.openStack(ctx)
+}
+
+// OpenKept opens a stack that may be new, for a deployment that outlives the session, on a cloud that does so too.
+func (s *Session) OpenKept(ctx context.Context) error {
+	if err := s.openKeptCloud(ctx); err != nil {
+		return err
+	}
+	if err := s.passPreflight(ctx); err != nil {
+		return err
+	}
+	return s.openStack(ctx)
+}
+
+// OpenNew opens a stack that must not exist, for a deployment that the session removes again. Where the cloud ends with
+// the session, the state does too; elsewhere it stays until the stack is gone, so that another session can remove it.
+func (s *Session) OpenNew(ctx context.Context) error {
+	lifetime := target.WithTool
+	if s.options.Target.Ends() {
+		if err := s.makeTemporary(); err != nil {
+			return err
+		}
+	} else if exists, err := s.Exists(ctx); err != nil {
+		return err
+	} else if exists {
+		return fmt.Errorf("stack %s exists already on target %s: destroy it first, or take another --suffix",
+			s.options.Suffix, s.options.Target.Name)
+	}
+	if s.options.Target.Name == target.LocalStack && !s.options.Target.Ends() {
+		lifetime = target.Kept // should this process be killed, another must find all parts of the cloud
+	}
+	if err := s.OpenCloud(ctx, lifetime); err != nil {
+		return err
+	}
+	if err := s.passPreflight(ctx); err != nil {
+		return err
+	}
+	return s.openStack(ctx)
+}
+
+// OpenTemporary opens a stack of which nothing is left when the session is closed, as long as it is not deployed.
+func (s *Session) OpenTemporary(ctx context.Context) error {
+	if err := s.makeTemporary(); err != nil {
+		return err
+	}
+	return s.open(ctx, target.WithTool)
+}
+
+func (s *Session) open(ctx context.Context, lifetime target.Lifetime) error {
+	if err := s.OpenCloud(ctx, lifetime); err != nil {
+		return err
+	}
+	return s.openStack(ctx)
+}
+
+// OpenCloud opens the cloud alone, and makes sure, before the first call that changes a real account, that it may be
+// changed.
+func (s *Session) OpenCloud(ctx context.Context, lifetime target.Lifetime) (err error) {
+	if s.Cloud = s.options.Cloud; s.Cloud != nil {
+		return nil
+	}
+	options := s.options.Target
+	options.Lifetime, options.Notify = lifetime, s.progress.Note
+	if s.Cloud, err = target.Open(ctx, options); err != nil {
+		return interrupted(ctx, err)
+	}
+	return interrupted(ctx, s.mustBeAllowed(ctx))
+}
+
+// openKeptCloud drops the record of an emulator that is gone when no stack lived there.
+func (s *Session) openKeptCloud(ctx context.Context) error {
+	err := s.OpenCloud(ctx, target.Kept)
+	if !Gone(err) {
+		return err
+	}
+	stacks, listErr := s.location.List(ctx)
+	switch {
+	case listErr != nil:
+		return listErr
+	case slices.Contains(stacks, s.options.Suffix):
+		return s.ofStack(err)
+	case len(stacks) > 0:
+		return fmt.Errorf("%s; stack %s lived there: destroy it first, which clears its state", err.Error(), stacks[0])
+	}
+	if err := target.StopKept(ctx, s.options.Target.Home); err != nil {
+		return err
+	}
+	return s.OpenCloud(ctx, target.Kept)
+}
+
+// Gone says that the emulator that a stack lived in no longer runs.
+func Gone(err error) bool {
+	var gone *target.GoneError
+	return errors.As(err, &gone) || errors.Is(err, target.ErrNoEmulator)
+}
+
+// ofStack names the stack that lived in an emulator that is gone.
+func (s *Session) ofStack(err error) error {
+	if !Gone(err) {
+		return err
+	}
+	return fmt.Errorf("stack %s: %w", s.options.Suffix, err)
+}
+
+// makeTemporary has the state in a folder that goes with the session.
+func (s *Session) makeTemporary() error {
+	dir, err := os.MkdirTemp("", "tapstack-state-*")
+	if err != nil {
+		return fmt.Errorf("making a state folder: %w", err)
+	}
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.temporary, s.location = dir, lifecycle.InFolder(lib.ProjectName, dir)
+	return nil
+}
+
+// openStack comes last, since an engine that has to be built takes minutes.
+func (s *Session) openStack(ctx context.Context) error {
+	engine, err := lifecycle.FindEngine(ctx, s.progress.Note)
+	if err != nil {
+		return interrupted(ctx, err)
+	}
+	s.mutex.Lock()
+	s.Engine = engine
+	s.mutex.Unlock()
+	s.Stack, err = lifecycle.Open(ctx, s.Engine, s.stackOptions())
+	return interrupted(ctx, err)
+}
+
+func (s *Session) stackOptions() lifecycle.Options {
+	options := lifecycle.Options{
+		Project: lib.ProjectName, Stack: s.options.Suffix, Program: lib.Deploy, Config: s.options.Config,
+		Dir: s.location.Dir(s.options.Suffix), Bucket: s.location.Bucket, Env: s.location.Env, Unlock: s.options.Unlock,
+		Observer: s.progress,
+	}
+	if s.Cloud == nil {
+		return options
+	}
+	options.Env, options.ProviderConfig = s.Cloud.Env(), s.Cloud.ProviderConfig()
+	options.Ephemeral = s.temporary != "" && s.Cloud.Name == target.Local
+	switch {
+	case s.options.Provider != nil:
+		options.Provider = s.options.Provider
+	case s.Cloud.Emulated() && !s.options.Official:
+		options.Provider = awsprovider.NewPlugin(s.Cloud.Config)
+	}
+	return options
+}
+
+// LookForPlugins looks for the plugins of the official provider.
+func LookForPlugins(ctx context.Context) ([]lifecycle.Plugin, error) {
+	var found []lifecycle.Plugin
+	versions := awsprovider.Plugins()
+	for _, name := range slices.Sorted(maps.Keys(versions)) {
+		plugin, err := lifecycle.LookForPlugin(ctx, name, versions[name])
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, plugin)
+	}
+	return found, nil
+}
+
+// Exists says whether the stack has a state.
+func (s *Session) Exists(ctx context.Context) (bool, error) {
+	exists, err := s.location.Exists(ctx, s.options.Suffix)
+	return exists, interrupted(ctx, err)
+}
+
+func (s *Session) mustExist(ctx context.Context) error {
+	exists, err := s.Exists(ctx)
+	if err != nil || exists {
+		return err
+	}
+	place := "target " + s.options.Target.Name
+	if s.location.Bucket != nil {
+		place += " in " + s.location.Bucket.String()
+	}
+	return fmt.Errorf("stack %s %w on %s", s.options.Suffix, lifecycle.ErrNoStack, place)
+}
+
+// Forget removes what is kept of a destroyed stack, and ends the cloud when no stack lives there any more.
+func (s *Session) Forget(ctx context.Context) error {
+	if s.temporary != "" {
+		return nil
+	}
+	s.closeStack()
+	if err := os.RemoveAll(s.location.Dir(s.options.Suffix)); err != nil {
+		return fmt.Errorf("removing the state of stack %s: %w", s.options.Suffix, err)
+	}
+	return errors.Join(s.location.Forget(ctx, s.options.Suffix), s.Release(ctx))
+}
+
+// Release ends the emulators that outlive a session when no stack lives there any more.
+func (s *Session) Release(ctx context.Context) error {
+	if name := s.options.Target.Name; name != target.Local && name != target.LocalStack {
+		return nil
+	}
+	stacks, err := s.location.List(ctx)
+	if err != nil || len(stacks) > 0 {
+		return err
+	}
+	return target.StopKept(ctx, s.options.Target.Home)
+}

@@ -1,0 +1,121 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"tapstack/lib/lifecycle"
+	"tapstack/lib/verify"
+)
+
+// operate runs a phase in which the engine works.
+func (s *Session) operate(ctx context.Context, phase Phase, total int, run func(context.Context) (lifecycle.Result, error)) (lifecycle.Result, error) {
+	s.progress.Begin(phase, total)
+	result, err := run(ctx)
+	return result, s.end(ctx, result.String(), err)
+}
+
+// end ends a phase and hands its error on.
+func (s *Session) end(ctx context.Context, detail string, err error) error {
+	err = interrupted(ctx, err)
+	if err != nil {
+		detail = ""
+	}
+	s.progress.End(detail, err)
+	return err
+}
+
+// Preview tells what Up would do.
+func (s *Session) Preview(ctx context.Context) (lifecycle.Result, error) {
+	return s.operate(ctx, Preview, 0, s.Stack.Preview)
+}
+
+// PreviewAgain tells what another Up would do, of which something like the first plan is known.
+func (s *Session) PreviewAgain(ctx context.Context, planned lifecycle.Result) (lifecycle.Result, error) {
+	return s.operate(ctx, Again, planned.Total(), s.Stack.Preview)
+}
+
+// Up deploys what was planned. Where nothing is to do, and no killed run left anything to settle, it does nothing and
+// answers with the plan.
+func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.Result, error) {
+	if planned.Altered() == 0 {
+		state, err := s.Stack.State(ctx)
+		if err != nil || len(state.Pending) == 0 {
+			return planned, interrupted(ctx, err)
+		}
+	}
+	if err := s.noteCost(planned); err != nil {
+		return planned, err
+	}
+	return s.operate(ctx, Up, planned.Total(), s.Stack.Up)
+}
+
+// AfterFailure says whether a deployment that failed has left a state, and ends the cloud where no stack lives there.
+func (s *Session) AfterFailure(ctx context.Context) (exists bool, err error) {
+	ctx, cancel := s.CleanupContext(ctx)
+	defer cancel()
+	exists, err = s.Exists(ctx)
+	if err != nil || exists {
+		return true, nil // when in doubt
+	}
+	return false, s.Release(ctx)
+}
+
+// Checks are those that a run makes: all, or those that only look.
+func Checks(act bool) []verify.Check {
+	return slices.DeleteFunc(verify.Checks(), func(c verify.Check) bool { return c.Acts && !act })
+}
+
+// Verify holds the deployed stack to the specification, and acts on it where it may. Checks that fail are no error. On a
+// real account nothing may be unobservable.
+func (s *Session) Verify(ctx context.Context, act bool) (verify.Report, error) {
+	s.progress.Begin(Verify, len(Checks(act)))
+	outputs, err := s.Stack.Outputs(ctx)
+	if err != nil {
+		return verify.Report{}, s.end(ctx, "", err)
+	}
+	report, err := verify.Run(ctx, verify.Options{
+		AWS: s.Cloud.Config, Outputs: outputs, Suffix: s.options.Suffix, Region: s.Cloud.Config.Region,
+		Where: s.Cloud.Where(), Strict: !s.Cloud.Emulated(), Act: act, Done: s.progress.Checked,
+	})
+	if err != nil {
+		err = fmt.Errorf("checking stack %s: %w", s.options.Suffix, err)
+	}
+	return report, s.end(ctx, report.Counts.String(), err)
+}
+
+// Outputs are the stack's.
+func (s *Session) Outputs(ctx context.Context) (map[string]any, error) {
+	outputs, err := s.Stack.Outputs(ctx)
+	return outputs, interrupted(ctx, err)
+}
+
+// Refresh reads the cloud into the state: what it alters is drift.
+func (s *Session) Refresh(ctx context.Context) (lifecycle.Result, error) {
+	return s.operateOnAll(ctx, Refresh, s.Stack.Refresh)
+}
+
+// Destroy removes the stack's resources and its state. Forget removes the rest.
+func (s *Session) Destroy(ctx context.Context) (lifecycle.Result, error) {
+	return s.operateOnAll(ctx, Destroy, s.Stack.Destroy)
+}
+
+func (s *Session) operateOnAll(ctx context.Context, phase Phase, run func(context.Context) (lifecycle.Result, error)) (lifecycle.Result, error) {
+	state, err := s.Stack.State(ctx)
+	if err != nil {
+		return lifecycle.Result{}, interrupted(ctx, err)
+	}
+	return s.operate(ctx, phase, state.Resources, run)
+}
+
+// Prove asks every service what is left of the stack.
+func (s *Session) Prove(ctx context.Context) ([]string, error) {
+	s.progress.Begin(LeakProof, 0)
+	left := []string{}
+	leaks, err := verify.Leaks(ctx, s.Cloud.Config, s.options.Suffix)
+	for _, leak := range leaks {
+		left = append(left, leak.String())
+	}
+	return left, s.end(ctx, fmt.Sprintf("%d left", len(left)), err)
+}

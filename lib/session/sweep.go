@@ -1,0 +1,67 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"tapstack/lib/sweep"
+	"tapstack/lib/verify"
+)
+
+// SweepReport is what a sweep came to.
+type SweepReport struct {
+	Account  string          `json:"account"`
+	Region   string          `json:"region"`
+	DryRun   bool            `json:"dryRun"`
+	Plan     sweep.Plan      `json:"plan"`
+	Outcomes []sweep.Outcome `json:"outcomes"`
+	// Left is null when nobody asked, or nobody could tell.
+	Left []sweep.Item `json:"left"`
+}
+
+// Failed lists the deletions that failed.
+func (r SweepReport) Failed() []sweep.Outcome {
+	return slices.DeleteFunc(slices.Clone(r.Outcomes), func(o sweep.Outcome) bool { return o.Error == "" })
+}
+
+// Unfinished says that something of ours is there still.
+func (r SweepReport) Unfinished() bool {
+	if r.DryRun {
+		return len(r.Plan.Delete)+len(r.Plan.Blocked) > 0
+	}
+	return len(r.Failed())+len(r.Left) > 0
+}
+
+// PlanSweep finds what runs have left on the open cloud and plans what to delete. With an account it refuses any other.
+func (s *Session) PlanSweep(ctx context.Context, account string, options sweep.Options) (SweepReport, error) {
+	report := SweepReport{DryRun: true, Outcomes: []sweep.Outcome{}}
+	s.progress.Begin(Look, 0)
+	who, found, err := verify.Find(ctx, s.Cloud.Config)
+	if err == nil && account != "" && who.Account != account {
+		err = fmt.Errorf("these credentials are of account %s, not of %s (--account)", who.Account, account)
+	}
+	if err == nil {
+		report.Account, report.Region = who.Account, who.Region
+		report.Plan, err = sweep.New(found, options)
+	}
+	return report, s.end(ctx, fmt.Sprintf("account %s, region %s: %d to delete, %d blocked, %d kept",
+		who.Account, who.Region, len(report.Plan.Delete), len(report.Plan.Blocked), len(report.Plan.Kept)), err)
+}
+
+// Sweep deletes what is planned, and asks again. Deletions that fail are no error.
+func (s *Session) Sweep(ctx context.Context, report *SweepReport, options sweep.Options) (err error) {
+	report.DryRun = false
+	s.progress.Begin(Sweep, len(report.Plan.Delete))
+	report.Outcomes, err = sweep.Execute(ctx, s.Cloud.Config, report.Plan, s.progress.Swept)
+	failed := len(report.Failed())
+	if err := s.end(ctx, fmt.Sprintf("%d deleted, %d failed", len(report.Outcomes)-failed, failed), err); err != nil {
+		return err
+	}
+	s.progress.Begin(Proof, 0)
+	left, err := sweep.Prove(ctx, s.Cloud.Config, report.Plan, report.Outcomes, options)
+	if err == nil {
+		report.Left = append([]sweep.Item{}, left...)
+	}
+	return s.end(ctx, fmt.Sprintf("%d left", len(left)), err)
+}
