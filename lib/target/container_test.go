@@ -14,10 +14,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/localstack"
 	"tapstack/lib/cloud"
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
+	"tapstack/lib/target/localstackimage"
 )
 
 const engineSocket = "/var/run/docker.sock"
@@ -26,7 +26,7 @@ const engineSocket = "/var/run/docker.sock"
 func localStackImage(t *testing.T) string {
 	t.Helper()
 	processtest.SkipIfShort(t)
-	image, err := localstack.Image()
+	image, err := localstackimage.Image()
 	if err != nil {
 		t.Skipf("no LocalStack in a container: %s", err)
 	}

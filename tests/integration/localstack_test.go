@@ -16,9 +16,9 @@ import (
 	"github.com/gruntwork-io/terratest/modules/random"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/fixtures/localstack"
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
+	"tapstack/lib/target/localstackimage"
 )
 
 // skipped holds why tests did not run, for the last lines of the run.
@@ -72,7 +72,7 @@ func live(t *testing.T, options target.Options) *platform {
 
 func TestTheStackLivesOnLocalStackInAContainer(t *testing.T) {
 	processtest.SkipIfShort(t)
-	image, err := localstack.Image()
+	image, err := localstackimage.Image()
 	if err != nil {
 		skip(t, "no LocalStack in a container: "+err.Error())
 	}
