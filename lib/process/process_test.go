@@ -16,7 +16,7 @@ import (
 )
 
 func TestAChildWithASessionOfItsOwnEndsWithWhatItStarted(t *testing.T) {
-	child := exec.Command("sh", "-c", "sleep 60 & echo $!; wait")
+	child := exec.CommandContext(t.Context(), "sh", "-c", "sleep 60 & echo $!; wait")
 	process.OwnSession(child)
 	output, err := child.StdoutPipe()
 	require.NoError(t, err)
