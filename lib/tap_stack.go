@@ -222,6 +222,24 @@ func ParseConfig(values map[string]string) (Config, error) {
 	return cfg, nil
 }
 
+// Values are the raw values that ParseConfig makes c of.
+func (c Config) Values() map[string]string {
+	values := map[string]string{}
+	for _, f := range configFields(&c) {
+		switch target := f.target.(type) {
+		case *string:
+			values[f.Name] = *target
+		case *int:
+			values[f.Name] = strconv.Itoa(*target)
+		case *bool:
+			values[f.Name] = strconv.FormatBool(*target)
+		case *[]string:
+			values[f.Name] = strings.Join(*target, ",")
+		}
+	}
+	return values
+}
+
 // maxCommonName is how many characters of a domain name fit into a certificate (RFC 5280; ACM's RequestCertificate).
 const maxCommonName = 64
 
@@ -1017,20 +1035,20 @@ func (b *builder) network() (*network, error) {
 // Only a configured override moves them.
 func (b *builder) subnets(n *network) error {
 	zones := b.cfg.AvailabilityZones
-	frozen := []pulumi.ResourceOption{}
+	keepZone := []pulumi.ResourceOption{}
 	if len(zones) == 0 {
 		chosen, err := b.chooseZones()
 		if err != nil {
 			return err
 		}
-		zones, frozen = chosen, append(frozen, pulumi.IgnoreChanges([]string{"availabilityZone"}))
+		zones, keepZone = chosen, append(keepZone, pulumi.IgnoreChanges([]string{"availabilityZone"}))
 	}
 	cidr, err := netip.ParsePrefix(b.cfg.VpcCidr)
 	if err != nil {
 		return fmt.Errorf("reading vpcCidr %q: %w", b.cfg.VpcCidr, err)
 	}
 	for i, zone := range zones {
-		public, err := b.subnet(n, fmt.Sprintf("public-subnet-%d", i+1), nthSubnet(cidr, publicSubnetBits, i), pulumi.String(zone), frozen...)
+		public, err := b.subnet(n, fmt.Sprintf("public-subnet-%d", i+1), nthSubnet(cidr, publicSubnetBits, i), pulumi.String(zone), keepZone...)
 		if err != nil {
 			return err
 		}
@@ -1867,12 +1885,12 @@ func (b *builder) validatedCertificate(alb *lb.LoadBalancer) (pulumi.StringOutpu
 	if err != nil {
 		return none, err
 	}
-	proof := requested.DomainValidationOptions.Index(pulumi.Int(0))
+	option := requested.DomainValidationOptions.Index(pulumi.Int(0))
 	record, err := create(b, route53.NewRecord, "certificate-validation-record", &route53.RecordArgs{
 		ZoneId:         pulumi.String(b.cfg.HostedZoneID),
-		Name:           proof.ResourceRecordName().Elem(),
-		Type:           proof.ResourceRecordType().Elem(),
-		Records:        pulumi.StringArray{proof.ResourceRecordValue().Elem()},
+		Name:           option.ResourceRecordName().Elem(),
+		Type:           option.ResourceRecordType().Elem(),
+		Records:        pulumi.StringArray{option.ResourceRecordValue().Elem()},
 		Ttl:            pulumi.Int(60),
 		AllowOverwrite: pulumi.Bool(true), // a renewed request for the same domain asks for the same record
 	})

@@ -8,29 +8,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
 
 	"tapstack/lib"
 )
-
-func TestTheLeastConfigurationTakesTheDocumentedDefaults(t *testing.T) {
-	cfg, err := lib.ParseConfig(legalValues(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	same(t, "configuration", cfg, lib.Config{
-		EnvironmentSuffix: suffix, VpcCidr: "10.0.0.0/16",
-		DBInstanceClass: "db.r6g.large", DBEngineVersion: "16", DBBackupRetentionDays: 14, DBName: "payments",
-		PaymentAPIImage: legalValues(nil)["paymentApiImage"], JobProcessorImage: legalValues(nil)["jobProcessorImage"],
-		ContainerPort: 8443, ContainerProtocol: "HTTPS",
-		APICPU: 1024, APIMemory: 2048, JobCPU: 512, JobMemory: 1024,
-		APIDesiredCount: 3, APIMaxCount: 12, JobDesiredCount: 2, JobMaxCount: 8, CPUTargetPercent: 60,
-		AlertEmail:        "ops@example.com",
-		APITimeoutSeconds: 30, APIRetryCount: 3, JobRetryCount: 5, QueueVisibilityTimeoutSeconds: 300,
-		InterfaceEndpoints: false, WAF: true,
-		Owner: "tapstack", Run: "manual", Expires: "never",
-	})
-}
 
 // illegalValues lists, by key, values that AWS or the program does not take.
 func illegalValues() map[string][]string {
@@ -75,22 +58,20 @@ func illegalValues() map[string][]string {
 	}
 }
 
+// with sets one key, and those that it cannot be without.
+func with(key, value string) map[string]string {
+	values := map[string]string{key: value}
+	if key == "domainName" {
+		values["hostedZoneId"] = "Z" + strings.Repeat("1", 31)
+	}
+	return legalValues(values)
+}
+
 func TestEveryIllegalValueIsRefusedByKeyValueAndRule(t *testing.T) {
 	for key, illegal := range illegalValues() {
 		for _, value := range illegal {
-			values := map[string]string{key: value}
-			if key == "domainName" {
-				values["hostedZoneId"] = "Z1"
-			}
-			_, err := lib.ParseConfig(legalValues(values))
-			if err == nil {
-				t.Errorf("%s: %q was accepted", key, value)
-				continue
-			}
-			want := fmt.Sprintf("%s: %q is not legal: must be ", key, value)
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("the fault does not say %q: %v", want, err)
-			}
+			_, err := lib.ParseConfig(with(key, value))
+			assert.ErrorContains(t, err, fmt.Sprintf("%s: %q is not legal: must be ", key, value))
 		}
 	}
 }
@@ -112,22 +93,17 @@ func TestLegalValuesAreAccepted(t *testing.T) {
 		"waf":                           {"false"},
 	} {
 		for _, value := range legal {
-			values := map[string]string{key: value}
-			if key == "domainName" {
-				values["hostedZoneId"] = "Z" + strings.Repeat("1", 31)
-			}
-			if _, err := lib.ParseConfig(legalValues(values)); err != nil {
-				t.Errorf("%s=%q: %v", key, value, err)
-			}
+			_, err := lib.ParseConfig(with(key, value))
+			assert.NoError(t, err, "%s=%q", key, value)
 		}
 	}
 }
 
-func TestRulesBetweenKeysAreHeld(t *testing.T) {
+func TestRulesBetweenKeysAreKept(t *testing.T) {
 	certificate := "arn:aws:acm:us-east-1:123456789012:certificate/x"
 	for name, c := range map[string]struct {
 		values map[string]string
-		says   string
+		fault  string
 	}{
 		"a CPU and memory pair that Fargate lacks":    {map[string]string{"apiCpu": "256", "apiMemory": "4096"}, "apiCpu, apiMemory: 256 CPU units with 4096 MiB"},
 		"the same for jobs":                           {map[string]string{"jobCpu": "16384", "jobMemory": "33000"}, "jobCpu, jobMemory: "},
@@ -138,12 +114,8 @@ func TestRulesBetweenKeysAreHeld(t *testing.T) {
 		"a zone without its domain":                   {map[string]string{"hostedZoneId": "Z1"}, "domainName, hostedZoneId: set both or neither"},
 		"a visibility timeout shorter than the API's": {map[string]string{"queueVisibilityTimeoutSeconds": "30"}, "queueVisibilityTimeoutSeconds, apiTimeoutSeconds: "},
 	} {
-		t.Run(name, func(t *testing.T) {
-			_, err := lib.ParseConfig(legalValues(c.values))
-			if err == nil || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("want a fault that says %q, got %v", c.says, err)
-			}
-		})
+		_, err := lib.ParseConfig(legalValues(c.values))
+		assert.ErrorContains(t, err, c.fault, name)
 	}
 }
 
@@ -151,114 +123,63 @@ func TestAllFaultsAreReportedAtOnce(t *testing.T) {
 	_, err := lib.ParseConfig(map[string]string{
 		"environmentSuffix": "Not Legal", "containerPort": "x", "apiDesiredCount": "20", "surprise": "1",
 	})
-	if err == nil {
-		t.Fatal("accepted")
-	}
 	for _, want := range []string{
 		`environmentSuffix: "Not Legal" is not legal`, `containerPort: "x" is not legal`,
 		"paymentApiImage: not set", "jobProcessorImage: not set", "alertEmail: not set",
 		"apiDesiredCount, apiMaxCount: ", "surprise: not a configuration key",
 	} {
-		if !strings.Contains(err.Error(), want) {
-			t.Errorf("the error does not say %q:\n%v", want, err)
-		}
+		require.ErrorContains(t, err, want)
 	}
-	if lines := strings.Count(err.Error(), "\n") + 1; lines != 7 {
-		t.Errorf("want 7 faults, one a line, got %d:\n%v", lines, err)
-	}
-}
-
-func TestNothingIsDeclaredUnderAnIllegalConfiguration(t *testing.T) {
-	r := newRecorder()
-	err := run(r, namespaced(legalValues(map[string]string{"containerPort": "80", "waf": "maybe"})))
-	if err == nil || !strings.Contains(err.Error(), "containerPort") || !strings.Contains(err.Error(), "waf") {
-		t.Errorf("want both faults, got %v", err)
-	}
-	if len(r.resources)+len(r.calls) > 0 {
-		t.Errorf("declared %v, called %v", slices.Collect(maps.Keys(r.resources)), slices.Collect(maps.Keys(r.calls)))
-	}
+	assert.Len(t, strings.Split(err.Error(), "\n"), 7, "one fault a line")
 }
 
 func TestTheSuffixMayComeFromTheEnvironment(t *testing.T) {
 	t.Setenv(lib.SuffixVariable, "fromenv")
-	r := newRecorder()
-	if err := run(r, namespaced(legalValues(map[string]string{"environmentSuffix": ""}))); err != nil {
-		t.Fatal(err)
-	}
-	same(t, "ALB name", r.one(t, "alb").text(t, "name"), "alb-fromenv")
-
-	r = newRecorder()
-	if err := run(r, namespaced(legalValues(nil))); err != nil {
-		t.Fatal(err)
-	}
-	same(t, "ALB name, with both set", r.one(t, "alb").text(t, "name"), "alb-"+suffix)
+	assert.Equal(t, "alb-fromenv", deploy(t, map[string]string{lib.ConfigEnvironmentSuffix: ""}).one(t, "alb").plain["name"])
+	assert.Equal(t, "alb-unit", deploy(t, nil).one(t, "alb").plain["name"], "with both set")
 }
 
 func TestPulumiYamlIsTheTableOfKeys(t *testing.T) {
 	raw, err := os.ReadFile("../../Pulumi.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var project struct {
 		Name, Description, Runtime, Main string
 		Config                           yaml.Node
 	}
-	if err := yaml.Unmarshal(raw, &project); err != nil {
-		t.Fatal(err)
-	}
-	same(t, "project", []string{project.Name, project.Runtime, project.Main}, []string{lib.ProjectName, "go", "bin/stack"})
+	require.NoError(t, yaml.Unmarshal(raw, &project))
+	assert.Equal(t, []string{lib.ProjectName, "go", "bin/stack"}, []string{project.Name, project.Runtime, project.Main})
 
-	var inYaml []lib.ConfigKey
+	var keys []lib.ConfigKey
 	for i := 0; i < len(project.Config.Content); i += 2 {
 		var entry struct {
 			Type, Description string
 			Default           *string
 		}
-		if err := project.Config.Content[i+1].Decode(&entry); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, project.Config.Content[i+1].Decode(&entry))
 		key := lib.ConfigKey{Name: project.Config.Content[i].Value, Type: entry.Type, Description: entry.Description, Required: entry.Default == nil}
 		if entry.Default != nil {
 			key.Default = *entry.Default
 		}
 		// The suffix may come from the environment, of which the Pulumi CLI knows nothing: it has an empty default there.
-		if key.Name == "environmentSuffix" && !key.Required && key.Default == "" {
-			key.Required = true
-		}
-		if entry.Description == "" {
-			t.Errorf("%s has no description", key.Name)
-		}
-		inYaml = append(inYaml, key)
+		key.Required = key.Required || key.Name == lib.ConfigEnvironmentSuffix && key.Default == ""
+		assert.NotEmpty(t, entry.Description, key.Name)
+		keys = append(keys, key)
 	}
-	same(t, "configuration keys", inYaml, lib.ConfigKeys())
+	assert.Equal(t, lib.ConfigKeys(), keys)
 }
 
 func TestTheProviderTakesWhatTheAwsNamespaceSays(t *testing.T) {
-	settings := namespaced(legalValues(nil))
-	maps.Copy(settings, map[string]string{
+	provider := deploy(t, map[string]string{
 		"aws:region": "eu-central-1", "aws:profile": "payments", "aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true",
 		"aws:skipMetadataApiCheck": "false", "aws:skipRequestingAccountId": "true", "aws:skipRegionValidation": "true",
-	})
-	r := newRecorder()
-	if err := run(r, settings); err != nil {
-		t.Fatal(err)
-	}
-	provider := r.one(t, "aws")
-	same(t, "provider", []any{provider.token, provider.at(t, "region"), provider.at(t, "profile")}, []any{"pulumi:providers:aws", "eu-central-1", "payments"})
+	}).one(t, "aws")
 	for name, want := range map[string]string{
-		"s3UsePathStyle": "true", "skipCredentialsValidation": "true", "skipMetadataApiCheck": "false",
-		"skipRequestingAccountId": "true", "skipRegionValidation": "true",
+		"region": "eu-central-1", "profile": "payments", "s3UsePathStyle": "true", "skipCredentialsValidation": "true",
+		"skipMetadataApiCheck": "false", "skipRequestingAccountId": "true", "skipRegionValidation": "true",
 	} {
-		same(t, name, fmt.Sprint(provider.at(t, name)), want)
+		assert.Equal(t, want, fmt.Sprint(provider.at(t, name)), name)
 	}
-
-	err := run(newRecorder(), map[string]string{
-		"tapstack:environmentSuffix": suffix, "tapstack:paymentApiImage": "a:1", "tapstack:jobProcessorImage": "b:1",
-		"tapstack:alertEmail": "ops@example.com", "aws:s3UsePathStyle": "perhaps",
-	})
-	if err == nil || !strings.Contains(err.Error(), `aws:s3UsePathStyle: "perhaps" is not legal`) {
-		t.Errorf("want a fault about aws:s3UsePathStyle, got %v", err)
-	}
+	require.ErrorContains(t, newRecorder().run(map[string]string{"aws:s3UsePathStyle": "perhaps"}), `aws:s3UsePathStyle: "perhaps" is not legal`)
 }
 
 func TestTheRegionIsUsEast1UnlessSaidOtherwise(t *testing.T) {
@@ -268,18 +189,23 @@ func TestTheRegionIsUsEast1UnlessSaidOtherwise(t *testing.T) {
 		"the second variable":      {"", "", "eu-west-2", "eu-west-2"},
 		"configuration goes first": {"eu-west-3", "eu-west-1", "", "eu-west-3"},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Setenv("AWS_REGION", c.variable)
-			t.Setenv("AWS_DEFAULT_REGION", c.fallback)
-			settings := namespaced(legalValues(nil))
-			if c.config != "" {
-				settings["aws:region"] = c.config
-			}
-			r := newRecorder()
-			if err := run(r, settings); err != nil {
-				t.Fatal(err)
-			}
-			same(t, "region", r.one(t, "aws").text(t, "region"), c.want)
-		})
+		t.Setenv("AWS_REGION", c.variable)
+		t.Setenv("AWS_DEFAULT_REGION", c.fallback)
+		settings := map[string]string{}
+		if c.config != "" {
+			settings["aws:region"] = c.config
+		}
+		assert.Equal(t, c.want, deploy(t, settings).one(t, "aws").plain["region"], name)
+	}
+}
+
+func TestAConfigurationForAnotherRegionIsRefused(t *testing.T) {
+	for key, c := range map[string]struct{ value, fault string }{
+		"availabilityZones": {"eu-west-1a,eu-west-1b,eu-west-1c", `availabilityZones: "eu-west-1a" is not in us-east-1`},
+		"certificateArn":    {"arn:aws:acm:eu-west-1:123456789012:certificate/x", "certificateArn: the certificate is in eu-west-1, not in us-east-1"},
+	} {
+		r := newRecorder()
+		require.ErrorContains(t, r.run(map[string]string{key: c.value}), c.fault)
+		assert.Equal(t, []string{"aws"}, slices.Collect(maps.Keys(r.resources)), "only the provider is declared")
 	}
 }

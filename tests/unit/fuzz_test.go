@@ -9,62 +9,50 @@ import (
 	"testing"
 	"unicode"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"tapstack/lib"
 )
 
-// templatesOf reads the names of the default stack once.
-func templatesOf(f *testing.F) nameTemplates {
+// namesOf reads the names of a stack with everything once.
+func namesOf(f *testing.F) names {
 	f.Helper()
-	names := nameTemplates{placeholder: "qqqq", byRole: map[string]namedRole{}}
-	r := newRecorder()
-	if err := run(r, namespaced(legalValues(map[string]string{"environmentSuffix": names.placeholder, "interfaceEndpoints": "true"}))); err != nil {
-		f.Fatal(err)
-	}
-	rules := nameRules()
-	for role, d := range r.resources {
+	found, rules := names{"qqqq", map[string]string{}}, nameRules()
+	for _, d := range deploy(f, map[string]string{lib.ConfigEnvironmentSuffix: found.suffix, "interfaceEndpoints": "true"}).sorted() {
 		if rule, named := rules[d.token]; named {
-			name, _ := d.plain[rule.input].(string)
-			names.byRole[role] = namedRole{d.token, name}
+			found.tokens[d.plain[rule.input].(string)] = d.token
 		}
 	}
-	if len(names.byRole) < 50 {
-		f.Fatalf("only %d names found", len(names.byRole))
-	}
-	return names
+	require.Greater(f, len(found.tokens), 50)
+	return found
 }
 
 // FuzzEnvironmentSuffix holds every suffix that is accepted to the names that it leads to, and every refusal to its key.
 func FuzzEnvironmentSuffix(f *testing.F) {
-	names := templatesOf(f)
-	for _, seed := range slices.Concat(illegalValues()["environmentSuffix"], []string{
+	stack := namesOf(f)
+	for _, seed := range slices.Concat(illegalValues()[lib.ConfigEnvironmentSuffix], []string{
 		"dev", "7", "pr-123", "a-b-c-d-e-f-g-h", "zzzzzzzzzzzzzzz", " dev ", "", "s3alias", "as3alias", "x-s3alias", "\x00", "\u00a0dev", "dev\n", "DEV", "１",
 	}) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, suffix string) {
-		cfg, err := lib.ParseConfig(legalValues(map[string]string{"environmentSuffix": suffix}))
-		if alone := lib.ValidateSuffix(suffix); fmt.Sprint(alone) != fmt.Sprint(err) {
-			t.Fatalf("of %q the configuration says %v, the suffix alone %v", suffix, err, alone)
-		}
+		cfg, err := lib.ParseConfig(with(lib.ConfigEnvironmentSuffix, suffix))
+		assert.Equal(t, fmt.Sprint(err), fmt.Sprint(lib.ValidateSuffix(suffix)), "the suffix alone is judged otherwise")
 		if err != nil {
-			if !slices.Equal(faultyKeys(err), []string{"environmentSuffix"}) || !printable(err.Error()) {
-				t.Fatalf("%q is refused unclearly: %q", suffix, err)
-			}
+			assert.Equal(t, []string{lib.ConfigEnvironmentSuffix}, faultyKeys(err))
+			assert.True(t, printable(err.Error()), "%q", err)
 			return
 		}
-		if cfg.EnvironmentSuffix != suffix {
-			t.Fatalf("%q is read as %q", suffix, cfg.EnvironmentSuffix)
-		}
-		if faults := names.illegal(cfg.EnvironmentSuffix); len(faults) > 0 {
-			t.Fatalf("%q is accepted and leads to illegal names:\n%s", suffix, strings.Join(faults, "\n"))
-		}
+		assert.Equal(t, suffix, cfg.EnvironmentSuffix)
+		assert.Empty(t, stack.illegal(suffix), "an accepted suffix leads to illegal names")
 	})
 }
 
 // FuzzParseConfig reads lines of key=value over the least configuration. What is accepted is legal, printable and the
 // same when written down and read again; what is refused names keys that were given or are required.
 func FuzzParseConfig(f *testing.F) {
-	names := templatesOf(f)
+	stack := namesOf(f)
 	for _, key := range slices.Sorted(maps.Keys(illegalValues())) {
 		f.Add(key + "=" + illegalValues()[key][0])
 	}
@@ -94,26 +82,18 @@ func FuzzParseConfig(f *testing.F) {
 		}
 		cfg, err := lib.ParseConfig(values)
 		if err != nil {
-			if !printable(err.Error()) {
-				t.Fatalf("the error is not printable: %q", err)
-			}
+			assert.True(t, printable(err.Error()), "%q", err)
 			for _, line := range strings.Split(err.Error(), "\n") {
 				refusedClearly(t, line, values, known)
 			}
 			return
 		}
-		if faults := names.illegal(cfg.EnvironmentSuffix); len(faults) > 0 {
-			t.Fatalf("accepted, and leads to illegal names:\n%s", strings.Join(faults, "\n"))
-		}
-		again, err := lib.ParseConfig(written(cfg))
-		if err != nil {
-			t.Fatalf("accepted, but not when it is written down and read again: %v", err)
-		}
-		same(t, "the configuration, read again", again, cfg)
-		for key, value := range written(cfg) {
-			if strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' }) {
-				t.Fatalf("%s: %q is accepted; AWS takes printable ASCII", key, value)
-			}
+		assert.Empty(t, stack.illegal(cfg.EnvironmentSuffix), "an accepted configuration leads to illegal names")
+		again, err := lib.ParseConfig(cfg.Values())
+		require.NoError(t, err, "accepted, but not when it is written down and read again")
+		assert.Equal(t, cfg, again)
+		for key, value := range cfg.Values() {
+			assert.NotRegexp(t, `[^ -~]`, value, "%s: AWS takes printable ASCII", key)
 		}
 	})
 }
@@ -129,9 +109,7 @@ func refusedClearly(t *testing.T, fault string, values map[string]string, known 
 	}
 	named, reason, _ := strings.Cut(fault, ": ")
 	for _, key := range strings.Split(named, ", ") {
-		if !known[key] || reason == "" {
-			t.Fatalf("a fault names no key: %q", fault)
-		}
+		require.True(t, known[key] && reason != "", "a fault names no key: %q", fault)
 	}
 }
 
@@ -146,36 +124,4 @@ func lines(values map[string]string) string {
 		text = append(text, key+"="+values[key])
 	}
 	return strings.Join(text, "\n")
-}
-
-// written is the configuration as one would write it down in full.
-func written(c lib.Config) map[string]string {
-	return map[string]string{
-		"environmentSuffix": c.EnvironmentSuffix, "vpcCidr": c.VpcCidr, "availabilityZones": strings.Join(c.AvailabilityZones, ","),
-		"dbInstanceClass": c.DBInstanceClass, "dbEngineVersion": c.DBEngineVersion, "dbBackupRetentionDays": strconv.Itoa(c.DBBackupRetentionDays),
-		"dbName": c.DBName, "paymentApiImage": c.PaymentAPIImage, "jobProcessorImage": c.JobProcessorImage,
-		"containerPort": strconv.Itoa(c.ContainerPort), "containerProtocol": c.ContainerProtocol,
-		"apiCpu": strconv.Itoa(c.APICPU), "apiMemory": strconv.Itoa(c.APIMemory), "jobCpu": strconv.Itoa(c.JobCPU), "jobMemory": strconv.Itoa(c.JobMemory),
-		"apiDesiredCount": strconv.Itoa(c.APIDesiredCount), "apiMaxCount": strconv.Itoa(c.APIMaxCount),
-		"jobDesiredCount": strconv.Itoa(c.JobDesiredCount), "jobMaxCount": strconv.Itoa(c.JobMaxCount), "cpuTargetPercent": strconv.Itoa(c.CPUTargetPercent),
-		"alertEmail": c.AlertEmail, "certificateArn": c.CertificateArn, "domainName": c.DomainName, "hostedZoneId": c.HostedZoneID,
-		"apiTimeoutSeconds": strconv.Itoa(c.APITimeoutSeconds), "apiRetryCount": strconv.Itoa(c.APIRetryCount), "jobRetryCount": strconv.Itoa(c.JobRetryCount),
-		"queueVisibilityTimeoutSeconds": strconv.Itoa(c.QueueVisibilityTimeoutSeconds),
-		"interfaceEndpoints":            strconv.FormatBool(c.InterfaceEndpoints), "waf": strconv.FormatBool(c.WAF),
-		"owner": c.Owner, "run": c.Run, "expires": c.Expires, "allowedAccountIds": strings.Join(c.AllowedAccountIDs, ","),
-		"permissionsBoundaryArn": c.PermissionsBoundaryArn,
-	}
-}
-
-func TestTheWholeConfigurationCanBeWrittenDown(t *testing.T) {
-	cfg, err := lib.ParseConfig(legalValues(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var keys []string
-	for _, key := range lib.ConfigKeys() {
-		keys = append(keys, key.Name)
-	}
-	slices.Sort(keys)
-	same(t, "keys", slices.Sorted(maps.Keys(written(cfg))), keys)
 }

@@ -9,17 +9,21 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"github.com/sergi/go-diff/diffmatchpatch"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
-
-	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
-	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -33,66 +37,44 @@ const (
 // differences from it, so that a change to the infrastructure shows in review.
 func TestTheGoldenGraphIsWhatTheProgramDeclares(t *testing.T) {
 	standard := blocks(t, deploy(t, nil))
-	golden(t, "graph.golden", "# The resource graph of the default configuration, under mocks: account "+account+", "+region+", suffix "+suffix+".\n"+
+	var whole []string
+	for _, head := range slices.Sorted(maps.Keys(standard)) {
+		whole = append(whole, standard[head])
+	}
+	golden(t, "graph", "# The resource graph of the default configuration, under mocks: account "+account+", "+region+", suffix "+suffix+".\n"+
 		"# A resource's block tells its type, name, inputs, parent, provider, what it reads (through its inputs), what it\n"+
-		"# waits for besides (dependsOn), and every resource option. Secrets are "+hidden+"; JSON texts are shown parsed.\n"+
-		"# Written by: go test ./tests/unit -run Golden -update\n\n"+
-		strings.Join(slices.Collect(values(standard)), "\n"))
+		"# waits for besides (dependsOn), and every resource option. Secrets are "+hidden+"; JSON texts are shown parsed.\n",
+		strings.Join(whole, "\n"))
 	for name, settings := range variants() {
-		if name == "" {
-			continue
+		if name != "" {
+			golden(t, name, "# What "+strings.ReplaceAll(lines(settings), "\n", " ")+" changes in graph.golden.\n", changes(standard, blocks(t, deploy(t, settings))))
 		}
-		t.Run(name, func(t *testing.T) {
-			golden(t, name+".golden", fmt.Sprintf("# What %s changes in graph.golden.\n# Written by: go test ./tests/unit -run Golden -update\n\n%s",
-				setting(settings), changes(standard, blocks(t, deploy(t, settings)))))
-		})
 	}
 }
 
-func setting(values map[string]string) string {
-	var parts []string
-	for _, key := range slices.Sorted(maps.Keys(values)) {
-		parts = append(parts, key+"="+values[key])
-	}
-	return strings.Join(parts, " ")
-}
-
-func golden(t *testing.T, name, got string) {
+func golden(t *testing.T, name, comment, content string) {
 	t.Helper()
-	path := filepath.Join(goldenFolder, name)
+	got := comment + "# Written by: go test ./tests/unit -run Golden -update\n\n" + content
+	path := filepath.Join(goldenFolder, name+".golden")
 	if *update {
-		if err := os.MkdirAll(goldenFolder, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.MkdirAll(goldenFolder, 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
 	}
 	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v; write it with: go test ./tests/unit -run Golden -update", err)
-	}
-	if string(want) != got {
-		t.Errorf("the program declares something else than %s says. If that is meant: go test ./tests/unit -run Golden -update\n%s",
-			name, changes(parseBlocks(string(want)), parseBlocks(got)))
-	}
+	require.NoError(t, err, "write it with: go test ./tests/unit -run Golden -update")
+	assert.Empty(t, cmp.Diff(string(want), got), "the program declares something else than %s says. If that is meant: go test ./tests/unit -run Golden -update", path)
 }
 
-// TestTheGoldenGraphHidesSecrets greps the files for everything that the mock calls secret.
+// TestTheGoldenGraphHidesSecrets searches the files for everything that the mocks call secret.
 func TestTheGoldenGraphHidesSecrets(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(goldenFolder, "*.golden"))
-	if err != nil || len(files) != len(variants()) {
-		t.Fatalf("golden files: %v, %v; want one for each of %d variants", files, err, len(variants()))
-	}
+	require.NoError(t, err)
+	assert.Len(t, files, len(variants()))
 	for _, file := range files {
 		text, err := os.ReadFile(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, secret := range []string{newRecorder().password, "Aa1%21", "070707", "BwcHBwc", "PRIVATE KEY", "BEGIN"} {
-			if strings.Contains(string(text), secret) {
-				t.Errorf("%s shows a secret", file)
-			}
+		require.NoError(t, err)
+		for _, secret := range []string{newRecorder().Password, "Aa1%21", "070707", "BwcHBwc", "PRIVATE KEY", "BEGIN"} {
+			assert.NotContains(t, string(text), secret, file)
 		}
 	}
 }
@@ -116,39 +98,19 @@ func blocks(t *testing.T, r *recorder) map[string]string {
 	return rendered
 }
 
-// values yields a map's values in the order of its keys.
-func values(m map[string]string) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for _, key := range slices.Sorted(maps.Keys(m)) {
-			if !yield(m[key]) {
-				return
-			}
-		}
-	}
-}
+var emptyPart = regexp.MustCompile(`: (\[\]|\{\}|<nil>)\n$`)
 
 // block is one resource: its parts in a fixed order, those that are empty left out.
-func block(t *testing.T, d declared) string {
+func block(t *testing.T, d registration) string {
 	t.Helper()
-	inputs := map[string]any{}
-	reads := map[string]bool{}
+	inputs, reads := map[string]any{}, map[string]bool{}
 	for key, value := range d.inputs {
 		inputs[string(key)] = redacted(value)
 		for _, name := range d.sources(string(key)) {
 			reads[name] = true
 		}
 	}
-	var waits []any
-	for _, urn := range d.request.GetDependencies() {
-		if name := nameIn(urn); !reads[name] {
-			waits = append(waits, name)
-		}
-	}
-	slices.SortFunc(waits, func(a, b any) int { return strings.Compare(a.(string), b.(string)) })
-	read := []any{}
-	for _, name := range slices.Sorted(maps.Keys(reads)) {
-		read = append(read, name)
-	}
+	waits := slices.DeleteFunc(slices.Sorted(slices.Values(namesIn(d.request.GetDependencies()))), func(name string) bool { return reads[name] })
 	parent := nameIn(d.request.GetParent())
 	if strings.Contains(d.request.GetParent(), "::pulumi:pulumi:Stack::") {
 		parent = "the stack"
@@ -161,11 +123,11 @@ func block(t *testing.T, d declared) string {
 		{"inputs", inputs},
 		{"parent", parent},
 		{"provider", provider(d.request.GetProvider())},
-		{"reads", read},
-		{"dependsOn", waits},
+		{"reads", generic(t, slices.Sorted(maps.Keys(reads)))},
+		{"dependsOn", generic(t, waits)},
 		{"options", options(t, d.request)},
 	} {
-		if rendered := renderField(part.name, part.value, 1); !strings.HasSuffix(rendered, ": []\n") && !strings.HasSuffix(rendered, ": {}\n") {
+		if rendered := renderField(part.name, part.value, 1); !emptyPart.MatchString(rendered) {
 			text += rendered
 		}
 	}
@@ -191,22 +153,16 @@ func options(t *testing.T, request *pulumirpc.RegisterResourceRequest) any {
 		"stackTrace", "parentStackTraceHandle", "deleteBeforeReplaceDefined",
 	} {
 		field := fields.ByName(protoreflect.Name(name))
-		if field == nil {
-			t.Fatalf("the SDK's registration request has no %s any more", name)
-		}
+		require.NotNil(t, field, "the SDK's registration request has no %s any more", name)
 		rest.ProtoReflect().Clear(field)
 	}
 	if proto.Equal(rest.GetCustomTimeouts(), &pulumirpc.RegisterResourceRequest_CustomTimeouts{}) {
 		rest.CustomTimeouts = nil
 	}
 	raw, err := protojson.Marshal(rest)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var given any
-	if err := json.Unmarshal(raw, &given); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal(raw, &given))
 	return given
 }
 
@@ -224,13 +180,9 @@ func redacted(value resource.PropertyValue) any {
 func generic(t *testing.T, value any) any {
 	t.Helper()
 	raw, err := json.Marshal(value)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var plain any
-	if err := json.Unmarshal(raw, &plain); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, json.Unmarshal(raw, &plain))
 	return plain
 }
 
@@ -310,16 +262,6 @@ func scalar(value any) string {
 	return fmt.Sprint(value)
 }
 
-// parseBlocks splits a golden file into its blocks by headline.
-func parseBlocks(text string) map[string]string {
-	found := map[string]string{}
-	for _, part := range strings.Split(text, "\n\n") {
-		head, _, _ := strings.Cut(part, "\n")
-		found[head] = strings.TrimSuffix(part, "\n") + "\n"
-	}
-	return found
-}
-
 // changes tells what turns one set of blocks into another: whole blocks, or lines within a block.
 func changes(from, to map[string]string) string {
 	heads := maps.Clone(from)
@@ -334,7 +276,7 @@ func changes(from, to map[string]string) string {
 		case was == "":
 			parts = append(parts, prefixed("+ ", now))
 		default:
-			parts = append(parts, "  "+head+"\n"+lineChanges(strings.Split(was, "\n")[1:], strings.Split(now, "\n")[1:]))
+			parts = append(parts, "  "+head+"\n"+lineChanges(was, now))
 		}
 	}
 	return strings.Join(parts, "\n")
@@ -344,32 +286,17 @@ func prefixed(mark, text string) string {
 	return mark + strings.ReplaceAll(strings.TrimSuffix(text, "\n"), "\n", "\n"+mark) + "\n"
 }
 
-// lineChanges lists the lines that a longest common subsequence leaves over.
-func lineChanges(was, now []string) string {
-	common := make([][]int, len(was)+1)
-	for i := range common {
-		common[i] = make([]int, len(now)+1)
-	}
-	for i := len(was) - 1; i >= 0; i-- {
-		for j := len(now) - 1; j >= 0; j-- {
-			if was[i] == now[j] {
-				common[i][j] = common[i+1][j+1] + 1
-			} else {
-				common[i][j] = max(common[i+1][j], common[i][j+1])
-			}
-		}
-	}
+// lineChanges lists the lines that go and those that come, without those that stay.
+func lineChanges(was, now string) string {
+	differ := diffmatchpatch.New()
+	before, after, known := differ.DiffLinesToRunes(was, now)
 	text := ""
-	for i, j := 0, 0; i < len(was) || j < len(now); {
-		switch {
-		case i < len(was) && j < len(now) && was[i] == now[j]:
-			i, j = i+1, j+1
-		case i < len(was) && (j == len(now) || common[i+1][j] >= common[i][j+1]):
-			text += "- " + was[i] + "\n"
-			i++
-		default:
-			text += "+ " + now[j] + "\n"
-			j++
+	for _, change := range differ.DiffCharsToLines(differ.DiffMainRunes(before, after, false), known) {
+		switch change.Type {
+		case diffmatchpatch.DiffDelete:
+			text += prefixed("- ", change.Text)
+		case diffmatchpatch.DiffInsert:
+			text += prefixed("+ ", change.Text)
 		}
 	}
 	return text

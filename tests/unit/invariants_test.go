@@ -9,12 +9,15 @@ import (
 	"slices"
 	"strings"
 
+	iampolicy "github.com/micahhausler/aws-iam-policy/policy"
+
 	"tapstack/lib"
+	"tapstack/lib/policy"
 )
 
 // invariant is a sentence about every stack that the program declares, under every legal configuration.
 type invariant struct {
-	says string
+	sentence string
 	// faults tells of each resource that breaks it, by name.
 	faults func(*recording) []string
 }
@@ -22,69 +25,36 @@ type invariant struct {
 func invariants() []invariant {
 	return []invariant{
 		{"every taggable resource has its own name as a tag and inherits those of the brief", tagsAreComplete},
-		{"every resource and every question goes through the explicit provider", providerIsExplicit},
+		{"every resource and every call goes through the explicit provider", providerIsExplicit},
 		{"every physical name is set and none is left to chance", namesAreSet},
 		{"every physical name ends in the suffix and is one that AWS takes", namesAreLegal},
 		{"every description is one that AWS takes", descriptionsAreLegal},
-		{"nothing is protected or kept when the stack goes", nothingStays},
+		{"nothing is protected or kept when the stack goes", nothingIsKept},
 		{"every log group keeps its lines for thirty days", logsExpire},
+		{"every policy document is current and complete", policiesAreComplete},
 		{"every role is assumed by one service for this account alone", trustIsNarrow},
 		{"no role may do everything or anywhere", grantsAreNarrow},
+		{"every execution role reads exactly what its task definition names", injectionIsExact},
+		{"no resource's policy lets anyone in from outside the account, or without TLS", resourcePoliciesAreNarrow},
 		{"everything is made after what it needs and goes before it", orderIsKept},
 		{"every dependency and every parent is declared", referencesResolve},
 		{"what comes straight from a secret is marked secret", secretsStayMarked},
 		{"no output is secret or empty", outputsArePublic},
-		{"a resource with a name of its own is deleted before its replacement is made", replacementsHaveRoom},
-		{"only the load balancer is open to the internet", doorsAreShut},
+		{"a resource with a name of its own is deleted before its replacement is made", oldGoesFirst},
+		{"only the load balancer is open to the internet", entriesAreClosed},
 		{"the subnets lie in the VPC and apart, a public and a private one in each of three zones", subnetsFit},
 		{"what is declared by token alone has the SDK's inputs", inputsConform},
 	}
 }
 
-// broken runs all invariants and prefixes each fault with its sentence.
-func (r *recording) broken() (faults []string) {
+// faults runs all invariants and prefixes each fault with its sentence.
+func (r *recording) faults() (faults []string) {
 	for _, rule := range invariants() {
 		for _, fault := range rule.faults(r) {
-			faults = append(faults, rule.says+": "+fault)
+			faults = append(faults, rule.sentence+": "+fault)
 		}
 	}
 	return faults
-}
-
-// sorted lists the resources by logical name.
-func (r *recording) sorted() []declared {
-	var all []declared
-	for _, name := range slices.Sorted(maps.Keys(r.resources)) {
-		all = append(all, r.resources[name])
-	}
-	return all
-}
-
-// nameIn is the logical name at the end of a URN.
-func nameIn(urn string) string { return urn[strings.LastIndex(urn, "::")+len("::"):] }
-
-// sources are the resources that an input's value comes from.
-func (d declared) sources(input string) (names []string) {
-	for _, urn := range d.request.GetPropertyDependencies()[input].GetUrns() {
-		names = append(names, nameIn(urn))
-	}
-	return names
-}
-
-// needs are the resources that must be there before d is made, directly or through others.
-func (r *recording) needs(d declared) map[string]bool {
-	seen := map[string]bool{}
-	var visit func(declared)
-	visit = func(d declared) {
-		for _, urn := range d.request.GetDependencies() {
-			if name := nameIn(urn); !seen[name] {
-				seen[name] = true
-				visit(r.resources[name])
-			}
-		}
-	}
-	visit(d)
-	return seen
 }
 
 func providerIsExplicit(r *recording) (faults []string) {
@@ -97,7 +67,7 @@ func providerIsExplicit(r *recording) (faults []string) {
 	}
 	for _, token := range slices.Sorted(maps.Keys(r.calls)) {
 		if !strings.Contains(r.calls[token].provider, explicit) {
-			faults = append(faults, fmt.Sprintf("%s is asked of provider %q", token, r.calls[token].provider))
+			faults = append(faults, fmt.Sprintf("%s is called of provider %q", token, r.calls[token].provider))
 		}
 	}
 	return faults
@@ -148,11 +118,10 @@ func tagsAreComplete(r *recording) (faults []string) {
 	return faults
 }
 
-// stayingInputs are inputs that keep a resource, or something of it, beyond its stack; by what they must be. A nil
-// must not be set at all; an input whose default would keep something must be set wherever the type has it.
-func stayingInputs() map[string]struct{ must, unset any } {
-	type rule = struct{ must, unset any }
-	return map[string]rule{
+// keepingInputs are inputs that keep a resource, or something of it, beyond its stack; by what they must be and what they
+// are where they are not set. A nil must not be set at all.
+func keepingInputs() map[string]struct{ must, unset any } {
+	return map[string]struct{ must, unset any }{
 		"deletionProtection":        {false, false},
 		"enableDeletionProtection":  {false, false},
 		"deletionProtectionEnabled": {false, false},
@@ -177,10 +146,9 @@ func otherForceDestroys() map[string]string {
 	}
 }
 
-// nothingStays applies stayingInputs wherever the SDK's type has them.
-func nothingStays(r *recording) (faults []string) {
-	staying, others := stayingInputs(), otherForceDestroys()
-	inputs := slices.Sorted(maps.Keys(staying))
+// nothingIsKept applies keepingInputs wherever the SDK's type has them.
+func nothingIsKept(r *recording) (faults []string) {
+	keeping, others := keepingInputs(), otherForceDestroys()
 	for _, d := range r.sorted() {
 		if d.request.GetProtect() {
 			faults = append(faults, d.name+" is protected")
@@ -189,11 +157,10 @@ func nothingStays(r *recording) (faults []string) {
 			faults = append(faults, d.name+" is retained on delete")
 		}
 		known := d.knownInputs()
-		for _, input := range inputs {
+		for input, rule := range keeping {
 			if !known[input] || (input == "forceDestroy" && others[d.token] != "") {
 				continue
 			}
-			rule := staying[input]
 			value, set := d.plain[input]
 			if !set {
 				value = rule.unset
@@ -219,16 +186,43 @@ func logsExpire(r *recording) (faults []string) {
 	return faults
 }
 
-// readPolicy parses a policy document strictly.
-func readPolicy(d declared, input string) (policy, error) {
-	var document policy
-	text, _ := d.plain[input].(string)
-	decoder := json.NewDecoder(strings.NewReader(text))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&document); err != nil {
-		return policy{}, fmt.Errorf("%s.%s is no policy: %w", d.name, input, err)
+// policies are the documents of a resource by the input that holds them, those that cannot be read as faults.
+func (d registration) policies() (documents map[string]policy.Policy, faults []string) {
+	documents = map[string]policy.Policy{}
+	for _, input := range []string{"policy", "policyDocument", "assumeRolePolicy"} {
+		if text, ok := d.plain[input].(string); ok {
+			document, err := policy.Parse(text)
+			if err != nil {
+				faults = append(faults, fmt.Sprintf("%s.%s: %v", d.name, input, err))
+				continue
+			}
+			documents[input] = document
+		}
 	}
-	return document, nil
+	return documents, faults
+}
+
+func policiesAreComplete(r *recording) (faults []string) {
+	for _, d := range r.sorted() {
+		documents, unread := d.policies()
+		faults = append(faults, unread...)
+		for input, document := range documents {
+			if document.Version != iampolicy.VersionLatest {
+				faults = append(faults, fmt.Sprintf("%s.%s is of version %q", d.name, input, document.Version))
+			}
+			seen := map[string]bool{}
+			for _, s := range policy.Statements(document) {
+				if seen[s.Sid] || s.Sid == "" || len(policy.Values(s.Action)) == 0 {
+					faults = append(faults, fmt.Sprintf("%s.%s: statement %q is incomplete or repeated", d.name, input, s.Sid))
+				}
+				if (len(policy.Values(s.Resource)) == 0) != (input == "assumeRolePolicy") {
+					faults = append(faults, fmt.Sprintf("%s.%s: statement %s is on %q", d.name, input, s.Sid, policy.Values(s.Resource)))
+				}
+				seen[s.Sid] = true
+			}
+		}
+	}
+	return faults
 }
 
 func trustIsNarrow(r *recording) (faults []string) {
@@ -237,27 +231,24 @@ func trustIsNarrow(r *recording) (faults []string) {
 		faults = append(faults, "there are no roles")
 	}
 	for _, role := range roles {
-		trust, err := readPolicy(role, "assumeRolePolicy")
-		if err != nil {
-			faults = append(faults, err.Error())
-			continue
+		documents, _ := role.policies()
+		statements := policy.Statements(documents["assumeRolePolicy"])
+		if len(statements) != 1 {
+			faults = append(faults, fmt.Sprintf("%s has %d trust statements", role.name, len(statements)))
 		}
-		if len(trust.Statement) != 1 {
-			faults = append(faults, fmt.Sprintf("%s has %d trust statements", role.name, len(trust.Statement)))
-		}
-		for _, s := range trust.Statement {
-			principals, _ := s.Principal.(map[string]any)
-			services, _ := principals["Service"].([]any)
-			if s.Effect != "Allow" || len(principals) != 1 || len(services) != 1 || !strings.HasSuffix(fmt.Sprint(services...), ".amazonaws.com") {
-				faults = append(faults, fmt.Sprintf("%s is assumed by %v", role.name, s.Principal))
+		for _, s := range statements {
+			principals := policy.Principals(s.Principal)
+			services := principals[iampolicy.PrincipalKindService]
+			if s.Effect != iampolicy.EffectAllow || len(principals) != 1 || len(services) != 1 || !strings.HasSuffix(services[0], ".amazonaws.com") {
+				faults = append(faults, fmt.Sprintf("%s is assumed by %v", role.name, principals))
 			}
-			if !slices.Equal(s.Action, []string{"sts:AssumeRole"}) {
-				faults = append(faults, fmt.Sprintf("%s: the trust policy allows %v", role.name, s.Action))
+			if actions := policy.Values(s.Action); !slices.Equal(actions, []string{"sts:AssumeRole"}) {
+				faults = append(faults, fmt.Sprintf("%s: the trust policy allows %v", role.name, actions))
 			}
-			if !slices.Equal(s.Condition["StringEquals"]["aws:SourceAccount"], []string{r.account}) {
+			if !slices.Equal(policy.ConditionValues(s, "aws:SourceAccount", "StringEquals"), []string{r.account}) {
 				faults = append(faults, role.name+" may be assumed for another account (aws:SourceAccount)")
 			}
-			from := s.Condition["ArnLike"]["aws:SourceArn"]
+			from := policy.ConditionValues(s, "aws:SourceArn", "ArnLike")
 			if len(from) != 1 || !strings.Contains(from[0], ":"+r.region+":"+r.account+":") {
 				faults = append(faults, fmt.Sprintf("%s may be assumed for %v (aws:SourceArn)", role.name, from))
 			}
@@ -269,21 +260,79 @@ func trustIsNarrow(r *recording) (faults []string) {
 // grantsAreNarrow allows "*" as a resource for the registry login alone, which knows no other.
 func grantsAreNarrow(r *recording) (faults []string) {
 	for _, d := range r.ofType("aws:iam/rolePolicy:RolePolicy") {
-		document, err := readPolicy(d, "policy")
-		if err != nil {
-			faults = append(faults, err.Error())
-		}
-		for _, s := range document.Statement {
-			for _, action := range s.Action {
+		documents, _ := d.policies()
+		for _, s := range policy.Statements(documents["policy"]) {
+			for _, action := range policy.Values(s.Action) {
 				if service, verb, ok := strings.Cut(action, ":"); !ok || service == "*" || strings.Contains(verb, "*") {
 					faults = append(faults, fmt.Sprintf("%s allows %s", d.name, action))
 				}
-				if slices.Contains(s.Resource, "*") && action != "ecr:GetAuthorizationToken" {
+				if slices.Contains(policy.Values(s.Resource), "*") && action != "ecr:GetAuthorizationToken" {
 					faults = append(faults, fmt.Sprintf("%s allows %s on everything", d.name, action))
 				}
 			}
-			if len(s.Resource) == 0 {
-				faults = append(faults, fmt.Sprintf("%s: statement %s names no resource", d.name, s.Sid))
+		}
+	}
+	return faults
+}
+
+// injectionIsExact compares the ARNs of a task definition's secrets with those that its execution role may read.
+func injectionIsExact(r *recording) (faults []string) {
+	for _, task := range r.ofType("aws:ecs/taskDefinition:TaskDefinition") {
+		var containers []struct{ Secrets []struct{ ValueFrom string } }
+		text, _ := task.plain["containerDefinitions"].(string)
+		if err := json.Unmarshal([]byte(text), &containers); err != nil {
+			faults = append(faults, fmt.Sprintf("%s.containerDefinitions: %v", task.name, err))
+		}
+		named, readable := map[string]bool{}, map[string]bool{}
+		for _, c := range containers {
+			for _, secret := range c.Secrets {
+				named[strings.Join(strings.SplitN(secret.ValueFrom, ":", 7)[:6], ":")] = true // without the key inside the secret
+			}
+		}
+		for _, name := range policiesOf("executionRoleArn")(r, task) {
+			documents, _ := r.resources[name].policies()
+			for _, s := range policy.Statements(documents["policy"]) {
+				for _, action := range policy.Values(s.Action) {
+					if action == "secretsmanager:GetSecretValue" || action == "ssm:GetParameters" {
+						for _, arn := range policy.Values(s.Resource) {
+							readable[arn] = true
+						}
+					}
+				}
+			}
+		}
+		if !maps.Equal(named, readable) {
+			faults = append(faults, fmt.Sprintf("%s names %v, its execution role reads %v", task.name, slices.Sorted(maps.Keys(named)), slices.Sorted(maps.Keys(readable))))
+		}
+	}
+	return faults
+}
+
+// resourcePoliciesAreNarrow takes two services as they are: EventBridge to an encrypted topic supports no condition (SNS
+// developer guide, "Key management"), and load balancers write their logs under the path of their own account.
+func resourcePoliciesAreNarrow(r *recording) (faults []string) {
+	overTLS := map[string]string{
+		"aws:s3/bucketPolicy:BucketPolicy":             "s3:GetObject",
+		"aws:secretsmanager/secretPolicy:SecretPolicy": "secretsmanager:GetSecretValue",
+		"aws:sns/topicPolicy:TopicPolicy":              "sns:Publish",
+		"aws:sqs/queuePolicy:QueuePolicy":              "sqs:ReceiveMessage",
+	}
+	for _, d := range r.sorted() {
+		if d.token == "aws:iam/rolePolicy:RolePolicy" || d.token == "aws:iam/role:Role" {
+			continue
+		}
+		documents, _ := d.policies()
+		for _, document := range documents {
+			if external := policy.ExternalPrincipals(document, r.account, "events.amazonaws.com", "logdelivery.elasticloadbalancing.amazonaws.com"); len(external) > 0 {
+				faults = append(faults, fmt.Sprintf("%s lets in %v", d.name, external))
+			}
+			for _, s := range policy.Statements(document) {
+				if s.Effect == iampolicy.EffectAllow && slices.Contains(policy.Principals(s.Principal)[iampolicy.PrincipalKindAWS], iampolicy.PrincipalAll) {
+					faults = append(faults, d.name+" lets in everyone")
+				}
+			}
+			if action := overTLS[d.token]; action != "" && !policy.DeniesWithoutTLS(document, action) {
+				faults = append(faults, fmt.Sprintf("%s allows %s without TLS", d.name, action))
 			}
 		}
 	}
@@ -322,8 +371,8 @@ func outputsArePublic(r *recording) (faults []string) {
 	return faults
 }
 
-// replacementsHaveRoom excepts what is still in use when its replacement is made and has revisions or no name.
-func replacementsHaveRoom(r *recording) (faults []string) {
+// oldGoesFirst excepts what is still in use when its replacement is made and has revisions or no name.
+func oldGoesFirst(r *recording) (faults []string) {
 	inUse := []string{
 		"aws:ecs/taskDefinition:TaskDefinition", "aws:acm/certificate:Certificate", "aws:acm/certificateValidation:CertificateValidation",
 	}
@@ -343,19 +392,18 @@ func referencesResolve(r *recording) (faults []string) {
 		if parent := d.request.GetParent(); !strings.Contains(parent, "::pulumi:pulumi:Stack::") {
 			faults = append(faults, fmt.Sprintf("%s stands under %q", d.name, parent))
 		}
-		for _, urn := range d.request.GetDependencies() {
-			if _, ok := r.resources[nameIn(urn)]; !ok {
-				faults = append(faults, fmt.Sprintf("%s depends on %s, which is not declared", d.name, urn))
+		for _, name := range namesIn(d.request.GetDependencies()) {
+			if _, ok := r.resources[name]; !ok {
+				faults = append(faults, fmt.Sprintf("%s depends on %s, which is not declared", d.name, name))
 			}
 		}
 	}
 	return faults
 }
 
-func doorsAreShut(r *recording) (faults []string) {
-	const token = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+func entriesAreClosed(r *recording) (faults []string) {
 	open := map[any]bool{}
-	for _, rule := range r.ofType(token) {
+	for _, rule := range r.ofType("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule") {
 		if rule.plain["referencedSecurityGroupId"] != nil {
 			continue
 		}
@@ -367,6 +415,11 @@ func doorsAreShut(r *recording) (faults []string) {
 	}
 	if !open[443.0] {
 		faults = append(faults, "the load balancer does not take HTTPS from the internet")
+	}
+	for _, group := range slices.Concat(r.ofType("aws:ec2/securityGroup:SecurityGroup"), r.ofType("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")) {
+		if group.plain["ingress"] != nil || group.plain["egress"] != nil {
+			faults = append(faults, group.name+" has rules besides those that are resources of their own")
+		}
 	}
 	for _, subnet := range r.ofType("aws:ec2/subnet:Subnet") {
 		if subnet.plain["mapPublicIpOnLaunch"] != false {

@@ -2,7 +2,6 @@ package unit_test
 
 import (
 	"fmt"
-	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -60,8 +59,8 @@ var nameRules = sync.OnceValue(func() map[string]nameRule {
 	}
 })
 
-// broken says what AWS would have against a name; it is empty for a legal one.
-func (n nameRule) broken(name string) string {
+// fault says what AWS would have against a name; it is empty for a legal one.
+func (n nameRule) fault(name string) string {
 	switch {
 	case len(name) > n.most:
 		return fmt.Sprintf("%q has %d characters, AWS takes %d", name, len(name), n.most)
@@ -133,7 +132,7 @@ func namesAreLegal(r *recording) (faults []string) {
 		}
 		found++
 		name, _ := d.plain[rule.input].(string)
-		if fault := rule.broken(name); fault != "" {
+		if fault := rule.fault(name); fault != "" {
 			faults = append(faults, fmt.Sprintf("%s: %s", d.name, fault))
 		}
 		if !endsInSuffix(name, r.suffix) {
@@ -181,30 +180,26 @@ func descriptionsAreLegal(r *recording) (faults []string) {
 			continue
 		}
 		text, _ := d.plain[rule.input].(string)
-		if fault := rule.broken(text); fault != "" || text == "Managed by Pulumi" {
+		if fault := rule.fault(text); fault != "" || text == "Managed by Pulumi" {
 			faults = append(faults, fmt.Sprintf("%s: the description: %s", d.name, fault))
 		}
 	}
 	return faults
 }
 
-// nameTemplates are the names of a stack by the role that has them, with a placeholder for the suffix: names under
-// other suffixes can be had from them without running the program again.
-type nameTemplates struct {
-	placeholder string
-	byRole      map[string]namedRole
+// names are the physical names of one stack and their types: those under other suffixes can be had from them without
+// running the program again.
+type names struct {
+	suffix string
+	tokens map[string]string // by physical name
 }
 
-type namedRole struct{ token, name string }
-
-// illegal lists the names that AWS would refuse under a suffix.
-func (n nameTemplates) illegal(suffix string) (faults []string) {
+// illegal lists the names that AWS would refuse under another suffix.
+func (n names) illegal(suffix string) (faults []string) {
 	rules := nameRules()
-	for _, role := range slices.Sorted(maps.Keys(n.byRole)) {
-		named := n.byRole[role]
-		name := strings.ReplaceAll(named.name, n.placeholder, suffix)
-		if fault := rules[named.token].broken(name); fault != "" {
-			faults = append(faults, role+": "+fault)
+	for name, token := range n.tokens {
+		if fault := rules[token].fault(strings.ReplaceAll(name, n.suffix, suffix)); fault != "" {
+			faults = append(faults, fault)
 		}
 	}
 	return faults

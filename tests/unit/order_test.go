@@ -2,7 +2,6 @@ package unit_test
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 )
@@ -12,13 +11,13 @@ import (
 type orderRule struct {
 	token, why string
 	// after lists the resources to wait for; an empty list is a fault unless optional.
-	after    func(*recording, declared) []string
+	after    func(*recording, registration) []string
 	optional bool
 }
 
 func orderRules() []orderRule {
-	all := func(tokens ...string) func(*recording, declared) []string {
-		return func(r *recording, _ declared) (names []string) {
+	all := func(tokens ...string) func(*recording, registration) []string {
+		return func(r *recording, _ registration) (names []string) {
 			for _, token := range tokens {
 				for _, d := range r.ofType(token) {
 					names = append(names, d.name)
@@ -42,7 +41,7 @@ func orderRules() []orderRule {
 		{token: service, why: "FARGATE must be a capacity provider of the cluster", after: all("aws:ecs/clusterCapacityProviders:ClusterCapacityProviders")},
 		{
 			token: service, why: "a task without a way out cannot pull its image",
-			after: func(r *recording, d declared) []string {
+			after: func(r *recording, d registration) []string {
 				return slices.DeleteFunc(all("aws:ec2/route:Route", "aws:ec2/routeTableAssociation:RouteTableAssociation")(r, d),
 					func(name string) bool { return strings.HasPrefix(name, "public-") })
 			},
@@ -53,7 +52,7 @@ func orderRules() []orderRule {
 		},
 		{
 			token: service, why: "private DNS sends AWS calls to endpoints that are not there yet", optional: true,
-			after: func(r *recording, d declared) []string {
+			after: func(r *recording, d registration) []string {
 				return slices.DeleteFunc(all("aws:ec2/vpcEndpoint:VpcEndpoint")(r, d),
 					func(name string) bool { return r.resources[name].plain["vpcEndpointType"] != "Interface" })
 			},
@@ -62,7 +61,7 @@ func orderRules() []orderRule {
 		{token: "aws:ecs/cluster:Cluster", why: "Container Insights would make its log group without retention and leave it behind", after: insightsLogs},
 		{
 			token: instance, why: "Aurora makes the first instance the writer", optional: true,
-			after: func(r *recording, d declared) (writers []string) {
+			after: func(r *recording, d registration) (writers []string) {
 				for _, other := range r.ofType(instance) {
 					if other.plain["promotionTier"] == 0.0 && other.name != d.name {
 						writers = append(writers, other.name)
@@ -115,8 +114,8 @@ func orderIsKept(r *recording) (faults []string) {
 }
 
 // policiesOf finds the policies of the role that an input names.
-func policiesOf(input string) func(*recording, declared) []string {
-	return func(r *recording, d declared) (policies []string) {
+func policiesOf(input string) func(*recording, registration) []string {
+	return func(r *recording, d registration) (policies []string) {
 		for _, policy := range r.ofType("aws:iam/rolePolicy:RolePolicy") {
 			if slices.ContainsFunc(policy.sources("role"), func(role string) bool { return slices.Contains(d.sources(input), role) }) {
 				policies = append(policies, policy.name)
@@ -126,7 +125,7 @@ func policiesOf(input string) func(*recording, declared) []string {
 	}
 }
 
-func policiesOfService(r *recording, d declared) (policies []string) {
+func policiesOfService(r *recording, d registration) (policies []string) {
 	for _, definition := range d.sources("taskDefinition") {
 		for _, input := range []string{"executionRoleArn", "taskRoleArn"} {
 			policies = append(policies, policiesOf(input)(r, r.resources[definition])...)
@@ -145,7 +144,7 @@ func logGroupsNamed(r *recording, physical ...string) (names []string) {
 	return names
 }
 
-func exportedLogs(r *recording, d declared) []string {
+func exportedLogs(r *recording, d registration) []string {
 	exports, _ := d.plain["enabledCloudwatchLogsExports"].([]any)
 	var names []string
 	for _, export := range exports {
@@ -154,14 +153,14 @@ func exportedLogs(r *recording, d declared) []string {
 	return logGroupsNamed(r, names...)
 }
 
-func insightsLogs(r *recording, d declared) []string {
+func insightsLogs(r *recording, d registration) []string {
 	return logGroupsNamed(r, fmt.Sprintf("/aws/ecs/containerinsights/%v/performance", d.plain["name"]))
 }
 
-func internetRoute(r *recording, _ declared) (names []string) {
-	for _, name := range slices.Sorted(maps.Keys(r.resources)) {
-		if d := r.resources[name]; d.token == "aws:ec2/route:Route" && len(d.sources("gatewayId")) > 0 {
-			names = append(names, name)
+func internetRoute(r *recording, _ registration) (names []string) {
+	for _, d := range r.ofType("aws:ec2/route:Route") {
+		if len(d.sources("gatewayId")) > 0 {
+			names = append(names, d.name)
 		}
 	}
 	return names

@@ -1,10 +1,8 @@
-// Package unit_test holds the Pulumi program to its design without a cloud: a recording mock stands in for the engine,
-// and the tests read what the program declared. No process, no network.
+// Package unit_test holds the Pulumi program to its design without a cloud: mocks stand in for the engine and for AWS,
+// and the tests read what the program registered. No process, no network.
 package unit_test
 
 import (
-	"cmp"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -18,18 +16,20 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	pulumirpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/declared"
 )
 
 const (
-	account = "123456789012"
+	account = declared.Account
 	region  = "us-east-1"
 	suffix  = "unit"
 )
 
-// declared is one resource as the program registered it.
-type declared struct {
+// registration is one resource as the program registered it.
+type registration struct {
 	token, name string
 	// inputs keep their marks of secrecy, plain has lost them.
 	inputs resource.PropertyMap
@@ -46,7 +46,7 @@ type output struct {
 	secret bool
 }
 
-// call is one question that the program asked.
+// call is one function that the program invoked.
 type call struct {
 	arguments resource.PropertyMap
 	provider  string
@@ -56,66 +56,54 @@ type call struct {
 type recording struct {
 	account, region, suffix string
 
-	resources map[string]declared // by logical name
+	resources map[string]registration // by logical name
 	outputs   map[string]output
 	calls     map[string]call // by token
 }
 
-// recorder is the mock engine. Fields besides the recording steer what it answers.
+// recorder records what the mocks are told. Its exported fields and those after the recording steer what they answer.
 type recorder struct {
+	*declared.Mocks
 	recording
-	mu        sync.Mutex
-	arguments map[string]reflect.Type // by logical name
-	zones     map[string]string       // id to name
-	seed      byte                    // all random bytes
-	password  string                  // the database's
-	// brokenSeed makes the random bytes unreadable.
-	brokenSeed bool
+
 	fail       string // token of a function or type that fails
-	preview    bool   // nothing exists yet: what AWS would add is unknown
 	refuse     string // logical name of a resource whose declaration is refused at once
+	preview    bool   // nothing exists yet: what AWS would add is unknown
+	brokenSeed bool   // the random bytes are unreadable
+
+	mutex     sync.Mutex
+	arguments map[string]reflect.Type // by logical name
 }
 
 func newRecorder() *recorder {
+	mocks := declared.NewMocks(region)
+	// The order of the names is not that of the ids.
+	mocks.Zones = map[string]string{
+		"use1-az6": "us-east-1d", "use1-az3": "us-east-1e", "use1-az1": "us-east-1c", "use1-az4": "us-east-1a", "use1-az2": "us-east-1b",
+	}
 	return &recorder{
-		recording: recording{
-			account: account, region: region,
-			resources: map[string]declared{}, outputs: map[string]output{}, calls: map[string]call{},
-		},
+		Mocks:     mocks,
+		recording: recording{resources: map[string]registration{}, outputs: map[string]output{}, calls: map[string]call{}},
 		arguments: map[string]reflect.Type{},
-		zones: map[string]string{
-			"use1-az6": "us-east-1d", "use1-az3": "us-east-1e", "use1-az1": "us-east-1c", "use1-az4": "us-east-1a", "use1-az2": "us-east-1b",
-		},
-		seed: 7, password: "Aa1!&%#<>pass",
 	}
 }
 
-// Call answers the functions that the program invokes.
+// Call records and answers the functions that the program invokes.
 func (r *recorder) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
 	if args.Token == r.fail {
 		return nil, fmt.Errorf("%s is out of order", args.Token)
 	}
 	r.calls[args.Token] = call{args.Args, args.Provider}
-	answers := map[string]map[string]any{
-		"aws:index/getCallerIdentity:getCallerIdentity":       {"accountId": r.account},
-		"aws:index/getRegion:getRegion":                       {"name": r.region},
-		"aws:index/getPartition:getPartition":                 {"partition": "aws", "reverseDnsPrefix": "com.amazonaws", "dnsSuffix": "amazonaws.com"},
-		"aws:index/getAvailabilityZones:getAvailabilityZones": r.offeredZones(),
-	}
-	answer, ok := answers[args.Token]
-	if !ok {
-		return nil, fmt.Errorf("the program called %s, which the mock does not know", args.Token)
-	}
-	return resource.NewPropertyMapFromMap(answer), nil
+	return r.Mocks.Call(args)
 }
 
 // observe sees a resource before it is sent, with the Go type of its inputs. It makes the SDK refuse the one that the
 // test names: a transformation must not change the parent.
 func (r *recorder) observe(args *pulumi.ResourceTransformationArgs) *pulumi.ResourceTransformationResult {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
 	r.arguments[args.Name] = args.Props.ElementType()
 	if args.Name != r.refuse {
 		return nil
@@ -123,36 +111,28 @@ func (r *recorder) observe(args *pulumi.ResourceTransformationArgs) *pulumi.Reso
 	return &pulumi.ResourceTransformationResult{Props: args.Props, Opts: append(args.Opts, pulumi.Parent(&pulumi.ResourceState{}))}
 }
 
-// offeredZones lists zones by name, as AWS does.
-func (r *recorder) offeredZones() map[string]any {
-	ids := slices.SortedFunc(maps.Keys(r.zones), func(a, b string) int { return strings.Compare(r.zones[a], r.zones[b]) })
-	var zoneIDs, names []any
-	for _, id := range ids {
-		zoneIDs, names = append(zoneIDs, id), append(names, r.zones[id])
-	}
-	return map[string]any{"names": names, "zoneIds": zoneIDs}
-}
-
 // NewResource records a resource and makes up its outputs.
 func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.PropertyMap, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
 	if args.TypeToken == r.fail {
 		return "", nil, fmt.Errorf("%s is out of order", args.TypeToken)
 	}
 	if _, twice := r.resources[args.Name]; twice {
 		return "", nil, fmt.Errorf("the logical name %s is used twice", args.Name)
 	}
-	r.resources[args.Name] = declared{
+	r.resources[args.Name] = registration{
 		args.TypeToken, args.Name, args.Inputs, plainMap(args.Inputs), r.arguments[args.Name], args.RegisterRPC,
 	}
 
-	id := args.Name + "-id"
-	state := args.Inputs.Copy()
-	for key, value := range r.computed(args) {
+	id, state := args.Name+"-id", args.Inputs.Copy()
+	for key, value := range r.Outputs(args.TypeToken, args.Name) {
 		if !r.preview || feedsSecrets(args.TypeToken) {
 			state[resource.PropertyKey(key)] = resource.NewPropertyValue(value)
 		}
+	}
+	if r.brokenSeed && args.TypeToken == "random:index/randomBytes:RandomBytes" {
+		state["base64"] = resource.NewProperty("not base64!")
 	}
 	if r.preview {
 		id = "" // the SDK reads what is missing in a preview as unknown
@@ -170,43 +150,6 @@ func feedsSecrets(token string) bool {
 	return strings.HasPrefix(token, "random:") || token == "aws:rds/cluster:Cluster" || token == "aws:sqs/queue:Queue"
 }
 
-// computed is what AWS would add to a resource of this type.
-func (r *recorder) computed(args pulumi.MockResourceArgs) map[string]any {
-	name := args.Name
-	out := map[string]any{"arn": fmt.Sprintf("arn:aws:mock:%s:%s:%s", r.region, r.account, name)}
-	switch args.TypeToken {
-	case "random:index/randomBytes:RandomBytes":
-		raw := slices.Repeat([]byte{r.seed}, 32)
-		out["base64"], out["hex"] = base64.StdEncoding.EncodeToString(raw), fmt.Sprintf("%x", raw)
-		if r.brokenSeed {
-			out["base64"] = "not base64!"
-		}
-	case "random:index/randomPassword:RandomPassword":
-		out["result"] = r.password
-	case "aws:rds/cluster:Cluster":
-		out["endpoint"], out["readerEndpoint"] = "writer.example", "reader.example"
-		out["engineVersionActual"], out["clusterResourceId"] = "16.6", "cluster-RESOURCE"
-	case "aws:sqs/queue:Queue":
-		out["url"] = "https://sqs.example/" + name
-	case "aws:lb/loadBalancer:LoadBalancer":
-		out["arnSuffix"], out["dnsName"], out["zoneId"] = "app/"+name+"/1", name+".example", "ZALB"
-	case "aws:lb/targetGroup:TargetGroup":
-		out["arnSuffix"] = "targetgroup/" + name + "/1"
-	case "aws:kms/key:Key":
-		out["keyId"] = "key-id"
-	case "aws:route53/record:Record":
-		out["fqdn"] = "record.example"
-	case "aws:acm/certificateValidation:CertificateValidation":
-		out["certificateArn"] = "arn:aws:acm:validated"
-	case "aws:acm/certificate:Certificate":
-		out["domainValidationOptions"] = []any{map[string]any{
-			"domainName": "pay.example.com", "resourceRecordName": "_proof.pay.example.com",
-			"resourceRecordType": "CNAME", "resourceRecordValue": "_proof.acm.example",
-		}}
-	}
-	return out
-}
-
 // plainMap is a property map without the wrapping that marks secrets.
 func plainMap(properties resource.PropertyMap) map[string]any {
 	return properties.MapRepl(nil, func(v resource.PropertyValue) (any, bool) {
@@ -217,39 +160,46 @@ func plainMap(properties resource.PropertyMap) map[string]any {
 	})
 }
 
-// legalValues is the least configuration that is complete.
+// legalValues is the least configuration that is complete, and what is set besides.
 func legalValues(overrides map[string]string) map[string]string {
 	values := map[string]string{
-		"environmentSuffix": suffix,
-		"paymentApiImage":   account + ".dkr.ecr.us-east-1.amazonaws.com/payments/api:1.4.2",
-		"jobProcessorImage": "public.ecr.aws/payments/jobs:1.4.2",
-		"alertEmail":        "ops@example.com",
+		lib.ConfigEnvironmentSuffix: suffix,
+		lib.ConfigPaymentAPIImage:   account + ".dkr.ecr.us-east-1.amazonaws.com/payments/api:1.4.2",
+		lib.ConfigJobProcessorImage: "public.ecr.aws/payments/jobs:1.4.2",
+		lib.ConfigAlertEmail:        "ops@example.com",
 	}
 	maps.Copy(values, overrides)
 	return values
 }
 
-// run runs the program on a recorder and returns its error.
-func run(r *recorder, settings map[string]string) error {
-	r.suffix = cmp.Or(settings[lib.ProjectName+":environmentSuffix"], os.Getenv(lib.SuffixVariable))
+// run runs the program with the given configuration over the least one. A key with a namespace keeps it.
+func (r *recorder) run(overrides map[string]string) error {
+	settings := map[string]string{}
+	for key, value := range legalValues(overrides) {
+		if !strings.Contains(key, ":") {
+			key = lib.ProjectName + ":" + key
+		}
+		settings[key] = value
+	}
+	r.account, r.region, r.suffix = r.Account, r.Region, legalValues(overrides)[lib.ConfigEnvironmentSuffix]
+	if r.suffix == "" {
+		r.suffix = os.Getenv(lib.SuffixVariable)
+	}
 	var unread sync.WaitGroup
 	err := pulumi.RunErr(func(ctx *pulumi.Context) error {
 		if err := ctx.RegisterStackTransformation(r.observe); err != nil {
 			return err
 		}
-		if err := lib.Deploy(ctx); err != nil {
+		if err := lib.Deploy(ctx); err != nil || r.preview {
 			return err
-		}
-		if r.preview {
-			return nil
 		}
 		for name, value := range ctx.GetCurrentExportMap() {
 			unread.Add(1)
 			result := pulumi.ToOutput(value)
 			result.ApplyT(func(v any) any {
 				defer unread.Done()
-				r.mu.Lock()
-				defer r.mu.Unlock()
+				r.mutex.Lock()
+				defer r.mutex.Unlock()
 				r.outputs[name] = output{v, pulumi.IsSecret(result)}
 				return v
 			})
@@ -265,116 +215,76 @@ func run(r *recorder, settings map[string]string) error {
 }
 
 // deploy runs the program with the given configuration over the least one.
-func deploy(t *testing.T, overrides map[string]string) *recorder {
-	t.Helper()
+func deploy(t require.TestingT, overrides map[string]string) *recorder {
 	r := newRecorder()
-	if err := run(r, namespaced(legalValues(overrides))); err != nil {
-		t.Fatalf("deploying: %v", err)
-	}
+	require.NoError(t, r.run(overrides))
 	return r
 }
 
-func namespaced(values map[string]string) map[string]string {
-	settings := map[string]string{}
-	for key, value := range values {
-		settings[lib.ProjectName+":"+key] = value
-	}
-	return settings
-}
-
-// everything turns on what is off by default, so that structural tests see every resource.
-func everything(t *testing.T) *recorder {
-	t.Helper()
-	return deploy(t, map[string]string{"interfaceEndpoints": "true"})
-}
-
 // one is the resource of that logical name.
-func (r *recording) one(t *testing.T, name string) declared {
+func (r *recording) one(t *testing.T, name string) registration {
 	t.Helper()
-	found, ok := r.resources[name]
-	if !ok {
-		t.Fatalf("no resource %q is declared", name)
-	}
-	return found
+	require.Contains(t, r.resources, name)
+	return r.resources[name]
+}
+
+// sorted lists the resources by logical name.
+func (r *recording) sorted() []registration {
+	return slices.SortedFunc(maps.Values(r.resources), func(a, b registration) int { return strings.Compare(a.name, b.name) })
 }
 
 // ofType lists the resources of a type, by name.
-func (r *recording) ofType(token string) []declared {
-	var found []declared
-	for _, name := range slices.Sorted(maps.Keys(r.resources)) {
-		if r.resources[name].token == token {
-			found = append(found, r.resources[name])
-		}
-	}
-	return found
+func (r *recording) ofType(token string) []registration {
+	return slices.DeleteFunc(r.sorted(), func(d registration) bool { return d.token != token })
 }
 
-// at follows keys and list positions into the inputs.
-func (d declared) at(t *testing.T, path ...any) any {
+// at follows keys and list positions into the inputs, and into texts that are JSON.
+func (d registration) at(t *testing.T, path ...any) any {
 	t.Helper()
 	var value any = d.plain
 	for _, step := range path {
+		if text, ok := value.(string); ok {
+			require.NoError(t, json.Unmarshal([]byte(text), &value), "%s: %v", d.name, path)
+		}
 		switch step := step.(type) {
 		case string:
-			fields, ok := value.(map[string]any)
-			if !ok {
-				t.Fatalf("%s: %v: nothing at %q", d.name, path, step)
-			}
-			value = fields[step]
+			require.Contains(t, value, step, "%s: %v", d.name, path)
+			value = value.(map[string]any)[step]
 		case int:
-			list, ok := value.([]any)
-			if !ok || step >= len(list) {
-				t.Fatalf("%s: %v: nothing at %d", d.name, path, step)
-			}
-			value = list[step]
+			require.Greater(t, len(value.([]any)), step, "%s: %v", d.name, path)
+			value = value.([]any)[step]
 		}
 	}
 	return value
 }
 
-// text is a string input.
-func (d declared) text(t *testing.T, path ...any) string {
-	t.Helper()
-	value, ok := d.at(t, path...).(string)
-	if !ok {
-		t.Fatalf("%s: %v is not a string: %v", d.name, path, d.at(t, path...))
+// nameIn is the logical name at the end of a URN.
+func nameIn(urn string) string { return urn[strings.LastIndex(urn, "::")+len("::"):] }
+
+func namesIn(urns []string) (names []string) {
+	for _, urn := range urns {
+		names = append(names, nameIn(urn))
 	}
-	return value
+	return names
 }
 
-// policy is a policy document as the tests read it.
-type policy struct {
-	Version   string
-	Statement []struct {
-		Sid, Effect string
-		Principal   any
-		Action      []string
-		Resource    []string
-		Condition   map[string]map[string][]string
-	}
+// sources are the resources that an input's value comes from.
+func (d registration) sources(input string) []string {
+	return namesIn(d.request.GetPropertyDependencies()[input].GetUrns())
 }
 
-// decode reads a JSON input strictly.
-func decode[T any](t *testing.T, d declared, path ...any) T {
-	t.Helper()
-	var value T
-	decoder := json.NewDecoder(strings.NewReader(d.text(t, path...)))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&value); err != nil {
-		t.Fatalf("%s: %v: %v", d.name, path, err)
+// needs are the resources that must be there before d is made, directly or through others.
+func (r *recording) needs(d registration) map[string]bool {
+	seen := map[string]bool{}
+	var visit func(registration)
+	visit = func(d registration) {
+		for _, name := range namesIn(d.request.GetDependencies()) {
+			if !seen[name] {
+				seen[name] = true
+				visit(r.resources[name])
+			}
+		}
 	}
-	return value
-}
-
-// same fails the test unless both print alike.
-func same(t *testing.T, what string, got, want any) {
-	t.Helper()
-	gotJSON, gotErr := json.Marshal(got)
-	wantJSON, wantErr := json.Marshal(want)
-	if gotErr != nil || wantErr != nil {
-		t.Fatalf("%s: cannot compare: %v, %v", what, gotErr, wantErr)
-	}
-	if string(gotJSON) != string(wantJSON) {
-		t.Errorf("%s:\n got %s\nwant %s", what, gotJSON, wantJSON)
-	}
+	visit(d)
+	return seen
 }

@@ -21,7 +21,7 @@ import (
 // token alone, because the generated package is too big to compile, the SDK's source answers.
 
 // knownInputs are the names of all inputs that the resource's type has, set or not.
-func (d declared) knownInputs() map[string]bool {
+func (d registration) knownInputs() map[string]bool {
 	known := map[string]bool{}
 	if d.arguments == nil {
 		return known

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
 	"tapstack/lib"
@@ -27,14 +29,8 @@ func check(t *testing.T, times int, property func(*rapid.T)) {
 	flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
 	if checks := flag.Lookup("rapid.checks"); !asked && checks != nil {
 		was := checks.Value.String()
-		defer func() {
-			if err := checks.Value.Set(was); err != nil {
-				t.Error(err)
-			}
-		}()
-		if err := checks.Value.Set(strconv.Itoa(times)); err != nil {
-			t.Fatal(err)
-		}
+		defer func() { require.NoError(t, checks.Value.Set(was)) }()
+		require.NoError(t, checks.Value.Set(strconv.Itoa(times)))
 	}
 	rapid.Check(t, property)
 }
@@ -201,13 +197,9 @@ func TestEveryKeyIsDrawn(t *testing.T) {
 	}
 	for _, key := range lib.ConfigKeys() {
 		keys = append(keys, key.Name)
-		if len(illegalValues()[key.Name]) == 0 {
-			t.Errorf("no illegal value of %s is tried", key.Name)
-		}
+		assert.NotEmpty(t, illegalValues()[key.Name], "no illegal value of %s is tried", key.Name)
 	}
-	slices.Sort(drawn)
-	slices.Sort(keys)
-	same(t, "keys", drawn, keys)
+	assert.ElementsMatch(t, keys, drawn)
 }
 
 func TestEveryLegalConfigurationYieldsALegalStack(t *testing.T) {
@@ -215,20 +207,16 @@ func TestEveryLegalConfigurationYieldsALegalStack(t *testing.T) {
 		w := drawWorld(t)
 		values := drawConfiguration(t, w)
 		r := newRecorder()
-		r.account, r.region, r.zones = w.account, w.region, w.zones
-		r.seed, r.password = rapid.Byte().Draw(t, "seed"), rapid.StringMatching(`[A-Za-z0-9!#$%&*()_=+{}<>:?-]{32}`).Draw(t, "password")
-		if err := run(r, namespaced(values)); err != nil {
-			t.Fatalf("a legal configuration is refused: %v", err)
-		}
-		if faults := r.broken(); len(faults) > 0 {
-			t.Fatalf("a legal configuration yields an illegal stack:\n%s", strings.Join(faults, "\n"))
-		}
+		r.Account, r.Region, r.Zones = w.account, w.region, w.zones
+		r.Seed, r.Password = rapid.Byte().Draw(t, "seed"), rapid.StringMatching(`[A-Za-z0-9!#$%&*()_=+{}<>:?-]{32}`).Draw(t, "password")
+		require.NoError(t, r.run(values))
+		require.Empty(t, r.faults())
 	})
 }
 
 func TestEveryIllegalConfigurationIsRefusedNamingItsKeysAndNoOther(t *testing.T) {
 	check(t, parserChecks, func(t *rapid.T) {
-		values := drawConfiguration(t, world{account: account, region: region, zones: newRecorder().zones})
+		values := drawConfiguration(t, world{account: account, region: region, zones: newRecorder().Zones})
 		var want []string
 		for _, key := range rapid.SliceOfNDistinct(rapid.SampledFrom(lib.ConfigKeys()), 1, 4, rapid.ID).Draw(t, "keys") {
 			illegal := illegalValues()[key.Name]
@@ -243,15 +231,8 @@ func TestEveryIllegalConfigurationIsRefusedNamingItsKeysAndNoOther(t *testing.T)
 			want = append(want, "surprise")
 		}
 		_, err := lib.ParseConfig(values)
-		if err == nil {
-			t.Fatalf("accepted in spite of %v", want)
-		}
-		got := faultyKeys(err)
-		slices.Sort(got)
-		slices.Sort(want)
-		if !slices.Equal(got, want) {
-			t.Fatalf("the faults are in %v, the error names %v:\n%v", want, got, err)
-		}
+		require.Error(t, err)
+		require.ElementsMatch(t, want, faultyKeys(err))
 	})
 }
 
@@ -266,34 +247,12 @@ func faultyKeys(err error) (keys []string) {
 
 func TestNothingIsDeclaredUnderAnyIllegalConfiguration(t *testing.T) {
 	check(t, programChecks, func(t *rapid.T) {
-		values := drawConfiguration(t, world{account: account, region: region, zones: newRecorder().zones})
+		values := drawConfiguration(t, world{account: account, region: region, zones: newRecorder().Zones})
 		key := rapid.SampledFrom(lib.ConfigKeys()).Draw(t, "key").Name
 		values[key] = rapid.SampledFrom(illegalValues()[key]).Draw(t, "value")
 		r := newRecorder()
-		err := run(r, namespaced(values))
-		if err == nil || !strings.Contains(err.Error(), "configuration:\n"+key+": ") {
-			t.Fatalf("%s is %q, and the program says %v", key, values[key], err)
-		}
-		if len(r.resources)+len(r.calls) > 0 {
-			t.Fatalf("%d resources are declared all the same", len(r.resources))
-		}
+		require.ErrorContains(t, r.run(values), "configuration:\n"+key+": ")
+		require.Empty(t, r.resources)
+		require.Empty(t, r.calls)
 	})
-}
-
-func TestAConfigurationForAnotherRegionIsRefused(t *testing.T) {
-	for key, c := range map[string]struct{ value, says string }{
-		"availabilityZones": {"eu-west-1a,eu-west-1b,eu-west-1c", `availabilityZones: "eu-west-1a" is not in us-east-1`},
-		"certificateArn":    {"arn:aws:acm:eu-west-1:123456789012:certificate/x", "certificateArn: the certificate is in eu-west-1, not in us-east-1"},
-	} {
-		r := newRecorder()
-		err := run(r, namespaced(legalValues(map[string]string{key: c.value})))
-		if err == nil || !strings.Contains(err.Error(), c.says) {
-			t.Errorf("want a fault that says %q, got %v", c.says, err)
-		}
-		for name, d := range r.resources {
-			if d.token != "pulumi:providers:aws" {
-				t.Errorf("%s is declared all the same", name)
-			}
-		}
-	}
 }

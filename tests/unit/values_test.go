@@ -1,0 +1,119 @@
+package unit_test
+
+import (
+	"encoding/json"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib"
+)
+
+// The golden files hold where the defaults go; these are values that nothing defaults to.
+func TestConfiguredValuesReachTheirResources(t *testing.T) {
+	r := deploy(t, map[string]string{
+		"vpcCidr": "10.8.0.0/17", "dbInstanceClass": "db.r7g.xlarge", "dbEngineVersion": "15.4", "dbBackupRetentionDays": "21", "dbName": "ledger",
+		"paymentApiImage": "example.com/api:2", "jobProcessorImage": "example.com/jobs:3", "containerPort": "8080", "containerProtocol": "HTTP",
+		"apiCpu": "2048", "apiMemory": "4096", "jobCpu": "1024", "jobMemory": "3072",
+		"apiDesiredCount": "4", "apiMaxCount": "13", "jobDesiredCount": "3", "jobMaxCount": "9", "cpuTargetPercent": "55",
+		"alertEmail": "on-call@example.com", "apiTimeoutSeconds": "100", "apiRetryCount": "0", "jobRetryCount": "9", "queueVisibilityTimeoutSeconds": "120",
+		"owner": "team-a", "run": "20261124T060000Z-0a1b2c", "expires": "2026-11-24T12:00:00Z",
+		"allowedAccountIds": "123456789012, 210987654321", "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
+	})
+	type path = []any
+	for _, c := range []struct {
+		resource string
+		path     path
+		want     any
+	}{
+		{"vpc", path{"cidrBlock"}, "10.8.0.0/17"},
+		{"aurora-reader-2", path{"instanceClass"}, "db.r7g.xlarge"},
+		{"aurora-cluster", path{"engineVersion"}, "15.4"},
+		{"db-cluster-parameter-group", path{"family"}, "aurora-postgresql15"},
+		{"aurora-cluster", path{"backupRetentionPeriod"}, 21.0},
+		{"aurora-cluster", path{"databaseName"}, "ledger"},
+		{"payment-api-task", path{"containerDefinitions", 0, "image"}, "example.com/api:2"},
+		{"job-processor-task", path{"containerDefinitions", 0, "image"}, "example.com/jobs:3"},
+		{"payment-api-task", path{"containerDefinitions", 0, "portMappings", 0, "containerPort"}, 8080.0},
+		{"payment-api-task", path{"containerDefinitions", 0, "healthCheck", "command", 6}, "http://localhost:8080/health"},
+		{"payment-api", path{"loadBalancers", 0, "containerPort"}, 8080.0},
+		{"payment-api-tg", path{"port"}, 8080.0},
+		{"payment-api-tg", path{"protocol"}, "HTTP"},
+		{"payment-api-tg", path{"healthCheck", "protocol"}, "HTTP"},
+		{"payment-api-in-alb", path{"fromPort"}, 8080.0},
+		{"payment-api-task", path{"cpu"}, "2048"},
+		{"payment-api-task", path{"memory"}, "4096"},
+		{"job-processor-task", path{"cpu"}, "1024"},
+		{"job-processor-task", path{"memory"}, "3072"},
+		{"payment-api", path{"desiredCount"}, 4.0},
+		{"payment-api-scaling-target", path{"minCapacity"}, 4.0},
+		{"payment-api-scaling-target", path{"maxCapacity"}, 13.0},
+		{"job-processor", path{"desiredCount"}, 3.0},
+		{"job-processor-scaling-target", path{"minCapacity"}, 3.0},
+		{"job-processor-scaling-target", path{"maxCapacity"}, 9.0},
+		{"payment-api-cpu-scaling", path{"targetTrackingScalingPolicyConfiguration", "targetValue"}, 55.0},
+		{"payment-alerts-email", path{"endpoint"}, "on-call@example.com"},
+		{"alb", path{"idleTimeout"}, 105.0},
+		{"api-timeout-seconds", path{"value"}, "100"},
+		{"api-retry-count", path{"value"}, "0"},
+		{"job-retry-count", path{"value"}, "9"},
+		{"payment-jobs", path{"visibilityTimeoutSeconds"}, 120.0},
+		{"aws", path{"defaultTags", "tags", lib.TagOwner}, "team-a"},
+		{"aws", path{"defaultTags", "tags", lib.TagRun}, "20261124T060000Z-0a1b2c"},
+		{"aws", path{"defaultTags", "tags", lib.TagExpires}, "2026-11-24T12:00:00Z"},
+		{"aws", path{"allowedAccountIds"}, []any{"123456789012", "210987654321"}},
+		{"payment-platform", path{"dashboardBody", "widgets", 9, "properties", "markdown"}, "tapstack:owner=team-a tapstack:run=20261124T060000Z-0a1b2c tapstack:expires=2026-11-24T12:00:00Z"},
+	} {
+		assert.Equal(t, c.want, r.one(t, c.resource).at(t, c.path...), "%s %v", c.resource, c.path)
+	}
+	for _, role := range r.ofType("aws:iam/role:Role") {
+		assert.Equal(t, "arn:aws:iam::123456789012:policy/boundary", role.at(t, "permissionsBoundary"), role.name)
+	}
+}
+
+// Of secrets the golden files show nothing.
+func TestTheCredentialsSecretOpensTheDatabaseOverVerifiedTls(t *testing.T) {
+	r := deploy(t, nil)
+	var secret map[string]any
+	require.NoError(t, json.Unmarshal([]byte(r.one(t, "payment-db-credentials-value").plain["secretString"].(string)), &secret))
+	for key, host := range map[string]string{"writerConnectionString": "writer.example", "readerConnectionString": "reader.example"} {
+		connection, err := url.Parse(secret[key].(string))
+		require.NoError(t, err)
+		assert.Equal(t, url.URL{
+			Scheme: "postgresql", User: url.UserPassword("payments_admin", r.Password), Host: host + ":5432", Path: "/payments", RawQuery: "sslmode=verify-full",
+		}, *connection, key)
+		delete(secret, key)
+	}
+	assert.Equal(t, map[string]any{
+		"engine": "postgres", "host": "writer.example", "readerHost": "reader.example", "port": 5432.0,
+		"dbname": "payments", "username": "payments_admin", "password": r.Password,
+	}, secret)
+}
+
+func TestTheDashboardsWidgetsDoNotOverlap(t *testing.T) {
+	var body struct {
+		Widgets []struct {
+			X, Y, Width, Height int
+			Properties          struct{ Metrics [][]string }
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(deploy(t, nil).one(t, "payment-platform").plain["dashboardBody"].(string)), &body))
+	require.NotEmpty(t, body.Widgets)
+	taken := map[[2]int]bool{}
+	for _, w := range body.Widgets {
+		assert.LessOrEqual(t, w.X+w.Width, 24)
+		for x := range w.Width {
+			for y := range w.Height {
+				cell := [2]int{w.X + x, w.Y + y}
+				assert.False(t, taken[cell], "two widgets are at %v", cell)
+				taken[cell] = true
+			}
+		}
+		for _, row := range w.Properties.Metrics {
+			assert.True(t, len(row) >= 4 && len(row)%2 == 0, "%v is no metric with dimensions", row)
+			assert.NotContains(t, row, "")
+		}
+	}
+}
