@@ -305,7 +305,8 @@ func textField(name, value, description string, target *string, rule string, leg
 
 func numberField(name string, value int, description string, target *int, least, most int) configField {
 	return configField{
-		ConfigKey{name, "integer", strconv.Itoa(value), false, description}, target,
+		ConfigKey{name, "integer", strconv.Itoa(value), false, description},
+		target,
 		fmt.Sprintf("a whole number from %d to %d", least, most),
 		func() bool { return *target >= least && *target <= most },
 	}
@@ -557,7 +558,8 @@ type crossRule struct {
 func crossRules(c Config) []crossRule {
 	sizes := func(cpuKey, memoryKey string, cpu, memory int) crossRule {
 		return crossRule{
-			[]string{cpuKey, memoryKey}, slices.Contains(fargateMemory()[cpu], memory),
+			[]string{cpuKey, memoryKey},
+			slices.Contains(fargateMemory()[cpu], memory),
 			fmt.Sprintf("%d CPU units with %d MiB is not a Fargate size: %d CPU units go with %v MiB", cpu, memory, cpu, fargateMemory()[cpu]),
 		}
 	}
@@ -570,12 +572,14 @@ func crossRules(c Config) []crossRule {
 		counts("apiDesiredCount", "apiMaxCount", c.APIDesiredCount, c.APIMaxCount),
 		counts("jobDesiredCount", "jobMaxCount", c.JobDesiredCount, c.JobMaxCount),
 		{
-			[]string{"certificateArn", "domainName", "hostedZoneId"}, c.CertificateArn == "" || (c.DomainName == "" && c.HostedZoneID == ""),
+			[]string{"certificateArn", "domainName", "hostedZoneId"},
+			c.CertificateArn == "" || (c.DomainName == "" && c.HostedZoneID == ""),
 			"set either certificateArn or domainName with hostedZoneId, not both",
 		},
 		{[]string{"domainName", "hostedZoneId"}, (c.DomainName == "") == (c.HostedZoneID == ""), "set both or neither"},
 		{
-			[]string{"queueVisibilityTimeoutSeconds", "apiTimeoutSeconds"}, c.QueueVisibilityTimeoutSeconds > c.APITimeoutSeconds,
+			[]string{"queueVisibilityTimeoutSeconds", "apiTimeoutSeconds"},
+			c.QueueVisibilityTimeoutSeconds > c.APITimeoutSeconds,
 			fmt.Sprintf("a visibility timeout of %d s must be longer than the API timeout of %d s, or a job still at work is handed out again",
 				c.QueueVisibilityTimeoutSeconds, c.APITimeoutSeconds),
 		},

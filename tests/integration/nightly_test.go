@@ -45,11 +45,11 @@ func TestANightlyRunMakesTheRecordedCalls(t *testing.T) {
 
 	r.boundary(ctx, t)
 	r.preflight(ctx, t)
-	first := map[string]string{"run": lib.NewRun(time.Now().Add(-48 * time.Hour)), "expires": lib.FormatExpiry(time.Now().Add(-24 * time.Hour))}
+	first := map[string]string{lib.ConfigRun: lib.NewRun(time.Now().Add(-48 * time.Hour)), lib.ConfigExpires: lib.FormatExpiry(time.Now().Add(-24 * time.Hour))}
 	r.verify(ctx, t, r.deploy(ctx, t, first))
 	resources, permissions := r.resources(ctx, t), r.permissions(ctx, t)
 	updated := nightlyUpdate()
-	updated["run"] = first["run"]
+	updated[lib.ConfigRun] = first[lib.ConfigRun]
 	r.verify(ctx, t, r.deploy(ctx, t, updated))
 	r.serve(ctx, t)
 	r.destroy(ctx, t, updated)
@@ -96,7 +96,7 @@ func TestIAMTakesTheDocumentsOfTheNightlyRole(t *testing.T) {
 // resource carries as a tag.
 func nightlyUpdate() map[string]string {
 	return map[string]string{
-		"alertEmail":                    "night@example.com",
+		lib.ConfigAlertEmail:            "night@example.com",
 		"apiCpu":                        "512",
 		"apiMaxCount":                   "10",
 		"apiMemory":                     "1024",
@@ -104,7 +104,7 @@ func nightlyUpdate() map[string]string {
 		"apiTimeoutSeconds":             "90",
 		"cpuTargetPercent":              "50",
 		"dbBackupRetentionDays":         "7",
-		"expires":                       lib.FormatExpiry(time.Now().Add(-12 * time.Hour)),
+		lib.ConfigExpires:               lib.FormatExpiry(time.Now().Add(-12 * time.Hour)),
 		"jobRetryCount":                 "6",
 		"queueVisibilityTimeoutSeconds": "600",
 	}
@@ -153,7 +153,7 @@ func nightlyParameters() nightly.Parameters {
 func (r *nightlyRun) open(ctx context.Context, t *testing.T, part string, changed map[string]string) *lifecycle.Stack {
 	t.Helper()
 	options := stackOptions(r.cloud, nightlySuffix, r.dir)
-	for _, key := range []string{"paymentApiImage", "jobProcessorImage"} {
+	for _, key := range []string{lib.ConfigPaymentAPIImage, lib.ConfigJobProcessorImage} {
 		options.Config[key] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-workload:" + nightlySuffix + "-1"
 	}
 	options.Config["owner"] = nightly.Owner

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib"
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/target"
@@ -52,7 +53,7 @@ func TestAPlainPulumiUpDeploysTheProgram(t *testing.T) {
 	pulumi("stack", "init", "plain")
 	options := stackOptions(cloud, "plain", home)
 	for key, value := range options.Config {
-		if key != "environmentSuffix" { // taken from ENVIRONMENT_SUFFIX
+		if key != lib.ConfigEnvironmentSuffix { // taken from ENVIRONMENT_SUFFIX
 			pulumi("config", "set", "--stack", "plain", key, value)
 		}
 	}

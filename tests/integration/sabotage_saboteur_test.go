@@ -32,7 +32,7 @@ func newSaboteur(cfg aws.Config, suffix string) *saboteur {
 }
 
 // named is the name of one of the stack's resources.
-func (s *saboteur) named(role string) string { return lib.PhysicalName(role, s.suffix) }
+func (s *saboteur) named(name string) string { return lib.PhysicalName(name, s.suffix) }
 
 // stackTags are the tags that the stack, in its default configuration, gives to what it makes. What is made by hand carries
 // them as well, so that the tag checks have no reason to speak.

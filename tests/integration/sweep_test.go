@@ -82,7 +82,7 @@ func abandoned(ctx context.Context, t *testing.T, cloud *target.Target, engine *
 	defer cancel()
 	p := &platform{suffix: suffix, target: cloud, engine: engine, heard: &transcript{t: t}}
 	options := stackOptions(cloud, suffix, t.TempDir())
-	options.Config["run"], options.Config["expires"] = run, expires
+	options.Config[lib.ConfigRun], options.Config[lib.ConfigExpires] = run, expires
 	options.Observer = p.heard
 	if limit > 0 {
 		options.Observer = &impatient{transcript: p.heard, left: limit, cancel: cancel}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib"
 	"tapstack/lib/lifecycle"
 )
 
@@ -14,13 +15,13 @@ import (
 // live. Nothing that holds data or an address may be replaced on the way, and the whole specification must hold again.
 func (p *platform) update(ctx context.Context, t *testing.T) {
 	p.reopen(ctx, t, map[string]string{
-		"paymentApiImage":               "123456789012.dkr.ecr.us-east-1.amazonaws.com/payment-api:1.1.0",
+		lib.ConfigPaymentAPIImage:       "123456789012.dkr.ecr.us-east-1.amazonaws.com/payment-api:1.1.0",
 		"apiMaxCount":                   "15",
 		"cpuTargetPercent":              "55",
 		"apiTimeoutSeconds":             "45",
 		"queueVisibilityTimeoutSeconds": "600",
 		"dbBackupRetentionDays":         "21",
-		"expires":                       "2126-01-01T00:00:00Z",
+		lib.ConfigExpires:               "2126-01-01T00:00:00Z",
 	})
 	planned, err := p.stack.Preview(ctx)
 	require.NoError(t, err, "preview of the update")
