@@ -12,8 +12,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tapstack/lib/cache"
 	"tapstack/lib/lifecycle"
-	"tapstack/lib/lifecycle/cache"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/preflight"
 	"tapstack/lib/session"

@@ -25,7 +25,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"gopkg.in/yaml.v3"
 
-	"tapstack/lib/lifecycle/cache"
+	"tapstack/lib/cache"
 )
 
 // Provider serves resource providers that the engine attaches to in place of downloaded plugins. It is attached and

@@ -16,7 +16,7 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"gopkg.in/yaml.v3"
 
-	"tapstack/lib/lifecycle/cache"
+	"tapstack/lib/cache"
 	"tapstack/lib/process"
 )
 

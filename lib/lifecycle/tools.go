@@ -9,7 +9,7 @@ import (
 	"runtime"
 	"time"
 
-	"tapstack/lib/lifecycle/cache"
+	"tapstack/lib/cache"
 )
 
 // lookTimeout bounds each look at something outside this machine.

@@ -18,7 +18,7 @@ import (
 	"github.com/blang/semver"
 	"golang.org/x/mod/modfile"
 
-	"tapstack/lib/lifecycle/cache"
+	"tapstack/lib/cache"
 	"tapstack/lib/process"
 )
 

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/mod/modfile"
 
-	"tapstack/lib/lifecycle/cache"
+	"tapstack/lib/cache"
 )
 
 // fakeCLI puts a pulumi that answers with version on a PATH of its own.

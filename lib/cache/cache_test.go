@@ -12,7 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"tapstack/lib/lifecycle/cache"
+	"tapstack/lib/cache"
 )
 
 func TestDirFollowsItsVariables(t *testing.T) {
