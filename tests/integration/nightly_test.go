@@ -2,9 +2,7 @@ package integration
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -24,6 +22,7 @@ import (
 	"tapstack/lib/cloud"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/lifecycle/cli"
+	"tapstack/lib/policy"
 	"tapstack/lib/preflight"
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/sweep"
@@ -232,15 +231,11 @@ func (r *nightlyRun) permissions(ctx context.Context, t *testing.T) []string {
 		for _, name := range policies.PolicyNames {
 			out, err := client.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: role.RoleName, PolicyName: &name})
 			require.NoError(t, err)
-			text, err := url.QueryUnescape(*out.PolicyDocument)
+			document, err := policy.Parse(*out.PolicyDocument)
 			require.NoError(t, err)
-			var document struct {
-				Statement []struct{ Action, Resource []string }
-			}
-			require.NoError(t, json.Unmarshal([]byte(text), &document), "%s", text)
-			for _, statement := range document.Statement {
-				for _, action := range statement.Action {
-					for _, resource := range statement.Resource {
+			for _, statement := range policy.Statements(document) {
+				for _, action := range policy.Values(statement.Action) {
+					for _, resource := range policy.Values(statement.Resource) {
 						lines = append(lines, action+" "+resource)
 					}
 				}
@@ -259,14 +254,14 @@ func (r *nightlyRun) serve(ctx context.Context, t *testing.T) {
 	all, err := client.ListBuckets(ctx, &s3.ListBucketsInput{})
 	require.NoError(t, err)
 	for _, b := range all.Buckets {
-		policy, err := client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: b.Name})
+		document, err := client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: b.Name})
 		require.NoError(t, err)
 		_, err = client.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: b.Name})
 		require.NoError(t, err)
 		key := "alb/AWSLogs/test"
 		_, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: b.Name, Key: &key, Body: strings.NewReader("GET /health 200")})
 		require.NoError(t, err)
-		_, err = client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: b.Name, Policy: policy.Policy})
+		_, err = client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: b.Name, Policy: document.Policy})
 		require.NoError(t, err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/url"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -18,8 +17,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	iampolicy "github.com/micahhausler/aws-iam-policy/policy"
 
 	"tapstack/lib"
+	"tapstack/lib/policy"
 )
 
 func permissionSabotages() []sabotage {
@@ -70,32 +71,27 @@ func widensRole(check, says, role string, grant func(*saboteur) (action, resourc
 		if err != nil {
 			return err
 		}
-		policy, err := first("inline policy of "+role, list.PolicyNames)
+		inline, err := first("inline policy of "+role, list.PolicyNames)
 		if err != nil {
 			return err
 		}
-		now, err := s.IAM.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: name, PolicyName: &policy})
+		now, err := s.IAM.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: name, PolicyName: &inline})
 		if err != nil {
 			return err
 		}
-		plain, err := url.QueryUnescape(aws.ToString(now.PolicyDocument))
+		document, err := policy.Parse(aws.ToString(now.PolicyDocument))
 		if err != nil {
-			return err
-		}
-		var document struct {
-			Version   string
-			Statement []any
-		}
-		if err := json.Unmarshal([]byte(plain), &document); err != nil {
 			return err
 		}
 		action, resource := grant(s)
-		document.Statement = append(document.Statement, map[string]any{"Effect": "Allow", "Action": action, "Resource": resource})
+		document.Statements.Add(policy.Statement{
+			Effect: "Allow", Action: iampolicy.NewStringOrSlice(true, action), Resource: iampolicy.NewStringOrSlice(true, resource),
+		})
 		written, err := json.Marshal(document)
 		if err != nil {
 			return err
 		}
-		_, err = s.IAM.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &policy, PolicyDocument: aws.String(string(written))})
+		_, err = s.IAM.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &inline, PolicyDocument: aws.String(string(written))})
 		return err
 	}}
 }
