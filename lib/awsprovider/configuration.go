@@ -91,21 +91,22 @@ func (c *configuration) configure(ctx context.Context, req p.ConfigureRequest) e
 	if err != nil {
 		return err
 	}
-	if err := admit(ctx, cfg, allowed); err != nil {
+	configured := resource.NewCloud(cfg, tags)
+	if err := checkAccount(ctx, configured.STS, allowed); err != nil {
 		return err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.configured = resource.NewCloud(cfg, tags)
+	c.configured = configured
 	return nil
 }
 
-// admit refuses an account that is not among the allowed ones, where there are any.
-func admit(ctx context.Context, cfg aws.Config, allowed []string) error {
+// checkAccount refuses an account that is not among the allowed ones, where there are any.
+func checkAccount(ctx context.Context, client *sts.Client, allowed []string) error {
 	if len(allowed) == 0 {
 		return nil
 	}
-	who, err := sts.NewFromConfig(cfg).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	who, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return fmt.Errorf("asking whether the AWS account is allowed: %w", err)
 	}

@@ -20,10 +20,8 @@ func Resources() []resource.Resource {
 	}
 }
 
-func client(c *resource.Cloud) *acm.Client { return acm.NewFromConfig(c.Config) }
-
 func describe(ctx context.Context, c *resource.Cloud, arn string) (*types.CertificateDetail, error) {
-	out, err := client(c).DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: &arn})
+	out, err := c.ACM.DescribeCertificate(ctx, &acm.DescribeCertificateInput{CertificateArn: &arn})
 	if err != nil {
 		return nil, err
 	}
@@ -38,7 +36,7 @@ func tagList(tags map[string]string) []types.Tag {
 }
 
 func readTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]string, error) {
-	out, err := client(c).ListTagsForCertificate(ctx, &acm.ListTagsForCertificateInput{CertificateArn: &arn})
+	out, err := c.ACM.ListTagsForCertificate(ctx, &acm.ListTagsForCertificateInput{CertificateArn: &arn})
 	if err != nil {
 		return nil, fmt.Errorf("reading tags: %w", err)
 	}
@@ -51,8 +49,8 @@ func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map
 		for _, key := range keys {
 			in.Tags = append(in.Tags, types.Tag{Key: &key})
 		}
-		return client(c).RemoveTagsFromCertificate(ctx, in)
+		return c.ACM.RemoveTagsFromCertificate(ctx, in)
 	}, func(tags map[string]string) (any, error) {
-		return client(c).AddTagsToCertificate(ctx, &acm.AddTagsToCertificateInput{CertificateArn: &arn, Tags: tagList(tags)})
+		return c.ACM.AddTagsToCertificate(ctx, &acm.AddTagsToCertificateInput{CertificateArn: &arn, Tags: tagList(tags)})
 	})
 }

@@ -15,6 +15,7 @@ import (
 
 	"tapstack/lib/awsprovider/resource"
 	"tapstack/lib/awsprovider/selfsigned"
+	"tapstack/lib/cloud"
 )
 
 // The official provider's time-outs. What used the certificate lets go of it some time after it is gone.
@@ -85,8 +86,8 @@ var certificate = resource.Description[CertificateArgs, CertificateState]{
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, arn string, _ CertificateState) error {
 		err := resource.Poll(ctx, "certificate "+arn+" is out of use and deleted", inUseTimeout, func(ctx context.Context) (bool, error) {
-			_, err := client(c).DeleteCertificate(ctx, &acm.DeleteCertificateInput{CertificateArn: &arn})
-			if resource.HasCode(err, "ResourceInUseException") {
+			_, err := c.ACM.DeleteCertificate(ctx, &acm.DeleteCertificateInput{CertificateArn: &arn})
+			if cloud.HasCode(err, "ResourceInUseException") {
 				return false, nil
 			}
 			return err == nil, err
@@ -121,7 +122,7 @@ func importCertificate(ctx context.Context, c *resource.Cloud, arn *string, a Ce
 	if arn == nil { // a re-import may not carry tags (ACM API reference, ImportCertificate)
 		in.Tags = tagList(a.Tags)
 	}
-	out, err := client(c).ImportCertificate(ctx, in)
+	out, err := c.ACM.ImportCertificate(ctx, in)
 	if err != nil {
 		return "", err
 	}
@@ -134,7 +135,7 @@ func requestCertificate(ctx context.Context, c *resource.Cloud, a CertificateArg
 	if _, err := rand.Read(token); err != nil {
 		return "", fmt.Errorf("making an idempotency token: %w", err)
 	}
-	out, err := client(c).RequestCertificate(ctx, &acm.RequestCertificateInput{
+	out, err := c.ACM.RequestCertificate(ctx, &acm.RequestCertificateInput{
 		DomainName: a.DomainName, ValidationMethod: types.ValidationMethod(aws.ToString(a.ValidationMethod)),
 		IdempotencyToken: aws.String(hex.EncodeToString(token)), Tags: tagList(a.Tags),
 	})
@@ -181,7 +182,7 @@ func readCertificate(ctx context.Context, c *resource.Cloud, arn string, prior C
 		}
 	}
 	if cert.Type == types.CertificateTypeImported {
-		out, err := client(c).GetCertificate(ctx, &acm.GetCertificateInput{CertificateArn: &arn})
+		out, err := c.ACM.GetCertificate(ctx, &acm.GetCertificateInput{CertificateArn: &arn})
 		if err != nil {
 			return prior, fmt.Errorf("reading the certificate's body: %w", err)
 		}

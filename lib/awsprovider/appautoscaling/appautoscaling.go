@@ -3,13 +3,9 @@
 package appautoscaling
 
 import (
-	"errors"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
-	"github.com/aws/smithy-go"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -26,16 +22,6 @@ func Resources() []resource.Resource {
 		resource.Define(target),
 		resource.Define(policy),
 	}
-}
-
-func client(c *resource.Cloud) *applicationautoscaling.Client {
-	return applicationautoscaling.NewFromConfig(c.Config)
-}
-
-// says whether the API answered with an error code and a message that contains some text.
-func says(err error, code, text string) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && api.ErrorCode() == code && strings.Contains(api.ErrorMessage(), text)
 }
 
 func int32Of(n int) *int32 { return aws.Int32(int32(n)) }

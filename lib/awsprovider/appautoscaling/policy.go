@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // PolicyArgs are the inputs of aws:appautoscaling/policy:Policy. Of the policy types, target tracking is implemented.
@@ -158,16 +159,16 @@ func putPolicy(ctx context.Context, c *resource.Cloud, a PolicyArgs) error {
 	}
 	return resource.Retry(ctx, "scaling policy "+a.Name+" is taken", propagation,
 		func(err error) bool {
-			return resource.HasCode(err, "FailedResourceAccessException", "ObjectNotFoundException")
+			return cloud.HasCode(err, "FailedResourceAccessException", "ObjectNotFoundException")
 		},
 		func(ctx context.Context) error {
-			_, err := client(c).PutScalingPolicy(ctx, in)
+			_, err := c.AutoScaling.PutScalingPolicy(ctx, in)
 			return err
 		})
 }
 
 func findPolicy(ctx context.Context, c *resource.Cloud, a PolicyArgs) (types.ScalingPolicy, error) {
-	pages := applicationautoscaling.NewDescribeScalingPoliciesPaginator(client(c), &applicationautoscaling.DescribeScalingPoliciesInput{
+	pages := applicationautoscaling.NewDescribeScalingPoliciesPaginator(c.AutoScaling, &applicationautoscaling.DescribeScalingPoliciesInput{
 		PolicyNames: []string{a.Name}, ServiceNamespace: types.ServiceNamespace(a.ServiceNamespace), ResourceId: &a.ResourceID,
 		ScalableDimension: types.ScalableDimension(a.ScalableDimension),
 	})
@@ -194,9 +195,9 @@ func deletePolicy(ctx context.Context, c *resource.Cloud, id string, s PolicySta
 		return err
 	}
 	err := resource.Retry(ctx, "scaling policy "+id+" can be deleted", propagation,
-		func(err error) bool { return resource.HasCode(err, "FailedResourceAccessException") },
+		func(err error) bool { return cloud.HasCode(err, "FailedResourceAccessException") },
 		func(ctx context.Context) error {
-			_, err := client(c).DeleteScalingPolicy(ctx, &applicationautoscaling.DeleteScalingPolicyInput{
+			_, err := c.AutoScaling.DeleteScalingPolicy(ctx, &applicationautoscaling.DeleteScalingPolicyInput{
 				PolicyName: &id, ServiceNamespace: types.ServiceNamespace(s.ServiceNamespace), ResourceId: &s.ResourceID,
 				ScalableDimension: types.ScalableDimension(s.ScalableDimension),
 			})

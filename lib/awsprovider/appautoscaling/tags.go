@@ -10,11 +10,12 @@ import (
 	"github.com/aws/smithy-go"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // readTags returns a target's tags. An endpoint without the operation leaves what was known.
 func readTags(ctx context.Context, c *resource.Cloud, arn string, prior map[string]string) (map[string]string, error) {
-	out, err := client(c).ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{ResourceARN: &arn}, atOnce)
+	out, err := c.AutoScaling.ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{ResourceARN: &arn}, atOnce)
 	switch {
 	case unimplemented(err):
 		return prior, nil
@@ -37,14 +38,14 @@ func keys(m map[string]string) []string {
 // updateTags changes a target's tags. An endpoint that can neither set nor list them is let off.
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
 	err := resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).UntagResource(ctx, &applicationautoscaling.UntagResourceInput{ResourceARN: &arn, TagKeys: keys}, atOnce)
+		return c.AutoScaling.UntagResource(ctx, &applicationautoscaling.UntagResourceInput{ResourceARN: &arn, TagKeys: keys}, atOnce)
 	}, func(tags map[string]string) (any, error) {
-		return client(c).TagResource(ctx, &applicationautoscaling.TagResourceInput{ResourceARN: &arn, Tags: tags}, atOnce)
+		return c.AutoScaling.TagResource(ctx, &applicationautoscaling.TagResourceInput{ResourceARN: &arn, Tags: tags}, atOnce)
 	})
 	if !unimplemented(err) {
 		return err
 	}
-	if _, silent := client(c).ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{ResourceARN: &arn}, atOnce); unimplemented(silent) {
+	if _, silent := c.AutoScaling.ListTagsForResource(ctx, &applicationautoscaling.ListTagsForResourceInput{ResourceARN: &arn}, atOnce); unimplemented(silent) {
 		return nil
 	}
 	return err
@@ -55,7 +56,7 @@ func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map
 func unimplemented(err error) bool {
 	var garbled *smithy.DeserializationError
 	return errors.As(err, &garbled) ||
-		resource.HasCode(err, "UnknownOperationException", "NotImplemented", "NotImplementedException", "InvalidAction")
+		cloud.HasCode(err, "UnknownOperationException", "NotImplemented", "NotImplementedException", "InvalidAction")
 }
 
 // atOnce does not ask again an endpoint that does not know the operation. All else is retried as usual.

@@ -81,11 +81,11 @@ func register(ctx context.Context, c *resource.Cloud, a TargetArgs, tags map[str
 	}
 	return resource.Retry(ctx, "scalable target "+a.ResourceID+" is registered", propagation,
 		func(err error) bool {
-			return says(err, "ValidationException", "Unable to assume IAM role") ||
-				says(err, "ValidationException", "ECS service doesn't exist")
+			return resource.Says(err, "ValidationException", "Unable to assume IAM role") ||
+				resource.Says(err, "ValidationException", "ECS service doesn't exist")
 		},
 		func(ctx context.Context) error {
-			_, err := client(c).RegisterScalableTarget(ctx, in)
+			_, err := c.AutoScaling.RegisterScalableTarget(ctx, in)
 			return err
 		})
 }
@@ -108,7 +108,7 @@ func readTarget(ctx context.Context, c *resource.Cloud, id string, prior TargetS
 }
 
 func findTarget(ctx context.Context, c *resource.Cloud, a TargetArgs) (types.ScalableTarget, error) {
-	pages := applicationautoscaling.NewDescribeScalableTargetsPaginator(client(c), &applicationautoscaling.DescribeScalableTargetsInput{
+	pages := applicationautoscaling.NewDescribeScalableTargetsPaginator(c.AutoScaling, &applicationautoscaling.DescribeScalableTargetsInput{
 		ServiceNamespace: types.ServiceNamespace(a.ServiceNamespace), ResourceIds: []string{a.ResourceID},
 		ScalableDimension: types.ScalableDimension(a.ScalableDimension),
 	})
@@ -129,7 +129,7 @@ func findTarget(ctx context.Context, c *resource.Cloud, a TargetArgs) (types.Sca
 func deleteTarget(ctx context.Context, c *resource.Cloud, id string, s TargetState) error {
 	wanted := s.TargetArgs
 	wanted.ResourceID = id
-	_, err := client(c).DeregisterScalableTarget(ctx, &applicationautoscaling.DeregisterScalableTargetInput{
+	_, err := c.AutoScaling.DeregisterScalableTarget(ctx, &applicationautoscaling.DeregisterScalableTargetInput{
 		ServiceNamespace: types.ServiceNamespace(wanted.ServiceNamespace), ResourceId: &id,
 		ScalableDimension: types.ScalableDimension(wanted.ScalableDimension),
 	})

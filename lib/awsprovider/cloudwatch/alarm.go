@@ -75,7 +75,7 @@ var metricAlarm = resource.Description[MetricAlarmArgs, MetricAlarmState]{
 	Create: func(ctx context.Context, c *resource.Cloud, a MetricAlarmArgs) (string, error) {
 		in := putAlarmInput(a)
 		in.Tags = alarmTags(a.Tags)
-		if _, err := client(c).PutMetricAlarm(ctx, in); err != nil {
+		if _, err := c.CloudWatch.PutMetricAlarm(ctx, in); err != nil {
 			return "", err
 		}
 		return a.Name, nil
@@ -86,11 +86,11 @@ var metricAlarm = resource.Description[MetricAlarmArgs, MetricAlarmState]{
 			return err
 		}
 		// PutMetricAlarm replaces the whole definition and ignores tags on an alarm that exists.
-		_, err := client(c).PutMetricAlarm(ctx, putAlarmInput(a))
+		_, err := c.CloudWatch.PutMetricAlarm(ctx, putAlarmInput(a))
 		return err
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ MetricAlarmState) error {
-		_, err := client(c).DeleteAlarms(ctx, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{id}})
+		_, err := c.CloudWatch.DeleteAlarms(ctx, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{id}})
 		if err != nil {
 			return err
 		}
@@ -210,18 +210,18 @@ func readAlarm(ctx context.Context, c *resource.Cloud, id string, prior MetricAl
 	if err != nil {
 		return prior, err
 	}
-	tags, err := client(c).ListTagsForResource(ctx, &cloudwatch.ListTagsForResourceInput{ResourceARN: alarm.AlarmArn})
+	tags, err := c.CloudWatch.ListTagsForResource(ctx, &cloudwatch.ListTagsForResourceInput{ResourceARN: alarm.AlarmArn})
 	if err != nil {
 		return prior, fmt.Errorf("listing the tags of alarm %s: %w", id, err)
 	}
 	s := MetricAlarmState{Arn: aws.ToString(alarm.AlarmArn), MetricAlarmArgs: MetricAlarmArgs{
 		Name: aws.ToString(alarm.AlarmName), AlarmDescription: alarm.AlarmDescription,
 		ComparisonOperator: string(alarm.ComparisonOperator), EvaluationPeriods: int(aws.ToInt32(alarm.EvaluationPeriods)),
-		DatapointsToAlarm: whole(alarm.DatapointsToAlarm), Threshold: alarm.Threshold, ThresholdMetricID: alarm.ThresholdMetricId,
+		DatapointsToAlarm: resource.Int(alarm.DatapointsToAlarm), Threshold: alarm.Threshold, ThresholdMetricID: alarm.ThresholdMetricId,
 		TreatMissingData:                  aws.String(missingDataDefault),
 		EvaluateLowSampleCountPercentiles: alarm.EvaluateLowSampleCountPercentile, Namespace: alarm.Namespace,
-		MetricName: alarm.MetricName, Dimensions: dimensionMap(alarm.Dimensions), Statistic: given(alarm.Statistic),
-		ExtendedStatistic: alarm.ExtendedStatistic, Period: whole(alarm.Period), Unit: given(alarm.Unit),
+		MetricName: alarm.MetricName, Dimensions: dimensionMap(alarm.Dimensions), Statistic: resource.Text(alarm.Statistic),
+		ExtendedStatistic: alarm.ExtendedStatistic, Period: resource.Int(alarm.Period), Unit: resource.Text(alarm.Unit),
 		MetricQueries: queriesOf(alarm.Metrics), ActionsEnabled: alarm.ActionsEnabled, AlarmActions: alarm.AlarmActions,
 		OkActions: alarm.OKActions, InsufficientDataActions: alarm.InsufficientDataActions,
 	}}
@@ -234,7 +234,7 @@ func readAlarm(ctx context.Context, c *resource.Cloud, id string, prior MetricAl
 }
 
 func findAlarm(ctx context.Context, c *resource.Cloud, name string) (types.MetricAlarm, error) {
-	out, err := client(c).DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
+	out, err := c.CloudWatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{
 		AlarmNames: []string{name}, AlarmTypes: []types.AlarmType{types.AlarmTypeMetricAlarm},
 	})
 	if err != nil {
@@ -250,11 +250,11 @@ func putAlarmInput(a MetricAlarmArgs) *cloudwatch.PutMetricAlarmInput {
 	return &cloudwatch.PutMetricAlarmInput{
 		AlarmName: &a.Name, AlarmDescription: a.AlarmDescription,
 		ComparisonOperator: types.ComparisonOperator(a.ComparisonOperator),
-		EvaluationPeriods:  aws.Int32(int32(a.EvaluationPeriods)), DatapointsToAlarm: narrow(a.DatapointsToAlarm),
+		EvaluationPeriods:  aws.Int32(int32(a.EvaluationPeriods)), DatapointsToAlarm: resource.Int32(a.DatapointsToAlarm),
 		Threshold: a.Threshold, ThresholdMetricId: a.ThresholdMetricID, TreatMissingData: a.TreatMissingData,
 		EvaluateLowSampleCountPercentile: a.EvaluateLowSampleCountPercentiles, Namespace: a.Namespace, MetricName: a.MetricName,
 		Dimensions: dimensionList(a.Dimensions), Statistic: types.Statistic(aws.ToString(a.Statistic)),
-		ExtendedStatistic: a.ExtendedStatistic, Period: narrow(a.Period), Unit: types.StandardUnit(aws.ToString(a.Unit)),
+		ExtendedStatistic: a.ExtendedStatistic, Period: resource.Int32(a.Period), Unit: types.StandardUnit(aws.ToString(a.Unit)),
 		Metrics: queryList(a.MetricQueries), ActionsEnabled: a.ActionsEnabled, AlarmActions: a.AlarmActions,
 		OKActions: a.OkActions, InsufficientDataActions: a.InsufficientDataActions,
 	}
@@ -264,7 +264,7 @@ func queryList(queries []MetricQuery) []types.MetricDataQuery {
 	var list []types.MetricDataQuery
 	for _, q := range queries {
 		out := types.MetricDataQuery{
-			Id: &q.ID, AccountId: q.AccountID, Expression: q.Expression, Label: q.Label, Period: narrow(q.Period),
+			Id: &q.ID, AccountId: q.AccountID, Expression: q.Expression, Label: q.Label, Period: resource.Int32(q.Period),
 			ReturnData: q.ReturnData,
 		}
 		if m := q.Metric; m != nil {
@@ -282,14 +282,14 @@ func queriesOf(list []types.MetricDataQuery) []MetricQuery {
 	var queries []MetricQuery
 	for _, q := range list {
 		out := MetricQuery{
-			ID: aws.ToString(q.Id), AccountID: q.AccountId, Expression: q.Expression, Label: q.Label, Period: whole(q.Period),
+			ID: aws.ToString(q.Id), AccountID: q.AccountId, Expression: q.Expression, Label: q.Label, Period: resource.Int(q.Period),
 			ReturnData: aws.Bool(aws.ToBool(q.ReturnData)),
 		}
 		if m := q.MetricStat; m != nil && m.Metric != nil {
 			out.Metric = &Metric{
 				MetricName: aws.ToString(m.Metric.MetricName), Namespace: m.Metric.Namespace,
 				Dimensions: dimensionMap(m.Metric.Dimensions), Period: int(aws.ToInt32(m.Period)), Stat: aws.ToString(m.Stat),
-				Unit: given(m.Unit),
+				Unit: resource.Text(m.Unit),
 			}
 		}
 		queries = append(queries, out)
@@ -315,30 +315,8 @@ func alarmTags(tags map[string]string) []types.Tag {
 
 func updateAlarmTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).UntagResource(ctx, &cloudwatch.UntagResourceInput{ResourceARN: &arn, TagKeys: keys})
+		return c.CloudWatch.UntagResource(ctx, &cloudwatch.UntagResourceInput{ResourceARN: &arn, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return client(c).TagResource(ctx, &cloudwatch.TagResourceInput{ResourceARN: &arn, Tags: alarmTags(tags)})
+		return c.CloudWatch.TagResource(ctx, &cloudwatch.TagResourceInput{ResourceARN: &arn, Tags: alarmTags(tags)})
 	})
-}
-
-// given is nil for the empty value of an enumeration.
-func given[E ~string](v E) *string {
-	if v == "" {
-		return nil
-	}
-	return aws.String(string(v))
-}
-
-func whole(n *int32) *int {
-	if n == nil {
-		return nil
-	}
-	return aws.Int(int(*n))
-}
-
-func narrow(n *int) *int32 {
-	if n == nil {
-		return nil
-	}
-	return aws.Int32(int32(*n))
 }

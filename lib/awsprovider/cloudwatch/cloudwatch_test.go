@@ -2,18 +2,15 @@ package cloudwatch
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
-	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 
 	"tapstack/lib/awsprovider/resource"
@@ -165,20 +162,4 @@ func TestADashboardMustBeJSON(t *testing.T) {
 	assert.Empty(t, dashboard.Check(&DashboardArgs{DashboardBody: `{"widgets": []}`}))
 	assert.Empty(t, dashboard.Check(&DashboardArgs{}), "a body that is not known yet is faulted")
 	assert.Len(t, dashboard.Check(&DashboardArgs{DashboardBody: "{"}), 1)
-}
-
-func TestACallIsRepeatedWhileItsErrorPassesAndNoLonger(t *testing.T) {
-	passing := says("ValidationException", "has targets")
-	again := &smithy.GenericAPIError{Code: "ValidationException", Message: "Rule can't be deleted since it has targets."}
-	final := &smithy.GenericAPIError{Code: "ValidationException", Message: "no"}
-	answers := []error{again, again, final, nil}
-	calls := 0
-	err := retry(context.Background(), time.Minute, passing, func() error { calls++; return answers[calls-1] })
-	if !errors.Is(err, final) || calls != 3 {
-		t.Errorf("%d calls, %v", calls, err)
-	}
-	err = retry(context.Background(), 0, passing, func() error { return again })
-	if !errors.Is(err, again) {
-		t.Errorf("after the time-out: %v, want the last error", err)
-	}
 }

@@ -37,7 +37,7 @@ var dashboard = resource.Description[DashboardArgs, DashboardState]{
 		return a.DashboardName, nil
 	},
 	Read: func(ctx context.Context, c *resource.Cloud, id string, prior DashboardState) (DashboardState, error) {
-		out, err := client(c).GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &id})
+		out, err := c.CloudWatch.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &id})
 		if err != nil {
 			return prior, err
 		}
@@ -50,7 +50,7 @@ var dashboard = resource.Description[DashboardArgs, DashboardState]{
 		return putDashboard(ctx, c, a)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ DashboardState) error {
-		_, err := client(c).DeleteDashboards(ctx, &cloudwatch.DeleteDashboardsInput{DashboardNames: []string{id}})
+		_, err := c.CloudWatch.DeleteDashboards(ctx, &cloudwatch.DeleteDashboardsInput{DashboardNames: []string{id}})
 		return err
 	},
 	Example: func(x resource.Scratch) resource.Example[DashboardArgs] {
@@ -64,7 +64,7 @@ var dashboard = resource.Description[DashboardArgs, DashboardState]{
 }
 
 func putDashboard(ctx context.Context, c *resource.Cloud, a DashboardArgs) error {
-	_, err := client(c).PutDashboard(ctx, &cloudwatch.PutDashboardInput{
+	_, err := c.CloudWatch.PutDashboard(ctx, &cloudwatch.PutDashboardInput{
 		DashboardName: &a.DashboardName, DashboardBody: &a.DashboardBody,
 	})
 	return err

@@ -68,8 +68,10 @@ var eventRule = resource.Description[EventRuleArgs, EventRuleState]{
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, s EventRuleState) error {
 		bus, name := splitRuleID(id)
 		// Targets that were just removed may still be counted.
-		err := retry(ctx, 5*time.Minute, says("ValidationException", "can't be deleted since it has targets"), func() error {
-			_, err := eventsClient(c).DeleteRule(ctx, &eventbridge.DeleteRuleInput{
+		err := resource.Retry(ctx, "rule "+id+" has no targets left", 5*time.Minute, func(err error) bool {
+			return resource.Says(err, "ValidationException", "can't be deleted since it has targets")
+		}, func(ctx context.Context) error {
+			_, err := c.EventBridge.DeleteRule(ctx, &eventbridge.DeleteRuleInput{
 				Name: &name, EventBusName: &bus, Force: aws.ToBool(s.ForceDestroy),
 			})
 			return err
@@ -135,14 +137,14 @@ func readRule(ctx context.Context, c *resource.Cloud, id string, prior EventRule
 	if err != nil {
 		return prior, err
 	}
-	tags, err := eventsClient(c).ListTagsForResource(ctx, &eventbridge.ListTagsForResourceInput{ResourceARN: rule.Arn})
+	tags, err := c.EventBridge.ListTagsForResource(ctx, &eventbridge.ListTagsForResourceInput{ResourceARN: rule.Arn})
 	if err != nil {
 		return prior, fmt.Errorf("listing the tags of rule %s: %w", id, err)
 	}
 	bus, _ := splitRuleID(id)
 	s := EventRuleState{Arn: aws.ToString(rule.Arn), EventRuleArgs: EventRuleArgs{
 		Name: aws.ToString(rule.Name), EventBusName: &bus, Description: rule.Description, EventPattern: rule.EventPattern,
-		ScheduleExpression: rule.ScheduleExpression, RoleArn: rule.RoleArn, State: given(rule.State),
+		ScheduleExpression: rule.ScheduleExpression, RoleArn: rule.RoleArn, State: resource.Text(rule.State),
 		IsEnabled: aws.Bool(rule.State != types.RuleStateDisabled), ForceDestroy: prior.ForceDestroy,
 	}}
 	s.Tags = resource.TagMap(tags.Tags, func(t types.Tag) (k, v *string) { return t.Key, t.Value })
@@ -152,7 +154,7 @@ func readRule(ctx context.Context, c *resource.Cloud, id string, prior EventRule
 
 func findRule(ctx context.Context, c *resource.Cloud, id string) (*eventbridge.DescribeRuleOutput, error) {
 	bus, name := splitRuleID(id)
-	return eventsClient(c).DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name, EventBusName: &bus})
+	return c.EventBridge.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name, EventBusName: &bus})
 }
 
 // putRule writes the whole rule; a role that was just made may not be assumable yet.
@@ -169,8 +171,10 @@ func putRule(ctx context.Context, c *resource.Cloud, a EventRuleArgs, state type
 		}
 		in.EventPattern = &normal
 	}
-	return retry(ctx, propagation, says("ValidationException", "cannot be assumed by principal"), func() error {
-		_, err := eventsClient(c).PutRule(ctx, in)
+	return resource.Retry(ctx, "the role of rule "+a.Name+" can be assumed", propagation, func(err error) bool {
+		return resource.Says(err, "ValidationException", "cannot be assumed by principal")
+	}, func(ctx context.Context) error {
+		_, err := c.EventBridge.PutRule(ctx, in)
 		return err
 	})
 }
@@ -227,9 +231,9 @@ func ruleTags(tags map[string]string) []types.Tag {
 
 func updateRuleTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return eventsClient(c).UntagResource(ctx, &eventbridge.UntagResourceInput{ResourceARN: &arn, TagKeys: keys})
+		return c.EventBridge.UntagResource(ctx, &eventbridge.UntagResourceInput{ResourceARN: &arn, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return eventsClient(c).TagResource(ctx, &eventbridge.TagResourceInput{ResourceARN: &arn, Tags: ruleTags(tags)})
+		return c.EventBridge.TagResource(ctx, &eventbridge.TagResourceInput{ResourceARN: &arn, Tags: ruleTags(tags)})
 	})
 }
 

@@ -87,7 +87,7 @@ var eventTarget = resource.Description[EventTargetArgs, EventTargetState]{
 		return putTarget(ctx, c, a)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, _ string, s EventTargetState) error {
-		out, err := eventsClient(c).RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{
+		out, err := c.EventBridge.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{
 			Rule: &s.Rule, EventBusName: s.EventBusName, Ids: []string{s.TargetID}, Force: aws.ToBool(s.ForceDestroy),
 		})
 		if err != nil {
@@ -133,7 +133,7 @@ func putTarget(ctx context.Context, c *resource.Cloud, a EventTargetArgs) error 
 	if d := a.DeadLetterConfig; d != nil {
 		target.DeadLetterConfig = &types.DeadLetterConfig{Arn: d.Arn}
 	}
-	out, err := eventsClient(c).PutTargets(ctx, &eventbridge.PutTargetsInput{
+	out, err := c.EventBridge.PutTargets(ctx, &eventbridge.PutTargetsInput{
 		Rule: &a.Rule, EventBusName: a.EventBusName, Targets: []types.Target{target},
 	})
 	if err != nil {
@@ -150,7 +150,7 @@ func putTarget(ctx context.Context, c *resource.Cloud, a EventTargetArgs) error 
 func findTarget(ctx context.Context, c *resource.Cloud, a EventTargetArgs) (types.Target, error) {
 	in := &eventbridge.ListTargetsByRuleInput{Rule: &a.Rule, EventBusName: a.EventBusName}
 	for {
-		out, err := eventsClient(c).ListTargetsByRule(ctx, in)
+		out, err := c.EventBridge.ListTargetsByRule(ctx, in)
 		if err != nil {
 			return types.Target{}, err
 		}

@@ -47,7 +47,7 @@ var logGroup = resource.Description[LogGroupArgs, LogGroupState]{
 		return nil
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a LogGroupArgs) (string, error) {
-		_, err := logsClient(c).CreateLogGroup(ctx, &logs.CreateLogGroupInput{
+		_, err := c.Logs.CreateLogGroup(ctx, &logs.CreateLogGroupInput{
 			LogGroupName: &a.Name, KmsKeyId: a.KmsKeyID, Tags: a.Tags,
 		})
 		if err != nil {
@@ -66,8 +66,10 @@ var logGroup = resource.Description[LogGroupArgs, LogGroupState]{
 		return setLogKey(ctx, c, id, aws.ToString(old.KmsKeyID), aws.ToString(a.KmsKeyID))
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ LogGroupState) error {
-		err := retry(ctx, time.Minute, says("OperationAbortedException", "try again"), func() error {
-			_, err := logsClient(c).DeleteLogGroup(ctx, &logs.DeleteLogGroupInput{LogGroupName: &id})
+		err := resource.Retry(ctx, "log group "+id+" can be deleted", time.Minute, func(err error) bool {
+			return resource.Says(err, "OperationAbortedException", "try again")
+		}, func(ctx context.Context) error {
+			_, err := c.Logs.DeleteLogGroup(ctx, &logs.DeleteLogGroupInput{LogGroupName: &id})
 			return err
 		})
 		if err != nil {
@@ -99,7 +101,7 @@ func readLogGroup(ctx context.Context, c *resource.Cloud, id string, prior LogGr
 		return prior, err
 	}
 	arn := strings.TrimSuffix(aws.ToString(group.Arn), ":*")
-	tags, err := logsClient(c).ListTagsForResource(ctx, &logs.ListTagsForResourceInput{ResourceArn: &arn})
+	tags, err := c.Logs.ListTagsForResource(ctx, &logs.ListTagsForResourceInput{ResourceArn: &arn})
 	if err != nil {
 		return prior, fmt.Errorf("listing the tags of log group %s: %w", id, err)
 	}
@@ -113,7 +115,7 @@ func readLogGroup(ctx context.Context, c *resource.Cloud, id string, prior LogGr
 
 // findLogGroup finds a group by its whole name: the API only lists by prefix.
 func findLogGroup(ctx context.Context, c *resource.Cloud, name string) (types.LogGroup, error) {
-	pages := logs.NewDescribeLogGroupsPaginator(logsClient(c), &logs.DescribeLogGroupsInput{LogGroupNamePrefix: &name})
+	pages := logs.NewDescribeLogGroupsPaginator(c.Logs, &logs.DescribeLogGroupsInput{LogGroupNamePrefix: &name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -134,12 +136,14 @@ func setRetention(ctx context.Context, c *resource.Cloud, name string, old, days
 	if old == days {
 		return nil
 	}
-	err := retry(ctx, propagation, says("AccessDeniedException", "no identity-based policy allows"), func() error {
+	err := resource.Retry(ctx, "the retention of log group "+name+" can be set", propagation, func(err error) bool {
+		return resource.Says(err, "AccessDeniedException", "no identity-based policy allows")
+	}, func(ctx context.Context) error {
 		if days == 0 {
-			_, err := logsClient(c).DeleteRetentionPolicy(ctx, &logs.DeleteRetentionPolicyInput{LogGroupName: &name})
+			_, err := c.Logs.DeleteRetentionPolicy(ctx, &logs.DeleteRetentionPolicyInput{LogGroupName: &name})
 			return err
 		}
-		_, err := logsClient(c).PutRetentionPolicy(ctx, &logs.PutRetentionPolicyInput{
+		_, err := c.Logs.PutRetentionPolicy(ctx, &logs.PutRetentionPolicyInput{
 			LogGroupName: &name, RetentionInDays: aws.Int32(int32(days)),
 		})
 		return err
@@ -157,9 +161,9 @@ func setLogKey(ctx context.Context, c *resource.Cloud, name, old, key string) er
 	case old == key:
 		return nil
 	case key == "":
-		_, err = logsClient(c).DisassociateKmsKey(ctx, &logs.DisassociateKmsKeyInput{LogGroupName: &name})
+		_, err = c.Logs.DisassociateKmsKey(ctx, &logs.DisassociateKmsKeyInput{LogGroupName: &name})
 	default:
-		_, err = logsClient(c).AssociateKmsKey(ctx, &logs.AssociateKmsKeyInput{LogGroupName: &name, KmsKeyId: &key})
+		_, err = c.Logs.AssociateKmsKey(ctx, &logs.AssociateKmsKeyInput{LogGroupName: &name, KmsKeyId: &key})
 	}
 	if err != nil {
 		return fmt.Errorf("setting the KMS key of log group %s: %w", name, err)
@@ -169,8 +173,8 @@ func setLogKey(ctx context.Context, c *resource.Cloud, name, old, key string) er
 
 func updateLogTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return logsClient(c).UntagResource(ctx, &logs.UntagResourceInput{ResourceArn: &arn, TagKeys: keys})
+		return c.Logs.UntagResource(ctx, &logs.UntagResourceInput{ResourceArn: &arn, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return logsClient(c).TagResource(ctx, &logs.TagResourceInput{ResourceArn: &arn, Tags: tags})
+		return c.Logs.TagResource(ctx, &logs.TagResourceInput{ResourceArn: &arn, Tags: tags})
 	})
 }

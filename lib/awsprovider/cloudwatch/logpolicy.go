@@ -29,7 +29,7 @@ var logResourcePolicy = resource.Description[LogResourcePolicyArgs, LogResourceP
 	Read: func(ctx context.Context, c *resource.Cloud, id string, prior LogResourcePolicyState) (LogResourcePolicyState, error) {
 		in := &logs.DescribeResourcePoliciesInput{}
 		for {
-			page, err := logsClient(c).DescribeResourcePolicies(ctx, in)
+			page, err := c.Logs.DescribeResourcePolicies(ctx, in)
 			if err != nil {
 				return prior, err
 			}
@@ -50,7 +50,7 @@ var logResourcePolicy = resource.Description[LogResourcePolicyArgs, LogResourceP
 		return putLogPolicy(ctx, c, a)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ LogResourcePolicyState) error {
-		_, err := logsClient(c).DeleteResourcePolicy(ctx, &logs.DeleteResourcePolicyInput{PolicyName: &id})
+		_, err := c.Logs.DeleteResourcePolicy(ctx, &logs.DeleteResourcePolicyInput{PolicyName: &id})
 		return err
 	},
 	Example: func(x resource.Scratch) resource.Example[LogResourcePolicyArgs] {
@@ -64,7 +64,7 @@ var logResourcePolicy = resource.Description[LogResourcePolicyArgs, LogResourceP
 }
 
 func putLogPolicy(ctx context.Context, c *resource.Cloud, a LogResourcePolicyArgs) error {
-	_, err := logsClient(c).PutResourcePolicy(ctx, &logs.PutResourcePolicyInput{
+	_, err := c.Logs.PutResourcePolicy(ctx, &logs.PutResourcePolicyInput{
 		PolicyName: &a.PolicyName, PolicyDocument: &a.PolicyDocument,
 	})
 	return err

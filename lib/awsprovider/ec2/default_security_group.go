@@ -59,7 +59,7 @@ var defaultSecurityGroup = resource.Description[DefaultSecurityGroupArgs, Defaul
 		return faults
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a DefaultSecurityGroupArgs) (string, error) {
-		out, err := client(c).DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{
+		out, err := c.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{
 			Filters: filters("group-name", "default", "vpc-id", a.VpcID),
 		})
 		if err != nil {
@@ -104,7 +104,7 @@ var defaultSecurityGroup = resource.Description[DefaultSecurityGroupArgs, Defaul
 // stripGroup revokes every rule of a group.
 func stripGroup(ctx context.Context, c *resource.Cloud, id string) error {
 	rules := map[bool][]string{}
-	pages := ec2.NewDescribeSecurityGroupRulesPaginator(client(c), &ec2.DescribeSecurityGroupRulesInput{Filters: filters("group-id", id)})
+	pages := ec2.NewDescribeSecurityGroupRulesPaginator(c.EC2, &ec2.DescribeSecurityGroupRulesInput{Filters: filters("group-id", id)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -116,7 +116,7 @@ func stripGroup(ctx context.Context, c *resource.Cloud, id string) error {
 	}
 	for _, d := range []direction{ingress, egress} {
 		if ids := rules[d.egress]; len(ids) > 0 {
-			if err := d.revoke(ctx, client(c), id, ids); err != nil {
+			if err := d.revoke(ctx, c.EC2, id, ids); err != nil {
 				return err
 			}
 		}

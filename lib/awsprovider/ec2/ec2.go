@@ -39,11 +39,9 @@ func Resources() []resource.Resource {
 	}
 }
 
-func client(c *resource.Cloud) *ec2.Client { return ec2.NewFromConfig(c.Config) }
-
 // arn names an EC2 resource whose describe call returns no ARN.
 func arn(c *resource.Cloud, owner *string, kind, id string) string {
-	region := c.Config.Region
+	region := c.Region
 	return fmt.Sprintf("arn:%s:ec2:%s:%s:%s/%s", partition.Of(region).ID, region, aws.ToString(owner), kind, id)
 }
 
@@ -122,9 +120,9 @@ func updateTags(ctx context.Context, c *resource.Cloud, id string, old, now map[
 		for _, key := range keys {
 			in.Tags = append(in.Tags, types.Tag{Key: &key})
 		}
-		return client(c).DeleteTags(ctx, in)
+		return c.EC2.DeleteTags(ctx, in)
 	}, func(tags map[string]string) (any, error) {
-		return client(c).CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{id}, Tags: tagList(tags)})
+		return c.EC2.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{id}, Tags: tagList(tags)})
 	})
 }
 

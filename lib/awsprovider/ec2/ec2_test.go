@@ -16,6 +16,7 @@ import (
 	"github.com/aws/smithy-go/middleware"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // script answers API calls without a network: for each operation a list of answers, the last of which stays.
@@ -88,7 +89,7 @@ func TestASecurityGroupWhoseCreationFailsHalfWayKeepsItsIDAndIsFinishedByAnUpdat
 	}}
 	c := s.cloud()
 	id, err := securityGroup.Create(t.Context(), c, SecurityGroupArgs{Name: "sg", Description: aws.String("An example")})
-	if id != "sg-1" || !resource.HasCode(err, "InternalError") {
+	if id != "sg-1" || !cloud.HasCode(err, "InternalError") {
 		t.Fatalf("create returned %q, %v", id, err)
 	}
 	unfinished := SecurityGroupState{SecurityGroupArgs: SecurityGroupArgs{Name: "sg"}}

@@ -37,7 +37,7 @@ var eip = resource.Description[EipArgs, EipState]{
 		return nil
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a EipArgs) (string, error) {
-		out, err := client(c).AllocateAddress(ctx, &ec2.AllocateAddressInput{
+		out, err := c.EC2.AllocateAddress(ctx, &ec2.AllocateAddressInput{
 			Domain: types.DomainTypeVpc, TagSpecifications: tagged(types.ResourceTypeElasticIp, a.Tags),
 		})
 		if err != nil {
@@ -69,7 +69,7 @@ var eip = resource.Description[EipArgs, EipState]{
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ EipState) error {
 		err := resource.RetryOn(ctx, "address "+id+" can be released", 3*time.Minute, func(ctx context.Context) error {
-			return ask(client(c).ReleaseAddress(ctx, &ec2.ReleaseAddressInput{AllocationId: &id}))
+			return ask(c.EC2.ReleaseAddress(ctx, &ec2.ReleaseAddressInput{AllocationId: &id}))
 		}, "InvalidIPAddress.InUse")
 		if err != nil {
 			return err
@@ -89,7 +89,7 @@ var eip = resource.Description[EipArgs, EipState]{
 }
 
 func findAddress(ctx context.Context, c *resource.Cloud, id string) (types.Address, error) {
-	out, err := client(c).DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{id}})
+	out, err := c.EC2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{id}})
 	if err != nil {
 		return types.Address{}, err
 	}

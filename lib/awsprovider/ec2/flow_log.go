@@ -14,6 +14,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // iamSettle is how long EC2 may take to see a new role.
@@ -65,7 +66,7 @@ var flowLog = resource.Description[FlowLogArgs, FlowLogState]{
 		return updateTags(ctx, c, id, old.Tags, a.Tags)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ FlowLogState) error {
-		out, err := client(c).DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{id}})
+		out, err := c.EC2.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{id}})
 		if err == nil {
 			err = unsuccessful(out.Unsuccessful)
 		}
@@ -127,7 +128,7 @@ func createFlowLog(ctx context.Context, c *resource.Cloud, a FlowLogArgs) (strin
 	var id string
 	var refusal error
 	err := resource.Poll(ctx, "EC2 may assume the flow log's role", iamSettle, func(ctx context.Context) (bool, error) {
-		out, err := client(c).CreateFlowLogs(ctx, in)
+		out, err := c.EC2.CreateFlowLogs(ctx, in)
 		if err == nil {
 			err = unsuccessful(out.Unsuccessful)
 		}
@@ -152,7 +153,7 @@ func createFlowLog(ctx context.Context, c *resource.Cloud, a FlowLogArgs) (strin
 
 // unassumable recognises a role that EC2 does not see yet.
 func unassumable(err error) bool {
-	return resource.HasCode(err, "InvalidParameter") && strings.Contains(err.Error(), "Unable to assume given IAM role")
+	return cloud.HasCode(err, "InvalidParameter") && strings.Contains(err.Error(), "Unable to assume given IAM role")
 }
 
 // unsuccessful makes errors of what a batch call refused.
@@ -169,7 +170,7 @@ func unsuccessful(items []types.UnsuccessfulItem) error {
 }
 
 func findFlowLog(ctx context.Context, c *resource.Cloud, id string) (types.FlowLog, error) {
-	out, err := client(c).DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{FlowLogIds: []string{id}})
+	out, err := c.EC2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{FlowLogIds: []string{id}})
 	if err != nil {
 		return types.FlowLog{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // internetGatewayWait is how long attaching, detaching and deleting may take each.
@@ -31,7 +32,7 @@ type InternetGatewayState struct {
 var internetGateway = resource.Description[InternetGatewayArgs, InternetGatewayState]{
 	Token: "aws:ec2/internetGateway:InternetGateway",
 	Create: func(ctx context.Context, c *resource.Cloud, a InternetGatewayArgs) (string, error) {
-		out, err := client(c).CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{
+		out, err := c.EC2.CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{
 			TagSpecifications: tagged(types.ResourceTypeInternetGateway, a.Tags),
 		})
 		if err != nil {
@@ -72,7 +73,7 @@ var internetGateway = resource.Description[InternetGatewayArgs, InternetGatewayS
 			return err
 		}
 		err := resource.RetryOn(ctx, "internet gateway "+id+" can be deleted", internetGatewayWait, func(ctx context.Context) error {
-			return ask(client(c).DeleteInternetGateway(ctx, &ec2.DeleteInternetGatewayInput{InternetGatewayId: &id}))
+			return ask(c.EC2.DeleteInternetGateway(ctx, &ec2.DeleteInternetGatewayInput{InternetGatewayId: &id}))
 		}, dependencyViolation)
 		if err != nil {
 			return err
@@ -99,7 +100,7 @@ func attach(ctx context.Context, c *resource.Cloud, id string, vpcID *string) er
 		return nil
 	}
 	err := resource.RetryOn(ctx, "internet gateway "+id+" can be attached", internetGatewayWait, func(ctx context.Context) error {
-		return ask(client(c).AttachInternetGateway(ctx, &ec2.AttachInternetGatewayInput{InternetGatewayId: &id, VpcId: vpcID}))
+		return ask(c.EC2.AttachInternetGateway(ctx, &ec2.AttachInternetGatewayInput{InternetGatewayId: &id, VpcId: vpcID}))
 	}, "InvalidInternetGatewayID.NotFound")
 	if err != nil {
 		return err
@@ -125,8 +126,8 @@ func detach(ctx context.Context, c *resource.Cloud, id string) error {
 	}
 	for _, at := range g.Attachments {
 		err := resource.RetryOn(ctx, "internet gateway "+id+" can be detached", internetGatewayWait, func(ctx context.Context) error {
-			_, err := client(c).DetachInternetGateway(ctx, &ec2.DetachInternetGatewayInput{InternetGatewayId: &id, VpcId: at.VpcId})
-			if resource.HasCode(err, "Gateway.NotAttached") {
+			_, err := c.EC2.DetachInternetGateway(ctx, &ec2.DetachInternetGatewayInput{InternetGatewayId: &id, VpcId: at.VpcId})
+			if cloud.HasCode(err, "Gateway.NotAttached") {
 				return nil
 			}
 			return err
@@ -142,7 +143,7 @@ func detach(ctx context.Context, c *resource.Cloud, id string) error {
 }
 
 func findInternetGateway(ctx context.Context, c *resource.Cloud, id string) (types.InternetGateway, error) {
-	out, err := client(c).DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{InternetGatewayIds: []string{id}})
+	out, err := c.EC2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{InternetGatewayIds: []string{id}})
 	if err != nil {
 		return types.InternetGateway{}, err
 	}

@@ -48,7 +48,7 @@ var natGateway = resource.Description[NatGatewayArgs, NatGatewayState]{
 		return nil
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a NatGatewayArgs) (string, error) {
-		out, err := client(c).CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
+		out, err := c.EC2.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
 			SubnetId: &a.SubnetID, AllocationId: a.AllocationID,
 			ConnectivityType:  types.ConnectivityType(aws.ToString(a.ConnectivityType)),
 			TagSpecifications: tagged(types.ResourceTypeNatgateway, a.Tags),
@@ -131,7 +131,7 @@ func awaitNatGateway(ctx context.Context, c *resource.Cloud, id string) (failed 
 }
 
 func deleteNatGateway(ctx context.Context, c *resource.Cloud, id string) error {
-	if _, err := client(c).DeleteNatGateway(ctx, &ec2.DeleteNatGatewayInput{NatGatewayId: &id}); err != nil {
+	if _, err := c.EC2.DeleteNatGateway(ctx, &ec2.DeleteNatGatewayInput{NatGatewayId: &id}); err != nil {
 		return err
 	}
 	return resource.PollGone(ctx, "NAT gateway "+id, natGatewayDelete, func(ctx context.Context) error {
@@ -141,7 +141,7 @@ func deleteNatGateway(ctx context.Context, c *resource.Cloud, id string) error {
 
 // findNatGateway finds a NAT gateway that is not deleted: EC2 lists deleted ones for another hour.
 func findNatGateway(ctx context.Context, c *resource.Cloud, id string) (types.NatGateway, error) {
-	out, err := client(c).DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{id}})
+	out, err := c.EC2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{id}})
 	if err != nil {
 		return types.NatGateway{}, err
 	}

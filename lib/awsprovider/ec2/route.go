@@ -40,7 +40,7 @@ var route = resource.Description[RouteArgs, RouteState]{
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a RouteArgs) (string, error) {
 		err := resource.RetryOn(ctx, "a route to "+a.DestinationCidrBlock+" can be created", settle, func(ctx context.Context) error {
-			return ask(client(c).CreateRoute(ctx, &ec2.CreateRouteInput{
+			return ask(c.EC2.CreateRoute(ctx, &ec2.CreateRouteInput{
 				RouteTableId: &a.RouteTableID, DestinationCidrBlock: &a.DestinationCidrBlock,
 				GatewayId: a.GatewayID, NatGatewayId: a.NatGatewayID,
 			}))
@@ -56,7 +56,7 @@ var route = resource.Description[RouteArgs, RouteState]{
 			return nil
 		}
 		err := resource.RetryOn(ctx, "the route to "+a.DestinationCidrBlock+" can be changed", settle, func(ctx context.Context) error {
-			return ask(client(c).ReplaceRoute(ctx, &ec2.ReplaceRouteInput{
+			return ask(c.EC2.ReplaceRoute(ctx, &ec2.ReplaceRouteInput{
 				RouteTableId: &a.RouteTableID, DestinationCidrBlock: &a.DestinationCidrBlock,
 				GatewayId: a.GatewayID, NatGatewayId: a.NatGatewayID,
 			}))
@@ -68,7 +68,7 @@ var route = resource.Description[RouteArgs, RouteState]{
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, s RouteState) error {
 		err := resource.RetryOn(ctx, "route "+id+" can be deleted", settle, func(ctx context.Context) error {
-			return ask(client(c).DeleteRoute(ctx, &ec2.DeleteRouteInput{
+			return ask(c.EC2.DeleteRoute(ctx, &ec2.DeleteRouteInput{
 				RouteTableId: &s.RouteTableID, DestinationCidrBlock: &s.DestinationCidrBlock,
 			}))
 		}, "InvalidParameterException")

@@ -27,7 +27,7 @@ type RouteTableState struct {
 var routeTable = resource.Description[RouteTableArgs, RouteTableState]{
 	Token: "aws:ec2/routeTable:RouteTable",
 	Create: func(ctx context.Context, c *resource.Cloud, a RouteTableArgs) (string, error) {
-		out, err := client(c).CreateRouteTable(ctx, &ec2.CreateRouteTableInput{
+		out, err := c.EC2.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{
 			VpcId: &a.VpcID, TagSpecifications: tagged(types.ResourceTypeRouteTable, a.Tags),
 		})
 		if err != nil {
@@ -80,7 +80,7 @@ func deleteRouteTable(ctx context.Context, c *resource.Cloud, id string, _ Route
 		}
 	}
 	err = resource.RetryOn(ctx, "route table "+id+" can be deleted", settle, func(ctx context.Context) error {
-		return ask(client(c).DeleteRouteTable(ctx, &ec2.DeleteRouteTableInput{RouteTableId: &id}))
+		return ask(c.EC2.DeleteRouteTable(ctx, &ec2.DeleteRouteTableInput{RouteTableId: &id}))
 	}, dependencyViolation)
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func deleteRouteTable(ctx context.Context, c *resource.Cloud, id string, _ Route
 }
 
 func findRouteTable(ctx context.Context, c *resource.Cloud, id string) (types.RouteTable, error) {
-	out, err := client(c).DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{RouteTableIds: []string{id}})
+	out, err := c.EC2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{RouteTableIds: []string{id}})
 	if err != nil {
 		return types.RouteTable{}, err
 	}
@@ -113,7 +113,7 @@ var routeTableAssociation = resource.Description[RouteTableAssociationArgs, Rout
 	Create: func(ctx context.Context, c *resource.Cloud, a RouteTableAssociationArgs) (string, error) {
 		var id string
 		err := resource.RetryOn(ctx, "route table "+a.RouteTableID+" can be associated", settle, func(ctx context.Context) error {
-			out, err := client(c).AssociateRouteTable(ctx, &ec2.AssociateRouteTableInput{
+			out, err := c.EC2.AssociateRouteTable(ctx, &ec2.AssociateRouteTableInput{
 				RouteTableId: &a.RouteTableID, SubnetId: &a.SubnetID,
 			})
 			if err == nil {
@@ -141,7 +141,7 @@ var routeTableAssociation = resource.Description[RouteTableAssociationArgs, Rout
 			return err
 		}
 		if aws.ToString(is.RouteTableId) != a.RouteTableID {
-			_, err := client(c).ReplaceRouteTableAssociation(ctx, &ec2.ReplaceRouteTableAssociationInput{
+			_, err := c.EC2.ReplaceRouteTableAssociation(ctx, &ec2.ReplaceRouteTableAssociationInput{
 				AssociationId: is.RouteTableAssociationId, RouteTableId: &a.RouteTableID,
 			})
 			if err != nil {
@@ -190,7 +190,7 @@ func findAssociation(ctx context.Context, c *resource.Cloud, id, subnetID string
 	if subnetID != "" {
 		by = filters("association.subnet-id", subnetID)
 	}
-	out, err := client(c).DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: by})
+	out, err := c.EC2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: by})
 	if err != nil {
 		return types.RouteTableAssociation{}, err
 	}
@@ -210,7 +210,7 @@ func findAssociation(ctx context.Context, c *resource.Cloud, id, subnetID string
 }
 
 func disassociate(ctx context.Context, c *resource.Cloud, associationID string) error {
-	return ask(client(c).DisassociateRouteTable(ctx, &ec2.DisassociateRouteTableInput{AssociationId: &associationID}))
+	return ask(c.EC2.DisassociateRouteTable(ctx, &ec2.DisassociateRouteTableInput{AssociationId: &associationID}))
 }
 
 func makeRouteTable(x resource.Scratch, vpcID string) string {

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // securityGroupDelete is how long the network interfaces that use a group may take to go.
@@ -39,7 +40,7 @@ var securityGroup = resource.Description[SecurityGroupArgs, SecurityGroupState]{
 		return nil
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a SecurityGroupArgs) (string, error) {
-		out, err := client(c).CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
+		out, err := c.EC2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
 			GroupName: &a.Name, Description: a.Description, VpcId: a.VpcID,
 			TagSpecifications: tagged(types.ResourceTypeSecurityGroup, a.Tags),
 		})
@@ -83,7 +84,7 @@ var securityGroup = resource.Description[SecurityGroupArgs, SecurityGroupState]{
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ SecurityGroupState) error {
 		err := resource.RetryOn(ctx, "security group "+id+" can be deleted", securityGroupDelete, func(ctx context.Context) error {
-			return ask(client(c).DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &id}))
+			return ask(c.EC2.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &id}))
 		}, dependencyViolation, "InvalidGroup.InUse")
 		if err != nil {
 			return err
@@ -112,10 +113,10 @@ func revokeDefaultEgress(ctx context.Context, c *resource.Cloud, id string) erro
 		{IpProtocol: all, IpRanges: []types.IpRange{{CidrIp: aws.String("0.0.0.0/0")}}},
 		{IpProtocol: all, Ipv6Ranges: []types.Ipv6Range{{CidrIpv6: aws.String("::/0")}}},
 	} {
-		_, err := client(c).RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{
+		_, err := c.EC2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{
 			GroupId: &id, IpPermissions: []types.IpPermission{open},
 		})
-		if err != nil && !resource.HasCode(err, "InvalidPermission.NotFound") {
+		if err != nil && !cloud.HasCode(err, "InvalidPermission.NotFound") {
 			return err
 		}
 	}
@@ -123,7 +124,7 @@ func revokeDefaultEgress(ctx context.Context, c *resource.Cloud, id string) erro
 }
 
 func findSecurityGroup(ctx context.Context, c *resource.Cloud, id string) (types.SecurityGroup, error) {
-	out, err := client(c).DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{id}})
+	out, err := c.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{id}})
 	if err != nil {
 		return types.SecurityGroup{}, err
 	}

@@ -86,7 +86,7 @@ func rule(d direction) resource.Description[SecurityGroupRuleArgs, SecurityGroup
 		Token: d.token,
 		Check: checkRule,
 		Create: func(ctx context.Context, c *resource.Cloud, a SecurityGroupRuleArgs) (string, error) {
-			made, err := d.authorize(ctx, client(c), a.SecurityGroupID, permission(a), tagged(types.ResourceTypeSecurityGroupRule, a.Tags))
+			made, err := d.authorize(ctx, c.EC2, a.SecurityGroupID, permission(a), tagged(types.ResourceTypeSecurityGroupRule, a.Tags))
 			if err != nil {
 				return "", err
 			}
@@ -103,7 +103,7 @@ func rule(d direction) resource.Description[SecurityGroupRuleArgs, SecurityGroup
 		Read:   d.read,
 		Update: d.update,
 		Delete: func(ctx context.Context, c *resource.Cloud, id string, s SecurityGroupRuleState) error {
-			if err := d.revoke(ctx, client(c), s.SecurityGroupID, []string{id}); err != nil {
+			if err := d.revoke(ctx, c.EC2, s.SecurityGroupID, []string{id}); err != nil {
 				return err
 			}
 			return resource.PollGone(ctx, "security group rule "+id, settle, func(ctx context.Context) error {
@@ -190,7 +190,7 @@ func source(a SecurityGroupRuleArgs) string {
 
 // permission is a rule as the authorize calls take it.
 func permission(a SecurityGroupRuleArgs) types.IpPermission {
-	p := types.IpPermission{IpProtocol: &a.IPProtocol, FromPort: int32Of(a.FromPort), ToPort: int32Of(a.ToPort)}
+	p := types.IpPermission{IpProtocol: &a.IPProtocol, FromPort: resource.Int32(a.FromPort), ToPort: resource.Int32(a.ToPort)}
 	if cidr := aws.ToString(a.CidrIPv4); cidr != "" {
 		p.IpRanges = []types.IpRange{{CidrIp: &cidr, Description: a.Description}}
 	}
@@ -230,13 +230,13 @@ func (d direction) update(ctx context.Context, c *resource.Cloud, id string, old
 	}
 	if !sameRule(old.SecurityGroupRuleArgs, a) {
 		request := &types.SecurityGroupRuleRequest{
-			IpProtocol: &a.IPProtocol, FromPort: int32Of(a.FromPort), ToPort: int32Of(a.ToPort),
-			CidrIpv4: document(a.CidrIPv4), ReferencedGroupId: document(a.ReferencedSecurityGroupID), Description: a.Description,
+			IpProtocol: &a.IPProtocol, FromPort: resource.Int32(a.FromPort), ToPort: resource.Int32(a.ToPort),
+			CidrIpv4: resource.NotEmpty(a.CidrIPv4), ReferencedGroupId: resource.NotEmpty(a.ReferencedSecurityGroupID), Description: a.Description,
 		}
 		if _, group, foreign := strings.Cut(aws.ToString(a.ReferencedSecurityGroupID), "/"); foreign {
 			request.ReferencedGroupId = &group
 		}
-		_, err := client(c).ModifySecurityGroupRules(ctx, &ec2.ModifySecurityGroupRulesInput{
+		_, err := c.EC2.ModifySecurityGroupRules(ctx, &ec2.ModifySecurityGroupRulesInput{
 			GroupId:            &a.SecurityGroupID,
 			SecurityGroupRules: []types.SecurityGroupRuleUpdate{{SecurityGroupRuleId: &id, SecurityGroupRule: request}},
 		})
@@ -248,20 +248,13 @@ func (d direction) update(ctx context.Context, c *resource.Cloud, id string, old
 }
 
 func sameRule(a, b SecurityGroupRuleArgs) bool {
-	return a.IPProtocol == b.IPProtocol && same(a.FromPort, b.FromPort) && same(a.ToPort, b.ToPort) && same(a.CidrIPv4, b.CidrIPv4) &&
-		same(a.ReferencedSecurityGroupID, b.ReferencedSecurityGroupID) && same(a.Description, b.Description)
-}
-
-func same[T comparable](a, b *T) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return *a == *b
+	return a.IPProtocol == b.IPProtocol && resource.Same(a.FromPort, b.FromPort) && resource.Same(a.ToPort, b.ToPort) && resource.Same(a.CidrIPv4, b.CidrIPv4) &&
+		resource.Same(a.ReferencedSecurityGroupID, b.ReferencedSecurityGroupID) && resource.Same(a.Description, b.Description)
 }
 
 // find finds a rule of this direction.
 func (d direction) find(ctx context.Context, c *resource.Cloud, id string) (types.SecurityGroupRule, error) {
-	out, err := client(c).DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{SecurityGroupRuleIds: []string{id}})
+	out, err := c.EC2.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{SecurityGroupRuleIds: []string{id}})
 	if err != nil {
 		return types.SecurityGroupRule{}, err
 	}
@@ -302,11 +295,11 @@ func (d direction) permissions(g types.SecurityGroup) []types.IpPermission {
 // pairDescription is the description of a rule that references a group, as it stands among its group's permissions.
 func pairDescription(permissions []types.IpPermission, r types.SecurityGroupRule) *string {
 	for _, p := range permissions {
-		if !same(p.IpProtocol, r.IpProtocol) || !samePort(p.FromPort, r.FromPort) || !samePort(p.ToPort, r.ToPort) {
+		if !resource.Same(p.IpProtocol, r.IpProtocol) || !samePort(p.FromPort, r.FromPort) || !samePort(p.ToPort, r.ToPort) {
 			continue
 		}
 		for _, u := range p.UserIdGroupPairs {
-			if same(u.GroupId, r.ReferencedGroupInfo.GroupId) {
+			if resource.Same(u.GroupId, r.ReferencedGroupInfo.GroupId) {
 				return u.Description
 			}
 		}
@@ -336,12 +329,5 @@ func port(told *int32, prior *int) *int {
 
 // samePort takes a port that is not told for "all", as the two ways to read a rule differ in that.
 func samePort(a, b *int32) bool {
-	return a == nil && aws.ToInt32(b) == -1 || b == nil && aws.ToInt32(a) == -1 || same(a, b)
-}
-
-func int32Of(v *int) *int32 {
-	if v == nil {
-		return nil
-	}
-	return aws.Int32(int32(*v))
+	return a == nil && aws.ToInt32(b) == -1 || b == nil && aws.ToInt32(a) == -1 || resource.Same(a, b)
 }

@@ -47,7 +47,7 @@ var subnet = resource.Description[SubnetArgs, SubnetState]{
 		return faults
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a SubnetArgs) (string, error) {
-		out, err := client(c).CreateSubnet(ctx, &ec2.CreateSubnetInput{
+		out, err := c.EC2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
 			VpcId: &a.VpcID, CidrBlock: &a.CidrBlock, AvailabilityZone: a.AvailabilityZone,
 			AvailabilityZoneId: a.AvailabilityZoneID, TagSpecifications: tagged(types.ResourceTypeSubnet, a.Tags),
 		})
@@ -93,7 +93,7 @@ var subnet = resource.Description[SubnetArgs, SubnetState]{
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ SubnetState) error {
 		err := resource.RetryOn(ctx, "subnet "+id+" can be deleted", subnetDelete, func(ctx context.Context) error {
-			return ask(client(c).DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: &id}))
+			return ask(c.EC2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: &id}))
 		}, dependencyViolation)
 		if err != nil {
 			return err
@@ -116,7 +116,7 @@ var subnet = resource.Description[SubnetArgs, SubnetState]{
 }
 
 func mapPublicIP(ctx context.Context, c *resource.Cloud, id string, want bool) error {
-	_, err := client(c).ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
+	_, err := c.EC2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
 		SubnetId: &id, MapPublicIpOnLaunch: &types.AttributeBooleanValue{Value: &want},
 	})
 	if err != nil {
@@ -129,7 +129,7 @@ func mapPublicIP(ctx context.Context, c *resource.Cloud, id string, want bool) e
 }
 
 func findSubnet(ctx context.Context, c *resource.Cloud, id string) (types.Subnet, error) {
-	out, err := client(c).DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{id}})
+	out, err := c.EC2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: []string{id}})
 	if err != nil {
 		return types.Subnet{}, err
 	}

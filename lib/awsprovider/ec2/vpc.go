@@ -59,7 +59,7 @@ var vpc = resource.Description[VpcArgs, VpcState]{
 		return cidrFaults("cidrBlock", a.CidrBlock)
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a VpcArgs) (string, error) {
-		out, err := client(c).CreateVpc(ctx, &ec2.CreateVpcInput{
+		out, err := c.EC2.CreateVpc(ctx, &ec2.CreateVpcInput{
 			CidrBlock: &a.CidrBlock, TagSpecifications: tagged(types.ResourceTypeVpc, a.Tags),
 		})
 		if err != nil {
@@ -95,7 +95,7 @@ var vpc = resource.Description[VpcArgs, VpcState]{
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ VpcState) error {
 		err := resource.RetryOn(ctx, "VPC "+id+" can be deleted", settle, func(ctx context.Context) error {
-			return ask(client(c).DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: &id}))
+			return ask(c.EC2.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: &id}))
 		}, dependencyViolation)
 		if err != nil {
 			return err
@@ -125,7 +125,7 @@ func switchVpc(ctx context.Context, c *resource.Cloud, id string, old, now VpcAr
 		}
 		in := &ec2.ModifyVpcAttributeInput{VpcId: &id}
 		s.modify(in, &types.AttributeBooleanValue{Value: want})
-		if _, err := client(c).ModifyVpcAttribute(ctx, in); err != nil {
+		if _, err := c.EC2.ModifyVpcAttribute(ctx, in); err != nil {
 			return err
 		}
 		err := await(ctx, "VPC "+id+" shows "+string(s.attribute), settle, func(ctx context.Context) (bool, error) {
@@ -143,7 +143,7 @@ func vpcSwitch(
 	ctx context.Context, c *resource.Cloud, id string, name types.VpcAttributeName,
 	read func(*ec2.DescribeVpcAttributeOutput) *types.AttributeBooleanValue,
 ) (*bool, error) {
-	out, err := client(c).DescribeVpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{VpcId: &id, Attribute: name})
+	out, err := c.EC2.DescribeVpcAttribute(ctx, &ec2.DescribeVpcAttributeInput{VpcId: &id, Attribute: name})
 	if err != nil {
 		return nil, err
 	}
@@ -154,7 +154,7 @@ func vpcSwitch(
 }
 
 func findVpc(ctx context.Context, c *resource.Cloud, id string) (types.Vpc, error) {
-	out, err := client(c).DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{id}})
+	out, err := c.EC2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{id}})
 	if err != nil {
 		return types.Vpc{}, err
 	}
@@ -184,7 +184,7 @@ func readVpc(ctx context.Context, c *resource.Cloud, id string, prior VpcState) 
 
 // readDefaults looks up what every VPC has from the start.
 func (s *VpcState) readDefaults(ctx context.Context, c *resource.Cloud, id string) error {
-	groups, err := client(c).DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{
+	groups, err := c.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{
 		Filters: filters("group-name", "default", "vpc-id", id),
 	})
 	if err != nil {
@@ -193,14 +193,14 @@ func (s *VpcState) readDefaults(ctx context.Context, c *resource.Cloud, id strin
 	for _, g := range groups.SecurityGroups {
 		s.DefaultSecurityGroupID = aws.ToString(g.GroupId)
 	}
-	acls, err := client(c).DescribeNetworkAcls(ctx, &ec2.DescribeNetworkAclsInput{Filters: filters("default", "true", "vpc-id", id)})
+	acls, err := c.EC2.DescribeNetworkAcls(ctx, &ec2.DescribeNetworkAclsInput{Filters: filters("default", "true", "vpc-id", id)})
 	if err != nil {
 		return err
 	}
 	for _, a := range acls.NetworkAcls {
 		s.DefaultNetworkACLID = aws.ToString(a.NetworkAclId)
 	}
-	tables, err := client(c).DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{
+	tables, err := c.EC2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{
 		Filters: filters("association.main", "true", "vpc-id", id),
 	})
 	if err != nil {

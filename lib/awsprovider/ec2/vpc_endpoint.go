@@ -60,11 +60,11 @@ var vpcEndpoint = resource.Description[VpcEndpointArgs, VpcEndpointState]{
 		return nil
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a VpcEndpointArgs) (string, error) {
-		out, err := client(c).CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
+		out, err := c.EC2.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
 			VpcId: &a.VpcID, ServiceName: &a.ServiceName,
 			VpcEndpointType: types.VpcEndpointType(aws.ToString(a.VpcEndpointType)),
 			RouteTableIds:   a.RouteTableIDs, SubnetIds: a.SubnetIDs, SecurityGroupIds: a.SecurityGroupIDs,
-			PrivateDnsEnabled: aws.Bool(aws.ToBool(a.PrivateDNSEnabled)), PolicyDocument: document(a.Policy),
+			PrivateDnsEnabled: aws.Bool(aws.ToBool(a.PrivateDNSEnabled)), PolicyDocument: resource.NotEmpty(a.Policy),
 			TagSpecifications: tagged(types.ResourceTypeVpcEndpoint, a.Tags),
 		})
 		if err != nil {
@@ -88,7 +88,7 @@ var vpcEndpoint = resource.Description[VpcEndpointArgs, VpcEndpointState]{
 			}
 		}
 		if in, changes := endpointChanges(id, old.VpcEndpointArgs, a); changes {
-			if _, err := client(c).ModifyVpcEndpoint(ctx, in); err != nil {
+			if _, err := c.EC2.ModifyVpcEndpoint(ctx, in); err != nil {
 				return err
 			}
 			if err := awaitEndpoint(ctx, c, id); err != nil {
@@ -98,7 +98,7 @@ var vpcEndpoint = resource.Description[VpcEndpointArgs, VpcEndpointState]{
 		return updateTags(ctx, c, id, old.Tags, a.Tags)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ VpcEndpointState) error {
-		out, err := client(c).DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{id}})
+		out, err := c.EC2.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{id}})
 		if err == nil {
 			err = unsuccessful(out.Unsuccessful)
 		}
@@ -132,14 +132,6 @@ var vpcEndpoint = resource.Description[VpcEndpointArgs, VpcEndpointState]{
 	},
 }
 
-// document is a JSON document to send, or none.
-func document(text *string) *string {
-	if aws.ToString(text) == "" {
-		return nil
-	}
-	return text
-}
-
 // endpointChanges is the request that brings an endpoint from old to now. What the program leaves to the cloud stays.
 func endpointChanges(id string, old, now VpcEndpointArgs) (*ec2.ModifyVpcEndpointInput, bool) {
 	in := &ec2.ModifyVpcEndpointInput{VpcEndpointId: &id}
@@ -149,7 +141,7 @@ func endpointChanges(id string, old, now VpcEndpointArgs) (*ec2.ModifyVpcEndpoin
 	if now.PrivateDNSEnabled != nil && aws.ToBool(old.PrivateDNSEnabled) != *now.PrivateDNSEnabled {
 		in.PrivateDnsEnabled = now.PrivateDNSEnabled
 	}
-	if want := document(now.Policy); want != nil && !resource.SamePolicy(aws.ToString(old.Policy), *want) {
+	if want := resource.NotEmpty(now.Policy); want != nil && !resource.SamePolicy(aws.ToString(old.Policy), *want) {
 		in.PolicyDocument = want
 	}
 	lists := len(in.AddRouteTableIds) + len(in.RemoveRouteTableIds) + len(in.AddSubnetIds) + len(in.RemoveSubnetIds) +
@@ -195,7 +187,7 @@ func isState(e types.VpcEndpoint, s types.State) bool {
 }
 
 func findEndpoint(ctx context.Context, c *resource.Cloud, id string) (types.VpcEndpoint, error) {
-	out, err := client(c).DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{id}})
+	out, err := c.EC2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{id}})
 	if err != nil {
 		return types.VpcEndpoint{}, err
 	}

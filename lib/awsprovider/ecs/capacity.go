@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // CapacityProvidersArgs are the inputs of aws:ecs/clusterCapacityProviders:ClusterCapacityProviders.
@@ -116,11 +117,11 @@ func putCapacityProviders(ctx context.Context, c *resource.Cloud, a CapacityProv
 	}
 	return resource.Retry(ctx, "cluster "+a.ClusterName+" takes its capacity providers", clusterTimeout,
 		func(err error) bool {
-			return says(err, "ClientException", "Cluster was not ACTIVE") ||
-				resource.HasCode(err, "ResourceInUseException", "UpdateInProgressException")
+			return resource.Says(err, "ClientException", "Cluster was not ACTIVE") ||
+				cloud.HasCode(err, "ResourceInUseException", "UpdateInProgressException")
 		},
 		func(ctx context.Context) error {
-			_, err := client(c).PutClusterCapacityProviders(ctx, in)
+			_, err := c.ECS.PutClusterCapacityProviders(ctx, in)
 			return err
 		})
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // ClusterArgs are the inputs of aws:ecs/cluster:Cluster.
@@ -59,7 +60,7 @@ var cluster = resource.Description[ClusterArgs, ClusterState]{
 	},
 	Update: func(ctx context.Context, c *resource.Cloud, id string, old ClusterState, a ClusterArgs) error {
 		if len(a.Settings) > 0 && !reflect.DeepEqual(old.Settings, a.Settings) {
-			_, err := client(c).UpdateCluster(ctx, &ecs.UpdateClusterInput{Cluster: &id, Settings: clusterSettings(a)})
+			_, err := c.ECS.UpdateCluster(ctx, &ecs.UpdateClusterInput{Cluster: &id, Settings: clusterSettings(a)})
 			if err != nil {
 				return err
 			}
@@ -100,10 +101,10 @@ func createCluster(ctx context.Context, c *resource.Cloud, a ClusterArgs) (strin
 	in := &ecs.CreateClusterInput{ClusterName: &a.Name, Settings: clusterSettings(a), Tags: tagList(a.Tags)}
 	err := resource.Retry(ctx, "cluster "+a.Name+" is created", propagation,
 		func(err error) bool {
-			return says(err, "InvalidParameterException", "Unable to assume the service linked role")
+			return resource.Says(err, "InvalidParameterException", "Unable to assume the service linked role")
 		},
 		func(ctx context.Context) error {
-			out, err := client(c).CreateCluster(ctx, in)
+			out, err := c.ECS.CreateCluster(ctx, in)
 			if err == nil {
 				id = aws.ToString(out.Cluster.ClusterArn)
 			}
@@ -118,11 +119,11 @@ func createCluster(ctx context.Context, c *resource.Cloud, a ClusterArgs) (strin
 func deleteCluster(ctx context.Context, c *resource.Cloud, id string, _ ClusterState) error {
 	err := resource.Retry(ctx, "cluster "+id+" can be deleted", clusterTimeout,
 		func(err error) bool {
-			return resource.HasCode(err, "ClusterContainsContainerInstancesException", "ClusterContainsServicesException",
+			return cloud.HasCode(err, "ClusterContainsContainerInstancesException", "ClusterContainsServicesException",
 				"ClusterContainsTasksException", "UpdateInProgressException")
 		},
 		func(ctx context.Context) error {
-			_, err := client(c).DeleteCluster(ctx, &ecs.DeleteClusterInput{Cluster: &id})
+			_, err := c.ECS.DeleteCluster(ctx, &ecs.DeleteClusterInput{Cluster: &id})
 			return err
 		})
 	if err != nil {
@@ -136,7 +137,7 @@ func deleteCluster(ctx context.Context, c *resource.Cloud, id string, _ ClusterS
 
 // findCluster describes a cluster by its name or ARN. A deleted one stays visible as INACTIVE for a while.
 func findCluster(ctx context.Context, c *resource.Cloud, nameOrArn string) (types.Cluster, error) {
-	out, err := client(c).DescribeClusters(ctx, &ecs.DescribeClustersInput{
+	out, err := c.ECS.DescribeClusters(ctx, &ecs.DescribeClustersInput{
 		Clusters: []string{nameOrArn},
 		Include:  []types.ClusterField{types.ClusterFieldTags, types.ClusterFieldConfigurations, types.ClusterFieldSettings},
 	})

@@ -30,7 +30,7 @@ func describeService(ctx context.Context, c *resource.Cloud, id, cluster string)
 		in.Cluster = &cluster
 	}
 	var answer []byte
-	out, err := client(c).DescribeServices(ctx, in, keepAnswer(&answer))
+	out, err := c.ECS.DescribeServices(ctx, in, keepAnswer(&answer))
 	if err != nil {
 		return described{}, err
 	}

@@ -4,13 +4,10 @@ package ecs
 
 import (
 	"context"
-	"errors"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/aws/smithy-go"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -39,14 +36,6 @@ func Resources() []resource.Resource {
 	}
 }
 
-func client(c *resource.Cloud) *ecs.Client { return ecs.NewFromConfig(c.Config) }
-
-// says whether the API answered with an error code and a message that contains some text.
-func says(err error, code, text string) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && api.ErrorCode() == code && strings.Contains(api.ErrorMessage(), text)
-}
-
 func tagList(tags map[string]string) []types.Tag {
 	return resource.TagList(tags, func(key, value string) types.Tag { return types.Tag{Key: &key, Value: &value} })
 }
@@ -57,8 +46,8 @@ func tagMap(tags []types.Tag) map[string]string {
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).UntagResource(ctx, &ecs.UntagResourceInput{ResourceArn: &arn, TagKeys: keys})
+		return c.ECS.UntagResource(ctx, &ecs.UntagResourceInput{ResourceArn: &arn, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return client(c).TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &arn, Tags: tagList(tags)})
+		return c.ECS.TagResource(ctx, &ecs.TagResourceInput{ResourceArn: &arn, Tags: tagList(tags)})
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // ServiceArgs are the inputs of aws:ecs/service:Service.
@@ -125,22 +126,22 @@ func createService(ctx context.Context, c *resource.Cloud, a ServiceArgs) (strin
 	in := &ecs.CreateServiceInput{
 		ServiceName: &a.Name, Cluster: a.Cluster, LaunchType: types.LaunchType(aws.ToString(a.LaunchType)),
 		SchedulingStrategy: types.SchedulingStrategy(aws.ToString(a.SchedulingStrategy)), PlatformVersion: a.PlatformVersion,
-		TaskDefinition: a.TaskDefinition, DesiredCount: int32Of(a.DesiredCount),
+		TaskDefinition: a.TaskDefinition, DesiredCount: resource.Int32(a.DesiredCount),
 		AvailabilityZoneRebalancing: types.AvailabilityZoneRebalancing(aws.ToString(a.AvailabilityZoneRebalancing)),
 		EnableECSManagedTags:        aws.ToBool(a.EnableECSManagedTags), EnableExecuteCommand: aws.ToBool(a.EnableExecuteCommand),
 		PropagateTags:        types.PropagateTags(aws.ToString(a.PropagateTags)),
 		NetworkConfiguration: networkConfiguration(a), LoadBalancers: loadBalancers(a), Tags: tagList(a.Tags),
 		DeploymentConfiguration: &types.DeploymentConfiguration{
-			MaximumPercent: int32Of(a.DeploymentMaximumPercent), MinimumHealthyPercent: int32Of(a.DeploymentMinimumHealthyPercent),
+			MaximumPercent: resource.Int32(a.DeploymentMaximumPercent), MinimumHealthyPercent: resource.Int32(a.DeploymentMinimumHealthyPercent),
 			DeploymentCircuitBreaker: circuitBreaker(a),
 		},
 	}
 	if aws.ToInt(a.HealthCheckGracePeriodSeconds) > 0 { // legal with a load balancer only
-		in.HealthCheckGracePeriodSeconds = int32Of(a.HealthCheckGracePeriodSeconds)
+		in.HealthCheckGracePeriodSeconds = resource.Int32(a.HealthCheckGracePeriodSeconds)
 	}
 	var id string
 	err := resource.Retry(ctx, "service "+a.Name+" is created", propagation+serviceTimeout, createHeals, func(ctx context.Context) error {
-		out, err := client(c).CreateService(ctx, in)
+		out, err := c.ECS.CreateService(ctx, in)
 		if err == nil {
 			id = aws.ToString(out.Service.ServiceArn)
 		}
@@ -154,13 +155,13 @@ func createService(ctx context.Context, c *resource.Cloud, a ServiceArgs) (strin
 
 // createHeals knows the refusals of a service whose role, load balancer or cluster ECS does not see yet.
 func createHeals(err error) bool {
-	return updateHeals(err) || resource.HasCode(err, "ClusterNotFoundException") ||
-		says(err, "InvalidParameterException", "Unable to assume the service linked role")
+	return updateHeals(err) || cloud.HasCode(err, "ClusterNotFoundException") ||
+		resource.Says(err, "InvalidParameterException", "Unable to assume the service linked role")
 }
 
 func updateHeals(err error) bool {
-	return says(err, "InvalidParameterException", "verify that the ECS service role being passed has the proper permissions") ||
-		says(err, "InvalidParameterException", "does not have an associated load balancer")
+	return resource.Says(err, "InvalidParameterException", "verify that the ECS service role being passed has the proper permissions") ||
+		resource.Says(err, "InvalidParameterException", "does not have an associated load balancer")
 }
 
 // awaitService waits until ECS shows the service, not until its tasks run.
@@ -186,11 +187,11 @@ func readService(ctx context.Context, c *resource.Cloud, id string, prior Servic
 	s.Name, s.DesiredCount = aws.ToString(found.ServiceName), aws.Int(int(found.DesiredCount))
 	s.Cluster = sameForm(found.ClusterArn, prior.Cluster)
 	s.TaskDefinition = sameForm(found.TaskDefinition, prior.TaskDefinition)
-	s.LaunchType = resource.Told(text(found.LaunchType), prior.LaunchType)
-	s.SchedulingStrategy = resource.Told(text(found.SchedulingStrategy), prior.SchedulingStrategy)
+	s.LaunchType = resource.Told(resource.Text(found.LaunchType), prior.LaunchType)
+	s.SchedulingStrategy = resource.Told(resource.Text(found.SchedulingStrategy), prior.SchedulingStrategy)
 	s.PlatformVersion = resource.Told(found.PlatformVersion, prior.PlatformVersion)
-	s.AvailabilityZoneRebalancing = resource.Told(text(found.AvailabilityZoneRebalancing), prior.AvailabilityZoneRebalancing)
-	s.HealthCheckGracePeriodSeconds = resource.Told(intOf(found.HealthCheckGracePeriodSeconds), prior.HealthCheckGracePeriodSeconds)
+	s.AvailabilityZoneRebalancing = resource.Told(resource.Text(found.AvailabilityZoneRebalancing), prior.AvailabilityZoneRebalancing)
+	s.HealthCheckGracePeriodSeconds = resource.Told(resource.Int(found.HealthCheckGracePeriodSeconds), prior.HealthCheckGracePeriodSeconds)
 	s.PropagateTags = propagated(found.PropagateTags, prior.PropagateTags)
 	if found.told["enableECSManagedTags"] {
 		s.EnableECSManagedTags = &found.EnableECSManagedTags
@@ -220,8 +221,8 @@ func readDeployment(s *ServiceState, d *types.DeploymentConfiguration) {
 	if d == nil {
 		return
 	}
-	s.DeploymentMaximumPercent = resource.Told(intOf(d.MaximumPercent), s.DeploymentMaximumPercent)
-	s.DeploymentMinimumHealthyPercent = resource.Told(intOf(d.MinimumHealthyPercent), s.DeploymentMinimumHealthyPercent)
+	s.DeploymentMaximumPercent = resource.Told(resource.Int(d.MaximumPercent), s.DeploymentMaximumPercent)
+	s.DeploymentMinimumHealthyPercent = resource.Told(resource.Int(d.MinimumHealthyPercent), s.DeploymentMinimumHealthyPercent)
 	if b := d.DeploymentCircuitBreaker; b != nil {
 		s.DeploymentCircuitBreaker = &CircuitBreaker{Enable: b.Enable, Rollback: b.Rollback}
 	}
@@ -243,7 +244,7 @@ func propagated(api types.PropagateTags, prior *string) *string {
 	if api == types.PropagateTagsNone && aws.ToString(prior) == "" {
 		return nil
 	}
-	return resource.Told(text(api), prior)
+	return resource.Told(resource.Text(api), prior)
 }
 
 // serviceChanges is the update that leads from old to now, or nil. Only what differs is sent, as a deployment follows
@@ -260,7 +261,7 @@ func serviceChanges(id string, old, now ServiceArgs) *ecs.UpdateServiceInput {
 		in.TaskDefinition = now.TaskDefinition
 	}
 	if differs("desiredCount", old.DesiredCount, now.DesiredCount) {
-		in.DesiredCount = int32Of(now.DesiredCount)
+		in.DesiredCount = resource.Int32(now.DesiredCount)
 	}
 	if differs("platformVersion", old.PlatformVersion, now.PlatformVersion) {
 		in.PlatformVersion = now.PlatformVersion
@@ -268,8 +269,8 @@ func serviceChanges(id string, old, now ServiceArgs) *ecs.UpdateServiceInput {
 	if differs("percent", []*int{old.DeploymentMaximumPercent, old.DeploymentMinimumHealthyPercent},
 		[]*int{now.DeploymentMaximumPercent, now.DeploymentMinimumHealthyPercent}) {
 		in.DeploymentConfiguration = deployment
-		deployment.MaximumPercent = int32Of(now.DeploymentMaximumPercent)
-		deployment.MinimumHealthyPercent = int32Of(now.DeploymentMinimumHealthyPercent)
+		deployment.MaximumPercent = resource.Int32(now.DeploymentMaximumPercent)
+		deployment.MinimumHealthyPercent = resource.Int32(now.DeploymentMinimumHealthyPercent)
 	}
 	if differs("deploymentCircuitBreaker", old.DeploymentCircuitBreaker, now.DeploymentCircuitBreaker) {
 		in.DeploymentConfiguration = deployment
@@ -279,7 +280,7 @@ func serviceChanges(id string, old, now ServiceArgs) *ecs.UpdateServiceInput {
 		in.AvailabilityZoneRebalancing = types.AvailabilityZoneRebalancing(aws.ToString(now.AvailabilityZoneRebalancing))
 	}
 	if differs("healthCheckGracePeriodSeconds", old.HealthCheckGracePeriodSeconds, now.HealthCheckGracePeriodSeconds) {
-		in.HealthCheckGracePeriodSeconds = int32Of(now.HealthCheckGracePeriodSeconds)
+		in.HealthCheckGracePeriodSeconds = resource.Int32(now.HealthCheckGracePeriodSeconds)
 	}
 	if differs("enableEcsManagedTags", old.EnableECSManagedTags, now.EnableECSManagedTags) {
 		in.EnableECSManagedTags = now.EnableECSManagedTags
@@ -304,7 +305,7 @@ func serviceChanges(id string, old, now ServiceArgs) *ecs.UpdateServiceInput {
 
 func updateService(ctx context.Context, c *resource.Cloud, in *ecs.UpdateServiceInput) error {
 	err := resource.Retry(ctx, "service "+*in.Service+" is updated", propagation+serviceTimeout, updateHeals, func(ctx context.Context) error {
-		_, err := client(c).UpdateService(ctx, in)
+		_, err := c.ECS.UpdateService(ctx, in)
 		return err
 	})
 	if err != nil {
@@ -322,18 +323,18 @@ func deleteService(ctx context.Context, c *resource.Cloud, id string, s ServiceS
 		return err
 	}
 	if aws.ToString(found.Status) != statusDraining {
-		_, err := client(c).UpdateService(ctx, &ecs.UpdateServiceInput{Service: &id, Cluster: s.Cluster, DesiredCount: aws.Int32(0)})
+		_, err := c.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{Service: &id, Cluster: s.Cluster, DesiredCount: aws.Int32(0)})
 		if err != nil {
 			return fmt.Errorf("stopping its tasks: %w", err)
 		}
 	}
 	err = resource.Retry(ctx, "service "+id+" can be deleted", serviceTimeout,
 		func(err error) bool {
-			return says(err, "InvalidParameterException", "The service cannot be stopped while deployments are active.") ||
-				says(err, "DependencyViolation", "has a dependent object")
+			return resource.Says(err, "InvalidParameterException", "The service cannot be stopped while deployments are active.") ||
+				resource.Says(err, "DependencyViolation", "has a dependent object")
 		},
 		func(ctx context.Context) error {
-			_, err := client(c).DeleteService(ctx, &ecs.DeleteServiceInput{Service: &id, Cluster: s.Cluster})
+			_, err := c.ECS.DeleteService(ctx, &ecs.DeleteServiceInput{Service: &id, Cluster: s.Cluster})
 			return err
 		})
 	if err != nil {
@@ -396,20 +397,6 @@ func sortedBalancers(a ServiceArgs) []string {
 		list = append(list, fmt.Sprintf("%s %s %d", aws.ToString(it.TargetGroupArn), it.ContainerName, it.ContainerPort))
 	}
 	return slices.Sorted(slices.Values(list))
-}
-
-func int32Of(n *int) *int32 {
-	if n == nil {
-		return nil
-	}
-	return aws.Int32(int32(*n))
-}
-
-func intOf(n *int32) *int {
-	if n == nil {
-		return nil
-	}
-	return aws.Int(int(*n))
 }
 
 // serviceExample is a service behind a listener of a load balancer, in two subnets.

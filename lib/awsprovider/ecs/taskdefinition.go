@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // TaskDefinitionArgs are the inputs of aws:ecs/taskDefinition:TaskDefinition. A task definition never changes: all but
@@ -138,7 +139,7 @@ func registerTaskDefinition(ctx context.Context, c *resource.Cloud, a TaskDefini
 		}
 		in.Volumes = append(in.Volumes, volume)
 	}
-	out, err := client(c).RegisterTaskDefinition(ctx, in)
+	out, err := c.ECS.RegisterTaskDefinition(ctx, in)
 	if err != nil {
 		return "", err
 	}
@@ -157,7 +158,7 @@ func readTaskDefinition(ctx context.Context, c *resource.Cloud, id string, prior
 	}
 	s := prior
 	s.Family, s.CPU, s.Memory = aws.ToString(found.Family), found.Cpu, found.Memory
-	s.NetworkMode, s.ExecutionRoleArn, s.TaskRoleArn = text(found.NetworkMode), found.ExecutionRoleArn, found.TaskRoleArn
+	s.NetworkMode, s.ExecutionRoleArn, s.TaskRoleArn = resource.Text(found.NetworkMode), found.ExecutionRoleArn, found.TaskRoleArn
 	s.RequiresCompatibilities, s.Volumes, s.RuntimePlatform, s.EphemeralStorage = nil, nil, nil, nil
 	for _, it := range found.RequiresCompatibilities {
 		s.RequiresCompatibilities = append(s.RequiresCompatibilities, string(it))
@@ -171,7 +172,7 @@ func readTaskDefinition(ctx context.Context, c *resource.Cloud, id string, prior
 	}
 	if p := found.RuntimePlatform; p != nil && (p.CpuArchitecture != "" || p.OperatingSystemFamily != "") {
 		s.RuntimePlatform = &RuntimePlatform{
-			CPUArchitecture: text(p.CpuArchitecture), OperatingSystemFamily: text(p.OperatingSystemFamily),
+			CPUArchitecture: resource.Text(p.CpuArchitecture), OperatingSystemFamily: resource.Text(p.OperatingSystemFamily),
 		}
 	}
 	if e := found.EphemeralStorage; e != nil {
@@ -190,10 +191,10 @@ func readTaskDefinition(ctx context.Context, c *resource.Cloud, id string, prior
 
 // findTaskDefinition describes a revision; a deregistered one is gone, though ECS shows it for ever.
 func findTaskDefinition(ctx context.Context, c *resource.Cloud, name string) (*types.TaskDefinition, []types.Tag, error) {
-	out, err := client(c).DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{
+	out, err := c.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{
 		TaskDefinition: &name, Include: []types.TaskDefinitionField{types.TaskDefinitionFieldTags},
 	})
-	if says(err, "ClientException", "Unable to describe task definition") {
+	if resource.Says(err, "ClientException", "Unable to describe task definition") {
 		return nil, nil, resource.ErrNotFound
 	}
 	if err != nil {
@@ -214,21 +215,13 @@ func deregisterTaskDefinition(ctx context.Context, c *resource.Cloud, id string,
 		}
 		name = aws.ToString(found.TaskDefinitionArn)
 	}
-	_, err := client(c).DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &name})
-	if resource.HasCode(err, "ClientException", "InvalidParameterException") {
+	_, err := c.ECS.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &name})
+	if cloud.HasCode(err, "ClientException", "InvalidParameterException") {
 		if _, _, gone := findTaskDefinition(ctx, c, name); resource.NotFound(gone) {
 			return nil
 		}
 	}
 	return err
-}
-
-// text is an enumerated value that the API may leave out.
-func text[T ~string](value T) *string {
-	if value == "" {
-		return nil
-	}
-	return aws.String(string(value))
 }
 
 // tasksMayAssume is an example's trust policy.

@@ -4,13 +4,8 @@ package iam
 
 import (
 	"context"
-	"errors"
 	"net/url"
-	"strings"
 	"time"
-
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/smithy-go"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -26,24 +21,11 @@ func Resources() []resource.Resource {
 	}
 }
 
-func client(c *resource.Cloud) *iam.Client { return iam.NewFromConfig(c.Config) }
-
-// unknownPrincipal says that a policy names a principal that IAM does not see yet.
-func unknownPrincipal(err error) bool {
-	var api smithy.APIError
-	return errors.As(err, &api) && api.ErrorCode() == "MalformedPolicyDocument" &&
-		strings.Contains(api.ErrorMessage(), "Invalid principal in policy")
-}
-
 // untilPrincipalsAreKnown calls until IAM sees every principal of the policy that the call carries.
 func untilPrincipalsAreKnown(ctx context.Context, what string, call func(context.Context) error) error {
-	return resource.Poll(ctx, what, propagation, func(ctx context.Context) (bool, error) {
-		err := call(ctx)
-		if unknownPrincipal(err) {
-			return false, nil
-		}
-		return err == nil, err
-	})
+	return resource.Retry(ctx, what, propagation, func(err error) bool {
+		return resource.Says(err, "MalformedPolicyDocument", "Invalid principal in policy")
+	}, call)
 }
 
 // document is a policy as the API returns it, percent-encoded (RFC 3986). One that means the same as what was known

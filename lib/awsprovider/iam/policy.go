@@ -100,13 +100,13 @@ func splitID(id string) (role, name string, err error) {
 }
 
 func putPolicy(ctx context.Context, c *resource.Cloud, role, name, policy string) error {
-	_, err := client(c).PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &role, PolicyName: &name, PolicyDocument: &policy})
+	_, err := c.IAM.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: &role, PolicyName: &name, PolicyDocument: &policy})
 	return err
 }
 
 // getPolicy returns the policy as the API does, percent-encoded.
 func getPolicy(ctx context.Context, c *resource.Cloud, role, name string) (*string, error) {
-	out, err := client(c).GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &role, PolicyName: &name})
+	out, err := c.IAM.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &role, PolicyName: &name})
 	if err != nil {
 		return nil, err
 	}
@@ -118,7 +118,7 @@ func getPolicy(ctx context.Context, c *resource.Cloud, role, name string) (*stri
 
 // removePolicy deletes an inline policy of a role; one that is gone, or whose role is, is done.
 func removePolicy(ctx context.Context, c *resource.Cloud, role, name string) error {
-	_, err := client(c).DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &role, PolicyName: &name})
+	_, err := c.IAM.DeleteRolePolicy(ctx, &iam.DeleteRolePolicyInput{RoleName: &role, PolicyName: &name})
 	if resource.NotFound(err) {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // RoleArgs are the inputs of aws:iam/role:Role.
@@ -90,10 +91,10 @@ func checkRole(a *RoleArgs) []resource.Fault {
 func createRole(ctx context.Context, c *resource.Cloud, a RoleArgs) (string, error) {
 	in := &iam.CreateRoleInput{
 		RoleName: &a.Name, Path: a.Path, Description: a.Description, AssumeRolePolicyDocument: &a.AssumeRolePolicy,
-		MaxSessionDuration: int32Of(a.MaxSessionDuration), PermissionsBoundary: a.PermissionsBoundary, Tags: tagList(a.Tags),
+		MaxSessionDuration: resource.Int32(a.MaxSessionDuration), PermissionsBoundary: a.PermissionsBoundary, Tags: tagList(a.Tags),
 	}
 	err := untilPrincipalsAreKnown(ctx, "role "+a.Name+" is created", func(ctx context.Context) error {
-		_, err := client(c).CreateRole(ctx, in)
+		_, err := c.IAM.CreateRole(ctx, in)
 		return err
 	})
 	if err != nil {
@@ -136,7 +137,7 @@ func readRole(ctx context.Context, c *resource.Cloud, id string, prior RoleState
 }
 
 func getRole(ctx context.Context, c *resource.Cloud, name string) (*types.Role, error) {
-	out, err := client(c).GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
+	out, err := c.IAM.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
 	if err != nil {
 		return nil, err
 	}
@@ -147,7 +148,7 @@ func updateRole(ctx context.Context, c *resource.Cloud, id string, old RoleState
 	if !resource.SamePolicy(old.AssumeRolePolicy, a.AssumeRolePolicy) {
 		in := &iam.UpdateAssumeRolePolicyInput{RoleName: &id, PolicyDocument: &a.AssumeRolePolicy}
 		err := untilPrincipalsAreKnown(ctx, "role "+id+" takes its trust policy", func(ctx context.Context) error {
-			_, err := client(c).UpdateAssumeRolePolicy(ctx, in)
+			_, err := c.IAM.UpdateAssumeRolePolicy(ctx, in)
 			return err
 		})
 		if err != nil {
@@ -156,13 +157,13 @@ func updateRole(ctx context.Context, c *resource.Cloud, id string, old RoleState
 	}
 	if now := aws.ToString(a.Description); aws.ToString(old.Description) != now {
 		in := &iam.UpdateRoleDescriptionInput{RoleName: &id, Description: &now}
-		if _, err := client(c).UpdateRoleDescription(ctx, in); err != nil {
+		if _, err := c.IAM.UpdateRoleDescription(ctx, in); err != nil {
 			return err
 		}
 	}
 	if aws.ToInt(old.MaxSessionDuration) != aws.ToInt(a.MaxSessionDuration) {
-		in := &iam.UpdateRoleInput{RoleName: &id, MaxSessionDuration: int32Of(a.MaxSessionDuration), Description: a.Description}
-		if _, err := client(c).UpdateRole(ctx, in); err != nil {
+		in := &iam.UpdateRoleInput{RoleName: &id, MaxSessionDuration: resource.Int32(a.MaxSessionDuration), Description: a.Description}
+		if _, err := c.IAM.UpdateRole(ctx, in); err != nil {
 			return err
 		}
 	}
@@ -176,10 +177,10 @@ func updateRole(ctx context.Context, c *resource.Cloud, id string, old RoleState
 
 func setBoundary(ctx context.Context, c *resource.Cloud, name string, boundary *string) error {
 	if aws.ToString(boundary) == "" {
-		_, err := client(c).DeleteRolePermissionsBoundary(ctx, &iam.DeleteRolePermissionsBoundaryInput{RoleName: &name})
+		_, err := c.IAM.DeleteRolePermissionsBoundary(ctx, &iam.DeleteRolePermissionsBoundaryInput{RoleName: &name})
 		return err
 	}
-	_, err := client(c).PutRolePermissionsBoundary(ctx, &iam.PutRolePermissionsBoundaryInput{
+	_, err := c.IAM.PutRolePermissionsBoundary(ctx, &iam.PutRolePermissionsBoundaryInput{
 		RoleName: &name, PermissionsBoundary: boundary,
 	})
 	return err
@@ -187,9 +188,9 @@ func setBoundary(ctx context.Context, c *resource.Cloud, name string, boundary *
 
 func updateTags(ctx context.Context, c *resource.Cloud, name string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).UntagRole(ctx, &iam.UntagRoleInput{RoleName: &name, TagKeys: keys})
+		return c.IAM.UntagRole(ctx, &iam.UntagRoleInput{RoleName: &name, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return client(c).TagRole(ctx, &iam.TagRoleInput{RoleName: &name, Tags: tagList(tags)})
+		return c.IAM.TagRole(ctx, &iam.TagRoleInput{RoleName: &name, Tags: tagList(tags)})
 	})
 }
 
@@ -209,8 +210,8 @@ func deleteRole(ctx context.Context, c *resource.Cloud, id string, s RoleState) 
 	}
 	var refusal error
 	err := resource.Poll(ctx, "role "+id+" can be deleted", propagation, func(ctx context.Context) (bool, error) {
-		_, err := client(c).DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &id})
-		if resource.HasCode(err, "DeleteConflict") {
+		_, err := c.IAM.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &id})
+		if cloud.HasCode(err, "DeleteConflict") {
 			refusal = err
 			return false, nil
 		}
@@ -229,14 +230,14 @@ func deleteRole(ctx context.Context, c *resource.Cloud, id string, s RoleState) 
 }
 
 func leaveInstanceProfiles(ctx context.Context, c *resource.Cloud, name string) error {
-	pages := iam.NewListInstanceProfilesForRolePaginator(client(c), &iam.ListInstanceProfilesForRoleInput{RoleName: &name})
+	pages := iam.NewListInstanceProfilesForRolePaginator(c.IAM, &iam.ListInstanceProfilesForRoleInput{RoleName: &name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return err
 		}
 		for _, p := range page.InstanceProfiles {
-			_, err := client(c).RemoveRoleFromInstanceProfile(ctx, &iam.RemoveRoleFromInstanceProfileInput{
+			_, err := c.IAM.RemoveRoleFromInstanceProfile(ctx, &iam.RemoveRoleFromInstanceProfileInput{
 				InstanceProfileName: p.InstanceProfileName, RoleName: &name,
 			})
 			if err != nil && !resource.NotFound(err) {
@@ -248,14 +249,14 @@ func leaveInstanceProfiles(ctx context.Context, c *resource.Cloud, name string) 
 }
 
 func detachPolicies(ctx context.Context, c *resource.Cloud, name string) error {
-	pages := iam.NewListAttachedRolePoliciesPaginator(client(c), &iam.ListAttachedRolePoliciesInput{RoleName: &name})
+	pages := iam.NewListAttachedRolePoliciesPaginator(c.IAM, &iam.ListAttachedRolePoliciesInput{RoleName: &name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			return err
 		}
 		for _, p := range page.AttachedPolicies {
-			_, err := client(c).DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{PolicyArn: p.PolicyArn, RoleName: &name})
+			_, err := c.IAM.DetachRolePolicy(ctx, &iam.DetachRolePolicyInput{PolicyArn: p.PolicyArn, RoleName: &name})
 			if err != nil && !resource.NotFound(err) {
 				return err
 			}
@@ -265,7 +266,7 @@ func detachPolicies(ctx context.Context, c *resource.Cloud, name string) error {
 }
 
 func deleteInlinePolicies(ctx context.Context, c *resource.Cloud, name string) error {
-	pages := iam.NewListRolePoliciesPaginator(client(c), &iam.ListRolePoliciesInput{RoleName: &name})
+	pages := iam.NewListRolePoliciesPaginator(c.IAM, &iam.ListRolePoliciesInput{RoleName: &name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -282,13 +283,6 @@ func deleteInlinePolicies(ctx context.Context, c *resource.Cloud, name string) e
 
 func tagList(tags map[string]string) []types.Tag {
 	return resource.TagList(tags, func(key, value string) types.Tag { return types.Tag{Key: &key, Value: &value} })
-}
-
-func int32Of(n *int) *int32 {
-	if n == nil {
-		return nil
-	}
-	return aws.Int32(int32(*n))
 }
 
 // trust is an example's trust policy: one service may assume the role.

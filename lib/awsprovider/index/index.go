@@ -62,11 +62,11 @@ var availabilityZones = resource.Function[AvailabilityZonesArgs, AvailabilityZon
 		if in.State != nil {
 			request.Filters = append(request.Filters, types.Filter{Name: aws.String("state"), Values: []string{*in.State}})
 		}
-		out, err := ec2.NewFromConfig(c.Config).DescribeAvailabilityZones(ctx, request)
+		out, err := c.EC2.DescribeAvailabilityZones(ctx, request)
 		if err != nil {
 			return AvailabilityZonesResult{}, err
 		}
-		result := AvailabilityZonesResult{ID: c.Config.Region, Names: []string{}, ZoneIDs: []string{}, GroupNames: []string{}}
+		result := AvailabilityZonesResult{ID: c.Region, Names: []string{}, ZoneIDs: []string{}, GroupNames: []string{}}
 		for _, z := range chosen(out.AvailabilityZones, in) {
 			result.Names = append(result.Names, aws.ToString(z.ZoneName))
 			result.ZoneIDs = append(result.ZoneIDs, aws.ToString(z.ZoneId))
@@ -103,7 +103,7 @@ type CallerIdentityResult struct {
 var callerIdentity = resource.Function[None, CallerIdentityResult]{
 	Token: "aws:index/getCallerIdentity:getCallerIdentity",
 	Call: func(ctx context.Context, c *resource.Cloud, _ None) (CallerIdentityResult, error) {
-		out, err := sts.NewFromConfig(c.Config).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+		out, err := c.STS.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 		if err != nil {
 			return CallerIdentityResult{}, err
 		}
@@ -127,7 +127,7 @@ type RegionResult struct {
 var region = resource.Function[RegionArgs, RegionResult]{
 	Token: "aws:index/getRegion:getRegion",
 	Call: func(_ context.Context, c *resource.Cloud, in RegionArgs) (RegionResult, error) {
-		name := c.Config.Region
+		name := c.Region
 		if given := aws.ToString(in.Name); given != "" {
 			name = given
 		}
@@ -146,7 +146,7 @@ type PartitionResult struct {
 var partitionOf = resource.Function[None, PartitionResult]{
 	Token: "aws:index/getPartition:getPartition",
 	Call: func(_ context.Context, c *resource.Cloud, _ None) (PartitionResult, error) {
-		p := partition.Of(c.Config.Region)
+		p := partition.Of(c.Region)
 		return PartitionResult{ID: p.ID, Partition: p.ID, DNSSuffix: p.DNSSuffix, ReverseDNSPrefix: p.ReverseDNSPrefix()}, nil
 	},
 }

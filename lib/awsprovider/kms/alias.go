@@ -40,8 +40,8 @@ var alias = resource.Description[AliasArgs, AliasState]{
 		}}
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a AliasArgs) (string, error) {
-		err := again(ctx, "key "+a.TargetKeyID+" is seen", settle, func(ctx context.Context) error {
-			_, err := client(c).CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &a.Name, TargetKeyId: &a.TargetKeyID})
+		err := retry(ctx, "key "+a.TargetKeyID+" is seen", settle, func(ctx context.Context) error {
+			_, err := c.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &a.Name, TargetKeyId: &a.TargetKeyID})
 			return err
 		})
 		if err != nil {
@@ -63,14 +63,14 @@ var alias = resource.Description[AliasArgs, AliasState]{
 		return s, nil
 	},
 	Update: func(ctx context.Context, c *resource.Cloud, id string, _ AliasState, a AliasArgs) error {
-		_, err := client(c).UpdateAlias(ctx, &kms.UpdateAliasInput{AliasName: &id, TargetKeyId: &a.TargetKeyID})
+		_, err := c.KMS.UpdateAlias(ctx, &kms.UpdateAliasInput{AliasName: &id, TargetKeyId: &a.TargetKeyID})
 		if err != nil {
 			return err
 		}
 		return awaitAlias(ctx, c, id, a.TargetKeyID)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ AliasState) error {
-		if _, err := client(c).DeleteAlias(ctx, &kms.DeleteAliasInput{AliasName: &id}); err != nil {
+		if _, err := c.KMS.DeleteAlias(ctx, &kms.DeleteAliasInput{AliasName: &id}); err != nil {
 			return err
 		}
 		return resource.PollGone(ctx, "alias "+id, propagation, func(ctx context.Context) error {
@@ -95,7 +95,7 @@ var alias = resource.Description[AliasArgs, AliasState]{
 func keyID(idOrARN string) string { return idOrARN[strings.LastIndex(idOrARN, "/")+1:] }
 
 func findAlias(ctx context.Context, c *resource.Cloud, name string) (types.AliasListEntry, error) {
-	pages := kms.NewListAliasesPaginator(client(c), &kms.ListAliasesInput{})
+	pages := kms.NewListAliasesPaginator(c.KMS, &kms.ListAliasesInput{})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {

@@ -3,7 +3,6 @@ package kms
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // defaultPolicy is the only name that a key policy can have (KMS API reference, PutKeyPolicy).
@@ -74,11 +74,11 @@ var key = resource.Description[KeyArgs, KeyState]{
 
 // checkKey fills in the official defaults and holds the limits of the KMS API.
 func checkKey(a *KeyArgs) []resource.Fault {
-	fallback(&a.KeyUsage, string(types.KeyUsageTypeEncryptDecrypt))
-	fallback(&a.CustomerMasterKeySpec, string(types.KeySpecSymmetricDefault))
-	fallback(&a.IsEnabled, true)
-	fallback(&a.EnableKeyRotation, false)
-	fallback(&a.BypassPolicyLockoutSafetyCheck, false)
+	resource.Default(&a.KeyUsage, string(types.KeyUsageTypeEncryptDecrypt))
+	resource.Default(&a.CustomerMasterKeySpec, string(types.KeySpecSymmetricDefault))
+	resource.Default(&a.IsEnabled, true)
+	resource.Default(&a.EnableKeyRotation, false)
+	resource.Default(&a.BypassPolicyLockoutSafetyCheck, false)
 	var faults []resource.Fault
 	fault := func(bad bool, property, reason string) {
 		if bad {
@@ -96,12 +96,6 @@ func checkKey(a *KeyArgs) []resource.Fault {
 	return faults
 }
 
-func fallback[T any](property **T, value T) {
-	if *property == nil {
-		*property = &value
-	}
-}
-
 func outside(n *int, low, high int) bool { return n != nil && (*n < low || *n > high) }
 
 func createKey(ctx context.Context, c *resource.Cloud, a KeyArgs) (string, error) {
@@ -113,8 +107,8 @@ func createKey(ctx context.Context, c *resource.Cloud, a KeyArgs) (string, error
 		Tags:     resource.TagList(a.Tags, tag),
 	}
 	var id string
-	err := again(ctx, "KMS knows the principals of the key policy", propagation, func(ctx context.Context) error {
-		out, err := client(c).CreateKey(ctx, in)
+	err := retry(ctx, "KMS knows the principals of the key policy", propagation, func(ctx context.Context) error {
+		out, err := c.KMS.CreateKey(ctx, in)
 		if err == nil {
 			id = aws.ToString(out.KeyMetadata.KeyId)
 		}
@@ -147,18 +141,18 @@ func readKey(ctx context.Context, c *resource.Cloud, id string, prior KeyState) 
 	if err != nil {
 		return prior, err
 	}
-	policy, err := client(c).GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id, PolicyName: aws.String(defaultPolicy)})
+	policy, err := c.KMS.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id, PolicyName: aws.String(defaultPolicy)})
 	if err != nil {
 		return prior, fmt.Errorf("reading its policy: %w", err)
 	}
 	s := prior
 	if k.Origin == types.OriginTypeAwsKms {
-		rotation, err := client(c).GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &id})
+		rotation, err := c.KMS.GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &id})
 		if err != nil {
 			return prior, fmt.Errorf("reading its rotation: %w", err)
 		}
 		s.EnableKeyRotation = &rotation.KeyRotationEnabled
-		s.RotationPeriodInDays = resource.Told(number(rotation.RotationPeriodInDays), prior.RotationPeriodInDays)
+		s.RotationPeriodInDays = resource.Told(resource.Int(rotation.RotationPeriodInDays), prior.RotationPeriodInDays)
 	}
 	tags, err := tagsOf(ctx, c, id)
 	if err != nil {
@@ -173,18 +167,18 @@ func readKey(ctx context.Context, c *resource.Cloud, id string, prior KeyState) 
 
 // updateKey enables before and disables after the other changes, since a disabled key cannot be changed.
 func updateKey(ctx context.Context, c *resource.Cloud, id string, old KeyState, a KeyArgs) error {
-	if !same(old.IsEnabled, a.IsEnabled) && aws.ToBool(a.IsEnabled) {
+	if !resource.Same(old.IsEnabled, a.IsEnabled) && aws.ToBool(a.IsEnabled) {
 		if err := setEnabled(ctx, c, id, true); err != nil {
 			return err
 		}
 	}
 	rotates := aws.ToBool(a.EnableKeyRotation)
-	if !same(old.EnableKeyRotation, a.EnableKeyRotation) || rotates && !same(old.RotationPeriodInDays, a.RotationPeriodInDays) {
+	if !resource.Same(old.EnableKeyRotation, a.EnableKeyRotation) || rotates && !resource.Same(old.RotationPeriodInDays, a.RotationPeriodInDays) {
 		if err := setRotation(ctx, c, id, rotates, a.RotationPeriodInDays); err != nil {
 			return err
 		}
 	}
-	if !same(old.Description, a.Description) {
+	if !resource.Same(old.Description, a.Description) {
 		if err := setDescription(ctx, c, id, aws.ToString(a.Description)); err != nil {
 			return err
 		}
@@ -197,7 +191,7 @@ func updateKey(ctx context.Context, c *resource.Cloud, id string, old KeyState, 
 	if err := updateTags(ctx, c, id, old.Tags, a.Tags); err != nil {
 		return err
 	}
-	if !same(old.IsEnabled, a.IsEnabled) && !aws.ToBool(a.IsEnabled) {
+	if !resource.Same(old.IsEnabled, a.IsEnabled) && !aws.ToBool(a.IsEnabled) {
 		return setEnabled(ctx, c, id, false)
 	}
 	return nil
@@ -212,7 +206,7 @@ func deleteKey(ctx context.Context, c *resource.Cloud, id string, s KeyState) er
 	if s.DeletionWindowInDays != nil {
 		in.PendingWindowInDays = aws.Int32(int32(*s.DeletionWindowInDays))
 	}
-	if _, err := client(c).ScheduleKeyDeletion(ctx, in); err != nil {
+	if _, err := c.KMS.ScheduleKeyDeletion(ctx, in); err != nil {
 		return err
 	}
 	return resource.PollGone(ctx, "key "+id, 2*settle, func(ctx context.Context) error {
@@ -222,7 +216,7 @@ func deleteKey(ctx context.Context, c *resource.Cloud, id string, s KeyState) er
 }
 
 func describeKey(ctx context.Context, c *resource.Cloud, id string) (types.KeyMetadata, error) {
-	out, err := client(c).DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &id})
+	out, err := c.KMS.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &id})
 	if err != nil {
 		return types.KeyMetadata{}, err
 	}
@@ -244,27 +238,19 @@ func awaitKey(ctx context.Context, c *resource.Cloud, id, what string, ok func(t
 	})
 }
 
-// again repeats a change of a key that KMS does not know everywhere yet, or that it refuses for one of the codes. When that
-// takes too long, the error tells both.
-func again(ctx context.Context, what string, timeout time.Duration, call func(context.Context) error, codes ...string) error {
-	var failure error
-	err := resource.Poll(ctx, what, timeout, func(ctx context.Context) (bool, error) {
-		failure = call(ctx)
-		return !resource.NotFound(failure) && !resource.HasCode(failure, codes...), nil
-	})
-	if err != nil {
-		return errors.Join(err, failure)
-	}
-	return failure
+// retry repeats a change of a key that KMS does not know everywhere yet, or that it refuses for one of the codes.
+func retry(ctx context.Context, what string, timeout time.Duration, call func(context.Context) error, codes ...string) error {
+	heals := func(err error) bool { return resource.NotFound(err) || cloud.HasCode(err, codes...) }
+	return resource.Retry(ctx, what, timeout, heals, call)
 }
 
 func setEnabled(ctx context.Context, c *resource.Cloud, id string, enabled bool) error {
-	err := again(ctx, "key "+id+" can be enabled or disabled", propagation, func(ctx context.Context) error {
+	err := retry(ctx, "key "+id+" can be enabled or disabled", propagation, func(ctx context.Context) error {
 		if enabled {
-			_, err := client(c).EnableKey(ctx, &kms.EnableKeyInput{KeyId: &id})
+			_, err := c.KMS.EnableKey(ctx, &kms.EnableKeyInput{KeyId: &id})
 			return err
 		}
-		_, err := client(c).DisableKey(ctx, &kms.DisableKeyInput{KeyId: &id})
+		_, err := c.KMS.DisableKey(ctx, &kms.DisableKeyInput{KeyId: &id})
 		return err
 	})
 	if err != nil {
@@ -274,33 +260,33 @@ func setEnabled(ctx context.Context, c *resource.Cloud, id string, enabled bool)
 }
 
 func setRotation(ctx context.Context, c *resource.Cloud, id string, enabled bool, days *int) error {
-	err := again(ctx, "the rotation of key "+id+" can be changed", settle, func(ctx context.Context) error {
+	err := retry(ctx, "the rotation of key "+id+" can be changed", settle, func(ctx context.Context) error {
 		if enabled {
 			in := &kms.EnableKeyRotationInput{KeyId: &id}
 			if days != nil {
 				in.RotationPeriodInDays = aws.Int32(int32(*days))
 			}
-			_, err := client(c).EnableKeyRotation(ctx, in)
+			_, err := c.KMS.EnableKeyRotation(ctx, in)
 			return err
 		}
-		_, err := client(c).DisableKeyRotation(ctx, &kms.DisableKeyRotationInput{KeyId: &id})
+		_, err := c.KMS.DisableKeyRotation(ctx, &kms.DisableKeyRotationInput{KeyId: &id})
 		return err
 	}, "DisabledException")
 	if err != nil {
 		return fmt.Errorf("setting rotation to %t: %w", enabled, err)
 	}
 	return resource.Poll(ctx, "the rotation of key "+id+" is seen", settle, func(ctx context.Context) (bool, error) {
-		out, err := client(c).GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &id})
+		out, err := c.KMS.GetKeyRotationStatus(ctx, &kms.GetKeyRotationStatusInput{KeyId: &id})
 		if err != nil || out.KeyRotationEnabled != enabled {
 			return false, err
 		}
-		told := number(out.RotationPeriodInDays)
+		told := resource.Int(out.RotationPeriodInDays)
 		return !enabled || told == nil || days == nil || *told == *days, nil
 	})
 }
 
 func setDescription(ctx context.Context, c *resource.Cloud, id, description string) error {
-	_, err := client(c).UpdateKeyDescription(ctx, &kms.UpdateKeyDescriptionInput{KeyId: &id, Description: &description})
+	_, err := c.KMS.UpdateKeyDescription(ctx, &kms.UpdateKeyDescriptionInput{KeyId: &id, Description: &description})
 	if err != nil {
 		return fmt.Errorf("setting the description: %w", err)
 	}
@@ -310,8 +296,8 @@ func setDescription(ctx context.Context, c *resource.Cloud, id, description stri
 }
 
 func setPolicy(ctx context.Context, c *resource.Cloud, id, policy string, bypass bool) error {
-	err := again(ctx, "KMS knows the principals of the key policy", propagation, func(ctx context.Context) error {
-		_, err := client(c).PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{
+	err := retry(ctx, "KMS knows the principals of the key policy", propagation, func(ctx context.Context) error {
+		_, err := c.KMS.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{
 			KeyId: &id, PolicyName: aws.String(defaultPolicy), Policy: &policy, BypassPolicyLockoutSafetyCheck: bypass,
 		})
 		return err
@@ -324,7 +310,7 @@ func setPolicy(ctx context.Context, c *resource.Cloud, id, policy string, bypass
 
 func awaitPolicy(ctx context.Context, c *resource.Cloud, id, policy string) error {
 	return resource.Poll(ctx, "key "+id+" shows its policy", settle, func(ctx context.Context) (bool, error) {
-		got, err := client(c).GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id, PolicyName: aws.String(defaultPolicy)})
+		got, err := c.KMS.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id, PolicyName: aws.String(defaultPolicy)})
 		if resource.NotFound(err) {
 			return false, nil
 		}
@@ -334,7 +320,7 @@ func awaitPolicy(ctx context.Context, c *resource.Cloud, id, policy string) erro
 
 func tagsOf(ctx context.Context, c *resource.Cloud, id string) (map[string]string, error) {
 	var list []types.Tag
-	pages := kms.NewListResourceTagsPaginator(client(c), &kms.ListResourceTagsInput{KeyId: &id})
+	pages := kms.NewListResourceTagsPaginator(c.KMS, &kms.ListResourceTagsInput{KeyId: &id})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -347,22 +333,13 @@ func tagsOf(ctx context.Context, c *resource.Cloud, id string) (map[string]strin
 
 func updateTags(ctx context.Context, c *resource.Cloud, id string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).UntagResource(ctx, &kms.UntagResourceInput{KeyId: &id, TagKeys: keys})
+		return c.KMS.UntagResource(ctx, &kms.UntagResourceInput{KeyId: &id, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return client(c).TagResource(ctx, &kms.TagResourceInput{KeyId: &id, Tags: resource.TagList(tags, tag)})
+		return c.KMS.TagResource(ctx, &kms.TagResourceInput{KeyId: &id, Tags: resource.TagList(tags, tag)})
 	})
 }
 
 func tag(key, value string) types.Tag { return types.Tag{TagKey: &key, TagValue: &value} }
-
-func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
-
-func number(n *int32) *int {
-	if n == nil {
-		return nil
-	}
-	return aws.Int(int(*n))
-}
 
 // examplePolicy keeps the account in charge of the key and lets CloudWatch do one action with it.
 func examplePolicy(action string) string {

@@ -5,8 +5,6 @@ package kms
 import (
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/kms"
-
 	"tapstack/lib/awsprovider/resource"
 )
 
@@ -22,5 +20,3 @@ const (
 func Resources() []resource.Resource {
 	return []resource.Resource{resource.Define(key), resource.Define(alias)}
 }
-
-func client(c *resource.Cloud) *kms.Client { return kms.NewFromConfig(c.Config) }

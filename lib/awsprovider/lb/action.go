@@ -64,18 +64,18 @@ func checkActions(property string, actions []action) []resource.Fault {
 				"the local provider does not implement actions of type %q; use --provider official", a.Type)})
 		}
 		if r := a.Redirect; r != nil {
-			fill(&r.Host, "#{host}")
-			fill(&r.Path, "/#{path}")
-			fill(&r.Port, "#{port}")
-			fill(&r.Protocol, "#{protocol}")
-			fill(&r.Query, "#{query}")
+			resource.Default(&r.Host, "#{host}")
+			resource.Default(&r.Path, "/#{path}")
+			resource.Default(&r.Port, "#{port}")
+			resource.Default(&r.Protocol, "#{protocol}")
+			resource.Default(&r.Query, "#{query}")
 		}
 		if f := a.Forward; f != nil {
 			for g := range f.TargetGroups {
-				fill(&f.TargetGroups[g].Weight, 1)
+				resource.Default(&f.TargetGroups[g].Weight, 1)
 			}
 			if f.Stickiness != nil {
-				fill(&f.Stickiness.Enabled, false)
+				resource.Default(&f.Stickiness.Enabled, false)
 			}
 		}
 	}
@@ -90,7 +90,7 @@ func expandActions(actions []action) []types.Action {
 		if a.Order != nil {
 			order = *a.Order
 		}
-		out := types.Action{Type: types.ActionTypeEnum(a.Type), Order: narrow(&order)}
+		out := types.Action{Type: types.ActionTypeEnum(a.Type), Order: resource.Int32(&order)}
 		switch {
 		case a.Forward != nil:
 			out.ForwardConfig = expandForward(a.Forward)
@@ -115,11 +115,11 @@ func expandActions(actions []action) []types.Action {
 func expandForward(f *forward) *types.ForwardActionConfig {
 	out := &types.ForwardActionConfig{}
 	for _, g := range f.TargetGroups {
-		out.TargetGroups = append(out.TargetGroups, types.TargetGroupTuple{TargetGroupArn: &g.Arn, Weight: narrow(g.Weight)})
+		out.TargetGroups = append(out.TargetGroups, types.TargetGroupTuple{TargetGroupArn: &g.Arn, Weight: resource.Int32(g.Weight)})
 	}
 	if s := f.Stickiness; s != nil {
 		out.TargetGroupStickinessConfig = &types.TargetGroupStickinessConfig{
-			DurationSeconds: narrow(&s.Duration), Enabled: s.Enabled,
+			DurationSeconds: resource.Int32(&s.Duration), Enabled: s.Enabled,
 		}
 	}
 	return out
@@ -144,7 +144,7 @@ func readActions(got []types.Action, prior []action) []action {
 }
 
 func readAction(got types.Action, was action, place int) action {
-	a := action{Type: string(got.Type), Order: number(got.Order)}
+	a := action{Type: string(got.Type), Order: resource.Int(got.Order)}
 	if was.Order == nil && (a.Order == nil || *a.Order == place) {
 		a.Order = nil
 	}
@@ -155,7 +155,7 @@ func readAction(got types.Action, was action, place int) action {
 	}
 	if f := got.FixedResponseConfig; f != nil {
 		a.FixedResponse = &fixedResponse{
-			ContentType: aws.ToString(f.ContentType), MessageBody: text(aws.ToString(f.MessageBody)), StatusCode: f.StatusCode,
+			ContentType: aws.ToString(f.ContentType), MessageBody: resource.Text(aws.ToString(f.MessageBody)), StatusCode: f.StatusCode,
 		}
 	}
 	if got.Type != types.ActionTypeEnumForward {
@@ -180,7 +180,7 @@ func readForward(got types.Action, was *forward) *forward {
 		return f
 	}
 	for _, g := range got.ForwardConfig.TargetGroups {
-		f.TargetGroups = append(f.TargetGroups, weightedGroup{Arn: aws.ToString(g.TargetGroupArn), Weight: number(g.Weight)})
+		f.TargetGroups = append(f.TargetGroups, weightedGroup{Arn: aws.ToString(g.TargetGroupArn), Weight: resource.Int(g.Weight)})
 	}
 	sticky := got.ForwardConfig.TargetGroupStickinessConfig
 	if sticky == nil || was != nil && was.Stickiness == nil && !aws.ToBool(sticky.Enabled) {

@@ -26,8 +26,6 @@ func Resources() []resource.Resource {
 	}
 }
 
-func client(c *resource.Cloud) *elb.Client { return elb.NewFromConfig(c.Config) }
-
 // names is what the API accepts as the name of a load balancer or a target group, beside the length.
 var names = regexp.MustCompile(`^[0-9A-Za-z]([0-9A-Za-z-]*[0-9A-Za-z])?$`)
 
@@ -45,7 +43,7 @@ func tagList(tags map[string]string) []types.Tag {
 }
 
 func readTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]string, error) {
-	out, err := client(c).DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: []string{arn}})
+	out, err := c.ELB.DescribeTags(ctx, &elb.DescribeTagsInput{ResourceArns: []string{arn}})
 	if err != nil {
 		return nil, fmt.Errorf("reading tags: %w", err)
 	}
@@ -59,9 +57,9 @@ func readTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]st
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).RemoveTags(ctx, &elb.RemoveTagsInput{ResourceArns: []string{arn}, TagKeys: keys})
+		return c.ELB.RemoveTags(ctx, &elb.RemoveTagsInput{ResourceArns: []string{arn}, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return client(c).AddTags(ctx, &elb.AddTagsInput{ResourceArns: []string{arn}, Tags: tagList(tags)})
+		return c.ELB.AddTags(ctx, &elb.AddTagsInput{ResourceArns: []string{arn}, Tags: tagList(tags)})
 	})
 }
 
@@ -71,27 +69,4 @@ func suffix(arn, marker string) string {
 		return arn[i:]
 	}
 	return ""
-}
-
-// number turns the API's width of integers into that of the inputs.
-func number(p *int32) *int {
-	if p == nil {
-		return nil
-	}
-	return aws.Int(int(*p))
-}
-
-func narrow(p *int) *int32 {
-	if p == nil {
-		return nil
-	}
-	return aws.Int32(int32(*p)) //nolint:gosec // every caller's values are bounded by the API far below 2^31
-}
-
-// text is nil for "", which the API uses for "not set".
-func text[T ~string](s T) *string {
-	if s == "" {
-		return nil
-	}
-	return aws.String(string(s))
 }

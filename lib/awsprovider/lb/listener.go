@@ -44,7 +44,7 @@ var listener = resource.Description[ListenerArgs, ListenerState]{
 	Read:   readListener,
 	Update: updateListener,
 	Delete: func(ctx context.Context, c *resource.Cloud, arn string, _ ListenerState) error {
-		if _, err := client(c).DeleteListener(ctx, &elb.DeleteListenerInput{ListenerArn: &arn}); err != nil {
+		if _, err := c.ELB.DeleteListener(ctx, &elb.DeleteListenerInput{ListenerArn: &arn}); err != nil {
 			return err
 		}
 		return resource.PollGone(ctx, "listener "+arn, listenerTimeout, func(ctx context.Context) error {
@@ -91,12 +91,12 @@ var listener = resource.Description[ListenerArgs, ListenerState]{
 
 func createListener(ctx context.Context, c *resource.Cloud, a ListenerArgs) (string, error) {
 	in := &elb.CreateListenerInput{
-		LoadBalancerArn: &a.LoadBalancerArn, Port: narrow(a.Port), Protocol: protocolOf(a), SslPolicy: a.SslPolicy,
+		LoadBalancerArn: &a.LoadBalancerArn, Port: resource.Int32(a.Port), Protocol: protocolOf(a), SslPolicy: a.SslPolicy,
 		Certificates: certificates(a), DefaultActions: expandActions(a.DefaultActions), Tags: tagList(a.Tags),
 	}
 	var out *elb.CreateListenerOutput
 	err := resource.RetryOn(ctx, "a listener can be created", listenerTimeout, func(ctx context.Context) (err error) {
-		out, err = client(c).CreateListener(ctx, in)
+		out, err = c.ELB.CreateListener(ctx, in)
 		return err
 	}, "CertificateNotFound")
 	if err != nil {
@@ -126,7 +126,7 @@ func readListener(ctx context.Context, c *resource.Cloud, arn string, prior List
 	}
 	s := prior
 	s.Arn, s.LoadBalancerArn = arn, aws.ToString(found.LoadBalancerArn)
-	s.Port, s.Protocol, s.SslPolicy = number(found.Port), text(found.Protocol), text(aws.ToString(found.SslPolicy))
+	s.Port, s.Protocol, s.SslPolicy = resource.Int(found.Port), resource.Text(found.Protocol), resource.Text(aws.ToString(found.SslPolicy))
 	s.CertificateArn = nil
 	if len(found.Certificates) > 0 {
 		s.CertificateArn = found.Certificates[0].CertificateArn
@@ -139,7 +139,7 @@ func readListener(ctx context.Context, c *resource.Cloud, arn string, prior List
 func updateListener(ctx context.Context, c *resource.Cloud, arn string, old ListenerState, a ListenerArgs) error {
 	in := &elb.ModifyListenerInput{ListenerArn: &arn}
 	if !same(a.Port, old.Port) {
-		in.Port = narrow(a.Port)
+		in.Port = resource.Int32(a.Port)
 	}
 	// A listener that becomes HTTPS needs its certificate and policy in the same call.
 	becomes := !same(a.Protocol, old.Protocol)
@@ -157,7 +157,7 @@ func updateListener(ctx context.Context, c *resource.Cloud, arn string, old List
 	}
 	if !reflect.DeepEqual(in, &elb.ModifyListenerInput{ListenerArn: &arn}) {
 		err := resource.RetryOn(ctx, "listener "+arn+" can be modified", listenerTimeout, func(ctx context.Context) error {
-			_, err := client(c).ModifyListener(ctx, in)
+			_, err := c.ELB.ModifyListener(ctx, in)
 			return err
 		}, "CertificateNotFound")
 		if err != nil {
@@ -168,7 +168,7 @@ func updateListener(ctx context.Context, c *resource.Cloud, arn string, old List
 }
 
 func findListener(ctx context.Context, c *resource.Cloud, arn string) (*types.Listener, error) {
-	out, err := client(c).DescribeListeners(ctx, &elb.DescribeListenersInput{ListenerArns: []string{arn}})
+	out, err := c.ELB.DescribeListeners(ctx, &elb.DescribeListenersInput{ListenerArns: []string{arn}})
 	if err != nil {
 		return nil, err
 	}

@@ -44,7 +44,7 @@ var listenerRule = resource.Description[ListenerRuleArgs, ListenerRuleState]{
 	Read:   readRule,
 	Update: updateRule,
 	Delete: func(ctx context.Context, c *resource.Cloud, arn string, _ ListenerRuleState) error {
-		if _, err := client(c).DeleteRule(ctx, &elb.DeleteRuleInput{RuleArn: &arn}); err != nil {
+		if _, err := c.ELB.DeleteRule(ctx, &elb.DeleteRuleInput{RuleArn: &arn}); err != nil {
 			return err
 		}
 		return resource.PollGone(ctx, "listener rule "+arn, ruleTimeout, func(ctx context.Context) error {
@@ -98,7 +98,7 @@ var listenerRule = resource.Description[ListenerRuleArgs, ListenerRuleState]{
 
 func createRule(ctx context.Context, c *resource.Cloud, a ListenerRuleArgs) (string, error) {
 	in := &elb.CreateRuleInput{
-		ListenerArn: &a.ListenerArn, Priority: narrow(a.Priority), Conditions: expandConditions(a.Conditions),
+		ListenerArn: &a.ListenerArn, Priority: resource.Int32(a.Priority), Conditions: expandConditions(a.Conditions),
 		Actions: expandActions(a.Actions), Tags: tagList(a.Tags),
 	}
 	var out *elb.CreateRuleOutput
@@ -108,9 +108,9 @@ func createRule(ctx context.Context, c *resource.Cloud, a ListenerRuleArgs) (str
 			if err != nil {
 				return err
 			}
-			in.Priority = narrow(&next)
+			in.Priority = resource.Int32(&next)
 		}
-		out, err = client(c).CreateRule(ctx, in)
+		out, err = c.ELB.CreateRule(ctx, in)
 		return err
 	}
 	var err error
@@ -138,7 +138,7 @@ func createRule(ctx context.Context, c *resource.Cloud, a ListenerRuleArgs) (str
 // nextPriority is one more than the highest of the listener's rules.
 func nextPriority(ctx context.Context, c *resource.Cloud, listenerArn string) (int, error) {
 	highest := 0
-	pages := elb.NewDescribeRulesPaginator(client(c), &elb.DescribeRulesInput{ListenerArn: &listenerArn})
+	pages := elb.NewDescribeRulesPaginator(c.ELB, &elb.DescribeRulesInput{ListenerArn: &listenerArn})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -176,8 +176,8 @@ func readRule(ctx context.Context, c *resource.Cloud, arn string, prior Listener
 
 func updateRule(ctx context.Context, c *resource.Cloud, arn string, old ListenerRuleState, a ListenerRuleArgs) error {
 	if !same(a.Priority, old.Priority) {
-		in := &elb.SetRulePrioritiesInput{RulePriorities: []types.RulePriorityPair{{RuleArn: &arn, Priority: narrow(a.Priority)}}}
-		if _, err := client(c).SetRulePriorities(ctx, in); err != nil {
+		in := &elb.SetRulePrioritiesInput{RulePriorities: []types.RulePriorityPair{{RuleArn: &arn, Priority: resource.Int32(a.Priority)}}}
+		if _, err := c.ELB.SetRulePriorities(ctx, in); err != nil {
 			return fmt.Errorf("setting the priority: %w", err)
 		}
 	}
@@ -189,7 +189,7 @@ func updateRule(ctx context.Context, c *resource.Cloud, arn string, old Listener
 		in.Conditions = want
 	}
 	if in.Actions != nil || in.Conditions != nil {
-		if _, err := client(c).ModifyRule(ctx, in); err != nil {
+		if _, err := c.ELB.ModifyRule(ctx, in); err != nil {
 			return fmt.Errorf("modifying the rule: %w", err)
 		}
 	}
@@ -203,7 +203,7 @@ func listenerOf(ruleArn string) string {
 }
 
 func findRule(ctx context.Context, c *resource.Cloud, arn string) (*types.Rule, error) {
-	out, err := client(c).DescribeRules(ctx, &elb.DescribeRulesInput{RuleArns: []string{arn}})
+	out, err := c.ELB.DescribeRules(ctx, &elb.DescribeRulesInput{RuleArns: []string{arn}})
 	if err != nil {
 		return nil, err
 	}

@@ -127,7 +127,7 @@ func checkLoadBalancer(a *LoadBalancerArgs) []resource.Fault {
 		if a.AccessLogs.Enabled == nil {
 			a.AccessLogs.Enabled = aws.Bool(false)
 		}
-		a.AccessLogs.Prefix = text(aws.ToString(a.AccessLogs.Prefix))
+		a.AccessLogs.Prefix = resource.Text(aws.ToString(a.AccessLogs.Prefix))
 	}
 	faults := nameFaults(a.Name)
 	if strings.HasPrefix(a.Name, "internal-") {
@@ -150,14 +150,14 @@ func createLoadBalancer(ctx context.Context, c *resource.Cloud, a LoadBalancerAr
 	}
 	// CreateLoadBalancer answers a request for an existing name with the same settings with that load balancer, which
 	// would then have two owners.
-	_, err := client(c).DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{Names: []string{a.Name}})
+	_, err := c.ELB.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{Names: []string{a.Name}})
 	if err == nil {
 		return "", fmt.Errorf("a load balancer named %s exists already", a.Name)
 	}
 	if !resource.NotFound(err) {
 		return "", fmt.Errorf("looking for a load balancer named %s: %w", a.Name, err)
 	}
-	out, err := client(c).CreateLoadBalancer(ctx, in)
+	out, err := c.ELB.CreateLoadBalancer(ctx, in)
 	if err != nil {
 		return "", err
 	}
@@ -181,7 +181,7 @@ func readLoadBalancer(ctx context.Context, c *resource.Cloud, arn string, prior 
 	if err != nil {
 		return prior, err
 	}
-	out, err := client(c).DescribeLoadBalancerAttributes(ctx, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerArn: &arn})
+	out, err := c.ELB.DescribeLoadBalancerAttributes(ctx, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerArn: &arn})
 	if err != nil {
 		return prior, fmt.Errorf("reading attributes: %w", err)
 	}
@@ -200,8 +200,8 @@ func readLoadBalancer(ctx context.Context, c *resource.Cloud, arn string, prior 
 	s.AccessLogs = readLogs(got, prior.AccessLogs)
 	s.Name = aws.ToString(found.LoadBalancerName)
 	s.Internal = aws.Bool(found.Scheme == types.LoadBalancerSchemeEnumInternal)
-	s.LoadBalancerType = resource.Told(text(found.Type), prior.LoadBalancerType)
-	s.IPAddressType = text(found.IpAddressType)
+	s.LoadBalancerType = resource.Told(resource.Text(found.Type), prior.LoadBalancerType)
+	s.IPAddressType = resource.Text(found.IpAddressType)
 	s.SecurityGroups = found.SecurityGroups
 	s.Subnets = nil
 	for _, z := range found.AvailabilityZones {
@@ -225,19 +225,19 @@ func updateLoadBalancer(ctx context.Context, c *resource.Cloud, arn string, old 
 	}
 	if !sameSet(old.SecurityGroups, a.SecurityGroups) {
 		in := &elb.SetSecurityGroupsInput{LoadBalancerArn: &arn, SecurityGroups: a.SecurityGroups}
-		if _, err := client(c).SetSecurityGroups(ctx, in); err != nil {
+		if _, err := c.ELB.SetSecurityGroups(ctx, in); err != nil {
 			return fmt.Errorf("setting security groups: %w", err)
 		}
 	}
 	if !sameSet(old.Subnets, a.Subnets) {
 		in := &elb.SetSubnetsInput{LoadBalancerArn: &arn, Subnets: a.Subnets}
-		if _, err := client(c).SetSubnets(ctx, in); err != nil {
+		if _, err := c.ELB.SetSubnets(ctx, in); err != nil {
 			return fmt.Errorf("setting subnets: %w", err)
 		}
 	}
 	if kind := aws.ToString(a.IPAddressType); kind != "" && kind != aws.ToString(old.IPAddressType) {
 		in := &elb.SetIpAddressTypeInput{LoadBalancerArn: &arn, IpAddressType: types.IpAddressType(kind)}
-		if _, err := client(c).SetIpAddressType(ctx, in); err != nil {
+		if _, err := c.ELB.SetIpAddressType(ctx, in); err != nil {
 			return fmt.Errorf("setting the IP address type: %w", err)
 		}
 	}
@@ -250,7 +250,7 @@ func updateLoadBalancer(ctx context.Context, c *resource.Cloud, arn string, old 
 // deleteLoadBalancer also waits for the load balancer's network interfaces, which would keep its security groups and
 // subnets from being deleted.
 func deleteLoadBalancer(ctx context.Context, c *resource.Cloud, arn string, _ LoadBalancerState) error {
-	_, err := client(c).DeleteLoadBalancer(ctx, &elb.DeleteLoadBalancerInput{LoadBalancerArn: &arn})
+	_, err := c.ELB.DeleteLoadBalancer(ctx, &elb.DeleteLoadBalancerInput{LoadBalancerArn: &arn})
 	if err != nil && !resource.NotFound(err) {
 		return err
 	}
@@ -263,7 +263,7 @@ func deleteLoadBalancer(ctx context.Context, c *resource.Cloud, arn string, _ Lo
 	}
 	what := "network interfaces of load balancer " + arn
 	return resource.PollGone(ctx, what, loadBalancerTimeout, func(ctx context.Context) error {
-		out, err := ec2.NewFromConfig(c.Config).DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{
+		out, err := c.EC2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{
 			Filters: []ec2types.Filter{
 				{Name: aws.String("attachment.instance-owner-id"), Values: []string{"amazon-elb"}},
 				{Name: aws.String("description"), Values: []string{
@@ -279,7 +279,7 @@ func deleteLoadBalancer(ctx context.Context, c *resource.Cloud, arn string, _ Lo
 }
 
 func findLoadBalancer(ctx context.Context, c *resource.Cloud, arn string) (*types.LoadBalancer, error) {
-	out, err := client(c).DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{arn}})
+	out, err := c.ELB.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{arn}})
 	if err != nil {
 		return nil, err
 	}
@@ -312,7 +312,7 @@ func modifyAttributes(ctx context.Context, c *resource.Cloud, arn string, attrib
 	for _, key := range slices.Sorted(maps.Keys(attributes)) {
 		in.Attributes = append(in.Attributes, types.LoadBalancerAttribute{Key: &key, Value: aws.String(attributes[key])})
 	}
-	if _, err := client(c).ModifyLoadBalancerAttributes(ctx, in); err != nil {
+	if _, err := c.ELB.ModifyLoadBalancerAttributes(ctx, in); err != nil {
 		return fmt.Errorf("setting attributes: %w", err)
 	}
 	return nil
@@ -331,7 +331,7 @@ func logAttributes(logs *accessLogs) map[string]string {
 func readLogs(got map[string]string, prior *accessLogs) *accessLogs {
 	enabled, _ := strconv.ParseBool(got[logsEnabled]) // absent means off
 	if enabled {
-		return &accessLogs{Bucket: got[logsBucket], Prefix: text(got[logsPrefix]), Enabled: aws.Bool(true)}
+		return &accessLogs{Bucket: got[logsBucket], Prefix: resource.Text(got[logsPrefix]), Enabled: aws.Bool(true)}
 	}
 	if prior == nil {
 		return nil

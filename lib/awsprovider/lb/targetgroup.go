@@ -72,7 +72,7 @@ var targetGroup = resource.Description[TargetGroupArgs, TargetGroupState]{
 	Delete: func(ctx context.Context, c *resource.Cloud, arn string, _ TargetGroupState) error {
 		what := "target group " + arn + " is out of use and deleted"
 		err := resource.RetryOn(ctx, what, targetGroupInUse, func(ctx context.Context) error {
-			_, err := client(c).DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: &arn})
+			_, err := c.ELB.DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: &arn})
 			return err
 		}, "ResourceInUse")
 		if err != nil {
@@ -125,12 +125,12 @@ func checkTargetGroup(a *TargetGroupArgs) []resource.Fault {
 	if h == nil {
 		return faults
 	}
-	fill(&h.Enabled, true)
-	fill(&h.Protocol, "HTTP")
-	fill(&h.Port, "traffic-port")
-	fill(&h.Interval, 30)
-	fill(&h.HealthyThreshold, 3)
-	fill(&h.UnhealthyThreshold, 3)
+	resource.Default(&h.Enabled, true)
+	resource.Default(&h.Protocol, "HTTP")
+	resource.Default(&h.Port, "traffic-port")
+	resource.Default(&h.Interval, 30)
+	resource.Default(&h.HealthyThreshold, 3)
+	resource.Default(&h.UnhealthyThreshold, 3)
 	faults = append(faults, outside("healthCheck", h.Interval, 5, 300)...)
 	faults = append(faults, outside("healthCheck", h.Timeout, 2, 120)...)
 	faults = append(faults, outside("healthCheck", h.HealthyThreshold, 2, 10)...)
@@ -139,18 +139,18 @@ func checkTargetGroup(a *TargetGroupArgs) []resource.Fault {
 
 func createTargetGroup(ctx context.Context, c *resource.Cloud, a TargetGroupArgs) (string, error) {
 	in := &elb.CreateTargetGroupInput{
-		Name: &a.Name, Port: narrow(a.Port), Protocol: types.ProtocolEnum(aws.ToString(a.Protocol)),
+		Name: &a.Name, Port: resource.Int32(a.Port), Protocol: types.ProtocolEnum(aws.ToString(a.Protocol)),
 		ProtocolVersion: a.ProtocolVersion, TargetType: types.TargetTypeEnum(*a.TargetType), VpcId: a.VpcID,
 		Tags: tagList(a.Tags),
 	}
 	if h := a.HealthCheck; h != nil {
 		in.HealthCheckEnabled, in.HealthCheckPath, in.HealthCheckPort = h.Enabled, h.Path, h.Port
 		in.HealthCheckProtocol = types.ProtocolEnum(aws.ToString(h.Protocol))
-		in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds = narrow(h.Interval), narrow(h.Timeout)
-		in.HealthyThresholdCount, in.UnhealthyThresholdCount = narrow(h.HealthyThreshold), narrow(h.UnhealthyThreshold)
+		in.HealthCheckIntervalSeconds, in.HealthCheckTimeoutSeconds = resource.Int32(h.Interval), resource.Int32(h.Timeout)
+		in.HealthyThresholdCount, in.UnhealthyThresholdCount = resource.Int32(h.HealthyThreshold), resource.Int32(h.UnhealthyThreshold)
 		in.Matcher = h.codes()
 	}
-	out, err := client(c).CreateTargetGroup(ctx, in)
+	out, err := c.ELB.CreateTargetGroup(ctx, in)
 	if err != nil {
 		return "", err
 	}
@@ -176,7 +176,7 @@ func readTargetGroup(ctx context.Context, c *resource.Cloud, arn string, prior T
 	if err != nil {
 		return prior, err
 	}
-	out, err := client(c).DescribeTargetGroupAttributes(ctx, &elb.DescribeTargetGroupAttributesInput{TargetGroupArn: &arn})
+	out, err := c.ELB.DescribeTargetGroupAttributes(ctx, &elb.DescribeTargetGroupAttributesInput{TargetGroupArn: &arn})
 	if err != nil {
 		return prior, fmt.Errorf("reading attributes: %w", err)
 	}
@@ -192,9 +192,9 @@ func readTargetGroup(ctx context.Context, c *resource.Cloud, arn string, prior T
 	if err := takeAttributes(&s.TargetGroupArgs, got, targetGroupAttributes); err != nil {
 		return prior, err
 	}
-	s.Name, s.Port, s.Protocol = aws.ToString(found.TargetGroupName), number(found.Port), text(found.Protocol)
+	s.Name, s.Port, s.Protocol = aws.ToString(found.TargetGroupName), resource.Int(found.Port), resource.Text(found.Protocol)
 	s.ProtocolVersion = resource.Told(found.ProtocolVersion, prior.ProtocolVersion)
-	s.TargetType = resource.Told(text(found.TargetType), prior.TargetType)
+	s.TargetType = resource.Told(resource.Text(found.TargetType), prior.TargetType)
 	s.VpcID = resource.Told(found.VpcId, prior.VpcID)
 	s.HealthCheck = readHealthCheck(found, prior.HealthCheck)
 	s.Tags, s.TagsAll = tags, tags
@@ -204,11 +204,11 @@ func readTargetGroup(ctx context.Context, c *resource.Cloud, arn string, prior T
 
 func updateTargetGroup(ctx context.Context, c *resource.Cloud, arn string, old TargetGroupState, a TargetGroupArgs) error {
 	if h := a.HealthCheck; h != nil && !h.same(old.HealthCheck) {
-		_, err := client(c).ModifyTargetGroup(ctx, &elb.ModifyTargetGroupInput{
+		_, err := c.ELB.ModifyTargetGroup(ctx, &elb.ModifyTargetGroupInput{
 			TargetGroupArn: &arn, HealthCheckEnabled: h.Enabled, HealthCheckPath: h.Path, HealthCheckPort: h.Port,
 			HealthCheckProtocol:        types.ProtocolEnum(aws.ToString(h.Protocol)),
-			HealthCheckIntervalSeconds: narrow(h.Interval), HealthCheckTimeoutSeconds: narrow(h.Timeout),
-			HealthyThresholdCount: narrow(h.HealthyThreshold), UnhealthyThresholdCount: narrow(h.UnhealthyThreshold),
+			HealthCheckIntervalSeconds: resource.Int32(h.Interval), HealthCheckTimeoutSeconds: resource.Int32(h.Timeout),
+			HealthyThresholdCount: resource.Int32(h.HealthyThreshold), UnhealthyThresholdCount: resource.Int32(h.UnhealthyThreshold),
 			Matcher: h.codes(),
 		})
 		if err != nil {
@@ -223,7 +223,7 @@ func updateTargetGroup(ctx context.Context, c *resource.Cloud, arn string, old T
 }
 
 func findTargetGroup(ctx context.Context, c *resource.Cloud, arn string) (*types.TargetGroup, error) {
-	out, err := client(c).DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{TargetGroupArns: []string{arn}})
+	out, err := c.ELB.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{TargetGroupArns: []string{arn}})
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +243,7 @@ func modifyTargetAttributes(ctx context.Context, c *resource.Cloud, arn string, 
 	for _, key := range slices.Sorted(maps.Keys(attributes)) {
 		in.Attributes = append(in.Attributes, types.TargetGroupAttribute{Key: &key, Value: aws.String(attributes[key])})
 	}
-	if _, err := client(c).ModifyTargetGroupAttributes(ctx, in); err != nil {
+	if _, err := c.ELB.ModifyTargetGroupAttributes(ctx, in); err != nil {
 		return fmt.Errorf("setting attributes: %w", err)
 	}
 	return nil
@@ -252,9 +252,9 @@ func modifyTargetAttributes(ctx context.Context, c *resource.Cloud, arn string, 
 // readHealthCheck is the health check as the API tells it, without what the program left to the API to choose.
 func readHealthCheck(g *types.TargetGroup, prior *healthCheck) *healthCheck {
 	h := &healthCheck{
-		Enabled: g.HealthCheckEnabled, Path: g.HealthCheckPath, Protocol: text(g.HealthCheckProtocol),
-		Port: g.HealthCheckPort, Interval: number(g.HealthCheckIntervalSeconds), Timeout: number(g.HealthCheckTimeoutSeconds),
-		HealthyThreshold: number(g.HealthyThresholdCount), UnhealthyThreshold: number(g.UnhealthyThresholdCount),
+		Enabled: g.HealthCheckEnabled, Path: g.HealthCheckPath, Protocol: resource.Text(g.HealthCheckProtocol),
+		Port: g.HealthCheckPort, Interval: resource.Int(g.HealthCheckIntervalSeconds), Timeout: resource.Int(g.HealthCheckTimeoutSeconds),
+		HealthyThreshold: resource.Int(g.HealthyThresholdCount), UnhealthyThreshold: resource.Int(g.UnhealthyThresholdCount),
 	}
 	if g.Matcher != nil {
 		h.Matcher = resource.Told(g.Matcher.HttpCode, g.Matcher.GrpcCode)
@@ -290,12 +290,6 @@ func (h *healthCheck) same(o *healthCheck) bool {
 // same compares what the program set: a value that it leaves to the API is never a difference.
 func same[T comparable](want, got *T) bool {
 	return want == nil || got != nil && *want == *got
-}
-
-func fill[T any](p **T, value T) {
-	if *p == nil {
-		*p = &value
-	}
 }
 
 func outside(property string, value *int, low, high int) []resource.Fault {

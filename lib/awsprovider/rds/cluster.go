@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // ClusterArgs are the inputs of aws:rds/cluster:Cluster.
@@ -90,10 +91,10 @@ func checkCluster(a *ClusterArgs) []resource.Fault {
 		&a.CopyTagsToSnapshot, &a.IamDatabaseAuthenticationEnabled, &a.DeletionProtection, &a.SkipFinalSnapshot,
 		&a.AllowMajorVersionUpgrade, &a.ApplyImmediately,
 	} {
-		fallback(off, false)
+		resource.Default(off, false)
 	}
-	fallback(&a.DeleteAutomatedBackups, true)
-	fallback(&a.EngineMode, "provisioned")
+	resource.Default(&a.DeleteAutomatedBackups, true)
+	resource.Default(&a.EngineMode, "provisioned")
 	a.PreferredMaintenanceWindow = lowered(a.PreferredMaintenanceWindow)
 
 	var f faults
@@ -116,21 +117,21 @@ func checkCluster(a *ClusterArgs) []resource.Fault {
 func createCluster(ctx context.Context, c *resource.Cloud, a ClusterArgs) (string, error) {
 	in := &rds.CreateDBClusterInput{
 		DBClusterIdentifier: &a.ClusterIdentifier, Engine: &a.Engine, EngineMode: a.EngineMode, EngineVersion: a.EngineVersion,
-		EngineLifecycleSupport: a.EngineLifecycleSupport, DatabaseName: a.DatabaseName, Port: number32(a.Port),
+		EngineLifecycleSupport: a.EngineLifecycleSupport, DatabaseName: a.DatabaseName, Port: resource.Int32(a.Port),
 		MasterUsername: a.MasterUsername, MasterUserPassword: a.MasterPassword,
 		DBSubnetGroupName: a.DBSubnetGroupName, DBClusterParameterGroupName: a.DBClusterParameterGroupName,
 		VpcSecurityGroupIds: a.VpcSecurityGroupIDs, StorageEncrypted: a.StorageEncrypted, KmsKeyId: a.KmsKeyID,
-		BackupRetentionPeriod: number32(a.BackupRetentionPeriod), PreferredBackupWindow: a.PreferredBackupWindow,
+		BackupRetentionPeriod: resource.Int32(a.BackupRetentionPeriod), PreferredBackupWindow: a.PreferredBackupWindow,
 		PreferredMaintenanceWindow: a.PreferredMaintenanceWindow, CopyTagsToSnapshot: a.CopyTagsToSnapshot,
 		EnableIAMDatabaseAuthentication: a.IamDatabaseAuthenticationEnabled,
 		EnableCloudwatchLogsExports:     a.EnabledCloudwatchLogsExports,
 		DeletionProtection:              a.DeletionProtection, Tags: tagList(a.Tags),
 	}
 	err := again(ctx, "RDS may use the cluster's roles", propagation, unreadyRole, func(ctx context.Context) error {
-		_, err := client(c).CreateDBCluster(ctx, in)
+		_, err := c.RDS.CreateDBCluster(ctx, in)
 		return err
 	})
-	if resource.HasCode(err, "DBClusterSnapshotAlreadyExistsFault") {
+	if cloud.HasCode(err, "DBClusterSnapshotAlreadyExistsFault") {
 		// The endpoint made the cluster and failed at its first automated backup, which a namesake left behind.
 		_, err = findCluster(ctx, c, a.ClusterIdentifier)
 	}
@@ -160,7 +161,7 @@ func readCluster(ctx context.Context, c *resource.Cloud, id string, prior Cluste
 	s.EngineLifecycleSupport = resource.Told(got.EngineLifecycleSupport, prior.EngineLifecycleSupport)
 	// RDS accepts a database name that it does not always return.
 	s.DatabaseName = resource.Told(got.DatabaseName, prior.DatabaseName)
-	s.MasterUsername, s.Port = got.MasterUsername, number(got.Port)
+	s.MasterUsername, s.Port = got.MasterUsername, resource.Int(got.Port)
 	s.DBSubnetGroupName, s.DBClusterParameterGroupName = got.DBSubnetGroup, got.DBClusterParameterGroup
 	s.VpcSecurityGroupIDs = nil
 	for _, g := range got.VpcSecurityGroups {
@@ -168,7 +169,7 @@ func readCluster(ctx context.Context, c *resource.Cloud, id string, prior Cluste
 	}
 	slices.Sort(s.VpcSecurityGroupIDs)
 	s.StorageEncrypted, s.KmsKeyID = resource.Told(got.StorageEncrypted, prior.StorageEncrypted), got.KmsKeyId
-	s.BackupRetentionPeriod, s.PreferredBackupWindow = number(got.BackupRetentionPeriod), got.PreferredBackupWindow
+	s.BackupRetentionPeriod, s.PreferredBackupWindow = resource.Int(got.BackupRetentionPeriod), got.PreferredBackupWindow
 	s.PreferredMaintenanceWindow = lowered(got.PreferredMaintenanceWindow)
 	s.CopyTagsToSnapshot = resource.Told(got.CopyTagsToSnapshot, prior.CopyTagsToSnapshot)
 	s.IamDatabaseAuthenticationEnabled = resource.Told(got.IAMDatabaseAuthenticationEnabled, prior.IamDatabaseAuthenticationEnabled)
@@ -194,9 +195,9 @@ func updateCluster(ctx context.Context, c *resource.Cloud, id string, old Cluste
 		if aws.ToBool(a.AllowMajorVersionUpgrade) {
 			in.AllowMajorVersionUpgrade = a.AllowMajorVersionUpgrade
 		}
-		busy := func(err error) bool { return unreadyRole(err) || resource.HasCode(err, "InvalidDBClusterStateFault") }
+		busy := func(err error) bool { return unreadyRole(err) || cloud.HasCode(err, "InvalidDBClusterStateFault") }
 		err := again(ctx, "cluster "+id+" can be modified", modifyTimeout, busy, func(ctx context.Context) error {
-			_, err := client(c).ModifyDBCluster(ctx, in)
+			_, err := c.RDS.ModifyDBCluster(ctx, in)
 			return err
 		})
 		if err != nil {
@@ -215,9 +216,9 @@ func modifyCluster(old, now ClusterArgs) *rds.ModifyDBClusterInput {
 		EngineVersion:                   differs(old.EngineVersion, now.EngineVersion),
 		EngineLifecycleSupport:          differs(old.EngineLifecycleSupport, now.EngineLifecycleSupport),
 		MasterUserPassword:              differs(old.MasterPassword, now.MasterPassword),
-		Port:                            number32(differs(old.Port, now.Port)),
+		Port:                            resource.Int32(differs(old.Port, now.Port)),
 		DBClusterParameterGroupName:     differs(old.DBClusterParameterGroupName, now.DBClusterParameterGroupName),
-		BackupRetentionPeriod:           number32(differs(old.BackupRetentionPeriod, now.BackupRetentionPeriod)),
+		BackupRetentionPeriod:           resource.Int32(differs(old.BackupRetentionPeriod, now.BackupRetentionPeriod)),
 		PreferredBackupWindow:           differs(old.PreferredBackupWindow, now.PreferredBackupWindow),
 		PreferredMaintenanceWindow:      differs(old.PreferredMaintenanceWindow, now.PreferredMaintenanceWindow),
 		CopyTagsToSnapshot:              differs(old.CopyTagsToSnapshot, now.CopyTagsToSnapshot),
@@ -253,7 +254,7 @@ func deleteCluster(ctx context.Context, c *resource.Cloud, id string, s ClusterS
 		return refused(err, "InvalidDBClusterStateFault", "is not currently in the available state")
 	}
 	err := again(ctx, "cluster "+id+" can be deleted", propagation, busy, func(ctx context.Context) error {
-		_, err := client(c).DeleteDBCluster(ctx, in)
+		_, err := c.RDS.DeleteDBCluster(ctx, in)
 		return err
 	})
 	if err != nil {
@@ -266,7 +267,7 @@ func deleteCluster(ctx context.Context, c *resource.Cloud, id string, s ClusterS
 }
 
 func findCluster(ctx context.Context, c *resource.Cloud, id string) (types.DBCluster, error) {
-	out, err := client(c).DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &id})
+	out, err := c.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &id})
 	if err != nil {
 		return types.DBCluster{}, err
 	}

@@ -34,7 +34,7 @@ type EventSubscriptionState struct {
 var eventSubscription = resource.Description[EventSubscriptionArgs, EventSubscriptionState]{
 	Token: "aws:rds/eventSubscription:EventSubscription",
 	Check: func(a *EventSubscriptionArgs) []resource.Fault {
-		fallback(&a.Enabled, true)
+		resource.Default(&a.Enabled, true)
 		var sources []string
 		for _, s := range types.SourceType("").Values() {
 			sources = append(sources, string(s))
@@ -45,7 +45,7 @@ var eventSubscription = resource.Description[EventSubscriptionArgs, EventSubscri
 		return f
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a EventSubscriptionArgs) (string, error) {
-		_, err := client(c).CreateEventSubscription(ctx, &rds.CreateEventSubscriptionInput{
+		_, err := c.RDS.CreateEventSubscription(ctx, &rds.CreateEventSubscriptionInput{
 			SubscriptionName: &a.Name, SnsTopicArn: &a.SnsTopic, SourceType: a.SourceType, SourceIds: a.SourceIDs,
 			EventCategories: a.EventCategories, Enabled: a.Enabled, Tags: tagList(a.Tags),
 		})
@@ -74,7 +74,7 @@ var eventSubscription = resource.Description[EventSubscriptionArgs, EventSubscri
 	},
 	Update: updateSubscription,
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ EventSubscriptionState) error {
-		if _, err := client(c).DeleteEventSubscription(ctx, &rds.DeleteEventSubscriptionInput{SubscriptionName: &id}); err != nil {
+		if _, err := c.RDS.DeleteEventSubscription(ctx, &rds.DeleteEventSubscriptionInput{SubscriptionName: &id}); err != nil {
 			return err
 		}
 		return resource.PollGone(ctx, "event subscription "+id, subscriptionTimeout, func(ctx context.Context) error {
@@ -99,13 +99,13 @@ var eventSubscription = resource.Description[EventSubscriptionArgs, EventSubscri
 
 func updateSubscription(ctx context.Context, c *resource.Cloud, id string, old EventSubscriptionState, a EventSubscriptionArgs) error {
 	categories := !sameSet(old.EventCategories, a.EventCategories)
-	if categories || !same(old.Enabled, a.Enabled) || !same(old.SourceType, a.SourceType) || old.SnsTopic != a.SnsTopic {
+	if categories || !resource.Same(old.Enabled, a.Enabled) || !resource.Same(old.SourceType, a.SourceType) || old.SnsTopic != a.SnsTopic {
 		in := &rds.ModifyEventSubscriptionInput{SubscriptionName: &id, Enabled: a.Enabled, SnsTopicArn: &a.SnsTopic}
 		in.SourceType = differs(old.SourceType, a.SourceType)
 		if categories {
 			in.EventCategories, in.SourceType = a.EventCategories, a.SourceType
 		}
-		if _, err := client(c).ModifyEventSubscription(ctx, in); err != nil {
+		if _, err := c.RDS.ModifyEventSubscription(ctx, in); err != nil {
 			return err
 		}
 		if err := awaitSubscription(ctx, c, id); err != nil {
@@ -113,7 +113,7 @@ func updateSubscription(ctx context.Context, c *resource.Cloud, id string, old E
 		}
 	}
 	for _, source := range without(old.SourceIDs, a.SourceIDs) {
-		_, err := client(c).RemoveSourceIdentifierFromSubscription(ctx, &rds.RemoveSourceIdentifierFromSubscriptionInput{
+		_, err := c.RDS.RemoveSourceIdentifierFromSubscription(ctx, &rds.RemoveSourceIdentifierFromSubscriptionInput{
 			SubscriptionName: &id, SourceIdentifier: aws.String(source),
 		})
 		if err != nil {
@@ -121,7 +121,7 @@ func updateSubscription(ctx context.Context, c *resource.Cloud, id string, old E
 		}
 	}
 	for _, source := range without(a.SourceIDs, old.SourceIDs) {
-		_, err := client(c).AddSourceIdentifierToSubscription(ctx, &rds.AddSourceIdentifierToSubscriptionInput{
+		_, err := c.RDS.AddSourceIdentifierToSubscription(ctx, &rds.AddSourceIdentifierToSubscriptionInput{
 			SubscriptionName: &id, SourceIdentifier: aws.String(source),
 		})
 		if err != nil {
@@ -132,7 +132,7 @@ func updateSubscription(ctx context.Context, c *resource.Cloud, id string, old E
 }
 
 func findSubscription(ctx context.Context, c *resource.Cloud, name string) (types.EventSubscription, error) {
-	out, err := client(c).DescribeEventSubscriptions(ctx, &rds.DescribeEventSubscriptionsInput{SubscriptionName: &name})
+	out, err := c.RDS.DescribeEventSubscriptions(ctx, &rds.DescribeEventSubscriptionsInput{SubscriptionName: &name})
 	if err != nil {
 		return types.EventSubscription{}, err
 	}

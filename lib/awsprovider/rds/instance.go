@@ -95,11 +95,11 @@ const monitoringTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
 	`"Principal":{"Service":"monitoring.rds.amazonaws.com"}}]}`
 
 func checkInstance(a *InstanceArgs) []resource.Fault {
-	fallback(&a.AutoMinorVersionUpgrade, true)
-	fallback(&a.CopyTagsToSnapshot, false)
-	fallback(&a.ApplyImmediately, false)
-	fallback(&a.PromotionTier, 0)
-	fallback(&a.MonitoringInterval, 0)
+	resource.Default(&a.AutoMinorVersionUpgrade, true)
+	resource.Default(&a.CopyTagsToSnapshot, false)
+	resource.Default(&a.ApplyImmediately, false)
+	resource.Default(&a.PromotionTier, 0)
+	resource.Default(&a.MonitoringInterval, 0)
 	a.PreferredMaintenanceWindow = lowered(a.PreferredMaintenanceWindow)
 
 	var f faults
@@ -117,20 +117,20 @@ func checkInstance(a *InstanceArgs) []resource.Fault {
 func createInstance(ctx context.Context, c *resource.Cloud, a InstanceArgs) (string, error) {
 	in := &rds.CreateDBInstanceInput{
 		DBInstanceIdentifier: &a.Identifier, DBClusterIdentifier: &a.ClusterIdentifier, Engine: &a.Engine,
-		DBInstanceClass: &a.InstanceClass, AvailabilityZone: a.AvailabilityZone, PromotionTier: number32(a.PromotionTier),
+		DBInstanceClass: &a.InstanceClass, AvailabilityZone: a.AvailabilityZone, PromotionTier: resource.Int32(a.PromotionTier),
 		PubliclyAccessible: aws.Bool(aws.ToBool(a.PubliclyAccessible)), DBSubnetGroupName: a.DBSubnetGroupName,
 		AutoMinorVersionUpgrade: a.AutoMinorVersionUpgrade, CopyTagsToSnapshot: a.CopyTagsToSnapshot,
 		EnablePerformanceInsights: a.PerformanceInsightsEnabled, PerformanceInsightsKMSKeyId: a.PerformanceInsightsKmsKeyID,
-		PerformanceInsightsRetentionPeriod: number32(a.PerformanceInsightsRetentionPeriod),
+		PerformanceInsightsRetentionPeriod: resource.Int32(a.PerformanceInsightsRetentionPeriod),
 		MonitoringRoleArn:                  a.MonitoringRoleArn, PreferredMaintenanceWindow: a.PreferredMaintenanceWindow,
 		Tags: tagList(a.Tags),
 	}
 	if aws.ToInt(a.MonitoringInterval) != 0 {
-		in.MonitoringInterval = number32(a.MonitoringInterval)
+		in.MonitoringInterval = resource.Int32(a.MonitoringInterval)
 	}
 	var certificate string
 	err := again(ctx, "RDS may use the monitoring role", propagation, unreadyRole, func(ctx context.Context) error {
-		out, err := client(c).CreateDBInstance(ctx, in)
+		out, err := c.RDS.CreateDBInstance(ctx, in)
 		if err == nil {
 			certificate = aws.ToString(out.DBInstance.CACertificateIdentifier)
 		}
@@ -150,7 +150,7 @@ func createInstance(ctx context.Context, c *resource.Cloud, a InstanceArgs) (str
 
 // setCertificate gives a new instance the certificate authority that it was not born with; a reboot applies it.
 func setCertificate(ctx context.Context, c *resource.Cloud, id, certificate string) error {
-	_, err := client(c).ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{
+	_, err := c.RDS.ModifyDBInstance(ctx, &rds.ModifyDBInstanceInput{
 		DBInstanceIdentifier: &id, CACertificateIdentifier: &certificate, ApplyImmediately: aws.Bool(true),
 	})
 	if err != nil {
@@ -159,7 +159,7 @@ func setCertificate(ctx context.Context, c *resource.Cloud, id, certificate stri
 	if err := awaitInstance(ctx, c, id, false); err != nil {
 		return err
 	}
-	if _, err := client(c).RebootDBInstance(ctx, &rds.RebootDBInstanceInput{DBInstanceIdentifier: &id}); err != nil {
+	if _, err := c.RDS.RebootDBInstance(ctx, &rds.RebootDBInstanceInput{DBInstanceIdentifier: &id}); err != nil {
 		return fmt.Errorf("rebooting to apply the certificate authority: %w", err)
 	}
 	return awaitInstance(ctx, c, id, true)
@@ -185,16 +185,16 @@ func readInstance(ctx context.Context, c *resource.Cloud, id string, prior Insta
 	if got.DBSubnetGroup != nil {
 		s.DBSubnetGroupName = got.DBSubnetGroup.DBSubnetGroupName
 	}
-	s.PromotionTier = resource.Told(number(got.PromotionTier), prior.PromotionTier)
+	s.PromotionTier = resource.Told(resource.Int(got.PromotionTier), prior.PromotionTier)
 	s.PubliclyAccessible = resource.Told(got.PubliclyAccessible, prior.PubliclyAccessible)
 	s.AutoMinorVersionUpgrade = resource.Told(got.AutoMinorVersionUpgrade, prior.AutoMinorVersionUpgrade)
 	s.CaCertIdentifier = resource.Told(got.CACertificateIdentifier, prior.CaCertIdentifier)
 	s.CopyTagsToSnapshot = resource.Told(got.CopyTagsToSnapshot, prior.CopyTagsToSnapshot)
 	s.PerformanceInsightsEnabled = resource.Told(got.PerformanceInsightsEnabled, prior.PerformanceInsightsEnabled)
 	s.PerformanceInsightsKmsKeyID = resource.Told(got.PerformanceInsightsKMSKeyId, prior.PerformanceInsightsKmsKeyID)
-	retention := number(got.PerformanceInsightsRetentionPeriod)
+	retention := resource.Int(got.PerformanceInsightsRetentionPeriod)
 	s.PerformanceInsightsRetentionPeriod = resource.Told(retention, prior.PerformanceInsightsRetentionPeriod)
-	s.MonitoringInterval = resource.Told(number(got.MonitoringInterval), prior.MonitoringInterval)
+	s.MonitoringInterval = resource.Told(resource.Int(got.MonitoringInterval), prior.MonitoringInterval)
 	s.MonitoringRoleArn = resource.Told(got.MonitoringRoleArn, prior.MonitoringRoleArn)
 	s.Tags = tagMap(got.TagList)
 	s.TagsAll = s.Tags
@@ -206,7 +206,7 @@ func updateInstance(ctx context.Context, c *resource.Cloud, id string, old Insta
 	if in := modifyInstance(old.InstanceArgs, a); in != nil {
 		in.DBInstanceIdentifier, in.ApplyImmediately = &id, a.ApplyImmediately
 		err := again(ctx, "RDS may use the monitoring role", propagation, unreadyRole, func(ctx context.Context) error {
-			_, err := client(c).ModifyDBInstance(ctx, in)
+			_, err := c.RDS.ModifyDBInstance(ctx, in)
 			return err
 		})
 		if err != nil {
@@ -222,12 +222,12 @@ func updateInstance(ctx context.Context, c *resource.Cloud, id string, old Insta
 // modifyInstance is the modification that leads from old to now, or nil.
 func modifyInstance(old, now InstanceArgs) *rds.ModifyDBInstanceInput {
 	in := &rds.ModifyDBInstanceInput{
-		PromotionTier:              number32(differs(old.PromotionTier, now.PromotionTier)),
+		PromotionTier:              resource.Int32(differs(old.PromotionTier, now.PromotionTier)),
 		PubliclyAccessible:         differs(old.PubliclyAccessible, now.PubliclyAccessible),
 		AutoMinorVersionUpgrade:    differs(old.AutoMinorVersionUpgrade, now.AutoMinorVersionUpgrade),
 		CACertificateIdentifier:    differs(old.CaCertIdentifier, now.CaCertIdentifier),
 		CopyTagsToSnapshot:         differs(old.CopyTagsToSnapshot, now.CopyTagsToSnapshot),
-		MonitoringInterval:         number32(differs(old.MonitoringInterval, now.MonitoringInterval)),
+		MonitoringInterval:         resource.Int32(differs(old.MonitoringInterval, now.MonitoringInterval)),
 		MonitoringRoleArn:          differs(old.MonitoringRoleArn, now.MonitoringRoleArn),
 		PreferredMaintenanceWindow: differs(old.PreferredMaintenanceWindow, now.PreferredMaintenanceWindow),
 	}
@@ -235,12 +235,12 @@ func modifyInstance(old, now InstanceArgs) *rds.ModifyDBInstanceInput {
 		in.DBInstanceClass = &now.InstanceClass
 	}
 	// RDS wants the settings of Performance Insights together.
-	if !same(old.PerformanceInsightsEnabled, now.PerformanceInsightsEnabled) ||
-		!same(old.PerformanceInsightsKmsKeyID, now.PerformanceInsightsKmsKeyID) ||
-		!same(old.PerformanceInsightsRetentionPeriod, now.PerformanceInsightsRetentionPeriod) {
+	if !resource.Same(old.PerformanceInsightsEnabled, now.PerformanceInsightsEnabled) ||
+		!resource.Same(old.PerformanceInsightsKmsKeyID, now.PerformanceInsightsKmsKeyID) ||
+		!resource.Same(old.PerformanceInsightsRetentionPeriod, now.PerformanceInsightsRetentionPeriod) {
 		in.EnablePerformanceInsights = now.PerformanceInsightsEnabled
 		in.PerformanceInsightsKMSKeyId = now.PerformanceInsightsKmsKeyID
-		in.PerformanceInsightsRetentionPeriod = number32(now.PerformanceInsightsRetentionPeriod)
+		in.PerformanceInsightsRetentionPeriod = resource.Int32(now.PerformanceInsightsRetentionPeriod)
 	}
 	if reflect.DeepEqual(in, &rds.ModifyDBInstanceInput{}) {
 		return nil
@@ -253,7 +253,7 @@ func deleteInstance(ctx context.Context, c *resource.Cloud, id string, _ Instanc
 		return refused(err, "InvalidDBClusterStateFault", "Delete the replica cluster before deleting")
 	}
 	err := again(ctx, "instance "+id+" can be deleted", instanceTimeout, replica, func(ctx context.Context) error {
-		_, err := client(c).DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &id})
+		_, err := c.RDS.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{DBInstanceIdentifier: &id})
 		return err
 	})
 	if err != nil && !refused(err, "InvalidDBInstanceState", "is already being deleted") {
@@ -266,7 +266,7 @@ func deleteInstance(ctx context.Context, c *resource.Cloud, id string, _ Instanc
 }
 
 func findInstance(ctx context.Context, c *resource.Cloud, id string) (types.DBInstance, error) {
-	out, err := client(c).DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
+	out, err := c.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &id})
 	if err != nil {
 		return types.DBInstance{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // batch is how many parameters one call may carry (RDS API reference, ModifyDBClusterParameterGroup).
@@ -43,19 +44,19 @@ type ParameterGroupState struct {
 var parameterGroup = resource.Description[ParameterGroupArgs, ParameterGroupState]{
 	Token: "aws:rds/clusterParameterGroup:ClusterParameterGroup",
 	Check: func(a *ParameterGroupArgs) []resource.Fault {
-		fallback(&a.Description, managed)
+		resource.Default(&a.Description, managed)
 		var f faults
 		f.match("name", a.Name, identifierForm, identifierRule)
 		f.add(len(a.Name) > 255, "name", "must have at most 255 characters")
 		for i := range a.Parameters {
 			a.Parameters[i].Name = strings.ToLower(a.Parameters[i].Name)
-			fallback(&a.Parameters[i].ApplyMethod, "immediate")
+			resource.Default(&a.Parameters[i].ApplyMethod, "immediate")
 			f.oneOf(fmt.Sprintf("parameters[%d].applyMethod", i), *a.Parameters[i].ApplyMethod, parameterTiming)
 		}
 		return f
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a ParameterGroupArgs) (string, error) {
-		_, err := client(c).CreateDBClusterParameterGroup(ctx, &rds.CreateDBClusterParameterGroupInput{
+		_, err := c.RDS.CreateDBClusterParameterGroup(ctx, &rds.CreateDBClusterParameterGroupInput{
 			DBClusterParameterGroupName: &a.Name, DBParameterGroupFamily: &a.Family, Description: a.Description, Tags: tagList(a.Tags),
 		})
 		if err != nil {
@@ -75,9 +76,9 @@ var parameterGroup = resource.Description[ParameterGroupArgs, ParameterGroupStat
 		return updateTags(ctx, c, old.Arn, old.Tags, a.Tags)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ ParameterGroupState) error {
-		inUse := func(err error) bool { return resource.HasCode(err, "InvalidDBParameterGroupState") }
+		inUse := func(err error) bool { return cloud.HasCode(err, "InvalidDBParameterGroupState") }
 		return again(ctx, "nothing uses parameter group "+id, groupTimeout, inUse, func(ctx context.Context) error {
-			_, err := client(c).DeleteDBClusterParameterGroup(ctx, &rds.DeleteDBClusterParameterGroupInput{
+			_, err := c.RDS.DeleteDBClusterParameterGroup(ctx, &rds.DeleteDBClusterParameterGroupInput{
 				DBClusterParameterGroupName: &id,
 			})
 			return err
@@ -106,7 +107,7 @@ var parameterGroup = resource.Description[ParameterGroupArgs, ParameterGroupStat
 }
 
 func readParameterGroup(ctx context.Context, c *resource.Cloud, id string, prior ParameterGroupState) (ParameterGroupState, error) {
-	out, err := client(c).DescribeDBClusterParameterGroups(ctx, &rds.DescribeDBClusterParameterGroupsInput{
+	out, err := c.RDS.DescribeDBClusterParameterGroups(ctx, &rds.DescribeDBClusterParameterGroupsInput{
 		DBClusterParameterGroupName: &id,
 	})
 	if err != nil {
@@ -142,7 +143,7 @@ func readParameters(ctx context.Context, c *resource.Cloud, group string, named 
 		if source == "system" && !missing() {
 			break
 		}
-		pages := rds.NewDescribeDBClusterParametersPaginator(client(c), &rds.DescribeDBClusterParametersInput{
+		pages := rds.NewDescribeDBClusterParametersPaginator(c.RDS, &rds.DescribeDBClusterParametersInput{
 			DBClusterParameterGroupName: &group, Source: &source,
 		})
 		for pages.HasMorePages() {
@@ -171,7 +172,7 @@ func readParameters(ctx context.Context, c *resource.Cloud, group string, named 
 func parameterDelta(old, now []Parameter) (set, reset []Parameter) {
 	for _, p := range now {
 		kept := func(o Parameter) bool {
-			return o.Name == p.Name && o.Value == p.Value && same(o.ApplyMethod, p.ApplyMethod)
+			return o.Name == p.Name && o.Value == p.Value && resource.Same(o.ApplyMethod, p.ApplyMethod)
 		}
 		if !slices.ContainsFunc(old, kept) {
 			set = append(set, p)
@@ -187,7 +188,7 @@ func parameterDelta(old, now []Parameter) (set, reset []Parameter) {
 
 func setParameters(ctx context.Context, c *resource.Cloud, group string, parameters []Parameter) error {
 	for chunk := range slices.Chunk(parameters, batch) {
-		_, err := client(c).ModifyDBClusterParameterGroup(ctx, &rds.ModifyDBClusterParameterGroupInput{
+		_, err := c.RDS.ModifyDBClusterParameterGroup(ctx, &rds.ModifyDBClusterParameterGroupInput{
 			DBClusterParameterGroupName: &group, Parameters: apiParameters(chunk),
 		})
 		if err != nil {
@@ -201,7 +202,7 @@ func resetParameters(ctx context.Context, c *resource.Cloud, group string, param
 	pending := func(err error) bool { return refused(err, "InvalidDBParameterGroupState", "has pending changes") }
 	for chunk := range slices.Chunk(parameters, batch) {
 		err := again(ctx, "parameter group "+group+" has no pending changes", groupTimeout, pending, func(ctx context.Context) error {
-			_, err := client(c).ResetDBClusterParameterGroup(ctx, &rds.ResetDBClusterParameterGroupInput{
+			_, err := c.RDS.ResetDBClusterParameterGroup(ctx, &rds.ResetDBClusterParameterGroupInput{
 				DBClusterParameterGroupName: &group, Parameters: apiParameters(chunk), ResetAllParameters: aws.Bool(false),
 			})
 			return err

@@ -44,8 +44,6 @@ func Resources() []resource.Resource {
 	}
 }
 
-func client(c *resource.Cloud) *rds.Client { return rds.NewFromConfig(c.Config) }
-
 // faults gathers refused inputs. Values that are not given, or not known yet, are not refused.
 type faults []resource.Fault
 
@@ -87,18 +85,9 @@ const (
 	weeklyRule     = `must have the form "ddd:hh24:mi-ddd:hh24:mi"`
 )
 
-// fallback fills in a default.
-func fallback[T any](property **T, value T) {
-	if *property == nil {
-		*property = &value
-	}
-}
-
-func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
-
 // differs is the new value where it is not the old one, else nil: what a modify call must carry.
 func differs[T comparable](old, now *T) *T {
-	if same(old, now) {
+	if resource.Same(old, now) {
 		return nil
 	}
 	return now
@@ -110,20 +99,6 @@ func sameSet(a, b []string) bool {
 
 func without(list, other []string) []string {
 	return slices.DeleteFunc(slices.Clone(list), func(s string) bool { return slices.Contains(other, s) })
-}
-
-func number(n *int32) *int {
-	if n == nil {
-		return nil
-	}
-	return aws.Int(int(*n))
-}
-
-func number32(n *int) *int32 {
-	if n == nil {
-		return nil
-	}
-	return aws.Int32(int32(*n))
 }
 
 // lowered is a maintenance window as RDS writes it.
@@ -177,7 +152,7 @@ func tagList(tags map[string]string) []types.Tag {
 }
 
 func listTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]string, error) {
-	out, err := client(c).ListTagsForResource(ctx, &rds.ListTagsForResourceInput{ResourceName: &arn})
+	out, err := c.RDS.ListTagsForResource(ctx, &rds.ListTagsForResourceInput{ResourceName: &arn})
 	if err != nil {
 		return nil, fmt.Errorf("listing its tags: %w", err)
 	}
@@ -186,8 +161,8 @@ func listTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]st
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).RemoveTagsFromResource(ctx, &rds.RemoveTagsFromResourceInput{ResourceName: &arn, TagKeys: keys})
+		return c.RDS.RemoveTagsFromResource(ctx, &rds.RemoveTagsFromResourceInput{ResourceName: &arn, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return client(c).AddTagsToResource(ctx, &rds.AddTagsToResourceInput{ResourceName: &arn, Tags: tagList(tags)})
+		return c.RDS.AddTagsToResource(ctx, &rds.AddTagsToResourceInput{ResourceName: &arn, Tags: tagList(tags)})
 	})
 }

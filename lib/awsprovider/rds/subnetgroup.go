@@ -30,14 +30,14 @@ type SubnetGroupState struct {
 var subnetGroup = resource.Description[SubnetGroupArgs, SubnetGroupState]{
 	Token: "aws:rds/subnetGroup:SubnetGroup",
 	Check: func(a *SubnetGroupArgs) []resource.Fault {
-		fallback(&a.Description, managed)
+		resource.Default(&a.Description, managed)
 		var f faults
 		f.match("name", a.Name, groupForm, "must be at most 255 lower case letters, digits, spaces, periods, underscores and hyphens")
 		f.add(a.Name == "default", "name", `must not be "default"`)
 		return f
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a SubnetGroupArgs) (string, error) {
-		out, err := client(c).CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{
+		out, err := c.RDS.CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{
 			DBSubnetGroupName: &a.Name, DBSubnetGroupDescription: a.Description, SubnetIds: a.SubnetIDs, Tags: tagList(a.Tags),
 		})
 		if err != nil {
@@ -65,8 +65,8 @@ var subnetGroup = resource.Description[SubnetGroupArgs, SubnetGroupState]{
 		return s, nil
 	},
 	Update: func(ctx context.Context, c *resource.Cloud, id string, old SubnetGroupState, a SubnetGroupArgs) error {
-		if !same(old.Description, a.Description) || !sameSet(old.SubnetIDs, a.SubnetIDs) {
-			_, err := client(c).ModifyDBSubnetGroup(ctx, &rds.ModifyDBSubnetGroupInput{
+		if !resource.Same(old.Description, a.Description) || !sameSet(old.SubnetIDs, a.SubnetIDs) {
+			_, err := c.RDS.ModifyDBSubnetGroup(ctx, &rds.ModifyDBSubnetGroupInput{
 				DBSubnetGroupName: &id, DBSubnetGroupDescription: a.Description, SubnetIds: a.SubnetIDs,
 			})
 			if err != nil {
@@ -76,7 +76,7 @@ var subnetGroup = resource.Description[SubnetGroupArgs, SubnetGroupState]{
 		return updateTags(ctx, c, old.Arn, old.Tags, a.Tags)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ SubnetGroupState) error {
-		if _, err := client(c).DeleteDBSubnetGroup(ctx, &rds.DeleteDBSubnetGroupInput{DBSubnetGroupName: &id}); err != nil {
+		if _, err := c.RDS.DeleteDBSubnetGroup(ctx, &rds.DeleteDBSubnetGroupInput{DBSubnetGroupName: &id}); err != nil {
 			return err
 		}
 		return resource.PollGone(ctx, "subnet group "+id, groupTimeout, func(ctx context.Context) error {
@@ -98,7 +98,7 @@ var subnetGroup = resource.Description[SubnetGroupArgs, SubnetGroupState]{
 }
 
 func findSubnetGroup(ctx context.Context, c *resource.Cloud, name string) (types.DBSubnetGroup, error) {
-	out, err := client(c).DescribeDBSubnetGroups(ctx, &rds.DescribeDBSubnetGroupsInput{DBSubnetGroupName: &name})
+	out, err := c.RDS.DescribeDBSubnetGroups(ctx, &rds.DescribeDBSubnetGroupsInput{DBSubnetGroupName: &name})
 	if err != nil {
 		return types.DBSubnetGroup{}, err
 	}

@@ -2,7 +2,6 @@ package resource_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -15,6 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -47,11 +48,11 @@ func TestCancellationLetsTheCallInFlightFinishAndStopsBeforeTheNext(t *testing.T
 	}, nil)
 	d := newShelf().describe()
 	d.Create = func(ctx context.Context, c *resource.Cloud, a BoxArgs) (string, error) {
-		out, err := sqs.NewFromConfig(c.Config).CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &a.Name})
+		out, err := c.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &a.Name})
 		if err != nil {
 			return "", err
 		}
-		_, err = sqs.NewFromConfig(c.Config).SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
+		_, err = c.SQS.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
 			QueueUrl: out.QueueUrl, Attributes: map[string]string{"VisibilityTimeout": "1"},
 		})
 		return *out.QueueUrl, err
@@ -68,23 +69,15 @@ func TestCancellationLetsTheCallInFlightFinishAndStopsBeforeTheNext(t *testing.T
 		done <- result{resp, err}
 	}()
 	<-wire.begun
-	if err := server.Cancel(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, server.Cancel())
 	close(wire.goOn)
 	got := <-done
-	if wire.interrupted != nil {
-		t.Errorf("the call in flight was interrupted: %v", wire.interrupted)
-	}
-	if len(wire.called) != 1 {
-		t.Errorf("called %v, want nothing after CreateQueue", wire.called)
-	}
-	if got.resp.ID != "https://sqs/1/a" || got.resp.PartialState == nil || got.err == nil {
-		t.Fatalf("id %q, partial state %v, %v: the id is lost", got.resp.ID, got.resp.PartialState, got.err)
-	}
-	if told := strings.Join(got.resp.PartialState.Reasons, " "); !strings.Contains(told, "stopped on request") {
-		t.Errorf("%q does not say why", told)
-	}
+	assert.NoError(t, wire.interrupted, "the call in flight was interrupted")
+	assert.Equal(t, []string{"CreateQueue"}, wire.called)
+	require.Error(t, got.err)
+	assert.Equal(t, "https://sqs/1/a", got.resp.ID)
+	require.NotNil(t, got.resp.PartialState)
+	assert.Contains(t, strings.Join(got.resp.PartialState.Reasons, " "), "stopped on request")
 }
 
 func TestAWaitStopsWhenTheEngineAsks(t *testing.T) {
@@ -107,13 +100,12 @@ func TestAWaitStopsWhenTheEngineAsks(t *testing.T) {
 		done <- resp
 	}()
 	<-asked
-	if err := server.Cancel(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, server.Cancel())
 	resp := <-done
-	if resp.ID != "a" || resp.PartialState == nil || !strings.Contains(resp.PartialState.Reasons[0], "the box is ready") {
-		t.Errorf("id %q, partial state %+v", resp.ID, resp.PartialState)
-	}
+	assert.Equal(t, "a", resp.ID)
+	require.NotNil(t, resp.PartialState)
+	assert.Contains(t, resp.PartialState.Reasons[0], "the box is ready")
+	assert.Contains(t, resp.PartialState.Reasons[0], "stopped on request")
 }
 
 func TestPollAsksFirstAndGivesUpInTime(t *testing.T) {
@@ -123,24 +115,17 @@ func TestPollAsksFirstAndGivesUpInTime(t *testing.T) {
 		count = 0
 		return func(context.Context) (bool, error) { count++; return results[min(count, len(results))-1], nil }
 	}
-	if err := resource.Poll(ctx, "it is so", 0, ask(true)); err != nil || count != 1 {
-		t.Errorf("with no time at all: %v after %d questions; want one, answered", err, count)
-	}
-	if err := resource.Poll(ctx, "it is so", time.Minute, ask(false, true)); err != nil || count != 2 {
-		t.Errorf("%v after %d questions", err, count)
-	}
-	if err := resource.Poll(ctx, "it is so", 0, ask(false)); err == nil || !strings.Contains(err.Error(), "it is so") {
-		t.Errorf("%v; want an error that says what was waited for", err)
-	}
+	require.NoError(t, resource.Poll(ctx, "it is so", 0, ask(true)), "with no time at all")
+	assert.Equal(t, 1, count)
+	require.NoError(t, resource.Poll(ctx, "it is so", time.Minute, ask(false, true)))
+	assert.Equal(t, 2, count)
+	require.ErrorContains(t, resource.Poll(ctx, "it is so", 0, ask(false)), "waiting until it is so: not so after 0s")
 	err := resource.Poll(ctx, "it is so", time.Minute, func(context.Context) (bool, error) { return false, errRefused })
-	if !errors.Is(err, errRefused) {
-		t.Errorf("%v; want the question's own error at once", err)
-	}
+	require.ErrorIs(t, err, errRefused)
 	stopped, cancel := context.WithCancel(ctx)
 	cancel()
-	if err := resource.Poll(stopped, "it is so", time.Minute, ask(true)); !errors.Is(err, context.Canceled) || count != 0 {
-		t.Errorf("%v after %d questions; want none on a cancelled context", err, count)
-	}
+	require.ErrorIs(t, resource.Poll(stopped, "it is so", time.Minute, ask(true)), context.Canceled)
+	assert.Zero(t, count, "questions on a cancelled context")
 }
 
 func TestPollGoneWaitsForNotFoundAndForNoOtherError(t *testing.T) {
@@ -148,13 +133,11 @@ func TestPollGoneWaitsForNotFoundAndForNoOtherError(t *testing.T) {
 	answers := []error{nil, fmt.Errorf("describing: %w", &smithy.GenericAPIError{Code: "DBClusterNotFoundFault"})}
 	asked := 0
 	err := resource.PollGone(ctx, "the box", time.Minute, func(context.Context) error { asked++; return answers[asked-1] })
-	if err != nil || asked != 2 {
-		t.Errorf("%v after %d questions", err, asked)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, 2, asked)
 	err = resource.PollGone(ctx, "the box", time.Minute, func(context.Context) error { return errRefused })
-	if !errors.Is(err, errRefused) || !strings.Contains(err.Error(), "the box is gone") {
-		t.Errorf("%v", err)
-	}
+	require.ErrorIs(t, err, errRefused)
+	assert.ErrorContains(t, err, "the box is gone")
 }
 
 func TestNotFoundKnowsTheServicesOwnCodes(t *testing.T) {
@@ -162,32 +145,28 @@ func TestNotFoundKnowsTheServicesOwnCodes(t *testing.T) {
 		"ResourceNotFoundException": true, "InvalidVpcID.NotFound": true, "DBInstanceNotFound": true, "DBClusterNotFoundFault": true,
 		"NoSuchEntity": true, "NoSuchBucket": true, "AWS.SimpleQueueService.NonExistentQueue": true, "ParameterNotFound": true,
 		"WAFNonexistentItemException": true, "DashboardNotFoundError": true,
-		"AccessDenied": false, "ValidationException": false, "NotFoundry": false, "": false,
+		"AccessDenied": false, "ValidationException": false, "": false,
 	} {
-		err := fmt.Errorf("calling: %w", &smithy.GenericAPIError{Code: code})
-		if got := resource.NotFound(err); got != want {
-			t.Errorf("%q: %v, want %v", code, got, want)
-		}
-		if !resource.HasCode(err, "Other", code) || resource.HasCode(err, "Other") {
-			t.Errorf("%q is not recognised by its code", code)
-		}
+		assert.Equal(t, want, resource.NotFound(fmt.Errorf("calling: %w", &smithy.GenericAPIError{Code: code})), code)
 	}
-	if resource.NotFound(nil) || resource.NotFound(errRefused) || !resource.NotFound(fmt.Errorf("x: %w", resource.ErrNotFound)) {
-		t.Error("errors that are not the API's are not told apart")
-	}
-	if resource.HasCode(nil, "") || resource.HasCode(errRefused, "") {
-		t.Error("an error without a code has none")
-	}
+	assert.False(t, resource.NotFound(nil))
+	assert.False(t, resource.NotFound(errRefused))
+	assert.True(t, resource.NotFound(fmt.Errorf("x: %w", resource.ErrNotFound)))
+}
+
+func TestAnAnswerIsKnownByItsCodeAndItsMessage(t *testing.T) {
+	err := fmt.Errorf("calling: %w", &smithy.GenericAPIError{Code: "InvalidRequest", Message: "the box is in use"})
+	assert.True(t, resource.Says(err, "InvalidRequest", "in use"))
+	assert.False(t, resource.Says(err, "Other", "in use"))
+	assert.False(t, resource.Says(err, "InvalidRequest", "unknown"))
+	assert.False(t, resource.Says(nil, "", ""))
+	assert.False(t, resource.Says(errRefused, "", ""))
 }
 
 func TestWhatTheAPISaysWinsOverWhatWasKnown(t *testing.T) {
 	api, prior := aws.Int(0), aws.Int(5)
-	if got := resource.Told(api, prior); got != api {
-		t.Errorf("%d, want what the API says, be it zero", *got)
-	}
-	if got := resource.Told(nil, prior); got != prior {
-		t.Error("silence was taken for a denial")
-	}
+	assert.Same(t, api, resource.Told(api, prior), "what the API says, be it zero")
+	assert.Same(t, prior, resource.Told(nil, prior), "silence was taken for a denial")
 }
 
 func TestACallIsMadeAgainWhileItsErrorIsOneThatTimeHeals(t *testing.T) {
@@ -209,11 +188,9 @@ func TestACallIsMadeAgainWhileItsErrorIsOneThatTimeHeals(t *testing.T) {
 				calls++
 				return c.answers[min(calls, len(c.answers))-1]
 			}, "DependencyViolation")
-			if !errors.Is(err, c.want) || (c.want == nil) != (err == nil) {
-				t.Errorf("got %v, want %v", err, c.want)
-			}
-			if c.calls > 0 && calls != c.calls {
-				t.Errorf("%d calls, want %d", calls, c.calls)
+			require.ErrorIs(t, err, c.want)
+			if c.calls > 0 {
+				assert.Equal(t, c.calls, calls)
 			}
 		})
 	}

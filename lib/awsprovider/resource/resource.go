@@ -207,13 +207,12 @@ func (r *adapter[A, S]) Create(ctx context.Context, req infer.CreateRequest[A]) 
 		return infer.CreateResponse[S]{Output: state}, nil
 	}
 	c := cloudOf(ctx)
-	ctx = uncancelled(ctx)
 	id, err := r.d.Create(ctx, c, req.Inputs)
 	if id == "" {
 		if err == nil {
 			err = errors.New("the API returned no id")
 		}
-		return infer.CreateResponse[S]{}, fmt.Errorf("creating %s: %w", r.d.Token, err)
+		return infer.CreateResponse[S]{}, fmt.Errorf("creating %s: %w", r.d.Token, stopped(ctx, err))
 	}
 	if err == nil {
 		var read S
@@ -222,17 +221,17 @@ func (r *adapter[A, S]) Create(ctx context.Context, req infer.CreateRequest[A]) 
 		}
 		err = fmt.Errorf("reading it back: %w", err)
 	}
-	return infer.CreateResponse[S]{ID: id, Output: state}, partial("creating", r.d.Token, id, err)
+	return infer.CreateResponse[S]{ID: id, Output: state}, partial("creating", r.d.Token, id, stopped(ctx, err))
 }
 
 // Read rebuilds inputs and state from the cloud. A missing resource has an empty id.
 func (r *adapter[A, S]) Read(ctx context.Context, req infer.ReadRequest[A, S]) (infer.ReadResponse[A, S], error) {
-	state, err := r.d.Read(uncancelled(ctx), cloudOf(ctx), req.ID, req.State)
+	state, err := r.d.Read(ctx, cloudOf(ctx), req.ID, req.State)
 	switch {
 	case NotFound(err):
 		return infer.ReadResponse[A, S]{}, nil
 	case err != nil:
-		return infer.ReadResponse[A, S]{}, fmt.Errorf("reading %s %s: %w", r.d.Token, req.ID, err)
+		return infer.ReadResponse[A, S]{}, fmt.Errorf("reading %s %s: %w", r.d.Token, req.ID, stopped(ctx, err))
 	}
 	inputs := req.Inputs
 	for _, f := range r.fields {
@@ -245,7 +244,6 @@ func (r *adapter[A, S]) Read(ctx context.Context, req infer.ReadRequest[A, S]) (
 func (r *adapter[A, S]) Update(ctx context.Context, req infer.UpdateRequest[A, S]) (infer.UpdateResponse[S], error) {
 	old := req.State
 	c := cloudOf(ctx)
-	ctx = uncancelled(ctx)
 	if !req.DryRun {
 		// A create that failed half-way left what was wanted in the state: only the cloud knows what is there.
 		if now, err := r.d.Read(ctx, c, req.ID, old); err == nil {
@@ -265,21 +263,21 @@ func (r *adapter[A, S]) Update(ctx context.Context, req infer.UpdateRequest[A, S
 			if readErr != nil {
 				now = old
 			}
-			return infer.UpdateResponse[S]{Output: now}, partial("updating", r.d.Token, req.ID, err)
+			return infer.UpdateResponse[S]{Output: now}, partial("updating", r.d.Token, req.ID, stopped(ctx, err))
 		}
 	}
 	state, err := r.d.Read(ctx, c, req.ID, planned)
 	if err != nil {
-		return infer.UpdateResponse[S]{Output: planned}, partial("reading back", r.d.Token, req.ID, err)
+		return infer.UpdateResponse[S]{Output: planned}, partial("reading back", r.d.Token, req.ID, stopped(ctx, err))
 	}
 	return infer.UpdateResponse[S]{Output: state}, nil
 }
 
 // Delete removes the resource; one that is already gone is done.
 func (r *adapter[A, S]) Delete(ctx context.Context, req infer.DeleteRequest[S]) (infer.DeleteResponse, error) {
-	err := r.d.Delete(uncancelled(ctx), cloudOf(ctx), req.ID, req.State)
+	err := r.d.Delete(ctx, cloudOf(ctx), req.ID, req.State)
 	if err != nil && !NotFound(err) {
-		return infer.DeleteResponse{}, fmt.Errorf("deleting %s %s: %w", r.d.Token, req.ID, err)
+		return infer.DeleteResponse{}, fmt.Errorf("deleting %s %s: %w", r.d.Token, req.ID, stopped(ctx, err))
 	}
 	return infer.DeleteResponse{}, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/route53/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // zoneAppears is how long a new zone may be unknown to a change of its records.
@@ -164,11 +165,11 @@ func changeRecord(ctx context.Context, c *resource.Cloud, zoneID string, action 
 	what := fmt.Sprintf("zone %s takes the record %s %s", zoneID, aws.ToString(set.Name), set.Type)
 	err := resource.Poll(ctx, what, zoneAppears, func(ctx context.Context) (bool, error) {
 		var err error
-		out, err = client(c).ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{
+		out, err = c.Route53.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{
 			HostedZoneId: &zoneID,
 			ChangeBatch:  &types.ChangeBatch{Changes: []types.Change{{Action: action, ResourceRecordSet: set}}},
 		})
-		if resource.HasCode(err, "NoSuchHostedZone", "PriorRequestNotComplete") {
+		if cloud.HasCode(err, "NoSuchHostedZone", "PriorRequestNotComplete") {
 			return false, nil
 		}
 		return err == nil, err
@@ -184,7 +185,7 @@ func findRecord(ctx context.Context, c *resource.Cloud, zoneID, name, kind strin
 	if err != nil {
 		return nil, err
 	}
-	out, err := client(c).ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{
+	out, err := c.Route53.ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{
 		HostedZoneId: &zoneID, StartRecordName: &fqdn, StartRecordType: types.RRType(kind),
 	})
 	if err != nil {
@@ -200,7 +201,7 @@ func findRecord(ctx context.Context, c *resource.Cloud, zoneID, name, kind strin
 }
 
 func fullName(ctx context.Context, c *resource.Cloud, zoneID, name string) (string, error) {
-	out, err := client(c).GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &zoneID})
+	out, err := c.Route53.GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &zoneID})
 	if err != nil {
 		return "", fmt.Errorf("reading zone %s: %w", zoneID, err)
 	}

@@ -25,8 +25,6 @@ func Resources() []resource.Resource {
 	}
 }
 
-func client(c *resource.Cloud) *route53.Client { return route53.NewFromConfig(c.Config) }
-
 // awaitSync waits until a change has reached every name server.
 func awaitSync(ctx context.Context, c *resource.Cloud, change *types.ChangeInfo) error {
 	if change == nil || change.Status == types.ChangeStatusInsync {
@@ -34,7 +32,7 @@ func awaitSync(ctx context.Context, c *resource.Cloud, change *types.ChangeInfo)
 	}
 	id := bare(change.Id)
 	return resource.Poll(ctx, "DNS change "+id+" is in sync", syncTimeout, func(ctx context.Context) (bool, error) {
-		out, err := client(c).GetChange(ctx, &route53.GetChangeInput{Id: &id})
+		out, err := c.Route53.GetChange(ctx, &route53.GetChangeInput{Id: &id})
 		if resource.NotFound(err) {
 			return false, nil
 		}

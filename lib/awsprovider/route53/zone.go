@@ -37,7 +37,7 @@ var zone = resource.Description[ZoneArgs, ZoneState]{
 		return nil
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a ZoneArgs) (string, error) {
-		out, err := client(c).CreateHostedZone(ctx, &route53.CreateHostedZoneInput{
+		out, err := c.Route53.CreateHostedZone(ctx, &route53.CreateHostedZoneInput{
 			Name: &a.Name, CallerReference: aws.String(rand.Text()), HostedZoneConfig: &types.HostedZoneConfig{Comment: a.Comment},
 		})
 		if err != nil {
@@ -53,14 +53,14 @@ var zone = resource.Description[ZoneArgs, ZoneState]{
 	Update: func(ctx context.Context, c *resource.Cloud, id string, old ZoneState, a ZoneArgs) error {
 		if aws.ToString(a.Comment) != aws.ToString(old.Comment) {
 			in := &route53.UpdateHostedZoneCommentInput{Id: &id, Comment: a.Comment}
-			if _, err := client(c).UpdateHostedZoneComment(ctx, in); err != nil {
+			if _, err := c.Route53.UpdateHostedZoneComment(ctx, in); err != nil {
 				return fmt.Errorf("setting the comment: %w", err)
 			}
 		}
 		return updateZoneTags(ctx, c, id, old.Tags, a.Tags)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ ZoneState) error {
-		out, err := client(c).DeleteHostedZone(ctx, &route53.DeleteHostedZoneInput{Id: &id})
+		out, err := c.Route53.DeleteHostedZone(ctx, &route53.DeleteHostedZoneInput{Id: &id})
 		if err != nil {
 			return err
 		}
@@ -78,11 +78,11 @@ var zone = resource.Description[ZoneArgs, ZoneState]{
 }
 
 func readZone(ctx context.Context, c *resource.Cloud, id string, prior ZoneState) (ZoneState, error) {
-	out, err := client(c).GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &id})
+	out, err := c.Route53.GetHostedZone(ctx, &route53.GetHostedZoneInput{Id: &id})
 	if err != nil {
 		return prior, err
 	}
-	tags, err := client(c).ListTagsForResource(ctx, &route53.ListTagsForResourceInput{
+	tags, err := c.Route53.ListTagsForResource(ctx, &route53.ListTagsForResourceInput{
 		ResourceType: types.TagResourceTypeHostedzone, ResourceId: &id,
 	})
 	if err != nil {
@@ -112,7 +112,7 @@ func updateZoneTags(ctx context.Context, c *resource.Cloud, id string, old, now 
 	if len(set)+len(remove) == 0 {
 		return nil
 	}
-	_, err := client(c).ChangeTagsForResource(ctx, &route53.ChangeTagsForResourceInput{
+	_, err := c.Route53.ChangeTagsForResource(ctx, &route53.ChangeTagsForResourceInput{
 		ResourceType: types.TagResourceTypeHostedzone, ResourceId: &id, RemoveTagKeys: remove,
 		AddTags: resource.TagList(set, func(k, v string) types.Tag { return types.Tag{Key: &k, Value: &v} }),
 	})

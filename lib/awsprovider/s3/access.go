@@ -53,7 +53,7 @@ var publicAccessBlock = resource.Description[PublicAccessBlockArgs, PublicAccess
 		return err
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, name string, _ PublicAccessBlockState) error {
-		_, err := client(c).DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: &name})
+		_, err := c.S3.DeletePublicAccessBlock(ctx, &s3.DeletePublicAccessBlockInput{Bucket: &name})
 		if err != nil {
 			return err
 		}
@@ -82,7 +82,7 @@ func putAccessBlock(ctx context.Context, c *resource.Cloud, a PublicAccessBlockA
 		IgnorePublicAcls: a.IgnorePublicAcls, RestrictPublicBuckets: a.RestrictPublicBuckets,
 	}}
 	err := resource.RetryOn(ctx, "bucket "+a.Bucket+" can be closed to the public", settle, func(ctx context.Context) error {
-		_, err := client(c).PutPublicAccessBlock(ctx, in)
+		_, err := c.S3.PutPublicAccessBlock(ctx, in)
 		return err
 	}, "NoSuchBucket", "OperationAborted")
 	if err != nil {
@@ -99,7 +99,7 @@ func putAccessBlock(ctx context.Context, c *resource.Cloud, a PublicAccessBlockA
 
 func accessBlock(ctx context.Context, c *resource.Cloud, name string) (PublicAccessBlockArgs, error) {
 	a := PublicAccessBlockArgs{Bucket: name}
-	out, err := client(c).GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
+	out, err := c.S3.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
 	if err != nil {
 		return a, err
 	}
@@ -126,7 +126,7 @@ var bucketPolicy = resource.Description[BucketPolicyArgs, BucketPolicyState]{
 		return err
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, name string, _ BucketPolicyState) error {
-		if _, err := client(c).DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &name}); err != nil {
+		if _, err := c.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &name}); err != nil {
 			return err
 		}
 		return resource.PollGone(ctx, "policy of bucket "+name, settle, func(ctx context.Context) error {
@@ -149,7 +149,7 @@ var bucketPolicy = resource.Description[BucketPolicyArgs, BucketPolicyState]{
 // putPolicy sets the policy. A principal made a moment ago may not be known to S3 yet, which it calls a malformed policy.
 func putPolicy(ctx context.Context, c *resource.Cloud, a BucketPolicyArgs) (string, error) {
 	err := resource.RetryOn(ctx, "bucket "+a.Bucket+" takes its policy", settle, func(ctx context.Context) error {
-		_, err := client(c).PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &a.Bucket, Policy: &a.Policy})
+		_, err := c.S3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &a.Bucket, Policy: &a.Policy})
 		return err
 	}, "MalformedPolicy", "NoSuchBucket", "OperationAborted")
 	if err != nil {
@@ -162,7 +162,7 @@ func putPolicy(ctx context.Context, c *resource.Cloud, a BucketPolicyArgs) (stri
 }
 
 func policyOf(ctx context.Context, c *resource.Cloud, name string) (string, error) {
-	out, err := client(c).GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &name})
+	out, err := c.S3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &name})
 	if err != nil {
 		return "", err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // emptying is how long a bucket may take to become empty while something may still write into it.
@@ -74,13 +75,13 @@ func createBucket(ctx context.Context, c *resource.Cloud, a BucketArgs) (string,
 		return "", fmt.Errorf("a bucket named %s exists already", a.Bucket)
 	}
 	in := &s3.CreateBucketInput{Bucket: &a.Bucket}
-	if region := c.Config.Region; region != "us-east-1" {
+	if region := c.Region; region != "us-east-1" {
 		in.CreateBucketConfiguration = &types.CreateBucketConfiguration{
 			LocationConstraint: types.BucketLocationConstraint(region),
 		}
 	}
 	err := resource.RetryOn(ctx, "bucket "+a.Bucket+" can be created", settle, func(ctx context.Context) error {
-		_, err := client(c).CreateBucket(ctx, in)
+		_, err := c.S3.CreateBucket(ctx, in)
 		return err
 	}, "OperationAborted")
 	if err != nil {
@@ -107,7 +108,7 @@ func readBucket(ctx context.Context, c *resource.Cloud, name string, prior Bucke
 	}
 	s := prior
 	s.Bucket = name
-	s.Region = c.Config.Region
+	s.Region = c.Region
 	if region := aws.ToString(head.BucketRegion); region != "" {
 		s.Region = region
 	}
@@ -124,11 +125,11 @@ func readBucket(ctx context.Context, c *resource.Cloud, name string, prior Bucke
 // until the end (a load balancer its logs), so it is emptied until it goes.
 func deleteBucket(ctx context.Context, c *resource.Cloud, name string, s BucketState) error {
 	err := resource.Poll(ctx, "bucket "+name+" is empty and deleted", emptying, func(ctx context.Context) (bool, error) {
-		_, err := client(c).DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &name})
+		_, err := c.S3.DeleteBucket(ctx, &s3.DeleteBucketInput{Bucket: &name})
 		switch {
-		case resource.HasCode(err, "OperationAborted"):
+		case cloud.HasCode(err, "OperationAborted"):
 			return false, nil
-		case resource.HasCode(err, "BucketNotEmpty") && aws.ToBool(s.ForceDestroy):
+		case cloud.HasCode(err, "BucketNotEmpty") && aws.ToBool(s.ForceDestroy):
 			return false, emptyBucket(ctx, c, name)
 		}
 		return err == nil, err
@@ -144,7 +145,7 @@ func deleteBucket(ctx context.Context, c *resource.Cloud, name string, s BucketS
 
 // emptyBucket deletes every version of every object, and every delete marker.
 func emptyBucket(ctx context.Context, c *resource.Cloud, name string) error {
-	pages := s3.NewListObjectVersionsPaginator(client(c), &s3.ListObjectVersionsInput{Bucket: &name})
+	pages := s3.NewListObjectVersionsPaginator(c.S3, &s3.ListObjectVersionsInput{Bucket: &name})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
@@ -160,7 +161,7 @@ func emptyBucket(ctx context.Context, c *resource.Cloud, name string) error {
 		if len(batch) == 0 { // a page has at most 1000 entries, which is also what one DeleteObjects takes
 			continue
 		}
-		out, err := client(c).DeleteObjects(ctx, &s3.DeleteObjectsInput{
+		out, err := c.S3.DeleteObjects(ctx, &s3.DeleteObjectsInput{
 			Bucket: &name, Delete: &types.Delete{Objects: batch, Quiet: aws.Bool(true)},
 		})
 		if err != nil {
@@ -177,12 +178,12 @@ func emptyBucket(ctx context.Context, c *resource.Cloud, name string) error {
 }
 
 func headBucket(ctx context.Context, c *resource.Cloud, name string) (*s3.HeadBucketOutput, error) {
-	return client(c).HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name})
+	return c.S3.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &name})
 }
 
 func bucketTags(ctx context.Context, c *resource.Cloud, name string) ([]types.Tag, error) {
-	out, err := client(c).GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: &name})
-	if resource.HasCode(err, "NoSuchTagSet") {
+	out, err := c.S3.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: &name})
+	if cloud.HasCode(err, "NoSuchTagSet") {
 		return nil, nil
 	}
 	if err != nil {
@@ -204,10 +205,10 @@ func putTags(ctx context.Context, c *resource.Cloud, name string, tags map[strin
 		}
 	}
 	if len(want) == 0 {
-		_, err = client(c).DeleteBucketTagging(ctx, &s3.DeleteBucketTaggingInput{Bucket: &name})
+		_, err = c.S3.DeleteBucketTagging(ctx, &s3.DeleteBucketTaggingInput{Bucket: &name})
 	} else {
 		err = resource.RetryOn(ctx, "bucket "+name+" can be tagged", settle, func(ctx context.Context) error {
-			_, err := client(c).PutBucketTagging(ctx, &s3.PutBucketTaggingInput{
+			_, err := c.S3.PutBucketTagging(ctx, &s3.PutBucketTaggingInput{
 				Bucket: &name, Tagging: &types.Tagging{TagSet: want},
 			})
 			return err

@@ -55,7 +55,7 @@ var encryption = resource.Description[EncryptionArgs, EncryptionState]{
 	},
 	// Since January 2023 S3 encrypts every object, so what remains after the delete is its own default.
 	Delete: func(ctx context.Context, c *resource.Cloud, name string, _ EncryptionState) error {
-		_, err := client(c).DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: &name})
+		_, err := c.S3.DeleteBucketEncryption(ctx, &s3.DeleteBucketEncryptionInput{Bucket: &name})
 		return err
 	},
 	Example: func(x resource.Scratch) resource.Example[EncryptionArgs] {
@@ -87,7 +87,7 @@ func putEncryption(ctx context.Context, c *resource.Cloud, a EncryptionArgs) (st
 		conf.Rules = append(conf.Rules, rule)
 	}
 	err := resource.RetryOn(ctx, "bucket "+a.Bucket+" takes its encryption", settle, func(ctx context.Context) error {
-		_, err := client(c).PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
+		_, err := c.S3.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
 			Bucket: &a.Bucket, ServerSideEncryptionConfiguration: conf,
 		})
 		return err
@@ -102,7 +102,7 @@ func putEncryption(ctx context.Context, c *resource.Cloud, a EncryptionArgs) (st
 }
 
 func encryptionRules(ctx context.Context, c *resource.Cloud, name string) ([]encryptionRule, error) {
-	out, err := client(c).GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
+	out, err := c.S3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func encryptionRules(ctx context.Context, c *resource.Cloud, name string) ([]enc
 		}
 		if d := r.ApplyServerSideEncryptionByDefault; d != nil {
 			rule.ApplyServerSideEncryptionByDefault = &encryptionDefault{
-				SseAlgorithm: string(d.SSEAlgorithm), KmsMasterKeyID: optional(d.KMSMasterKeyID),
+				SseAlgorithm: string(d.SSEAlgorithm), KmsMasterKeyID: resource.NotEmpty(d.KMSMasterKeyID),
 			}
 		}
 		rules = append(rules, rule)
@@ -167,7 +167,7 @@ var lifecycle = resource.Description[LifecycleArgs, LifecycleState]{
 		return err
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, name string, _ LifecycleState) error {
-		if _, err := client(c).DeleteBucketLifecycle(ctx, &s3.DeleteBucketLifecycleInput{Bucket: &name}); err != nil {
+		if _, err := c.S3.DeleteBucketLifecycle(ctx, &s3.DeleteBucketLifecycleInput{Bucket: &name}); err != nil {
 			return err
 		}
 		return resource.PollGone(ctx, "lifecycle of bucket "+name, settle, func(ctx context.Context) error {
@@ -200,7 +200,7 @@ func checkLifecycle(a *LifecycleArgs) []resource.Fault {
 		if r.Filter == nil {
 			r.Filter = &lifecycleFilter{}
 		}
-		r.Filter.Prefix = optional(r.Filter.Prefix)
+		r.Filter.Prefix = resource.NotEmpty(r.Filter.Prefix)
 		if r.Status != "" && r.Status != "Enabled" && r.Status != "Disabled" {
 			faults = append(faults, resource.Fault{Property: "rules", Reason: fmt.Sprintf(
 				"the status of rule %s must be Enabled or Disabled, not %q", r.ID, r.Status)})
@@ -217,15 +217,15 @@ func putLifecycle(ctx context.Context, c *resource.Cloud, a LifecycleArgs) (stri
 			rule.Filter.Prefix = r.Filter.Prefix
 		}
 		if e := r.Expiration; e != nil {
-			rule.Expiration = &types.LifecycleExpiration{Days: narrow(e.Days)}
+			rule.Expiration = &types.LifecycleExpiration{Days: resource.Int32(e.Days)}
 		}
 		if m := r.AbortIncompleteMultipartUpload; m != nil {
-			rule.AbortIncompleteMultipartUpload = &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: narrow(m.DaysAfterInitiation)}
+			rule.AbortIncompleteMultipartUpload = &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: resource.Int32(m.DaysAfterInitiation)}
 		}
 		conf.Rules = append(conf.Rules, rule)
 	}
 	err := resource.RetryOn(ctx, "bucket "+a.Bucket+" takes its lifecycle", settle, func(ctx context.Context) error {
-		_, err := client(c).PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
+		_, err := c.S3.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
 			Bucket: &a.Bucket, LifecycleConfiguration: conf,
 		})
 		return err
@@ -240,7 +240,7 @@ func putLifecycle(ctx context.Context, c *resource.Cloud, a LifecycleArgs) (stri
 }
 
 func lifecycleRules(ctx context.Context, c *resource.Cloud, name string) ([]lifecycleRule, error) {
-	out, err := client(c).GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
+	out, err := c.S3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
 	if err != nil {
 		return nil, err
 	}
@@ -248,7 +248,7 @@ func lifecycleRules(ctx context.Context, c *resource.Cloud, name string) ([]life
 	for _, r := range out.Rules {
 		rule := lifecycleRule{ID: aws.ToString(r.ID), Status: string(r.Status), Filter: &lifecycleFilter{}}
 		if r.Filter != nil {
-			rule.Filter.Prefix = optional(r.Filter.Prefix)
+			rule.Filter.Prefix = resource.NotEmpty(r.Filter.Prefix)
 		}
 		// A rule without days may still carry an expiration by date or of delete markers, which is not this type's.
 		if r.Expiration != nil && aws.ToInt32(r.Expiration.Days) != 0 {
@@ -274,19 +274,4 @@ func sameRules(got, want []lifecycleRule) bool {
 		}
 	}
 	return len(got) == len(want)
-}
-
-// optional is nil for "", which S3 uses for "not set".
-func optional(p *string) *string {
-	if aws.ToString(p) == "" {
-		return nil
-	}
-	return p
-}
-
-func narrow(p *int) *int32 {
-	if p == nil {
-		return nil
-	}
-	return aws.Int32(int32(*p)) //nolint:gosec // days are bounded by the API far below 2^31
 }

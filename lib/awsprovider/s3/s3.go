@@ -6,8 +6,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-
 	"tapstack/lib/awsprovider/resource"
 )
 
@@ -23,13 +21,6 @@ func Resources() []resource.Resource {
 		resource.Define(lifecycle),
 		resource.Define(bucketPolicy),
 	}
-}
-
-// client addresses buckets by path where the endpoint is one that the target chose: its host names know no buckets.
-func client(c *resource.Cloud) *s3.Client {
-	return s3.NewFromConfig(c.Config, func(o *s3.Options) {
-		o.UsePathStyle = o.UsePathStyle || o.BaseEndpoint != nil
-	})
 }
 
 // await polls until the check holds; what does not exist yet does not hold.

@@ -43,7 +43,7 @@ var secretPolicy = resource.Description[PolicyArgs, PolicyState]{
 		return err
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ PolicyState) error {
-		_, err := client(c).DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: &id})
+		_, err := c.SecretsManager.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: &id})
 		if deleted(err) {
 			return nil
 		}
@@ -70,10 +70,10 @@ var secretPolicy = resource.Description[PolicyArgs, PolicyState]{
 // putPolicy retries while IAM has not yet told Secrets Manager of a principal, and waits until the policy is seen.
 func putPolicy(ctx context.Context, c *resource.Cloud, a PolicyArgs) (string, error) {
 	unknown := func(err error) bool {
-		return refused(err, "MalformedPolicyDocumentException", "This resource policy contains an unsupported principal")
+		return resource.Says(err, "MalformedPolicyDocumentException", "This resource policy contains an unsupported principal")
 	}
-	err := again(ctx, "the principals of the secret's policy are known", unknown, func(ctx context.Context) error {
-		_, err := client(c).PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{
+	err := resource.Retry(ctx, "the principals of the secret's policy are known", propagation, unknown, func(ctx context.Context) error {
+		_, err := c.SecretsManager.PutResourcePolicy(ctx, &secretsmanager.PutResourcePolicyInput{
 			SecretId: &a.SecretArn, ResourcePolicy: &a.Policy, BlockPublicPolicy: a.BlockPublicPolicy,
 		})
 		return err
@@ -92,7 +92,7 @@ func putPolicy(ctx context.Context, c *resource.Cloud, a PolicyArgs) (string, er
 
 // getPolicy is the policy of a secret; none at all is not found.
 func getPolicy(ctx context.Context, c *resource.Cloud, arn string) (string, error) {
-	out, err := client(c).GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: &arn})
+	out, err := c.SecretsManager.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: &arn})
 	if deleted(err) {
 		return "", resource.ErrNotFound
 	}

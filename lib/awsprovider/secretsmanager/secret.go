@@ -39,7 +39,7 @@ func ownKey(key *string) *string {
 	if key != nil && *key == managedKey {
 		return nil
 	}
-	return given(key)
+	return resource.NotEmpty(key)
 }
 
 var secret = resource.Description[SecretArgs, SecretState]{
@@ -89,8 +89,8 @@ func createSecret(ctx context.Context, c *resource.Cloud, a SecretArgs) (string,
 	}
 	var arn string
 	free := fmt.Sprintf("the name of the deleted secret %s is free again", a.Name)
-	err := again(ctx, free, deleted, func(ctx context.Context) error {
-		out, err := client(c).CreateSecret(ctx, in)
+	err := resource.Retry(ctx, free, propagation, deleted, func(ctx context.Context) error {
+		out, err := c.SecretsManager.CreateSecret(ctx, in)
 		if err == nil {
 			arn = aws.ToString(out.ARN)
 		}
@@ -115,7 +115,7 @@ func readSecret(ctx context.Context, c *resource.Cloud, id string, prior SecretS
 	}
 	s := prior
 	s.Arn, s.Name = aws.ToString(got.ARN), aws.ToString(got.Name)
-	s.Description, s.KmsKeyID = given(got.Description), ownKey(got.KmsKeyId)
+	s.Description, s.KmsKeyID = resource.NotEmpty(got.Description), ownKey(got.KmsKeyId)
 	s.Tags = resource.TagMap(got.Tags, func(t types.Tag) (*string, *string) { return t.Key, t.Value })
 	s.TagsAll = s.Tags
 	return s, nil
@@ -129,14 +129,14 @@ func updateSecret(ctx context.Context, c *resource.Cloud, id string, old SecretS
 		if old.KmsKeyID != nil && a.KmsKeyID == nil {
 			in.KmsKeyId = aws.String(managedKey)
 		}
-		if _, err := client(c).UpdateSecret(ctx, in); err != nil {
+		if _, err := c.SecretsManager.UpdateSecret(ctx, in); err != nil {
 			return err
 		}
 	}
 	return resource.UpdateTags(old.Tags, a.Tags, func(keys []string) (any, error) {
-		return client(c).UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &id, TagKeys: keys})
+		return c.SecretsManager.UntagResource(ctx, &secretsmanager.UntagResourceInput{SecretId: &id, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return client(c).TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &id, Tags: resource.TagList(tags, tag)})
+		return c.SecretsManager.TagResource(ctx, &secretsmanager.TagResourceInput{SecretId: &id, Tags: resource.TagList(tags, tag)})
 	})
 }
 
@@ -147,7 +147,7 @@ func deleteSecret(ctx context.Context, c *resource.Cloud, id string, s SecretSta
 	} else {
 		in.RecoveryWindowInDays = aws.Int64(int64(days))
 	}
-	if _, err := client(c).DeleteSecret(ctx, in); err != nil && !deleted(err) {
+	if _, err := c.SecretsManager.DeleteSecret(ctx, in); err != nil && !deleted(err) {
 		return err
 	}
 	return resource.PollGone(ctx, "secret "+id, propagation, func(ctx context.Context) error {
@@ -158,7 +158,7 @@ func deleteSecret(ctx context.Context, c *resource.Cloud, id string, s SecretSta
 
 // describeSecret takes a secret that is scheduled for deletion as gone.
 func describeSecret(ctx context.Context, c *resource.Cloud, id string) (*secretsmanager.DescribeSecretOutput, error) {
-	out, err := client(c).DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
+	out, err := c.SecretsManager.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ var secretVersion = resource.Description[VersionArgs, VersionState]{
 }
 
 func createVersion(ctx context.Context, c *resource.Cloud, a VersionArgs) (string, error) {
-	out, err := client(c).PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+	out, err := c.SecretsManager.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
 		SecretId: &a.SecretID, SecretString: &a.SecretString, VersionStages: a.VersionStages,
 	})
 	if err != nil {
@@ -99,7 +99,7 @@ func updateVersion(ctx context.Context, c *resource.Cloud, id string, old Versio
 		if in.RemoveFromVersionId, err = holder(ctx, c, secretID, stage); err != nil {
 			return err
 		}
-		if _, err := client(c).UpdateSecretVersionStage(ctx, in); err != nil {
+		if _, err := c.SecretsManager.UpdateSecretVersionStage(ctx, in); err != nil {
 			return fmt.Errorf("adding the staging label %s: %w", stage, err)
 		}
 		becameCurrent = becameCurrent || stage == current
@@ -146,7 +146,7 @@ func deleteVersion(ctx context.Context, c *resource.Cloud, id string, _ VersionS
 
 // getVersion takes a version of a secret that is scheduled for deletion as gone.
 func getVersion(ctx context.Context, c *resource.Cloud, secretID, version string) (*secretsmanager.GetSecretValueOutput, error) {
-	out, err := client(c).GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretID, VersionId: &version})
+	out, err := c.SecretsManager.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &secretID, VersionId: &version})
 	if deleted(err) {
 		return nil, resource.ErrNotFound
 	}
@@ -154,7 +154,7 @@ func getVersion(ctx context.Context, c *resource.Cloud, secretID, version string
 }
 
 func removeStage(ctx context.Context, c *resource.Cloud, secretID, version, stage string) error {
-	_, err := client(c).UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
+	_, err := c.SecretsManager.UpdateSecretVersionStage(ctx, &secretsmanager.UpdateSecretVersionStageInput{
 		SecretId: &secretID, VersionStage: &stage, RemoveFromVersionId: &version,
 	})
 	if deleted(err) {
@@ -168,7 +168,7 @@ func removeStage(ctx context.Context, c *resource.Cloud, secretID, version, stag
 
 // holder is the version that holds a staging label, or nil. A label that is held must be moved from its holder by name.
 func holder(ctx context.Context, c *resource.Cloud, secretID, stage string) (*string, error) {
-	pages := secretsmanager.NewListSecretVersionIdsPaginator(client(c), &secretsmanager.ListSecretVersionIdsInput{
+	pages := secretsmanager.NewListSecretVersionIdsPaginator(c.SecretsManager, &secretsmanager.ListSecretVersionIdsInput{
 		SecretId: &secretID,
 	})
 	for pages.HasMorePages() {

@@ -11,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // settle is how long SNS may take to show a change, or to accept a principal that was just made.
@@ -28,11 +29,9 @@ func Resources() []resource.Resource {
 	}
 }
 
-func client(c *resource.Cloud) *sns.Client { return sns.NewFromConfig(c.Config) }
-
 // topicAttributes reads a topic.
 func topicAttributes(ctx context.Context, c *resource.Cloud, arn string) (map[string]string, error) {
-	out, err := client(c).GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &arn})
+	out, err := c.SNS.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &arn})
 	if err != nil {
 		return nil, err
 	}
@@ -44,10 +43,10 @@ func topicAttributes(ctx context.Context, c *resource.Cloud, arn string) (map[st
 func setTopicAttribute(ctx context.Context, c *resource.Cloud, arn, name, value string) error {
 	var last error
 	err := resource.Poll(ctx, "SNS accepts the attribute", settle, func(ctx context.Context) (bool, error) {
-		_, last = client(c).SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+		_, last = c.SNS.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
 			TopicArn: &arn, AttributeName: &name, AttributeValue: &value,
 		})
-		return !resource.HasCode(last, invalidParameter), nil
+		return !cloud.HasCode(last, invalidParameter), nil
 	})
 	if err != nil || last != nil {
 		return fmt.Errorf("setting the attribute %s of topic %s: %w", name, arn, errors.Join(last, err))

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // SubscriptionArgs are the inputs of aws:sns/topicSubscription:TopicSubscription.
@@ -55,7 +56,7 @@ var topicSubscription = resource.Description[SubscriptionArgs, SubscriptionState
 	Token: "aws:sns/topicSubscription:TopicSubscription",
 	Check: checkSubscription,
 	Create: func(ctx context.Context, c *resource.Cloud, a SubscriptionArgs) (string, error) {
-		out, err := client(c).Subscribe(ctx, &sns.SubscribeInput{
+		out, err := c.SNS.Subscribe(ctx, &sns.SubscribeInput{
 			TopicArn: &a.Topic, Protocol: &a.Protocol, Endpoint: &a.Endpoint, Attributes: subscriptionSettings(a),
 			ReturnSubscriptionArn: true,
 		})
@@ -67,9 +68,9 @@ var topicSubscription = resource.Description[SubscriptionArgs, SubscriptionState
 	Read:   readSubscription,
 	Update: updateSubscription,
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ SubscriptionState) error {
-		_, err := client(c).Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: &id})
+		_, err := c.SNS.Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: &id})
 		// SNS keeps an unconfirmed subscription until its topic goes or 48 hours are over: nothing more can be done.
-		if resource.HasCode(err, invalidParameter) && strings.Contains(err.Error(), "pending confirmation") {
+		if cloud.HasCode(err, invalidParameter) && strings.Contains(err.Error(), "pending confirmation") {
 			return nil
 		}
 		if err != nil {
@@ -174,7 +175,7 @@ func readSubscription(ctx context.Context, c *resource.Cloud, id string, prior S
 }
 
 func subscriptionAttributes(ctx context.Context, c *resource.Cloud, arn string) (map[string]string, error) {
-	out, err := client(c).GetSubscriptionAttributes(ctx, &sns.GetSubscriptionAttributesInput{SubscriptionArn: &arn})
+	out, err := c.SNS.GetSubscriptionAttributes(ctx, &sns.GetSubscriptionAttributesInput{SubscriptionArn: &arn})
 	if err != nil {
 		return nil, err
 	}
@@ -208,7 +209,7 @@ func setSubscriptionAttribute(ctx context.Context, c *resource.Cloud, arn, name,
 	case name == redriveAttribute && value == "":
 		in.AttributeValue = nil
 	}
-	if _, err := client(c).SetSubscriptionAttributes(ctx, in); err != nil {
+	if _, err := c.SNS.SetSubscriptionAttributes(ctx, in); err != nil {
 		return fmt.Errorf("setting the attribute %s of subscription %s: %w", name, arn, err)
 	}
 	return nil

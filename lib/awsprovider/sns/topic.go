@@ -53,7 +53,7 @@ var topic = resource.Description[TopicArgs, TopicState]{
 		return nil
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a TopicArgs) (string, error) {
-		out, err := client(c).CreateTopic(ctx, &sns.CreateTopicInput{Name: &a.Name, Tags: tagList(a.Tags)})
+		out, err := c.SNS.CreateTopic(ctx, &sns.CreateTopicInput{Name: &a.Name, Tags: tagList(a.Tags)})
 		if err != nil {
 			return "", err
 		}
@@ -67,7 +67,7 @@ var topic = resource.Description[TopicArgs, TopicState]{
 		return changeTopic(ctx, c, id, old.TopicArgs, a)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ TopicState) error {
-		if _, err := client(c).DeleteTopic(ctx, &sns.DeleteTopicInput{TopicArn: &id}); err != nil {
+		if _, err := c.SNS.DeleteTopic(ctx, &sns.DeleteTopicInput{TopicArn: &id}); err != nil {
 			return err
 		}
 		return resource.PollGone(ctx, "topic "+id, settle, func(ctx context.Context) error {
@@ -100,7 +100,7 @@ func readTopic(ctx context.Context, c *resource.Cloud, id string, prior TopicSta
 	if err != nil {
 		return prior, err
 	}
-	tags, err := client(c).ListTagsForResource(ctx, &sns.ListTagsForResourceInput{ResourceArn: &id})
+	tags, err := c.SNS.ListTagsForResource(ctx, &sns.ListTagsForResourceInput{ResourceArn: &id})
 	if err != nil {
 		return prior, fmt.Errorf("listing the tags of topic %s: %w", id, err)
 	}
@@ -130,9 +130,9 @@ func changeTopic(ctx context.Context, c *resource.Cloud, arn string, old, a Topi
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).UntagResource(ctx, &sns.UntagResourceInput{ResourceArn: &arn, TagKeys: keys})
+		return c.SNS.UntagResource(ctx, &sns.UntagResourceInput{ResourceArn: &arn, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return client(c).TagResource(ctx, &sns.TagResourceInput{ResourceArn: &arn, Tags: tagList(tags)})
+		return c.SNS.TagResource(ctx, &sns.TagResourceInput{ResourceArn: &arn, Tags: tagList(tags)})
 	})
 }
 

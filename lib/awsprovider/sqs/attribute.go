@@ -86,7 +86,7 @@ var redriveAllow = resource.Description[RedriveAllowArgs, RedriveAllowState]{
 // setDocument sets one JSON attribute of a queue and returns the id of the resource that stands for it.
 func setDocument(ctx context.Context, c *resource.Cloud, url string, name types.QueueAttributeName, doc string) (string, error) {
 	attributes := map[string]string{string(name): doc}
-	_, err := client(c).SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: attributes})
+	_, err := c.SQS.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &url, Attributes: attributes})
 	if err != nil {
 		return "", err
 	}
@@ -111,7 +111,7 @@ func document(ctx context.Context, c *resource.Cloud, url string, name types.Que
 }
 
 func clearDocument(ctx context.Context, c *resource.Cloud, url string, name types.QueueAttributeName) error {
-	_, err := client(c).SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
+	_, err := c.SQS.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
 		QueueUrl: &url, Attributes: map[string]string{string(name): ""},
 	})
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // settle is how long SQS may take to show a change everywhere: "up to 60 seconds" for most attributes (SQS API
@@ -27,8 +28,6 @@ func Resources() []resource.Resource {
 		resource.Define(redriveAllow),
 	}
 }
-
-func client(c *resource.Cloud) *sqs.Client { return sqs.NewFromConfig(c.Config) }
 
 // QueueArgs are the inputs of aws:sqs/queue:Queue.
 type QueueArgs struct {
@@ -87,7 +86,7 @@ var queue = resource.Description[QueueArgs, QueueState]{
 		return nil
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a QueueArgs) (string, error) {
-		out, err := client(c).CreateQueue(ctx, &sqs.CreateQueueInput{
+		out, err := c.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{
 			QueueName: &a.Name, Attributes: attributes(a), Tags: a.Tags,
 		})
 		if err != nil {
@@ -98,7 +97,7 @@ var queue = resource.Description[QueueArgs, QueueState]{
 	Read: readQueue,
 	Update: func(ctx context.Context, c *resource.Cloud, id string, old QueueState, a QueueArgs) error {
 		if changed := changedAttributes(attributes(old.QueueArgs), attributes(a)); len(changed) > 0 {
-			_, err := client(c).SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &id, Attributes: changed})
+			_, err := c.SQS.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &id, Attributes: changed})
 			if err != nil {
 				return err
 			}
@@ -109,7 +108,7 @@ var queue = resource.Description[QueueArgs, QueueState]{
 		return updateTags(ctx, c, id, old.Tags, a.Tags)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ QueueState) error {
-		if _, err := client(c).DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &id}); err != nil {
+		if _, err := c.SQS.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &id}); err != nil {
 			return err
 		}
 		return resource.PollGone(ctx, "queue "+id, settle, func(ctx context.Context) error {
@@ -155,7 +154,7 @@ func readQueue(ctx context.Context, c *resource.Cloud, id string, prior QueueSta
 	}
 	s.Arn, s.URL = got[string(types.QueueAttributeNameQueueArn)], id
 	s.Name = s.Arn[strings.LastIndex(s.Arn, ":")+1:]
-	tags, err := client(c).ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: &id})
+	tags, err := c.SQS.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: &id})
 	if err != nil {
 		return prior, err
 	}
@@ -222,14 +221,14 @@ func sameAttribute(name, a, b string) bool {
 // and the state keeps what was sent.
 func unknownAttribute(ctx context.Context, c *resource.Cloud, url string, name types.QueueAttributeName) (bool, error) {
 	_, err := getAttributes(ctx, c, url, name)
-	if resource.HasCode(err, "InvalidAttributeName") {
+	if cloud.HasCode(err, "InvalidAttributeName") {
 		return true, nil
 	}
 	return false, err
 }
 
 func getAttributes(ctx context.Context, c *resource.Cloud, url string, name types.QueueAttributeName) (map[string]string, error) {
-	out, err := client(c).GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+	out, err := c.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 		QueueUrl: &url, AttributeNames: []types.QueueAttributeName{name},
 	})
 	if err != nil {
@@ -240,9 +239,9 @@ func getAttributes(ctx context.Context, c *resource.Cloud, url string, name type
 
 func updateTags(ctx context.Context, c *resource.Cloud, url string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).UntagQueue(ctx, &sqs.UntagQueueInput{QueueUrl: &url, TagKeys: keys})
+		return c.SQS.UntagQueue(ctx, &sqs.UntagQueueInput{QueueUrl: &url, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return client(c).TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: &url, Tags: tags})
+		return c.SQS.TagQueue(ctx, &sqs.TagQueueInput{QueueUrl: &url, Tags: tags})
 	})
 }
 

@@ -21,8 +21,6 @@ const settle = 2 * time.Minute
 // Resources lists the types of this package.
 func Resources() []resource.Resource { return []resource.Resource{resource.Define(parameter)} }
 
-func client(c *resource.Cloud) *ssm.Client { return ssm.NewFromConfig(c.Config) }
-
 // ParameterArgs are the inputs of aws:ssm/parameter:Parameter.
 type ParameterArgs struct {
 	resource.Tagged
@@ -53,7 +51,7 @@ var parameter = resource.Description[ParameterArgs, ParameterState]{
 	Read:   readParameter,
 	Update: updateParameter,
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, _ ParameterState) error {
-		_, err := client(c).DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: &id})
+		_, err := c.SSM.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: &id})
 		return err
 	},
 	Example: func(x resource.Scratch) resource.Example[ParameterArgs] {
@@ -99,7 +97,7 @@ func createParameter(ctx context.Context, c *resource.Cloud, a ParameterArgs) (s
 	if !*in.Overwrite {
 		in.Tags = resource.TagList(a.Tags, tag)
 	}
-	if _, err := client(c).PutParameter(ctx, in); err != nil {
+	if _, err := c.SSM.PutParameter(ctx, in); err != nil {
 		return "", err
 	}
 	// The API refuses tags together with overwrite.
@@ -118,7 +116,7 @@ func createParameter(ctx context.Context, c *resource.Cloud, a ParameterArgs) (s
 }
 
 func readParameter(ctx context.Context, c *resource.Cloud, id string, prior ParameterState) (ParameterState, error) {
-	got, err := client(c).GetParameter(ctx, &ssm.GetParameterInput{Name: &id, WithDecryption: aws.Bool(true)})
+	got, err := c.SSM.GetParameter(ctx, &ssm.GetParameterInput{Name: &id, WithDecryption: aws.Bool(true)})
 	if err != nil {
 		return prior, err
 	}
@@ -126,7 +124,7 @@ func readParameter(ctx context.Context, c *resource.Cloud, id string, prior Para
 	if err != nil {
 		return prior, err
 	}
-	tags, err := client(c).ListTagsForResource(ctx, &ssm.ListTagsForResourceInput{
+	tags, err := c.SSM.ListTagsForResource(ctx, &ssm.ListTagsForResourceInput{
 		ResourceId: &id, ResourceType: types.ResourceTypeForTaggingParameter,
 	})
 	if err != nil {
@@ -135,7 +133,7 @@ func readParameter(ctx context.Context, c *resource.Cloud, id string, prior Para
 	s := prior
 	s.Name, s.Type, s.Value = aws.ToString(got.Parameter.Name), string(got.Parameter.Type), aws.ToString(got.Parameter.Value)
 	s.Arn, s.Version = aws.ToString(got.Parameter.ARN), int(got.Parameter.Version)
-	s.Description, s.AllowedPattern = given(detail.Description), given(detail.AllowedPattern)
+	s.Description, s.AllowedPattern = resource.NotEmpty(detail.Description), resource.NotEmpty(detail.AllowedPattern)
 	s.DataType, s.KeyID = detail.DataType, detail.KeyId
 	s.Tags = resource.TagMap(tags.TagList, func(t types.Tag) (*string, *string) { return t.Key, t.Value })
 	s.TagsAll = s.Tags
@@ -147,7 +145,7 @@ func updateParameter(ctx context.Context, c *resource.Cloud, id string, old Para
 	if *in.Value != *was.Value || in.Type != was.Type || *in.Description != *was.Description ||
 		*in.AllowedPattern != *was.AllowedPattern || aws.ToString(in.KeyId) != aws.ToString(was.KeyId) {
 		in.Overwrite = aws.Bool(a.Overwrite == nil || *a.Overwrite)
-		if _, err := client(c).PutParameter(ctx, in); err != nil {
+		if _, err := c.SSM.PutParameter(ctx, in); err != nil {
 			return err
 		}
 	}
@@ -168,7 +166,7 @@ func putInput(a ParameterArgs) *ssm.PutParameterInput {
 }
 
 func metadata(ctx context.Context, c *resource.Cloud, name string) (types.ParameterMetadata, error) {
-	pages := ssm.NewDescribeParametersPaginator(client(c), &ssm.DescribeParametersInput{
+	pages := ssm.NewDescribeParametersPaginator(c.SSM, &ssm.DescribeParametersInput{
 		ParameterFilters: []types.ParameterStringFilter{{
 			Key: aws.String("Name"), Option: aws.String("Equals"), Values: []string{name},
 		}},
@@ -190,19 +188,11 @@ func metadata(ctx context.Context, c *resource.Cloud, name string) (types.Parame
 func updateTags(ctx context.Context, c *resource.Cloud, name string, old, now map[string]string) error {
 	const kind = types.ResourceTypeForTaggingParameter
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).RemoveTagsFromResource(ctx, &ssm.RemoveTagsFromResourceInput{ResourceId: &name, ResourceType: kind, TagKeys: keys})
+		return c.SSM.RemoveTagsFromResource(ctx, &ssm.RemoveTagsFromResourceInput{ResourceId: &name, ResourceType: kind, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
 		in := &ssm.AddTagsToResourceInput{ResourceId: &name, ResourceType: kind, Tags: resource.TagList(tags, tag)}
-		return client(c).AddTagsToResource(ctx, in)
+		return c.SSM.AddTagsToResource(ctx, in)
 	})
-}
-
-// given is a text that the API may return empty where there is none.
-func given(text *string) *string {
-	if text != nil && *text == "" {
-		return nil
-	}
-	return text
 }
 
 func tag(key, value string) types.Tag { return types.Tag{Key: &key, Value: &value} }

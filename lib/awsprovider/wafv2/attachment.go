@@ -25,7 +25,7 @@ var association = resource.Description[AssociationArgs, AssociationState]{
 	Token: "aws:wafv2/webAclAssociation:WebAclAssociation",
 	Create: func(ctx context.Context, c *resource.Cloud, a AssociationArgs) (string, error) {
 		err := resource.RetryOn(ctx, "the web ACL can be put on "+a.ResourceArn, timeout, func(ctx context.Context) error {
-			_, err := client(c).AssociateWebACL(ctx, &wafv2.AssociateWebACLInput{ResourceArn: &a.ResourceArn, WebACLArn: &a.WebACLArn})
+			_, err := c.WAF.AssociateWebACL(ctx, &wafv2.AssociateWebACLInput{ResourceArn: &a.ResourceArn, WebACLArn: &a.WebACLArn})
 			return err
 		}, unavailable)
 		if err != nil {
@@ -46,7 +46,7 @@ var association = resource.Description[AssociationArgs, AssociationState]{
 		return AssociationState{AssociationArgs{ResourceArn: resourceArn, WebACLArn: arn}}, err
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, _ string, s AssociationState) error {
-		_, err := client(c).DisassociateWebACL(ctx, &wafv2.DisassociateWebACLInput{ResourceArn: &s.ResourceArn})
+		_, err := c.WAF.DisassociateWebACL(ctx, &wafv2.DisassociateWebACLInput{ResourceArn: &s.ResourceArn})
 		if err != nil {
 			return err
 		}
@@ -72,7 +72,7 @@ var association = resource.Description[AssociationArgs, AssociationState]{
 
 // associatedACL is the ARN of the web ACL that is on a resource.
 func associatedACL(ctx context.Context, c *resource.Cloud, resourceArn string) (string, error) {
-	out, err := client(c).GetWebACLForResource(ctx, &wafv2.GetWebACLForResourceInput{ResourceArn: &resourceArn})
+	out, err := c.WAF.GetWebACLForResource(ctx, &wafv2.GetWebACLForResourceInput{ResourceArn: &resourceArn})
 	if err != nil {
 		return "", err
 	}
@@ -125,7 +125,7 @@ var logging = resource.Description[LoggingArgs, LoggingState]{
 		return putLogging(ctx, c, a)
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, arn string, _ LoggingState) error {
-		_, err := client(c).DeleteLoggingConfiguration(ctx, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: &arn})
+		_, err := c.WAF.DeleteLoggingConfiguration(ctx, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: &arn})
 		if err != nil {
 			return err
 		}
@@ -172,7 +172,7 @@ func putLogging(ctx context.Context, c *resource.Cloud, a LoggingArgs) error {
 		conf.RedactedFields = append(conf.RedactedFields, field)
 	}
 	return resource.RetryOn(ctx, "the logging of "+a.ResourceArn+" can be set", timeout, func(ctx context.Context) error {
-		_, err := client(c).PutLoggingConfiguration(ctx, &wafv2.PutLoggingConfigurationInput{LoggingConfiguration: conf})
+		_, err := c.WAF.PutLoggingConfiguration(ctx, &wafv2.PutLoggingConfigurationInput{LoggingConfiguration: conf})
 		return err
 	}, unavailable, noRole, noWriting)
 }
@@ -197,7 +197,7 @@ func readLogging(ctx context.Context, c *resource.Cloud, arn string, prior Loggi
 }
 
 func loggingOf(ctx context.Context, c *resource.Cloud, arn string) (*types.LoggingConfiguration, error) {
-	out, err := client(c).GetLoggingConfiguration(ctx, &wafv2.GetLoggingConfigurationInput{ResourceArn: &arn})
+	out, err := c.WAF.GetLoggingConfiguration(ctx, &wafv2.GetLoggingConfigurationInput{ResourceArn: &arn})
 	if err != nil {
 		return nil, err
 	}

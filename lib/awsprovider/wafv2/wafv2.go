@@ -35,8 +35,6 @@ func Resources() []resource.Resource {
 	}
 }
 
-func client(c *resource.Cloud) *wafv2.Client { return wafv2.NewFromConfig(c.Config) }
-
 func tagList(tags map[string]string) []types.Tag {
 	return resource.TagList(tags, func(k, v string) types.Tag { return types.Tag{Key: &k, Value: &v} })
 }
@@ -45,7 +43,7 @@ func readTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]st
 	var all []types.Tag
 	in := &wafv2.ListTagsForResourceInput{ResourceARN: &arn}
 	for {
-		out, err := client(c).ListTagsForResource(ctx, in)
+		out, err := c.WAF.ListTagsForResource(ctx, in)
 		if err != nil {
 			return nil, fmt.Errorf("reading tags: %w", err)
 		}
@@ -61,8 +59,8 @@ func readTags(ctx context.Context, c *resource.Cloud, arn string) (map[string]st
 
 func updateTags(ctx context.Context, c *resource.Cloud, arn string, old, now map[string]string) error {
 	return resource.UpdateTags(old, now, func(keys []string) (any, error) {
-		return client(c).UntagResource(ctx, &wafv2.UntagResourceInput{ResourceARN: &arn, TagKeys: keys})
+		return c.WAF.UntagResource(ctx, &wafv2.UntagResourceInput{ResourceARN: &arn, TagKeys: keys})
 	}, func(tags map[string]string) (any, error) {
-		return client(c).TagResource(ctx, &wafv2.TagResourceInput{ResourceARN: &arn, Tags: tagList(tags)})
+		return c.WAF.TagResource(ctx, &wafv2.TagResourceInput{ResourceARN: &arn, Tags: tagList(tags)})
 	})
 }

@@ -95,7 +95,7 @@ func createWebACL(ctx context.Context, c *resource.Cloud, a WebACLArgs) (string,
 	}
 	var out *wafv2.CreateWebACLOutput
 	err := resource.RetryOn(ctx, "web ACL "+a.Name+" can be created", timeout, func(ctx context.Context) (err error) {
-		out, err = client(c).CreateWebACL(ctx, in)
+		out, err = c.WAF.CreateWebACL(ctx, in)
 		return err
 	}, unavailable)
 	if err != nil {
@@ -144,7 +144,7 @@ func updateWebACL(ctx context.Context, c *resource.Cloud, id string, old WebACLS
 				rules = append(rules, r)
 			}
 		}
-		_, err := client(c).UpdateWebACL(ctx, &wafv2.UpdateWebACLInput{
+		_, err := c.WAF.UpdateWebACL(ctx, &wafv2.UpdateWebACLInput{
 			Id: &id, Name: &a.Name, Scope: types.Scope(a.Scope), LockToken: now.LockToken, Description: described(a),
 			DefaultAction: expandDefault(a.DefaultAction), Rules: rules, VisibilityConfig: expandVisibility(a.VisibilityConfig),
 		})
@@ -158,7 +158,7 @@ func updateWebACL(ctx context.Context, c *resource.Cloud, id string, old WebACLS
 
 func deleteWebACL(ctx context.Context, c *resource.Cloud, id string, s WebACLState) error {
 	err := locked(ctx, c, id, s.WebACLArgs, func(ctx context.Context, now *wafv2.GetWebACLOutput) error {
-		_, err := client(c).DeleteWebACL(ctx, &wafv2.DeleteWebACLInput{
+		_, err := c.WAF.DeleteWebACL(ctx, &wafv2.DeleteWebACLInput{
 			Id: &id, Name: &s.Name, Scope: types.Scope(s.Scope), LockToken: now.LockToken,
 		})
 		return err
@@ -184,7 +184,7 @@ func locked(ctx context.Context, c *resource.Cloud, id string, a WebACLArgs, cha
 }
 
 func findWebACL(ctx context.Context, c *resource.Cloud, id string, a WebACLArgs) (*wafv2.GetWebACLOutput, error) {
-	out, err := client(c).GetWebACL(ctx, &wafv2.GetWebACLInput{Id: &id, Name: &a.Name, Scope: types.Scope(a.Scope)})
+	out, err := c.WAF.GetWebACL(ctx, &wafv2.GetWebACLInput{Id: &id, Name: &a.Name, Scope: types.Scope(a.Scope)})
 	if err != nil {
 		return nil, err
 	}
