@@ -16,7 +16,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider"
-	"tapstack/lib/lifecycle"
 	"tapstack/lib/target"
 )
 
@@ -25,13 +24,13 @@ import (
 // and no gRPC in between. It reports seconds, and the ratios of the two.
 func BenchmarkPlatform(b *testing.B) {
 	ctx := context.Background()
-	cloud, engine := openCloud(ctx, b, target.Options{Name: target.Local})
+	cloud := openCloud(ctx, b)
 
 	var up, down, floorUp, floorDown time.Duration
 	for i := range b.N {
 		suffix := fmt.Sprintf("bench-%d", i)
 		var calls recording
-		deployed, destroyed := lifecycleOnce(ctx, b, cloud, engine, suffix, &calls)
+		deployed, destroyed := lifecycleOnce(ctx, b, cloud, suffix, &calls)
 		up, down = up+deployed, down+destroyed
 		made, removed := replay(ctx, b, cloud, calls.created)
 		floorUp, floorDown = floorUp+made, floorDown+removed
@@ -47,16 +46,14 @@ func BenchmarkPlatform(b *testing.B) {
 }
 
 // lifecycleOnce deploys and destroys through the engine, and records what the provider was asked to create.
-func lifecycleOnce(ctx context.Context, b *testing.B, cloud *target.Target, engine *lifecycle.Engine, suffix string, calls *recording) (up, down time.Duration) {
+func lifecycleOnce(ctx context.Context, b *testing.B, cloud *target.Target, suffix string, calls *recording) (up, down time.Duration) {
 	b.Helper()
-	options := stackOptions(cloud, suffix, b.TempDir())
-	options.Provider = awsprovider.NewPlugin(cloud.Config).Watch(calls.watch)
-	stack, err := lifecycle.Open(ctx, engine, options)
+	options := defaults(target.Options{}, suffix, b.TempDir())
+	options.Cloud, options.Provider = cloud, awsprovider.NewPlugin(cloud.Config).Watch(calls.watch)
+	s := openSession(ctx, b, options)
+	deployed, err := s.Stack.Up(ctx)
 	require.NoError(b, err)
-	defer stack.Close()
-	deployed, err := stack.Up(ctx)
-	require.NoError(b, err)
-	destroyed, err := stack.Destroy(ctx)
+	destroyed, err := s.Stack.Destroy(ctx)
 	require.NoError(b, err)
 	return deployed.Duration, destroyed.Duration
 }

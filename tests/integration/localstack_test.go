@@ -51,18 +51,17 @@ func live(t *testing.T, options target.Options) *platform {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	p := &platform{suffix: "ls-" + strings.ToLower(random.UniqueID()), dir: t.TempDir(), heard: &transcript{t: t}}
-	p.open(ctx, t, options)
+	p := openPlatform(ctx, t, options, "ls-"+strings.ToLower(random.UniqueID()), t.TempDir())
 	t.Cleanup(func() {
-		if logs := p.target.Logs(context.Background()); t.Failed() && logs != "" {
+		if logs := p.Cloud.Logs(context.Background()); t.Failed() && logs != "" {
 			t.Logf("the last lines of LocalStack:\n%s", logs)
 		}
 	})
-	t.Logf("on %s", p.target.Where())
+	t.Logf("on %s", p.Cloud.Where())
 	p.deploy(ctx, t)
-	outputs, err := p.stack.Outputs(ctx)
+	outputs, err := p.Outputs(ctx)
 	require.NoError(t, err, "the outputs of the deployed stack")
-	p.verify(ctx, t, outputs)
+	p.verify(ctx, t)
 	p.steady(ctx, t)
 	p.drift(ctx, t, outputs)
 	p.secrets(ctx, t, outputs)
@@ -79,9 +78,9 @@ func TestTheStackLivesOnLocalStackInAContainer(t *testing.T) {
 	p := live(t, target.Options{Name: target.LocalStack, Image: image})
 	// Of the recipe's image it is known that it lacks parts of the platform. Another one may be whole.
 	if os.Getenv("LOCALSTACK_IMAGE") == "" {
-		require.Contains(t, p.target.Where(), "local moto", "the run is split")
+		require.Contains(t, p.Cloud.Where(), "local moto", "the run is split")
 		for _, name := range []string{"iam", "logs", "s3", "secretsmanager", "sqs", "ssm"} {
-			require.False(t, slices.ContainsFunc(p.target.Gaps, func(g target.Gap) bool { return g.Service == name }),
+			require.False(t, slices.ContainsFunc(p.Cloud.Gaps, func(g target.Gap) bool { return g.Service == name }),
 				"%s runs in the container", name)
 		}
 	}
@@ -106,6 +105,6 @@ func TestTheStackLivesOnALocalStackWithEveryServiceUnsplit(t *testing.T) {
 	t.Setenv("LOCALSTACK_ENDPOINT", whole.URL)
 
 	p := live(t, target.Options{Name: target.LocalStack}.FromEnvironment())
-	require.Zero(t, p.target.PID(), "no emulator was started beside it")
-	require.Equal(t, "LocalStack 0.0.1 pro at "+whole.URL, p.target.Where())
+	require.Zero(t, p.Cloud.PID(), "no emulator was started beside it")
+	require.Equal(t, "LocalStack 0.0.1 pro at "+whole.URL, p.Cloud.Where())
 }

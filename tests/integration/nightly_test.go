@@ -20,11 +20,11 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/cloud"
-	"tapstack/lib/lifecycle"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/policy"
 	"tapstack/lib/preflight"
 	"tapstack/lib/process/processtest"
+	"tapstack/lib/session"
 	"tapstack/lib/sweep"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
@@ -39,8 +39,7 @@ const nightlySuffix = "nightly1"
 func TestANightlyRunMakesTheRecordedCalls(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	cloud, engine := openCloud(ctx, t, target.Options{Name: target.Local})
-	r := &nightlyRun{cloud: cloud, engine: engine, dir: t.TempDir()}
+	r := &nightlyRun{cloud: openCloud(ctx, t), dir: t.TempDir()}
 
 	r.boundary(ctx, t)
 	r.preflight(ctx, t)
@@ -112,7 +111,6 @@ func nightlyUpdate() map[string]string {
 // nightlyRun is a nightly run with its calls noted.
 type nightlyRun struct {
 	cloud  *target.Target
-	engine *lifecycle.Engine
 	dir    string
 	calls  nightly.Recorder
 	bounds string // ARN of the boundary of the stack's roles
@@ -149,9 +147,9 @@ func nightlyParameters() nightly.Parameters {
 }
 
 // open opens the stack with some of its configuration changed, its calls noted as those of one part of the run.
-func (r *nightlyRun) open(ctx context.Context, t *testing.T, part string, changed map[string]string) *lifecycle.Stack {
+func (r *nightlyRun) open(ctx context.Context, t *testing.T, part string, changed map[string]string) *session.Session {
 	t.Helper()
-	options := stackOptions(r.cloud, nightlySuffix, r.dir)
+	options := defaults(target.Options{}, nightlySuffix, r.dir)
 	for _, key := range []string{lib.ConfigPaymentAPIImage, lib.ConfigJobProcessorImage} {
 		options.Config[key] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-workload:" + nightlySuffix + "-1"
 	}
@@ -160,17 +158,14 @@ func (r *nightlyRun) open(ctx context.Context, t *testing.T, part string, change
 		options.Config[lib.ConfigPermissionsBoundaryArn] = r.bounds
 	}
 	maps.Copy(options.Config, changed)
-	options.Provider = awsprovider.NewPlugin(r.calls.Watch(r.cloud.Config, part))
-	stack, err := lifecycle.Open(ctx, r.engine, options)
-	require.NoError(t, err, "opening the stack")
-	t.Cleanup(stack.Close)
-	return stack
+	options.Cloud, options.Provider = r.cloud, awsprovider.NewPlugin(r.calls.Watch(r.cloud.Config, part))
+	return openSession(ctx, t, options)
 }
 
 // preflight looks at everything; what it finds is not this test's affair.
 func (r *nightlyRun) preflight(ctx context.Context, t *testing.T) {
 	t.Helper()
-	config, err := lib.ParseConfig(stackOptions(r.cloud, nightlySuffix, r.dir).Config)
+	config, err := lib.ParseConfig(defaults(target.Options{}, nightlySuffix, r.dir).Config)
 	require.NoError(t, err)
 	report := preflight.Run(ctx, preflight.Options{AWS: r.calls.Watch(r.cloud.Config, "preflight"), Config: config})
 	require.NotEmpty(t, report.With(preflight.OK))
@@ -179,17 +174,17 @@ func (r *nightlyRun) preflight(ctx context.Context, t *testing.T) {
 // deploy previews, deploys and refreshes, and returns the outputs.
 func (r *nightlyRun) deploy(ctx context.Context, t *testing.T, changed map[string]string) map[string]any {
 	t.Helper()
-	stack := r.open(ctx, t, "deploy", changed)
-	defer stack.Close()
-	_, err := stack.Preview(ctx)
+	s := r.open(ctx, t, "deploy", changed)
+	planned, err := s.Preview(ctx)
 	require.NoError(t, err, "preview")
-	result, err := stack.Up(ctx)
+	result, err := s.Up(ctx, planned)
 	require.NoError(t, err, "up")
-	t.Logf("up: %v", result.Changes)
-	_, err = stack.Refresh(ctx)
+	t.Logf("up: %s", result)
+	_, err = s.Refresh(ctx)
 	require.NoError(t, err, "refresh")
-	outputs, err := stack.Outputs(ctx)
+	outputs, err := s.Outputs(ctx)
 	require.NoError(t, err, "outputs")
+	require.NoError(t, s.Close())
 	return outputs
 }
 
@@ -269,12 +264,12 @@ func (r *nightlyRun) serve(ctx context.Context, t *testing.T) {
 // destroy removes the stack and looks for what is left.
 func (r *nightlyRun) destroy(ctx context.Context, t *testing.T, changed map[string]string) {
 	t.Helper()
-	stack := r.open(ctx, t, "destroy", changed)
-	defer stack.Close()
-	_, err := stack.Refresh(ctx)
+	s := r.open(ctx, t, "destroy", changed)
+	_, err := s.Refresh(ctx)
 	require.NoError(t, err, "refresh")
-	_, err = stack.Destroy(ctx)
+	_, err = s.Destroy(ctx)
 	require.NoError(t, err, "destroy")
+	require.NoError(t, s.Close())
 }
 
 // sweep removes the stack without its state: a dry run, the sweep itself, and the proof.

@@ -36,10 +36,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
-	"tapstack/lib/awsprovider"
 	"tapstack/lib/cloud"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/process/processtest"
+	"tapstack/lib/session"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
@@ -56,9 +56,9 @@ func TestPlatform(t *testing.T) {
 	p := newPlatform(ctx, t)
 
 	teststructure.RunTestStage(t, "deploy", func() { p.deploy(ctx, t) })
-	outputs, err := p.stack.Outputs(ctx)
+	outputs, err := p.Outputs(ctx)
 	require.NoError(t, err, "the outputs of the deployed stack")
-	teststructure.RunTestStage(t, "verify", func() { p.verify(ctx, t, outputs) })
+	teststructure.RunTestStage(t, "verify", func() { p.verify(ctx, t) })
 	teststructure.RunTestStage(t, "steady", func() { p.steady(ctx, t) })
 	teststructure.RunTestStage(t, "drift", func() { p.drift(ctx, t, outputs) })
 	teststructure.RunTestStage(t, "update", func() { p.update(ctx, t) })
@@ -68,26 +68,23 @@ func TestPlatform(t *testing.T) {
 
 // platform is the stack under test, on its target.
 type platform struct {
-	suffix string
-	dir    string
-	target *target.Target
-	engine *lifecycle.Engine
-	stack  *lifecycle.Stack
-	heard  *transcript
+	*session.Session
+	options session.Options
+	suffix  string
+	dir     string
+	heard   *transcript
 }
 
 // newPlatform opens target, engine and stack. Nothing is deployed yet, and everything is closed when the test ends.
 func newPlatform(ctx context.Context, t *testing.T) *platform {
 	t.Helper()
-	p := &platform{suffix: "it-" + strings.ToLower(random.UniqueID()), dir: t.TempDir(), heard: &transcript{t: t}}
-	options := chosenTarget()
+	suffix, dir, options := "it-"+strings.ToLower(random.UniqueID()), t.TempDir(), chosenTarget()
 	if teststructure.SkipStageEnvVarSet() {
-		p.dir = filepath.Join(kept, ".test-data")
-		options.Lifetime, options.Home = target.Kept, p.dir
-		p.suffix = rememberedSuffix(t, p.suffix)
+		dir = filepath.Join(kept, ".test-data")
+		options.Lifetime, options.Home = target.Kept, dir
+		suffix = rememberedSuffix(t, suffix)
 	}
-	p.open(ctx, t, options)
-	return p
+	return openPlatform(ctx, t, options, suffix, dir)
 }
 
 // chosenTarget is the target that the environment asks for: TARGET, local without it, at ENDPOINT where the target needs
@@ -96,33 +93,33 @@ func chosenTarget() target.Options {
 	return target.Options{Name: cmp.Or(os.Getenv("TARGET"), target.Local), Endpoint: os.Getenv("ENDPOINT")}.FromEnvironment()
 }
 
-// open opens target, engine and stack until the test ends.
-func (p *platform) open(ctx context.Context, t *testing.T, options target.Options) {
+// openPlatform opens target, engine and stack until the test ends.
+func openPlatform(ctx context.Context, t *testing.T, options target.Options, suffix, dir string) *platform {
 	t.Helper()
-	p.target, p.engine = openCloud(ctx, t, options)
-	var err error
-	p.stack, err = lifecycle.Open(ctx, p.engine, p.stackOptions())
-	require.NoError(t, err, "opening the stack")
-	t.Cleanup(func() { p.stack.Close() })
+	p := &platform{options: defaults(options, suffix, dir), suffix: suffix, dir: dir, heard: &transcript{t: t}}
+	p.options.Progress = p.heard
+	p.Session = openSession(ctx, t, p.options)
+	return p
 }
 
-func (p *platform) stackOptions() lifecycle.Options {
-	options := stackOptions(p.target, p.suffix, filepath.Join(p.dir, "stack"))
-	options.Observer = p.heard
-	return options
-}
-
-// openCloud opens a target, until the test ends, and finds the Pulumi engine.
-func openCloud(ctx context.Context, tb testing.TB, options target.Options) (*target.Target, *lifecycle.Engine) {
+// openSession opens cloud, engine and stack until the test ends.
+func openSession(ctx context.Context, tb testing.TB, options session.Options) *session.Session {
 	tb.Helper()
 	processtest.SkipIfShort(tb)
-	options.Notify = func(s string) { tb.Log(s) }
-	cloud, err := target.Open(ctx, options)
+	s, ctx := session.New(ctx, options)
+	tb.Cleanup(func() { require.NoError(tb, s.Close()) })
+	require.NoError(tb, s.Open(ctx), "opening the stack")
+	return s
+}
+
+// openCloud opens a local cloud alone until the test ends.
+func openCloud(ctx context.Context, tb testing.TB) *target.Target {
+	tb.Helper()
+	processtest.SkipIfShort(tb)
+	opened, err := target.Open(ctx, target.Options{Name: target.Local, Notify: func(s string) { tb.Log(s) }})
 	require.NoError(tb, err, "opening the target")
-	tb.Cleanup(func() { require.NoError(tb, cloud.Close()) })
-	engine, err := lifecycle.FindEngine(ctx, options.Notify)
-	require.NoError(tb, err, "finding the Pulumi engine")
-	return cloud, engine
+	tb.Cleanup(func() { require.NoError(tb, opened.Close()) })
+	return opened
 }
 
 // rememberedSuffix is the suffix of the stack that an earlier run kept, or this run's.
@@ -135,31 +132,22 @@ func rememberedSuffix(t *testing.T, fresh string) string {
 	return fresh
 }
 
-// stackOptions are those of the stack with its default configuration on a target.
-func stackOptions(cloud *target.Target, suffix, dir string) lifecycle.Options {
-	options := lifecycle.Options{
-		Project: lib.ProjectName,
-		Stack:   suffix,
-		Program: lib.Deploy,
-		Dir:     dir,
+// defaults are the options of a stack with its default configuration on a target.
+func defaults(on target.Options, suffix, dir string) session.Options {
+	return session.Options{
+		Target: on, Suffix: suffix, Location: lifecycle.InFolder(lib.ProjectName, dir),
 		Config: map[string]string{
 			lib.ConfigEnvironmentSuffix: suffix,
 			lib.ConfigPaymentAPIImage:   "123456789012.dkr.ecr.us-east-1.amazonaws.com/payment-api:1.0.0",
 			lib.ConfigJobProcessorImage: "123456789012.dkr.ecr.us-east-1.amazonaws.com/job-processor:1.0.0",
 			lib.ConfigAlertEmail:        "ops@example.com",
 		},
-		ProviderConfig: cloud.ProviderConfig(),
-		Env:            cloud.Env(),
 	}
-	if cloud.Emulated() {
-		options.Provider = awsprovider.NewPlugin(cloud.Config)
-	}
-	return options
 }
 
 // deploy asserts a clean cloud, previews and deploys. Whatever fails, what was made is removed.
 func (p *platform) deploy(ctx context.Context, t *testing.T) {
-	left, err := verify.Leaks(ctx, p.target.Config, p.suffix)
+	left, err := p.Prove(ctx)
 	require.NoError(t, err, "looking for leftovers before the deployment")
 	require.Empty(t, left, "the cloud must hold nothing of %s before the deployment", p.suffix)
 
@@ -168,19 +156,17 @@ func (p *platform) deploy(ctx context.Context, t *testing.T) {
 			p.destroy(t)
 		}
 	})
-	planned, err := p.stack.Preview(ctx)
+	planned, err := p.Preview(ctx)
 	require.NoError(t, err, "preview")
-	deployed, err := p.stack.Up(ctx)
+	deployed, err := p.Up(ctx, planned)
 	require.NoError(t, err, "up")
 	require.Equal(t, planned.Changes["create"], deployed.Changes["create"], "up must create what the preview announced")
 	t.Logf("deployed %d resources in %s", deployed.Changes["create"], deployed.Duration.Round(time.Millisecond))
 }
 
 // verify runs the specification, one subtest a check.
-func (p *platform) verify(ctx context.Context, t *testing.T, outputs map[string]any) {
-	report, err := verify.Run(ctx, verify.Options{
-		AWS: p.target.Config, Outputs: outputs, Suffix: p.suffix, Where: p.target.Where(), Act: true,
-	})
+func (p *platform) verify(ctx context.Context, t *testing.T) {
+	report, err := p.Verify(ctx, true)
 	require.NoError(t, err)
 	for _, r := range report.Results {
 		t.Run(r.ID, func(t *testing.T) {
@@ -194,8 +180,7 @@ func (p *platform) verify(ctx context.Context, t *testing.T, outputs map[string]
 		})
 	}
 	require.True(t, report.OK() || t.Failed(), "a report without a failed check must be fine")
-	t.Logf("%d checks in %.0f ms: %d passed, %d failed, %d not observable here", report.Counts.Total, report.DurationMS,
-		report.Counts.Passed, report.Counts.Failed, report.Counts.NotObservable)
+	t.Logf("%d checks in %.0f ms: %s", report.Counts.Total, report.DurationMS, report.Counts)
 	written, err := json.Marshal(report)
 	require.NoError(t, err)
 	p.heard.note(string(written))
@@ -204,12 +189,12 @@ func (p *platform) verify(ctx context.Context, t *testing.T, outputs map[string]
 // steady holds that nothing is left to do: a second up plans nothing and refresh finds no drift.
 func (p *platform) steady(ctx context.Context, t *testing.T) {
 	t.Run("a second up changes nothing", func(t *testing.T) {
-		again, err := p.stack.Up(ctx)
+		again, err := p.Stack.Up(ctx)
 		require.NoError(t, err)
 		require.Zero(t, again.Altered(), "%v", steps(again))
 	})
 	t.Run("refresh reports no drift", func(t *testing.T) {
-		refreshed, err := p.stack.Refresh(ctx)
+		refreshed, err := p.Refresh(ctx)
 		require.NoError(t, err)
 		require.Zero(t, refreshed.Altered(), "%v", steps(refreshed))
 		require.Empty(t, steps(refreshed))
@@ -220,7 +205,7 @@ func (p *platform) steady(ctx context.Context, t *testing.T) {
 func (p *platform) drift(ctx context.Context, t *testing.T, outputs map[string]any) {
 	url, _ := outputs[lib.OutputQueueURL].(string)
 	require.NotEmpty(t, url)
-	client := cloud.NewClients(p.target.Config).SQS
+	client := cloud.NewClients(p.Cloud.Config).SQS
 	retention := func() string {
 		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
 			QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
@@ -234,10 +219,10 @@ func (p *platform) drift(ctx context.Context, t *testing.T, outputs map[string]a
 	})
 	require.NoError(t, err)
 
-	refreshed, err := p.stack.Refresh(ctx)
+	refreshed, err := p.Refresh(ctx)
 	require.NoError(t, err)
 	require.Len(t, steps(refreshed), 1, "refresh must see the queue's changed retention and nothing else")
-	healed, err := p.stack.Up(ctx)
+	healed, err := p.Stack.Up(ctx)
 	require.NoError(t, err)
 	require.Equal(t, 1, healed.Altered(), "%v", steps(healed))
 	require.Equal(t, before, retention(), "up must put the retention back")
@@ -268,7 +253,7 @@ func (p *platform) secrets(ctx context.Context, t *testing.T, outputs map[string
 func (p *platform) secretValues(ctx context.Context, t *testing.T, outputs map[string]any) map[string]string {
 	t.Helper()
 	values := map[string]string{}
-	client := cloud.NewClients(p.target.Config).SecretsManager
+	client := cloud.NewClients(p.Cloud.Config).SecretsManager
 	for _, output := range []string{lib.OutputDBSecretArn, lib.OutputAPIKeysSecretArn} {
 		arn, _ := outputs[output].(string)
 		got, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
@@ -291,18 +276,17 @@ func (p *platform) secretValues(ctx context.Context, t *testing.T, outputs map[s
 func (p *platform) destroy(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	destroyed, err := p.stack.Destroy(ctx)
+	destroyed, err := p.Destroy(ctx)
 	if errors.Is(err, lifecycle.ErrNoStack) {
 		return
 	}
 	require.NoError(t, err, "destroy")
 	t.Logf("destroyed %d resources in %s", destroyed.Changes["delete"], destroyed.Duration.Round(time.Millisecond))
-	left, err := verify.Leaks(ctx, p.target.Config, p.suffix)
+	left, err := p.Prove(ctx)
 	require.NoError(t, err, "looking for leftovers")
 	require.Empty(t, left, "destroy left something behind")
 	if teststructure.SkipStageEnvVarSet() {
-		require.NoError(t, p.target.Close())
-		require.NoError(t, target.StopKept(ctx, p.dir), "stopping the local cloud")
+		require.NoError(t, p.Forget(ctx), "stopping the local cloud")
 		teststructure.CleanupTestDataFolder(t, kept)
 	}
 }

@@ -25,7 +25,9 @@ func TestAPlainPulumiUpDeploysTheProgram(t *testing.T) {
 	root, err := cli.RepositoryRoot()
 	require.NoError(t, err)
 	host := languageHost(t, root)
-	cloud, engine := openCloud(ctx, t, target.Options{Name: target.Local})
+	cloud := openCloud(ctx, t)
+	engine, _, err := cli.Find(ctx, func(s string) { t.Log(s) })
+	require.NoError(t, err)
 	plugin := awsprovider.NewPlugin(cloud.Config)
 	ports, err := plugin.Attach(ctx)
 	require.NoError(t, err)
@@ -42,7 +44,7 @@ func TestAPlainPulumiUpDeploysTheProgram(t *testing.T) {
 	}
 	pulumi := func(args ...string) string {
 		t.Helper()
-		command := exec.CommandContext(ctx, engine.Path(), append(args, "--non-interactive")...)
+		command := exec.CommandContext(ctx, engine, append(args, "--non-interactive")...)
 		command.Dir, command.Env = project, env
 		var out bytes.Buffer
 		command.Stdout, command.Stderr = &out, &out
@@ -51,8 +53,7 @@ func TestAPlainPulumiUpDeploysTheProgram(t *testing.T) {
 	}
 
 	pulumi("stack", "init", "plain")
-	options := stackOptions(cloud, "plain", home)
-	for key, value := range options.Config {
+	for key, value := range defaults(target.Options{}, "plain", home).Config {
 		if key != lib.ConfigEnvironmentSuffix { // taken from ENVIRONMENT_SUFFIX
 			pulumi("config", "set", "--stack", "plain", key, value)
 		}

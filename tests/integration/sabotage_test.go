@@ -130,19 +130,17 @@ type scene struct {
 
 func newScene(ctx context.Context, t *testing.T) *scene {
 	t.Helper()
-	p := &scene{platform: platform{suffix: "sab-" + strings.ToLower(random.UniqueID()), dir: t.TempDir(), heard: &transcript{t: t}}}
-	p.open(ctx, t, target.Options{Name: target.Local})
-	return p
+	return &scene{platform: *openPlatform(ctx, t, target.Options{Name: target.Local}, "sab-"+strings.ToLower(random.UniqueID()), t.TempDir())}
 }
 
 // raise deploys the stack and holds that every check that can be seen here is green.
 func (p *scene) raise(ctx context.Context, t *testing.T) {
 	t.Helper()
-	_, err := p.stack.Up(ctx)
+	_, err := p.Stack.Up(ctx)
 	require.NoError(t, err, "up")
-	p.who = newSaboteur(p.target.Config, p.suffix)
+	p.who = newSaboteur(p.Cloud.Config, p.suffix)
 	require.NoError(t, p.readOutputs(ctx))
-	p.healthy, err = p.look(ctx, p.target.Config, nil)
+	p.healthy, err = p.look(ctx, p.Cloud.Config, nil)
 	require.NoError(t, err)
 	require.Empty(t, reds(p.healthy), "the sound stack must have no red check")
 	p.shown, err = p.lookThrough(ctx, shown)
@@ -153,7 +151,7 @@ func (p *scene) raise(ctx context.Context, t *testing.T) {
 }
 
 func (p *scene) readOutputs(ctx context.Context) (err error) {
-	p.who.outputs, err = p.stack.Outputs(ctx)
+	p.who.outputs, err = p.Outputs(ctx)
 	return err
 }
 
@@ -277,7 +275,7 @@ func (p *scene) round(ctx context.Context, round []*outcome) bool {
 		if err := o.Do(ctx, p.who); err != nil {
 			o.fault("the cloud refuses the sabotage: %v", err)
 		}
-		after, err := p.look(ctx, p.target.Config, nil)
+		after, err := p.look(ctx, p.Cloud.Config, nil)
 		if err != nil {
 			o.fault("%v", err)
 			continue
@@ -313,16 +311,16 @@ func (p *scene) heal(ctx context.Context, round []*outcome) bool {
 			o.fault(format, args...)
 		}
 	}
-	if _, err := p.stack.Refresh(ctx); err != nil {
+	if _, err := p.Refresh(ctx); err != nil {
 		fail("refresh after the round: %v", err)
 	}
-	if _, err := p.stack.Up(ctx); err != nil {
+	if _, err := p.Stack.Up(ctx); err != nil {
 		fail("up after the round: %v", err)
 	}
 	if err := p.readOutputs(ctx); err != nil {
 		fail("%v", err)
 	}
-	healed, err := p.look(ctx, p.target.Config, nil)
+	healed, err := p.look(ctx, p.Cloud.Config, nil)
 	if err != nil {
 		fail("%v", err)
 	}
@@ -334,7 +332,7 @@ func (p *scene) heal(ctx context.Context, round []*outcome) bool {
 		fail("undoing by hand: %v", err)
 	}
 	if hopeless {
-		if healed, err = p.look(ctx, p.target.Config, nil); err != nil {
+		if healed, err = p.look(ctx, p.Cloud.Config, nil); err != nil {
 			fail("%v", err)
 		}
 	}

@@ -9,12 +9,13 @@ import (
 
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
-	"tapstack/lib/target"
 )
 
 func TestAnInputThatTheLocalProviderDoesNotImplementStopsThePreview(t *testing.T) {
 	ctx := t.Context()
-	cloud, engine := openCloud(ctx, t, target.Options{Name: target.Local})
+	cloud := openCloud(ctx, t)
+	engine, err := lifecycle.FindEngine(ctx, func(s string) { t.Log(s) })
+	require.NoError(t, err)
 	stack, err := lifecycle.Open(ctx, engine, lifecycle.Options{
 		Project: "strict", Stack: "strict", Dir: t.TempDir(), Env: cloud.Env(),
 		Provider: awsprovider.NewPlugin(cloud.Config),

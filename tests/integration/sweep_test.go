@@ -29,6 +29,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/session"
 	"tapstack/lib/sweep"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
@@ -76,29 +77,26 @@ func (c *calls) note(operation string) error {
 
 // abandoned deploys a stack of a run and forgets its state. With a limit, the deployment is interrupted after so many
 // resources.
-func abandoned(ctx context.Context, t *testing.T, cloud *target.Target, engine *lifecycle.Engine, suffix, run, expires string, limit int) *platform {
+func abandoned(ctx context.Context, t *testing.T, cloud *target.Target, suffix, run, expires string, limit int) *session.Session {
 	t.Helper()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := &platform{suffix: suffix, target: cloud, engine: engine, heard: &transcript{t: t}}
-	options := stackOptions(cloud, suffix, t.TempDir())
-	options.Config[lib.ConfigRun], options.Config[lib.ConfigExpires] = run, expires
-	options.Observer = p.heard
+	options := defaults(target.Options{}, suffix, t.TempDir())
+	options.Cloud, options.Config[lib.ConfigRun], options.Config[lib.ConfigExpires] = cloud, run, expires
+	heard := &transcript{t: t}
+	options.Progress = heard
 	if limit > 0 {
-		options.Observer = &impatient{transcript: p.heard, left: limit, cancel: cancel}
+		options.Progress = &impatient{transcript: heard, left: limit, cancel: cancel}
 	}
-	var err error
-	p.stack, err = lifecycle.Open(ctx, engine, options)
-	require.NoError(t, err)
-	t.Cleanup(p.stack.Close)
-	deployed, err := p.stack.Up(ctx)
+	s := openSession(ctx, t, options)
+	deployed, err := s.Stack.Up(ctx)
 	if limit > 0 {
 		require.Error(t, err, "the deployment was to be interrupted")
-		return p
+		return s
 	}
 	require.NoError(t, err)
 	t.Logf("deployed %d resources of %s in %s", deployed.Changes["create"], suffix, deployed.Duration.Round(time.Millisecond))
-	return p
+	return s
 }
 
 // impatient interrupts a deployment after some resources.
@@ -157,17 +155,17 @@ func names(items []sweep.Item) []string {
 func TestASweepRemovesAnOldStackAndNothingElse(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	cloud, engine := openCloud(ctx, t, target.Options{Name: target.Local})
+	cloud := openCloud(ctx, t)
 	now := time.Now()
 	o := sweep.Options{Owner: lib.DefaultOwner, OlderThan: 24 * time.Hour, Now: now}
 
-	old := abandoned(ctx, t, cloud, engine, "old", lib.NewRun(now.Add(-72*time.Hour)), lib.FormatExpiry(now.Add(-66*time.Hour)), 0)
-	live := abandoned(ctx, t, cloud, engine, "live", lib.NewRun(now.Add(-72*time.Hour)), lib.FormatExpiry(now.Add(6*time.Hour)), 0)
-	_, err := live.stack.Refresh(ctx)
+	old := abandoned(ctx, t, cloud, "old", lib.NewRun(now.Add(-72*time.Hour)), lib.FormatExpiry(now.Add(-66*time.Hour)), 0)
+	live := abandoned(ctx, t, cloud, "live", lib.NewRun(now.Add(-72*time.Hour)), lib.FormatExpiry(now.Add(6*time.Hour)), 0)
+	_, err := live.Refresh(ctx)
 	require.NoError(t, err)
-	outputs, err := live.stack.Outputs(ctx)
+	outputs, err := live.Outputs(ctx)
 	require.NoError(t, err)
-	oldOutputs, err := old.stack.Outputs(ctx)
+	oldOutputs, err := old.Outputs(ctx)
 	require.NoError(t, err)
 
 	s := newSaboteur(cloud.Config, "old")
@@ -235,7 +233,7 @@ func TestASweepRemovesAnOldStackAndNothingElse(t *testing.T) {
 			}
 		}
 		require.True(t, report.OK())
-		refreshed, err := live.stack.Refresh(ctx)
+		refreshed, err := live.Refresh(ctx)
 		require.NoError(t, err)
 		require.Zero(t, refreshed.Altered(), "%v", steps(refreshed))
 	})
@@ -366,13 +364,13 @@ func litter(ctx context.Context, t *testing.T, s *saboteur) {
 func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), deadline)
 	defer cancel()
-	cloud, engine := openCloud(ctx, t, target.Options{Name: target.Local})
+	cloud := openCloud(ctx, t)
 	now := time.Now()
 	run, expires := lib.NewRun(now.Add(-72*time.Hour)), lib.FormatExpiry(now.Add(-66*time.Hour))
 	o := sweep.Options{Owner: lib.DefaultOwner, OlderThan: 24 * time.Hour, Now: now}
 
 	t.Run("a deployment that was interrupted", func(t *testing.T) {
-		abandoned(ctx, t, cloud, engine, "half", run, expires, 90)
+		abandoned(ctx, t, cloud, "half", run, expires, 90)
 		left, err := verify.Leaks(ctx, cloud.Config, "half")
 		require.NoError(t, err)
 		require.Greater(t, len(left), 40, "there must be something to sweep")
@@ -382,8 +380,8 @@ func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
 		wholly(ctx, t, cloud.Config, p, outcomes, o, "half")
 	})
 
-	whole := abandoned(ctx, t, cloud, engine, "whole", run, expires, 0)
-	outputs, err := whole.stack.Outputs(ctx)
+	whole := abandoned(ctx, t, cloud, "whole", run, expires, 0)
+	outputs, err := whole.Outputs(ctx)
 	require.NoError(t, err)
 	s := newSaboteur(cloud.Config, "whole")
 	s.outputs = outputs

@@ -6,10 +6,12 @@ import (
 	"testing"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/session"
 )
 
 // transcript logs what the engine says and keeps all of it, for the search for secrets.
 type transcript struct {
+	session.Quiet
 	t    *testing.T
 	mu   sync.Mutex
 	said strings.Builder
@@ -27,8 +29,8 @@ func (h *transcript) text() string {
 	return h.said.String()
 }
 
-// Started implements lifecycle.Observer.
-func (h *transcript) Started(lifecycle.Step) {}
+// Note implements session.Progress.
+func (h *transcript) Note(text string) { h.t.Log(text) }
 
 // Done implements lifecycle.Observer.
 func (h *transcript) Done(s lifecycle.Step) { h.note(s.Op + " " + s.Type + " " + s.Name) }

@@ -8,7 +8,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
-	"tapstack/lib/lifecycle"
 )
 
 // update changes the configuration of the running platform as operations would: another image, other limits, more time to
@@ -23,7 +22,7 @@ func (p *platform) update(ctx context.Context, t *testing.T) {
 		"dbBackupRetentionDays":         "21",
 		lib.ConfigExpires:               "2126-01-01T00:00:00Z",
 	})
-	planned, err := p.stack.Preview(ctx)
+	planned, err := p.Preview(ctx)
 	require.NoError(t, err, "preview of the update")
 	replaced := map[string]bool{}
 	for _, step := range planned.Changed {
@@ -33,23 +32,19 @@ func (p *platform) update(ctx context.Context, t *testing.T) {
 	}
 	require.Equal(t, map[string]bool{"aws:ecs/taskDefinition:TaskDefinition": true}, replaced,
 		"a new image is a new revision of its task definition; everything else is changed in place: %v", steps(planned))
-	updated, err := p.stack.Up(ctx)
+	updated, err := p.Up(ctx, planned)
 	require.NoError(t, err, "update")
 	t.Logf("updated %d resources in %s", updated.Altered(), updated.Duration)
 
-	outputs, err := p.stack.Outputs(ctx)
-	require.NoError(t, err)
-	t.Run("the specification holds", func(t *testing.T) { p.verify(ctx, t, outputs) })
+	t.Run("the specification holds", func(t *testing.T) { p.verify(ctx, t) })
 	p.steady(ctx, t)
 }
 
 // reopen opens the stack again, with some of its configuration changed.
 func (p *platform) reopen(ctx context.Context, t *testing.T, changes map[string]string) {
 	t.Helper()
-	p.stack.Close()
-	options := p.stackOptions()
-	maps.Copy(options.Config, changes)
-	var err error
-	p.stack, err = lifecycle.Open(ctx, p.engine, options)
-	require.NoError(t, err, "opening the stack with another configuration")
+	p.Stack.Close()
+	p.Stack, p.options.Cloud = nil, p.Cloud
+	maps.Copy(p.options.Config, changes)
+	p.Session = openSession(ctx, t, p.options)
 }

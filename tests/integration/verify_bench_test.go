@@ -19,7 +19,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
-	"tapstack/lib/lifecycle"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
 )
@@ -30,15 +29,12 @@ const verifySuffix = "verified"
 // deployed is a whole stack on a local cloud of its own, which goes with the test.
 func deployed(ctx context.Context, tb testing.TB) verify.Options {
 	tb.Helper()
-	cloud, engine := openCloud(ctx, tb, target.Options{Name: target.Local})
-	stack, err := lifecycle.Open(ctx, engine, stackOptions(cloud, verifySuffix, tb.TempDir()))
-	require.NoError(tb, err)
-	tb.Cleanup(stack.Close)
-	_, err = stack.Up(ctx)
+	s := openSession(ctx, tb, defaults(target.Options{Name: target.Local}, verifySuffix, tb.TempDir()))
+	_, err := s.Stack.Up(ctx)
 	require.NoError(tb, err, "deploying")
-	outputs, err := stack.Outputs(ctx)
+	outputs, err := s.Outputs(ctx)
 	require.NoError(tb, err)
-	return verify.Options{AWS: cloud.Config, Outputs: outputs, Suffix: verifySuffix}
+	return verify.Options{AWS: s.Cloud.Config, Outputs: outputs, Suffix: verifySuffix}
 }
 
 // BenchmarkVerify times a run of the whole specification against a deployed stack.
