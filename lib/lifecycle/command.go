@@ -32,6 +32,8 @@ type command struct {
 	env    []string
 	// attached is the variable that names the providers of the current operation, if any.
 	attached string
+	// operating is true while an operation runs.
+	operating bool
 
 	mutex  sync.Mutex
 	stderr string
@@ -60,10 +62,17 @@ func newCommand(engine *Engine, env map[string]string) *command {
 // Version is the CLI's version.
 func (c *command) Version() semver.Version { return c.engine.version }
 
+// unread answers what the Automation API asks the CLI after an operation to tell it with the operation's result, which
+// nobody here reads. Each question would start the CLI once more.
+var unread = map[string]string{"stack output": "{}", "stack history": "[]"}
+
 // Run runs one CLI command to its end. The end of ctx interrupts it once, as Ctrl-C would.
 func (c *command) Run(ctx context.Context, workdir string, stdin io.Reader, stdouts, stderrs []io.Writer, env []string,
 	args ...string,
 ) (string, string, int, error) {
+	if answer := unread[strings.Join(args[:min(2, len(args))], " ")]; c.operating && answer != "" {
+		return answer, "", 0, nil
+	}
 	if !slices.Contains(args, "--non-interactive") {
 		args = append([]string{"--non-interactive"}, args...)
 	}

@@ -315,7 +315,9 @@ func (s *Stack) listen(stack *auto.Stack, run func(*auto.Stack, chan<- events.En
 		heard.follow(stream, done)
 		close(quiet)
 	}()
+	s.command.operating = true
 	err := run(stack, stream)
+	s.command.operating = false
 	close(done)
 	<-quiet
 	return heard, err
