@@ -87,16 +87,11 @@ func (e *Env) topic(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return cloud.Once(ctx, e.cloud, "sns:GetTopicAttributes "+id, func(ctx context.Context) (map[string]string, error) {
-		out, err := e.cloud.SNS.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: &id})
-		if err != nil {
-			return nil, err
-		}
-		if out.Attributes["TopicArn"] == "" {
-			return nil, errors.New("the answer is empty")
-		}
-		return out.Attributes, nil
-	})
+	attributes, err := e.cloud.TopicAttributes(ctx, id)
+	if err == nil && attributes["TopicArn"] == "" {
+		err = fmt.Errorf("the topic %s shows no attributes", id)
+	}
+	return attributes, err
 }
 
 func topicNamed(ctx context.Context, e *Env, rec *recorder) error {

@@ -12,7 +12,6 @@ import (
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
 
 	"tapstack/lib"
-	"tapstack/lib/cloud"
 )
 
 func firewallChecks() []Check {
@@ -57,13 +56,7 @@ func (e *Env) firewall(ctx context.Context) (*waftypes.WebACL, error) {
 	if err != nil {
 		return nil, err
 	}
-	acl, err := cloud.Once(ctx, e.cloud, "wafv2:GetWebACLForResource "+lb, func(ctx context.Context) (*waftypes.WebACL, error) {
-		out, err := e.cloud.WAF.GetWebACLForResource(ctx, &wafv2.GetWebACLForResourceInput{ResourceArn: &lb})
-		if err != nil {
-			return nil, err
-		}
-		return out.WebACL, nil
-	})
+	acl, err := e.cloud.WebACLFor(ctx, lb)
 	if err == nil && acl == nil {
 		err = fmt.Errorf("%w with %s", errNoFirewall, lb)
 	}

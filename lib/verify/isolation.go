@@ -7,11 +7,9 @@ import (
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tapstack/lib"
-	"tapstack/lib/cloud"
 )
 
 // What a security group is for, found through what it is attached to.
@@ -228,23 +226,19 @@ func (e *Env) prefixLists(ctx context.Context, groups []ec2types.SecurityGroup) 
 }
 
 func (e *Env) prefixList(ctx context.Context, id string) ([]netip.Prefix, error) {
-	return cloud.Once(ctx, e.cloud, "ec2:GetManagedPrefixListEntries "+id, func(ctx context.Context) ([]netip.Prefix, error) {
-		in := &ec2.GetManagedPrefixListEntriesInput{PrefixListId: &id}
-		entries, err := cloud.Pages(ctx, ec2.NewGetManagedPrefixListEntriesPaginator(e.cloud.EC2, in),
-			func(o *ec2.GetManagedPrefixListEntriesOutput) []ec2types.PrefixListEntry { return o.Entries })
+	entries, err := e.cloud.PrefixListCIDRs(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	var out []netip.Prefix
+	for _, cidr := range entries {
+		p, err := netip.ParsePrefix(cidr)
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("prefix list %s: %w", id, err)
 		}
-		var out []netip.Prefix
-		for _, entry := range entries {
-			p, err := netip.ParsePrefix(aws.ToString(entry.Cidr))
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, p)
-		}
-		return out, nil
-	})
+		out = append(out, p)
+	}
+	return out, nil
 }
 
 func groupRole(g ec2types.SecurityGroup, roles map[string]string) string {

@@ -3,16 +3,11 @@ package verify
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 	"strconv"
 
-	"github.com/aws/aws-sdk-go-v2/service/sqs"
-	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
-
 	"tapstack/lib"
-	"tapstack/lib/cloud"
 )
 
 // Figures of the brief and of SQS, in seconds.
@@ -107,18 +102,11 @@ func (e *Env) queue(ctx context.Context, output string) (map[string]string, erro
 	if err != nil {
 		return nil, err
 	}
-	return cloud.Once(ctx, e.cloud, "sqs:GetQueueAttributes "+path.Base(address), func(ctx context.Context) (map[string]string, error) {
-		out, err := e.cloud.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
-			QueueUrl: &address, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll},
-		})
-		if err != nil {
-			return nil, err
-		}
-		if out.Attributes["QueueArn"] == "" {
-			return nil, errors.New("the answer is empty")
-		}
-		return out.Attributes, nil
-	})
+	attributes, err := e.cloud.QueueAttributes(ctx, address)
+	if err == nil && attributes["QueueArn"] == "" {
+		err = fmt.Errorf("the queue %s shows no attributes", address)
+	}
+	return attributes, err
 }
 
 func eachQueue(look func(x subject, attributes map[string]string)) func(context.Context, *Env, *recorder) error {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // Run runs the specification against the live API and reports on every check. The error is for a wrong use (no suffix,
@@ -54,11 +56,7 @@ func run(ctx context.Context, env *Env, checks []Check, o Options) Report {
 	if limit == 0 {
 		limit = defaultConcurrency
 	}
-	var (
-		wg   sync.WaitGroup
-		told sync.Mutex
-		slot = make(chan struct{}, limit)
-	)
+	var told sync.Mutex
 	do := func(i int) {
 		r := runOne(ctx, env, checks[i], o.Strict)
 		report.Results[i] = r
@@ -68,17 +66,15 @@ func run(ctx context.Context, env *Env, checks []Check, o Options) Report {
 			o.Done(r)
 		}
 	}
+	var reading errgroup.Group
+	reading.SetLimit(limit)
 	for i, c := range checks {
 		if c.Acts {
 			continue
 		}
-		wg.Go(func() {
-			slot <- struct{}{}
-			defer func() { <-slot }()
-			do(i)
-		})
+		reading.Go(func() error { do(i); return nil })
 	}
-	wg.Wait()
+	_ = reading.Wait()
 	for i, c := range checks {
 		if c.Acts {
 			do(i)

@@ -57,9 +57,7 @@ func (e *Env) secret(ctx context.Context, output string) (*secretsmanager.Descri
 	if err != nil {
 		return nil, err
 	}
-	return cloud.Once(ctx, e.cloud, "secretsmanager:DescribeSecret "+id, func(ctx context.Context) (*secretsmanager.DescribeSecretOutput, error) {
-		return e.cloud.SecretsManager.DescribeSecret(ctx, &secretsmanager.DescribeSecretInput{SecretId: &id})
-	})
+	return e.cloud.Secret(ctx, id)
 }
 
 // secretFields is the value of a secret. Whoever reads it must not let any of it into the evidence.
@@ -235,13 +233,7 @@ func (e *Env) secretPolicy(ctx context.Context, output string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return cloud.Once(ctx, e.cloud, "secretsmanager:GetResourcePolicy "+id, func(ctx context.Context) (string, error) {
-		out, err := e.cloud.SecretsManager.GetResourcePolicy(ctx, &secretsmanager.GetResourcePolicyInput{SecretId: &id})
-		if err != nil {
-			return "", err
-		}
-		return aws.ToString(out.ResourcePolicy), nil
-	})
+	return e.cloud.SecretPolicy(ctx, id)
 }
 
 func secretsOverTLS(ctx context.Context, e *Env, rec *recorder) error {
