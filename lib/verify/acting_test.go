@@ -16,6 +16,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
 )
@@ -25,6 +27,7 @@ const (
 	testALB     = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/alb-dev/50dc6c495c0c9188"
 	testTopic   = "arn:aws:sns:us-east-1:123456789012:payment-alerts-dev"
 	testQueue   = "https://sqs.us-east-1.amazonaws.com/123456789012/payment-jobs-dev"
+	testSecret  = "arn:aws:secretsmanager:us-east-1:123456789012:secret:payment-api-keys-dev-AbCdEf"
 	shortWait   = 250 * time.Millisecond
 )
 
@@ -65,13 +68,11 @@ func (a acts) run(t *testing.T, network Network, ids ...string) Report {
 		AWS: all.config(), Suffix: "dev", Only: ids, Act: true, Network: network, Patience: shortWait,
 		Outputs: map[string]any{
 			lib.OutputAlbArn: testALB, lib.OutputAPIURL: "https://api.example.com", lib.OutputVpcID: "vpc-1", lib.OutputClusterIdentifier: "aurora-cluster-dev",
-			lib.OutputEcsClusterName: "ecs-cluster-dev", lib.OutputAlertsTopicArn: testTopic, lib.OutputQueueURL: testQueue,
+			lib.OutputEcsClusterName: "ecs-cluster-dev", lib.OutputAlertsTopicArn: testTopic, lib.OutputAPIKeysSecretArn: testSecret, lib.OutputQueueURL: testQueue,
 			lib.OutputDlqURL: strings.Replace(testQueue, "jobs", "jobs-dlq", 1), lib.OutputJobProcessorServiceName: "job-processor-dev",
 		},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return r
 }
 
@@ -135,8 +136,9 @@ func TestWhatActsIsLeftOutUnlessAskedForAndNeverDoneByTheWay(t *testing.T) {
 		{[]string{"e.unknown"}, true, nil, true},
 	} {
 		got, err := selectChecks(checks, c.only, c.act)
-		if (err != nil) != c.bad || !c.bad && !slices.Equal(ids(got), c.want) {
-			t.Errorf("%v, act %t: %v, %v; want %v", c.only, c.act, ids(got), err, c.want)
+		assert.Equal(t, c.bad, err != nil, "%v, act %t: %v", c.only, c.act, err)
+		if !c.bad {
+			assert.Equal(t, c.want, ids(got), "%v, act %t", c.only, c.act)
 		}
 	}
 }
@@ -149,9 +151,7 @@ func TestWhatActsRunsLastAndAlone(t *testing.T) {
 		return Check{ID: id, Acts: acting, Run: func(context.Context, *Env) Evidence {
 			mu.Lock()
 			running++
-			if acting && running > 1 {
-				t.Errorf("%s runs beside others", id)
-			}
+			assert.False(t, acting && running > 1, "%s runs beside others", id)
 			order = append(order, id)
 			mu.Unlock()
 			time.Sleep(time.Millisecond)
@@ -163,52 +163,29 @@ func TestWhatActsRunsLastAndAlone(t *testing.T) {
 	}
 	checks := []Check{check("a", true), check("b", false), check("c", true), check("d", false)}
 	report := run(t.Context(), testEnv(), checks, Options{Suffix: "dev", Act: true})
-	if slices.Sort(order[:2]); !slices.Equal(order, []string{"b", "d", "a", "c"}) {
-		t.Errorf("ran in the order %v", order)
-	}
+	slices.Sort(order[:2])
+	assert.Equal(t, []string{"b", "d", "a", "c"}, order)
 	for i, r := range report.Results {
-		if r.ID != checks[i].ID {
-			t.Errorf("result %d is %s's", i, r.ID)
-		}
+		assert.Equal(t, checks[i].ID, r.ID)
 	}
 }
 
 func TestEveryActIsSaidInThePackagesWords(t *testing.T) {
 	for _, c := range Checks() {
-		if c.Acts && !strings.Contains(packageText(t), c.ID) {
-			t.Errorf("the package comment does not say what %s does", c.ID)
+		if c.Acts {
+			assert.Contains(t, packageText(t), c.ID, "the package comment does not say what it does")
 		}
 	}
 }
 
-func TestWaitingLooksAtOnceAndOnceMoreAtTheEnd(t *testing.T) {
+func TestAWaitEndsWithinTheRunsPatience(t *testing.T) {
 	e := testEnv()
-	e.pollInterval = time.Hour
-	looks := 0
-	look := func(yes int, fault error) func(context.Context) (bool, error) {
-		looks = 0
-		return func(context.Context) (bool, error) { looks++; return looks == yes, fault }
-	}
-	if yes, err := e.poll(t.Context(), time.Hour, look(1, nil)); !yes || err != nil || looks != 1 {
-		t.Errorf("at once: %t, %v, %d looks", yes, err, looks)
-	}
-	if yes, err := e.poll(t.Context(), shortWait, look(0, nil)); yes || err != nil || looks != 2 {
-		t.Errorf("never: %t, %v, %d looks", yes, err, looks)
-	}
-	if yes, err := e.poll(t.Context(), time.Hour, look(0, errors.New("denied"))); yes || err == nil || looks != 1 {
-		t.Errorf("an error: %t, %v, %d looks", yes, err, looks)
-	}
-	e.patience = shortWait
-	if yes, err := e.poll(t.Context(), time.Hour, look(0, nil)); yes || err != nil || looks != 2 {
-		t.Errorf("with little patience: %t, %v, %d looks", yes, err, looks)
-	}
-	ctx, cancel := context.WithCancelCause(t.Context())
-	stop := errors.New("interrupted")
-	cancel(stop)
-	e.patience = 0
-	if _, err := e.poll(ctx, time.Hour, look(0, nil)); !errors.Is(err, stop) {
-		t.Errorf("interrupted: %v", err)
-	}
+	e.pollInterval, e.patience = time.Hour, shortWait
+	asked := 0
+	yes, err := e.poll(t.Context(), time.Hour, func(context.Context) (bool, error) { asked++; return false, nil })
+	require.NoError(t, err)
+	assert.False(t, yes)
+	assert.Equal(t, 2, asked)
 }
 
 func TestAnInterruptDoesNotStopTheUndoing(t *testing.T) {
@@ -216,12 +193,10 @@ func TestAnInterruptDoesNotStopTheUndoing(t *testing.T) {
 	cancel()
 	err := errors.New("interrupted")
 	undo(ctx, &err, time.Minute, func(ctx context.Context) error {
-		if _, limited := ctx.Deadline(); ctx.Err() != nil || !limited {
-			t.Errorf("the undoing has the context %v, with a deadline %t", ctx.Err(), limited)
-		}
+		_, limited := ctx.Deadline()
+		assert.True(t, limited)
+		assert.NoError(t, ctx.Err())
 		return errors.New("still there")
 	})
-	if text := oneLine(err); text != "interrupted still there" {
-		t.Errorf("the error says %q", text)
-	}
+	assert.Equal(t, "interrupted still there", oneLine(err))
 }

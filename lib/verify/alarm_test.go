@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+	"github.com/stretchr/testify/assert"
 )
 
 // watch is CloudWatch with one alarm.
@@ -96,12 +97,8 @@ func TestAnAlarmIsSetOffSeenInItsHistoryAndSetBack(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			if got := reds(t, c.cloud.api().run(t, nil, "alerts.alarm-publishes")); (len(got) == 1) != c.red {
-				t.Errorf("red are %v", got)
-			}
-			if !slices.Equal(c.cloud.set, c.set) {
-				t.Errorf("the alarm was set to %v, want %v", c.cloud.set, c.set)
-			}
+			assert.Equal(t, c.red, len(reds(t, c.cloud.api().run(t, nil, "alerts.alarm-publishes"))) == 1)
+			assert.Equal(t, c.set, c.cloud.set, "what the alarm was set to")
 		})
 	}
 }
@@ -117,15 +114,13 @@ func TestAHistoryWithoutActionsHidesWhetherAnAlarmTells(t *testing.T) {
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			if got := c.cloud.api().run(t, nil, "alerts.alarm-publishes").Results[0]; got.Status != c.want || len(c.cloud.set) != 2 {
-				t.Errorf("%s: %s; the alarm was set to %v", got.Status, got.Reason, c.cloud.set)
-			}
+			got := c.cloud.api().run(t, nil, "alerts.alarm-publishes").Results[0]
+			assert.Equal(t, c.want, got.Status, got.Reason)
+			assert.Len(t, c.cloud.set, 2)
 		})
 	}
 	strict := runOne(t.Context(), testEnv(), Check{Run: seeing(func(*recorder) error { return notObservableError("no actions") })}, true)
-	if strict.Status != Failed {
-		t.Errorf("where nothing may be unobservable it is %s", strict.Status)
-	}
+	assert.Equal(t, Failed, strict.Status, "where nothing may be unobservable")
 }
 
 func TestWithoutHistoryNoAlarmIsSetOff(t *testing.T) {
@@ -135,7 +130,6 @@ func TestWithoutHistoryNoAlarmIsSetOff(t *testing.T) {
 		Response: &smithyhttp.Response{Response: &http.Response{StatusCode: http.StatusNotImplemented}}, Err: errors.New("not implemented"),
 	}}
 	report := cloud.run(t, nil, "alerts.alarm-publishes")
-	if report.Counts.NotObservable != 1 || len(w.set) > 0 {
-		t.Errorf("%+v, the alarm was set to %v", report.Counts, w.set)
-	}
+	assert.Equal(t, 1, report.Counts.NotObservable)
+	assert.Empty(t, w.set)
 }

@@ -7,18 +7,18 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // readBrief reads the brief's bullets by section, and its whole text.
 func readBrief(t *testing.T) (bullets []Bullet, text string) {
 	t.Helper()
 	content, err := os.ReadFile("testdata/brief.md")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	section := ""
 	heading := regexp.MustCompile(`^(?:#+ (.*)|(\d\. )\*\*(.*)\*\*)$`)
 	for line := range strings.Lines(string(content)) {
@@ -36,33 +36,18 @@ func readBrief(t *testing.T) (bullets []Bullet, text string) {
 
 func TestTheTableHasEveryBulletOfTheBriefInItsWordsAndOrder(t *testing.T) {
 	want, text := readBrief(t)
-	if len(want) < 70 {
-		t.Fatalf("the brief reads as %d bullets", len(want))
-	}
+	require.Greater(t, len(want), 70)
 	var got []Bullet
 	for _, b := range Brief() {
 		switch {
 		case b.Section == SectionBeyond:
 		case strings.HasPrefix(b.ID, "O."):
-			if !strings.Contains(text, b.Text) {
-				t.Errorf("%s is no sentence of the brief: %s", b.ID, b.Text)
-			}
+			assert.Contains(t, text, b.Text, b.ID)
 		default:
-			got = append(got, b)
+			got = append(got, Bullet{Section: b.Section, Text: b.Text})
 		}
 	}
-	for i := range max(len(got), len(want)) {
-		var has, should Bullet
-		if i < len(got) {
-			has = got[i]
-		}
-		if i < len(want) {
-			should = want[i]
-		}
-		if has.Section != should.Section || has.Text != should.Text {
-			t.Fatalf("bullet %d is %s %q of %q,\nthe brief has %q of %q", i+1, has.ID, has.Text, has.Section, should.Text, should.Section)
-		}
-	}
+	require.Equal(t, want, got)
 }
 
 func TestEveryBulletHasChecksThatExistOrATestElsewhere(t *testing.T) {
@@ -73,33 +58,22 @@ func TestEveryBulletHasChecksThatExistOrATestElsewhere(t *testing.T) {
 	tests := unitTests(t)
 	ids := map[string]bool{}
 	for _, b := range Brief() {
-		if b.ID == "" || ids[b.ID] {
-			t.Errorf("the id %q is empty or not unique", b.ID)
-		}
+		assert.NotEmpty(t, b.ID, b.Text)
+		assert.False(t, ids[b.ID], "%s is there twice", b.ID)
 		ids[b.ID] = true
-		if len(b.Checks) == 0 && b.Elsewhere == "" {
-			t.Errorf("%s has neither a check nor a reason: %s", b.ID, b.Text)
-		}
+		assert.False(t, len(b.Checks) == 0 && b.Elsewhere == "", "%s has neither a check nor a reason: %s", b.ID, b.Text)
+		named := map[string]bool{}
 		for _, id := range b.Checks {
-			if !known[id] {
-				t.Errorf("%s names the check %s, which does not exist", b.ID, id)
-			}
-		}
-		if slices.Sort(b.Checks); len(slices.Compact(slices.Clone(b.Checks))) != len(b.Checks) {
-			t.Errorf("%s names a check twice: %v", b.ID, b.Checks)
+			assert.True(t, known[id], "%s names the check %s, which does not exist", b.ID, id)
+			assert.False(t, named[id], "%s names %s twice", b.ID, id)
+			named[id] = true
 		}
 		if b.Elsewhere == "" {
 			continue
 		}
-		named := regexp.MustCompile(`\bTest[A-Z]\w*`).FindAllString(b.Elsewhere, -1)
-		if len(named) == 0 {
-			t.Errorf("%s is held elsewhere, but no test is named: %s", b.ID, b.Elsewhere)
-		}
-		for _, name := range named {
-			if !slices.Contains(tests, name) {
-				t.Errorf("%s names the unit test %s, which does not exist", b.ID, name)
-			}
-		}
+		holders := regexp.MustCompile(`\bTest[A-Z]\w*`).FindAllString(b.Elsewhere, -1)
+		assert.NotEmpty(t, holders, "%s is held elsewhere, but no test is named: %s", b.ID, b.Elsewhere)
+		assert.Subset(t, tests, holders, b.ID)
 	}
 }
 
@@ -107,15 +81,12 @@ func TestEveryBulletHasChecksThatExistOrATestElsewhere(t *testing.T) {
 func unitTests(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("../../tests/unit/*_test.go")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no unit tests are found: %v", err)
-	}
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
 	var names []string
 	for _, file := range files {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		for _, d := range parsed.Decls {
 			if f, ok := d.(*ast.FuncDecl); ok && f.Recv == nil && strings.HasPrefix(f.Name.Name, "Test") {
 				names = append(names, f.Name.Name)
@@ -135,13 +106,9 @@ func TestEveryCheckIsClaimedByABulletOrAClause(t *testing.T) {
 	clause := regexp.MustCompile(`^\d+\.\d+(\.\d+)?$`)
 	for _, c := range Checks() {
 		for _, p := range c.PCI {
-			if !clause.MatchString(p) {
-				t.Errorf("%s names the PCI DSS clause %q", c.ID, p)
-			}
+			assert.Regexp(t, clause, p, c.ID)
 		}
-		if !claimed[c.ID] && len(c.PCI) == 0 {
-			t.Errorf("no bullet and no PCI clause claims %s: %s", c.ID, c.Says)
-		}
+		assert.True(t, claimed[c.ID] || len(c.PCI) > 0, "no bullet and no PCI clause claims %s: %s", c.ID, c.Says)
 	}
 }
 
@@ -152,15 +119,11 @@ func TestEverySabotageIsOfACheckThatExists(t *testing.T) {
 	}
 	for line := range strings.Lines(sabotages) {
 		id, mutation, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		if !ok || !known[id] || strings.TrimSpace(mutation) == "" {
-			t.Errorf("sabotage.txt has the line %q", line)
-		}
+		assert.True(t, ok && known[id] && strings.TrimSpace(mutation) != "", "sabotage.txt has the line %q", line)
 	}
 	count := 0
 	for _, list := range Sabotages() {
 		count += len(list)
 	}
-	if want := strings.Count(sabotages, "\n"); count != want {
-		t.Errorf("%d sabotages are read of %d lines", count, want)
-	}
+	assert.Equal(t, strings.Count(sabotages, "\n"), count)
 }

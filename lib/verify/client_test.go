@@ -19,6 +19,8 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // standIn is a load balancer on this machine. A request is answered by the table, else by rest.
@@ -48,7 +50,7 @@ func (a says) serve(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(a.status)
 }
 
-func soundDoor() standIn {
+func soundALB() standIn {
 	return standIn{
 		least: tls.VersionTLS12, most: tls.VersionTLS13,
 		secure:   map[string]says{healthPath: {status: 200}, samplePath: {status: 401}},
@@ -80,12 +82,12 @@ func (d standIn) open(t *testing.T) (acts, *stage) {
 	insecure := httptest.NewServer(http.HandlerFunc(d.insecure.serve))
 	t.Cleanup(secure.Close)
 	t.Cleanup(insecure.Close)
-	return doorAPI(d.serial), &stage{ports: map[string]string{
+	return albAPI(d.serial), &stage{ports: map[string]string{
 		"443": secure.Listener.Addr().String(), "80": insecure.Listener.Addr().String(),
 	}}
 }
 
-func doorAPI(serial string) acts {
+func albAPI(serial string) acts {
 	return acts{
 		"DescribeLoadBalancers": &elb.DescribeLoadBalancersOutput{LoadBalancers: []elbtypes.LoadBalancer{
 			{LoadBalancerArn: aws.String(testALB), DNSName: aws.String("alb-dev-1.us-east-1.elb.amazonaws.com")},
@@ -113,11 +115,11 @@ func colons(serial string) string {
 	}), ":")
 }
 
-func atDoor() []string {
+func clientCheckIDs() []string {
 	return []string{"alb.answers", "alb.answers-404", "alb.tls-spoken", "alb.redirects"}
 }
 
-func TestTheFrontDoorIsHeldToWhatAClientGets(t *testing.T) {
+func TestTheLoadBalancerIsHeldToWhatAClientGets(t *testing.T) {
 	for what, c := range map[string]struct {
 		change func(*standIn)
 		reds   []string
@@ -148,49 +150,40 @@ func TestTheFrontDoorIsHeldToWhatAClientGets(t *testing.T) {
 		"unknown paths passed on":    {func(d *standIn) { d.rest = says{status: 404} }, []string{"alb.answers-404"}},
 	} {
 		t.Run(what, func(t *testing.T) {
-			d := soundDoor()
+			d := soundALB()
 			c.change(&d)
 			cloud, network := d.open(t)
-			if got := reds(t, cloud.run(t, network, atDoor()...)); !slices.Equal(got, c.reds) {
-				t.Errorf("red are %v, want %v", got, c.reds)
-			}
+			assert.Equal(t, c.reds, reds(t, cloud.run(t, network, clientCheckIDs()...)))
 		})
 	}
 }
 
-func TestADoorThatStaysShutIsRed(t *testing.T) {
-	cloud, _ := soundDoor().open(t)
-	if got := reds(t, cloud.run(t, &stage{}, atDoor()...)); !slices.Equal(got, atDoor()) {
-		t.Errorf("red are %v", got)
-	}
+func TestALoadBalancerThatTakesNoConnectionIsRed(t *testing.T) {
+	cloud, _ := soundALB().open(t)
+	assert.Equal(t, clientCheckIDs(), reds(t, cloud.run(t, &stage{}, clientCheckIDs()...)))
 }
 
 func TestAServerThatSaysNothingIsNotTakenForOneThatRefuses(t *testing.T) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	d := albEndpoint{network: &stage{ports: map[string]string{"443": listener.Addr().String()}}, name: "alb", host: "api.example.com"}
 	ctx, cancel := contextWithin(t, shortWait)
 	defer cancel()
-	if _, refused, err := d.handshake(ctx, tls.VersionTLS11); refused != nil || err == nil {
-		t.Errorf("refused %v, error %v", refused, err)
-	}
+	_, refused, err := d.handshake(ctx, tls.VersionTLS11)
+	require.NoError(t, refused)
+	require.Error(t, err)
 }
 
-func TestANameThatMayBeAStrangersIsNeverLookedUp(t *testing.T) {
-	cloud, network := soundDoor().open(t)
+func TestANameThatMayBeSomebodyElsesIsNeverLookedUp(t *testing.T) {
+	cloud, network := soundALB().open(t)
 	cloud["DescribeNetworkInterfaces"] = &ec2.DescribeNetworkInterfacesOutput{NetworkInterfaces: []ec2types.NetworkInterface{
 		{NetworkInterfaceId: aws.String("eni-2"), Description: aws.String("ELB app/alb-mydev/50dc6c495c0c9188")},
 	}}
-	report := cloud.run(t, network, atDoor()...)
-	if n := network.dialed.Load(); n > 0 || report.Counts.NotObservable != len(atDoor()) {
-		t.Errorf("%d connections, %+v", n, report.Counts)
-	}
+	report := cloud.run(t, network, clientCheckIDs()...)
+	assert.Equal(t, len(clientCheckIDs()), report.Counts.NotObservable)
 	cloud["DescribeNetworkInterfaces"] = fmt.Errorf("denied")
-	report = cloud.run(t, network, atDoor()...)
-	if n := network.dialed.Load(); n > 0 || report.Counts.Failed != len(atDoor()) {
-		t.Errorf("what the API does not tell is taken for a gap: %d connections, %+v", n, report.Counts)
-	}
+	report = cloud.run(t, network, clientCheckIDs()...)
+	assert.Equal(t, len(clientCheckIDs()), report.Counts.Failed, "what the API does not tell is no gap")
+	assert.Zero(t, network.dialed.Load())
 }

@@ -3,8 +3,6 @@ package verify
 import (
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +10,8 @@ import (
 	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cloud"
 )
@@ -77,7 +77,7 @@ func (j *jobs) api() acts {
 }
 
 func TestAMessageGoesThroughTheQueueAndIsNeverLeftThere(t *testing.T) {
-	stranger := sqstypes.Message{MessageId: aws.String("job"), Body: aws.String("a payment"), ReceiptHandle: aws.String("theirs")}
+	other := sqstypes.Message{MessageId: aws.String("job"), Body: aws.String("a payment"), ReceiptHandle: aws.String("theirs")}
 	for what, c := range map[string]struct {
 		queue   jobs
 		red     bool
@@ -85,7 +85,7 @@ func TestAMessageGoesThroughTheQueueAndIsNeverLeftThere(t *testing.T) {
 		given   []string
 	}{
 		"sound":                            {jobs{}, false, []string{"ours"}, nil},
-		"behind somebody's job":            {jobs{waiting: []sqstypes.Message{stranger}}, false, []string{"ours"}, []string{"theirs"}},
+		"behind somebody's job":            {jobs{waiting: []sqstypes.Message{other}}, false, []string{"ours"}, []string{"theirs"}},
 		"taken by a job processor":         {jobs{consumer: true}, false, nil, nil},
 		"taken, but the log tells nothing": {jobs{consumer: true, swallows: true}, true, nil, nil},
 		"lost":                             {jobs{swallows: true}, true, nil, nil},
@@ -95,14 +95,11 @@ func TestAMessageGoesThroughTheQueueAndIsNeverLeftThere(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			report := c.queue.api().run(t, nil, "queue.delivers")
-			if got := reds(t, report); (len(got) == 1) != c.red {
-				t.Errorf("red are %v", got)
-			}
-			if !slices.Equal(c.queue.deleted, c.deleted) || !slices.Equal(c.queue.given, c.given) {
-				t.Errorf("deleted %v, given back %v; want %v and %v", c.queue.deleted, c.queue.given, c.deleted, c.given)
-			}
-			if reason := report.Results[0].Reason; c.red && len(c.deleted) == 0 && !strings.Contains(reason, "m-1") {
-				t.Errorf("the reason does not name the message that is left: %s", reason)
+			assert.Equal(t, c.red, len(reds(t, report)) == 1)
+			assert.Equal(t, c.deleted, c.queue.deleted)
+			assert.Equal(t, c.given, c.queue.given)
+			if c.red && len(c.deleted) == 0 {
+				assert.Contains(t, report.Results[0].Reason, "m-1", "the message that is left")
 			}
 		})
 	}
@@ -114,9 +111,8 @@ func TestAMessageThatComesTooLateIsTakenAwayAllTheSame(t *testing.T) {
 	e := testEnv()
 	e.cloud = cloud.NewReader(queue.api().config())
 	p := &probe{e: e, queue: testQueue, id: "m-1", body: "{}", others: maxOtherMessages}
-	if err := p.remove(t.Context()); err != nil || !slices.Equal(queue.deleted, []string{"ours"}) {
-		t.Errorf("deleted %v, %v", queue.deleted, err)
-	}
+	require.NoError(t, p.remove(t.Context()))
+	assert.Equal(t, []string{"ours"}, queue.deleted)
 }
 
 func TestABusyQueueIsNotEmptiedInSearchOfOneMessage(t *testing.T) {
@@ -128,11 +124,9 @@ func TestABusyQueueIsNotEmptiedInSearchOfOneMessage(t *testing.T) {
 	e.cloud = cloud.NewReader(endless.config())
 	p := &probe{e: e, queue: testQueue, id: "m-1"}
 	for range 3 * maxOtherMessages {
-		if got, err := p.receive(t.Context()); got || err != nil {
-			t.Fatalf("received %t, %v", got, err)
-		}
+		got, err := p.receive(t.Context())
+		require.NoError(t, err)
+		require.False(t, got)
 	}
-	if p.others != maxOtherMessages {
-		t.Errorf("%d jobs of others were received", p.others)
-	}
+	assert.Equal(t, maxOtherMessages, p.others)
 }

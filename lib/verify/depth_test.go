@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -34,9 +33,7 @@ func TestAnAlarmThatCannotGoOffWatchesNothing(t *testing.T) {
 		{"Deadlocks", alarm(above, 0), true},
 		{"Deadlocks", alarm(above, -1), false},
 	} {
-		if got := (alarmedMetric{metric: c.metric}).alerts(c.alarm); got != c.want {
-			t.Errorf("%s %s %g: %t", c.metric, c.alarm.ComparisonOperator, *c.alarm.Threshold, got)
-		}
+		assert.Equal(t, c.want, alarmedMetric{metric: c.metric}.alerts(c.alarm), "%s %s %g", c.metric, c.alarm.ComparisonOperator, *c.alarm.Threshold)
 	}
 }
 
@@ -50,12 +47,8 @@ func TestEveryPublicAddressOfAnInterfaceIsSeen(t *testing.T) {
 		},
 		Ipv6Addresses: []ec2types.NetworkInterfaceIpv6Address{{Ipv6Address: aws.String("2001:db8::1")}},
 	}
-	if got := publicAddresses(i); !slices.Equal(got, []string{"198.51.100.1", "198.51.100.2", "2001:db8::1"}) {
-		t.Errorf("%v", got)
-	}
-	if got := publicAddresses(ec2types.NetworkInterface{}); len(got) > 0 {
-		t.Errorf("a private interface has %v", got)
-	}
+	assert.Equal(t, []string{"198.51.100.1", "198.51.100.2", "2001:db8::1"}, publicAddresses(i))
+	assert.Empty(t, publicAddresses(ec2types.NetworkInterface{}))
 }
 
 func TestAManagedRuleGroupBlocksOnlyAsAWSMadeIt(t *testing.T) {
@@ -65,9 +58,7 @@ func TestAManagedRuleGroupBlocksOnlyAsAWSMadeIt(t *testing.T) {
 		change(&r, group)
 		return r
 	}
-	if !blocks(rule(func(*waftypes.Rule, *waftypes.ManagedRuleGroupStatement) {})) {
-		t.Error("the group as it is does not block")
-	}
+	assert.True(t, blocks(rule(func(*waftypes.Rule, *waftypes.ManagedRuleGroupStatement) {})))
 	for what, r := range map[string]waftypes.Rule{
 		"counts": rule(func(r *waftypes.Rule, _ *waftypes.ManagedRuleGroupStatement) {
 			r.OverrideAction.Count = &waftypes.CountAction{}
@@ -82,9 +73,7 @@ func TestAManagedRuleGroupBlocksOnlyAsAWSMadeIt(t *testing.T) {
 			g.ScopeDownStatement = &waftypes.Statement{}
 		}),
 	} {
-		if blocks(r) {
-			t.Errorf("a group that %s blocks", what)
-		}
+		assert.False(t, blocks(r), "a group that %s", what)
 	}
 }
 
@@ -100,9 +89,9 @@ func TestALifecycleRuleIsReadInBothItsForms(t *testing.T) {
 		{"a tag", s3types.LifecycleRule{Filter: &s3types.LifecycleRuleFilter{Tag: &s3types.Tag{}}}, "", false},
 		{"several", s3types.LifecycleRule{Filter: &s3types.LifecycleRuleFilter{And: &s3types.LifecycleRuleAndOperator{}}}, "", false},
 	} {
-		if prefix, plain := lifecyclePrefix(c.rule); prefix != c.prefix || plain != c.plain {
-			t.Errorf("%s: %q, %t", c.what, prefix, plain)
-		}
+		prefix, plain := lifecyclePrefix(c.rule)
+		assert.Equal(t, c.prefix, prefix, c.what)
+		assert.Equal(t, c.plain, plain, c.what)
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +11,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+	"github.com/stretchr/testify/assert"
 )
 
 // aurora is a cluster of three instances, the first of which writes. Its writer's endpoint leads to whom it names.
@@ -112,12 +112,9 @@ func TestAFailoverIsWatchedAndTakenBack(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			a := c.cluster
-			if got := reds(t, a.api().run(t, &a, both...)); !slices.Equal(got, c.reds) {
-				t.Errorf("red are %v, want %v", got, c.reds)
-			}
-			if a.failovers != c.failovers || a.writer != c.writer {
-				t.Errorf("%d failovers, want %d; at last writes %s, want %s", a.failovers, c.failovers, instance(a.writer), instance(c.writer))
-			}
+			assert.Equal(t, c.reds, reds(t, a.api().run(t, &a, both...)))
+			assert.Equal(t, c.failovers, a.failovers)
+			assert.Equal(t, c.writer, a.writer, "who writes at last")
 		})
 	}
 }
@@ -127,15 +124,14 @@ func TestWithoutNetworkInterfacesNoNameOfTheDatabaseIsLookedUp(t *testing.T) {
 	cloud := a.api()
 	cloud["DescribeNetworkInterfaces"] = &ec2.DescribeNetworkInterfacesOutput{}
 	report := cloud.run(t, &a, "database.failover", "database.failover-endpoint")
-	if report.Counts.Passed != 1 || report.Counts.NotObservable != 1 || a.dialed.Load() > 0 {
-		t.Errorf("%+v, %d lookups", report.Counts, a.dialed.Load())
-	}
+	assert.Equal(t, 1, report.Counts.Passed)
+	assert.Equal(t, 1, report.Counts.NotObservable)
+	assert.Zero(t, a.dialed.Load())
 }
 
 func TestWhoCannotBePutBackIsNamed(t *testing.T) {
 	a := aurora{instances: 3, stuck: 2}
 	report := a.api().run(t, &a, "database.failover")
-	if reason := report.Results[0].Reason; !strings.Contains(reason, instance(0)) || !strings.Contains(reason, "failover-db-cluster") {
-		t.Errorf("the reason is %q", reason)
-	}
+	assert.Contains(t, report.Results[0].Reason, instance(0))
+	assert.Contains(t, report.Results[0].Reason, "failover-db-cluster")
 }

@@ -8,15 +8,15 @@ import (
 	"log"
 	"testing"
 	"time"
+
+	"github.com/stretchr/testify/require"
 )
 
 // packageText is the package comment.
 func packageText(t *testing.T) string {
 	t.Helper()
 	parsed, err := parser.ParseFile(token.NewFileSet(), "verify.go", nil, parser.ParseComments|parser.PackageClauseOnly)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return parsed.Doc.Text()
 }
 

@@ -1,11 +1,11 @@
 package verify
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/stretchr/testify/assert"
 )
 
 func pathRule(priority, path string, groups map[string]int32) elbtypes.Rule {
@@ -37,26 +37,16 @@ func TestRulesAreEvaluatedInPriorityOrderWhateverTheirOrderInTheAnswer(t *testin
 		pathRule("9", "/api/*", map[string]int32{"api": 1}),
 	}
 	for path, want := range map[string]string{"/api/": "api", "/api/v1": "api", "/apifoo": "catch-all", "/api": "catch-all", "/health/x": "catch-all"} {
-		if got := routeRequest(request{"GET", path}, rules); len(got.groups) != 1 || got.groups[want] == 0 {
-			t.Errorf("%s goes to %v, want %s", path, got.groups, want)
-		}
+		assert.Equal(t, map[string]int32{want: 1}, routeRequest(request{"GET", path}, rules).groups, path)
 	}
-	if got := routeRequest(request{"GET", "/health"}, rules); len(got.groups) != 2 || got.groups["api"] != got.groups["job"] {
-		t.Errorf("/health goes to %v, want both in equal parts", got.groups)
-	}
-	if got := routeRequest(request{"GET", "/nowhere"}, rules[2:]); got.fixed != "" || len(got.groups) != 0 {
-		t.Errorf("without a default rule /nowhere goes to %v", got)
-	}
-	if got := routeRequest(request{"GET", "/nowhere"}, append(rules[2:3:3], notFound())); got.String() != "404" {
-		t.Errorf("the default answer is %s, want 404", got)
-	}
+	assert.Equal(t, map[string]int32{"api": 50, "job": 50}, routeRequest(request{"GET", "/health"}, rules).groups)
+	assert.Equal(t, "nowhere", routeRequest(request{"GET", "/nowhere"}, rules[2:]).String(), "without a default rule")
+	assert.Equal(t, "404", routeRequest(request{"GET", "/nowhere"}, append(rules[2:3:3], notFound())).String())
 }
 
 func TestATargetGroupThatWeighsNothingGetsNothing(t *testing.T) {
 	rule := pathRule("1", "/health", map[string]int32{"api": 100, "job": 0})
-	if got := routeRequest(request{"GET", "/health"}, []elbtypes.Rule{rule}); len(got.groups) != 1 || got.groups["api"] != 100 {
-		t.Errorf("/health goes to %v, want api alone", got.groups)
-	}
+	assert.Equal(t, map[string]int32{"api": 100}, routeRequest(request{"GET", "/health"}, []elbtypes.Rule{rule}).groups)
 }
 
 func TestARuleThatIsNotUnderstoodMakesItUnclearWhereARequestGoes(t *testing.T) {
@@ -79,17 +69,13 @@ func TestARuleThatIsNotUnderstoodMakesItUnclearWhereARequestGoes(t *testing.T) {
 		}),
 		"no condition": with(func(r *elbtypes.Rule) { r.Conditions = nil }),
 	} {
-		if got := routeRequest(request{"GET", "/api/v1"}, []elbtypes.Rule{rule, notFound()}); !strings.HasPrefix(got.String(), "not understood") {
-			t.Errorf("%s: /api/v1 goes to %s", what, got)
-		}
+		assert.Contains(t, routeRequest(request{"GET", "/api/v1"}, []elbtypes.Rule{rule, notFound()}).String(), "not understood", what)
 	}
 	// A rule whose path does not fit takes nothing, whatever else it asks for.
 	header := with(func(r *elbtypes.Rule) {
 		r.Conditions = append(r.Conditions, elbtypes.RuleCondition{Field: aws.String("http-header")})
 	})
-	if got := routeRequest(request{"GET", "/other"}, []elbtypes.Rule{header, notFound()}); got.String() != "404" {
-		t.Errorf("/other goes to %s, want 404", got)
-	}
+	assert.Equal(t, "404", routeRequest(request{"GET", "/other"}, []elbtypes.Rule{header, notFound()}).String())
 }
 
 func TestARuleForOneMethodTakesNoOther(t *testing.T) {
@@ -98,8 +84,6 @@ func TestARuleForOneMethodTakesNoOther(t *testing.T) {
 		Field: aws.String("http-request-method"), HttpRequestMethodConfig: &elbtypes.HttpRequestMethodConditionConfig{Values: []string{"GET"}},
 	})
 	for method, want := range map[string]string{"GET": "target groups weighing 1", "POST": "404"} {
-		if got := routeRequest(request{method, "/api/v1"}, []elbtypes.Rule{rule, notFound()}); got.String() != want {
-			t.Errorf("%s goes to %s, want %s", method, got, want)
-		}
+		assert.Equal(t, want, routeRequest(request{method, "/api/v1"}, []elbtypes.Rule{rule, notFound()}).String(), method)
 	}
 }

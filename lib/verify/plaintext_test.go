@@ -4,12 +4,13 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
 )
@@ -88,9 +89,7 @@ func (w *wire) look(t *testing.T) Report {
 		AWS: cfg, Suffix: "dev", Only: []string{"queue.refuses-plain-text", "bucket.refuses-plain-text"}, Act: true,
 		Outputs: map[string]any{lib.OutputQueueURL: testQueue, lib.OutputDlqURL: strings.Replace(testQueue, "jobs", "jobs-dlq", 1), lib.OutputAlbArn: testALB},
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return report
 }
 
@@ -109,15 +108,10 @@ func TestPlainTextMustBeRefusedWhereTLSIsAnswered(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			w := &wire{scheme: "https", plain: c.plain}
 			report := w.look(t)
-			if got := reds(t, report); !slices.Equal(got, c.reds) || report.Counts.NotObservable > 0 {
-				t.Errorf("red are %v, want %v; %+v", got, c.reds, report.Counts)
-			}
-			if w.asked["http"] != c.asked {
-				t.Errorf("asked %d times without TLS, want %d of two queues and a bucket", w.asked["http"], c.asked)
-			}
-			if strings.Contains(report.Problem, "credentials") {
-				t.Errorf("a refusal that was hoped for is held against the credentials: %s", report.Problem)
-			}
+			assert.Equal(t, c.reds, reds(t, report))
+			assert.Zero(t, report.Counts.NotObservable)
+			assert.Equal(t, c.asked, w.asked["http"], "questions without TLS, to two queues and a bucket")
+			assert.NotContains(t, report.Problem, "credentials", "a refusal that was hoped for is not held against them")
 		})
 	}
 }
@@ -129,9 +123,9 @@ func TestAnAPIWithoutTLSCannotRefuseForWantOfIt(t *testing.T) {
 		e := newEnv(Options{Suffix: "dev", AWS: aws.Config{
 			Region: briefRegion, HTTPClient: w, BaseEndpoint: aws.String("http://127.0.0.1:5000"), Credentials: aws.AnonymousCredentials{},
 		}})
-		if has, err := r.capability().Probe(t.Context(), e); has || err != nil {
-			t.Errorf("%s: %t, %v", r.service, has, err)
-		}
+		has, err := r.capability().Probe(t.Context(), e)
+		require.NoError(t, err, r.service)
+		assert.False(t, has, r.service)
 	}
 }
 

@@ -3,7 +3,6 @@ package verify
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -11,7 +10,7 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cloud"
@@ -65,48 +64,21 @@ func completeOutputs(account, region string) map[string]any {
 
 func TestCredentialsThatMayNotReadFailEveryCheckAndHideBehindNoGap(t *testing.T) {
 	report, err := Run(t.Context(), Options{AWS: answeredBy(refusal), Outputs: completeOutputs(testAccount, briefRegion), Suffix: "dev", Act: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if report.OK() || report.Counts.Failed != len(Checks()) {
-		t.Errorf("%+v", report.Counts)
-	}
+	require.NoError(t, err)
+	assert.False(t, report.OK())
 	for _, r := range report.Results {
-		if r.Status != Failed || r.Reason == "" {
-			t.Errorf("%s: %s, %q", r.ID, r.Status, r.Reason)
-		}
+		assert.Equal(t, Failed, r.Status, r.ID)
+		assert.NotEmpty(t, r.Reason, r.ID)
 	}
-	if !strings.Contains(report.Problem, "AccessDenied") || strings.Contains(report.Problem, "\n") {
-		t.Errorf("the problem is %q", report.Problem)
-	}
-	if report.APICalls == 0 {
-		t.Error("no call was counted")
-	}
+	assert.Contains(t, report.Problem, "AccessDenied")
+	assert.NotContains(t, report.Problem, "\n")
+	assert.NotZero(t, report.APICalls)
 }
 
-func TestRefusedCallsAreToldApartFromOtherErrors(t *testing.T) {
-	for code, want := range map[string]bool{
-		"AccessDenied": true, "AccessDeniedException": true, "UnauthorizedOperation": true, "AuthorizationError": true,
-		"InvalidClientTokenId": true, "ExpiredTokenException": true, "UnrecognizedClientException": true,
-		"Throttling": false, "ValidationError": false, "InternalFailure": false, "ResourceNotFoundException": false,
-	} {
-		if got := cloud.IsRefused(fmt.Errorf("asking: %w", &smithy.GenericAPIError{Code: code})); got != want {
-			t.Errorf("%s: %t", code, got)
-		}
-	}
-	if cloud.IsRefused(nil) || cloud.IsRefused(errors.New("connection reset")) {
-		t.Error("no answer reads as a refusal")
-	}
-	if refusals(nil) != "" {
-		t.Error("nothing was refused")
-	}
-	var operations []string
-	for i := range 7 {
-		operations = append(operations, fmt.Sprintf("EC2 Describe%d", i))
-	}
-	if got := refusals(operations); !strings.Contains(got, "EC2 Describe0, EC2 Describe1") || !strings.HasSuffix(got, "and 2 more") {
-		t.Errorf("%q", got)
-	}
+func TestRefusedOperationsAreNamedInOneLine(t *testing.T) {
+	assert.Empty(t, refusals(nil))
+	assert.Equal(t, "the credentials may not read everything: refused were a, b, c, d, e and 2 more",
+		refusals([]string{"a", "b", "c", "d", "e", "f", "g"}))
 }
 
 // knownIdentity answers for the target whose account it is.
@@ -137,8 +109,8 @@ func TestTheProblemOfARunIsTheStackThatIsElsewhereOrIncomplete(t *testing.T) {
 	} {
 		env := newEnv(Options{AWS: answeredBy(refusal), Outputs: c.outputs, Suffix: "dev"})
 		knownIdentity(t, env)
-		if got := env.problem(t.Context()); c.want == "" && got != "" || !strings.Contains(got, c.want) {
-			t.Errorf("%s: %q, want %q", what, got, c.want)
-		}
+		got := env.problem(t.Context())
+		assert.Contains(t, got, c.want, what)
+		assert.Equal(t, c.want == "", got == "", what)
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/stretchr/testify/assert"
 )
 
 const testPort = 8443
@@ -67,9 +68,9 @@ func beyond(nodes []node) (open, shut []string) {
 }
 
 func TestTheStacksRulesOpenExactlyTheAllowedFlows(t *testing.T) {
-	if open, shut := beyond(goodNodes()); len(open)+len(shut) > 0 {
-		t.Errorf("open beyond the table: %v; shut: %v", open, shut)
-	}
+	open, shut := beyond(goodNodes())
+	assert.Empty(t, open)
+	assert.Empty(t, shut)
 }
 
 func TestEveryWideningOrNarrowingOfTheRulesShows(t *testing.T) {
@@ -128,11 +129,11 @@ func TestEveryWideningOrNarrowingOfTheRulesShows(t *testing.T) {
 			nodes := goodNodes()
 			c.change(nodes)
 			open, shut := beyond(nodes)
-			if c.open != "" && !slices.Contains(open, c.open) {
-				t.Errorf("%q does not show as open; open are %v", c.open, open)
+			if c.open != "" {
+				assert.Contains(t, open, c.open)
 			}
-			if c.shut != "" && !slices.Contains(shut, c.shut) {
-				t.Errorf("%q does not show as shut; shut are %v", c.shut, shut)
+			if c.shut != "" {
+				assert.Contains(t, shut, c.shut)
 			}
 		})
 	}
@@ -154,7 +155,5 @@ func TestPermissionsBecomeOneRulePerPeerAndDirection(t *testing.T) {
 		got = append(got, r.peerName(map[string]string{"sg-1": roleALB}, testVPC())+" "+r.ports.String())
 	}
 	want := []string{"alb tcp 443", "internet tcp 443", "internet tcp 443", "internet tcp 443", "pl-1 tcp 443", "sg-2 everything"}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
-	}
+	assert.Equal(t, want, got)
 }

@@ -4,14 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-
-	"tapstack/lib/cloud"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func testEnv() *Env { return newEnv(Options{AWS: aws.Config{Region: "us-east-1"}, Suffix: "dev"}) }
@@ -52,9 +50,9 @@ func TestHowACheckEndsFollowsFromItsEvidence(t *testing.T) {
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			r := runOne(t.Context(), testEnv(), c.check, c.strict)
-			if r.Status != c.want || !strings.Contains(r.Reason, c.reason) || (c.want == Passed) != (r.Reason == "") {
-				t.Errorf("%s, %q; want %s, %q", r.Status, r.Reason, c.want, c.reason)
-			}
+			assert.Equal(t, c.want, r.Status, r.Reason)
+			assert.Contains(t, r.Reason, c.reason)
+			assert.Equal(t, c.want == Passed, r.Reason == "")
 		})
 	}
 }
@@ -65,12 +63,10 @@ func TestAFailureNamesTheResourceThatIsWrong(t *testing.T) {
 		rec.on("arn:bad").within("age", 1, 5, 9)
 		return nil
 	})}, false)
-	if r.ARN != "arn:bad" || r.Expected != "age: from 1 to 5" || r.Actual != "age: 9" {
-		t.Errorf("ARN %q, expected %q, actual %q", r.ARN, r.Expected, r.Actual)
-	}
-	if len(r.Observations) != 2 {
-		t.Errorf("%d observations are kept, want 2", len(r.Observations))
-	}
+	assert.Equal(t, "arn:bad", r.ARN)
+	assert.Equal(t, "age: from 1 to 5", r.Expected)
+	assert.Equal(t, "age: 9", r.Actual)
+	assert.Len(t, r.Observations, 2)
 }
 
 func TestAReportCountsKeepsTheOrderAndTellsEachResult(t *testing.T) {
@@ -84,41 +80,30 @@ func TestAReportCountsKeepsTheOrderAndTellsEachResult(t *testing.T) {
 	knownIdentity(t, env) // nobody to ask
 	var told []string
 	report := run(t.Context(), env, checks, Options{Suffix: "dev", Done: func(r Result) { told = append(told, r.ID) }})
-	if want := (Counts{Total: 4, Passed: 1, Failed: 2, NotObservable: 1}); report.Counts != want || report.OK() {
-		t.Errorf("counts %+v, OK %t; want %+v", report.Counts, report.OK(), want)
-	}
+	assert.Equal(t, Counts{Total: 4, Passed: 1, Failed: 2, NotObservable: 1}, report.Counts)
+	assert.False(t, report.OK())
 	for i, r := range report.Results {
-		if r.ID != checks[i].ID {
-			t.Errorf("result %d is %s, want %s", i, r.ID, checks[i].ID)
-		}
+		assert.Equal(t, checks[i].ID, r.ID)
 	}
-	slices.Sort(told)
-	if !slices.Equal(told, []string{"a.fine", "b.wrong", "c.hidden", "d.empty"}) {
-		t.Errorf("told of %v", told)
-	}
-	if (Report{}).OK() {
-		t.Error("a report without a check is fine")
-	}
+	assert.ElementsMatch(t, []string{"a.fine", "b.wrong", "c.hidden", "d.empty"}, told)
+	assert.False(t, Report{}.OK(), "a report without a check is not fine")
 	written, err := json.Marshal(report)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var back struct {
 		Counts  Counts   `json:"counts"`
 		Results []Result `json:"results"`
 	}
-	if err := json.Unmarshal(written, &back); err != nil || back.Counts != report.Counts || len(back.Results) != len(checks) {
-		t.Errorf("the report reads back as %+v (%v)", back, err)
-	}
+	require.NoError(t, json.Unmarshal(written, &back))
+	assert.Equal(t, report.Counts, back.Counts)
+	assert.Len(t, back.Results, len(checks))
 }
 
 func TestARunThatIsStoppedFailsWhatItDidNotCheck(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	stop()
 	r := runOne(ctx, testEnv(), Check{Run: seeing(func(rec *recorder) error { rec.on("").equal("x", 1, 1); return nil })}, false)
-	if r.Status != Failed || !strings.Contains(r.Reason, "stopped") {
-		t.Errorf("%s, %q", r.Status, r.Reason)
-	}
+	assert.Equal(t, Failed, r.Status)
+	assert.Contains(t, r.Reason, "stopped")
 }
 
 func TestWrongUseIsAnErrorAndNotAReport(t *testing.T) {
@@ -127,34 +112,8 @@ func TestWrongUseIsAnErrorAndNotAReport(t *testing.T) {
 		"no region":     {Suffix: "dev"},
 		"unknown check": {AWS: aws.Config{Region: "us-east-1"}, Suffix: "dev", Only: []string{"queue.colour"}},
 	} {
-		if _, err := Run(t.Context(), o); err == nil {
-			t.Errorf("%s is no error", what)
-		}
-	}
-}
-
-func TestAnAnswerIsFetchedOnceForAllWhoAsk(t *testing.T) {
-	env := testEnv()
-	var fetched atomic.Int32
-	done := make(chan int)
-	for range 20 {
-		go func() {
-			v, _ := cloud.Once(t.Context(), env.cloud, "answer", func(context.Context) (int, error) { fetched.Add(1); return 42, nil })
-			done <- v
-		}()
-	}
-	for range 20 {
-		if v := <-done; v != 42 {
-			t.Errorf("got %d, want 42", v)
-		}
-	}
-	if n := fetched.Load(); n != 1 {
-		t.Errorf("fetched %d times", n)
-	}
-	for range 2 { // a panic or an error stays one for those who ask later
-		if _, err := cloud.Once(t.Context(), env.cloud, "broken", func(context.Context) (int, error) { panic("nil map") }); err == nil {
-			t.Error("a panic reads as an answer")
-		}
+		_, err := Run(t.Context(), o)
+		assert.Error(t, err, what)
 	}
 }
 
@@ -163,19 +122,14 @@ func TestTheSpecificationIsWellFormed(t *testing.T) {
 	names := map[string]string{}
 	for _, c := range Checks() {
 		area, subject, ok := strings.Cut(c.ID, ".")
-		if !ok || area == "" || subject == "" || seen[c.ID] {
-			t.Errorf("the id %q is not area.subject, or not unique", c.ID)
-		}
+		assert.True(t, ok && area != "" && subject != "" && !seen[c.ID], "the id %q is not area.subject, or not unique", c.ID)
 		seen[c.ID] = true
-		if len(c.Says) < 20 || c.Run == nil {
-			t.Errorf("%s says %q and runs %t", c.ID, c.Says, c.Run != nil)
-		}
+		assert.Greater(t, len(c.Says), 20, c.ID)
+		assert.NotNil(t, c.Run, c.ID)
 		for _, need := range c.Needs {
-			if need.Name == "" || need.Reason == "" || need.Probe == nil {
-				t.Errorf("%s needs an incomplete capability %+v", c.ID, need.Name)
-			}
-			if other, ok := names[need.Name]; ok && other != need.Reason {
-				t.Errorf("two capabilities are named %s", need.Name)
+			assert.True(t, need.Name != "" && need.Reason != "" && need.Probe != nil, "%s needs an incomplete capability %s", c.ID, need.Name)
+			if other, ok := names[need.Name]; ok {
+				assert.Equal(t, other, need.Reason, "two capabilities are named %s", need.Name)
 			}
 			names[need.Name] = need.Reason
 		}
@@ -193,20 +147,12 @@ func TestWithoutAStackNothingPasses(t *testing.T) {
 		}),
 	}
 	report, err := Run(t.Context(), Options{AWS: cfg, Suffix: "dev", Act: true})
-	if err != nil {
-		t.Fatal(err)
+	require.NoError(t, err)
+	for _, r := range report.Results {
+		assert.Equal(t, Failed, r.Status, r.ID)
 	}
-	if report.Counts.Failed != len(Checks()) {
-		for _, r := range report.Results {
-			if r.Status != Failed {
-				t.Errorf("%s: %s", r.ID, r.Status)
-			}
-		}
-	}
-	if _, err := Leaks(t.Context(), cfg, "dev"); err == nil {
-		t.Error("nothing is left of a cloud that does not answer")
-	}
-	if _, err := Leaks(t.Context(), cfg, ""); err == nil {
-		t.Error("an empty suffix is taken")
-	}
+	_, err = Leaks(t.Context(), cfg, "dev")
+	assert.Error(t, err, "a cloud that does not answer")
+	_, err = Leaks(t.Context(), cfg, "")
+	assert.Error(t, err, "an empty suffix")
 }

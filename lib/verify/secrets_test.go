@@ -1,11 +1,15 @@
 package verify
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 const password = "hunter2!#$%&*()-_=+[]{}<>:?12345"
@@ -26,27 +30,43 @@ func TestConnectionStringsMustNameTheHostAndCheckTheCertificate(t *testing.T) {
 		"another protocol":    {"mysql://admin:" + escaped + "@db.example:5432/payments?sslmode=verify-full", false},
 		"not even an address": {"::", false},
 	} {
-		if got := isConnectionString(c.value, "db.example", fields); got != c.want {
-			t.Errorf("%s: %t, want %t", what, got, c.want)
-		}
+		assert.Equal(t, c.want, isConnectionString(c.value, "db.example", fields), what)
 	}
 }
 
 func TestABrokenSecretNeverShowsInTheError(t *testing.T) {
 	for _, value := range []string{password, `{"password":"` + password + `"`, `{"password":["` + password + `"]}`, `"` + password + `"`} {
 		_, err := parseSecret(value)
-		if err == nil || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%v", err)
-		}
+		require.Error(t, err)
+		assert.NotContains(t, err.Error(), "hunter2")
 	}
 	fields, err := parseSecret(`{"port":5432,"password":"x"}`)
-	if err != nil || fields["port"] != "5432" {
-		t.Errorf("%v, %v", fields, err)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, "5432", fields["port"])
 	for _, ok := range []bool{true, false} {
-		if strings.Contains(withheld(password, ok), "hunter2") {
-			t.Error("a value is shown")
+		assert.NotContains(t, withheld(password, ok), "hunter2")
+	}
+}
+
+func TestAReportNeverShowsASecret(t *testing.T) {
+	const weak = "correct-horse"
+	strong := strings.Repeat("0123456789abcdef", 4)
+	for value, want := range map[string]Status{
+		`{"apiKey":"` + weak + `"}`:   Failed,
+		`not JSON: ` + weak:           Failed,
+		`{}`:                          Failed,
+		`{"apiKey":"` + strong + `"}`: Passed,
+	} {
+		secret := acts{
+			"DescribeSecret": &secretsmanager.DescribeSecretOutput{Name: aws.String("payment-api-keys-dev"), ARN: aws.String(testSecret)},
+			"GetSecretValue": &secretsmanager.GetSecretValueOutput{SecretString: &value},
 		}
+		report := secret.run(t, nil, "secrets.api-keys")
+		assert.Equal(t, want, report.Results[0].Status, report.Results[0].Reason)
+		written, err := json.Marshal(report)
+		require.NoError(t, err)
+		assert.NotContains(t, string(written), weak)
+		assert.NotContains(t, string(written), strong)
 	}
 }
 
@@ -56,17 +76,13 @@ func TestTheSourceOfAContainersSecretIsReadFromItsReference(t *testing.T) {
 	for reference, want := range map[string]string{
 		secret + ":password::": secret, secret: secret, parameter: parameter, "plain-name": "plain-name",
 	} {
-		if got := secretSource(reference); got != want {
-			t.Errorf("%s: %s, want %s", reference, got, want)
-		}
+		assert.Equal(t, want, secretSource(reference), reference)
 	}
 }
 
 func TestRootIsKnownByEveryName(t *testing.T) {
 	for user, want := range map[string]bool{"": true, "root": true, "0": true, "0:0": true, "root:staff": true, "00": true, "1000": false, "10001:10001": false, "app": false} {
-		if got := isRoot(user); got != want {
-			t.Errorf("%q: %t, want %t", user, got, want)
-		}
+		assert.Equal(t, want, isRoot(user), user)
 	}
 }
 
@@ -74,15 +90,9 @@ func TestOnlyCapabilitiesSeparateAGapFromAFault(t *testing.T) {
 	silent := ecstypes.Service{}
 	telling := ecstypes.Service{AvailabilityZoneRebalancing: ecstypes.AvailabilityZoneRebalancingDisabled}
 	shows := func(s ecstypes.Service) bool { return s.AvailabilityZoneRebalancing != "" }
-	if anyShows([]ecstypes.Service{silent, silent}, shows) {
-		t.Error("an API that tells of no service is taken for one that does")
-	}
-	if !anyShows([]ecstypes.Service{silent, telling}, shows) {
-		t.Error("an explicit wrong value hides behind a gap")
-	}
-	if !anyShows(nil, shows) {
-		t.Error("without a service there is no gap to see")
-	}
+	assert.False(t, anyShows([]ecstypes.Service{silent, silent}, shows))
+	assert.True(t, anyShows([]ecstypes.Service{silent, telling}, shows), "an explicit wrong value hides behind no gap")
+	assert.True(t, anyShows(nil, shows), "without a service there is no gap to see")
 }
 
 func TestTextsReadAlikeWhateverTheirType(t *testing.T) {
@@ -100,8 +110,6 @@ func TestTextsReadAlikeWhateverTheirType(t *testing.T) {
 		{[]string{"b", "a"}, "a, b"},
 		{[]string{}, "none"},
 	} {
-		if got := text(c.value); got != c.want {
-			t.Errorf("%v reads %q, want %q", c.value, got, c.want)
-		}
+		assert.Equal(t, c.want, text(c.value))
 	}
 }
