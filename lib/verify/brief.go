@@ -299,7 +299,7 @@ func technicalBullets() []Bullet {
 			Text:   "Include proper error handling and stack outputs",
 			Checks: []string{"alb.outputs", "database.outputs"},
 			Elsewhere: "errors are the program's; held by TestEveryIllegalValueIsRefusedByKeyValueAndRule, TestAnAnswerThatAwsOwesStopsTheProgramByName " +
-				"and TestEveryOutputIsThereAndNoneIsSecret",
+				"and TestTheGoldenGraphIsWhatTheProgramDeclares",
 		},
 	}
 }
@@ -412,7 +412,7 @@ func deliverableBullets() []Bullet {
 		{
 			Text:      "Stack outputs including ALB DNS name, RDS cluster endpoint, and SQS queue URLs",
 			Checks:    []string{"alb.outputs", "database.outputs", "queue.named"},
-			Elsewhere: "that every output is there and none is secret is held by TestEveryOutputIsThereAndNoneIsSecret",
+			Elsewhere: "that every output is there and none is secret is held by TestTheGoldenGraphIsWhatTheProgramDeclares",
 		},
 		{
 			Text:   "Proper IAM roles and security groups",
