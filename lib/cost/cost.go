@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"tapstack/lib/inventory"
 )
 
 // Resource is one planned resource.
@@ -113,7 +115,7 @@ func (t *Table) Estimate(planned []Resource, options Options) (Estimate, error) 
 	slices.SortFunc(planned, func(a, b Resource) int {
 		return cmp.Or(strings.Compare(a.Type, b.Type), strings.Compare(a.Name, b.Name))
 	})
-	free := map[string]int{}
+	freeTypes, free := inventory.FreeTypes(), map[string]int{}
 	for _, resource := range planned {
 		rule, priced := rules[resource.Type]
 		switch {

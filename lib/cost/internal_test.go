@@ -1,10 +1,15 @@
 package cost
 
 import (
+	"maps"
 	"os"
+	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"tapstack/lib/inventory"
 )
 
 func TestTheTablesOfRulesFitEachOtherAndThePrices(t *testing.T) {
@@ -13,24 +18,29 @@ func TestTheTablesOfRulesFitEachOtherAndThePrices(t *testing.T) {
 	table, err := ParseTable(data)
 	require.NoError(t, err)
 
-	for kind, rule := range rules {
-		require.Contains(t, groups, rule.group, kind)
-		require.NotContains(t, freeTypes, kind, "either it costs something or it does not")
+	free := inventory.FreeTypes()
+	for token, rule := range rules {
+		assert.Contains(t, groups, rule.group, token)
+		assert.NotContains(t, free, token, "either it costs something (lib/cost/rules.go) or it does not (lib/inventory)")
 	}
-	for kind, why := range freeTypes {
-		require.NotEmpty(t, why, kind)
+	for _, k := range inventory.Kinds() {
+		for _, token := range slices.Concat(k.Types, slices.Collect(maps.Keys(k.Parts))) {
+			if free[token] == "" {
+				assert.Contains(t, rules, token, "the %s has no rule in lib/cost/rules.go, and lib/inventory does not say why it is free", k)
+			}
+		}
 	}
 	names := map[string]bool{}
 	for _, it := range assumptions {
-		require.False(t, names[it.name], "%s twice", it.name)
+		assert.False(t, names[it.name], "%s twice", it.name)
 		names[it.name] = true
-		require.NotEmpty(t, it.why, it.name)
+		assert.NotEmpty(t, it.why, it.name)
 		price, known := table.byKey[it.price]
-		require.True(t, known, "%s: the table has no price %s", it.name, it.price)
-		require.NotEqual(t, byHour, units[price.Unit], it.name)
+		assert.True(t, known, "%s: the table has no price %s", it.name, it.price)
+		assert.NotEqual(t, byHour, units[price.Unit], it.name)
 		for _, text := range []string{it.perMonth, it.once} {
 			_, err := ParseAmount(text)
-			require.NoError(t, err, it.name)
+			assert.NoError(t, err, it.name)
 		}
 	}
 }

@@ -29,7 +29,7 @@ type rule struct {
 
 var one = Whole(1)
 
-// rules of the types that cost something.
+// rules of the types that cost something. Which cost nothing, and why, lib/inventory knows.
 var rules = map[string]rule{
 	"aws:rds/cluster:Cluster":                                         {database, auroraCluster},
 	"aws:rds/clusterInstance:ClusterInstance":                         {database, auroraInstance},
@@ -53,61 +53,6 @@ var rules = map[string]rule{
 	"aws:sns/topicSubscription:TopicSubscription":                     {messaging, topicSubscription},
 	"aws:s3/bucketV2:BucketV2":                                        {messaging, func(s *sheet) { s.assume("log-file-gb", one) }},
 	"aws:route53/record:Record":                                       {messaging, dnsRecord},
-}
-
-// Reasons why types cost nothing.
-const (
-	noCharge    = "AWS makes no charge for it"
-	partOf      = "part of another resource, which is billed"
-	notInCloud  = "not in the cloud"
-	billedThere = "what it starts is billed with what uses it"
-)
-
-// freeTypes cost nothing by themselves.
-var freeTypes = map[string]string{
-	"aws:acm/certificate:Certificate":                                      "public and imported certificates are free",
-	"aws:acm/certificateValidation:CertificateValidation":                  notInCloud,
-	"aws:appautoscaling/target:Target":                                     "its alarms are billed with its policies",
-	"aws:cloudwatch/eventRule:EventRule":                                   "events of AWS services are free",
-	"aws:cloudwatch/eventTarget:EventTarget":                               "events of AWS services are free",
-	"aws:cloudwatch/logResourcePolicy:LogResourcePolicy":                   noCharge,
-	"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup":                    noCharge,
-	"aws:ec2/internetGateway:InternetGateway":                              noCharge,
-	"aws:ec2/route:Route":                                                  noCharge,
-	"aws:ec2/routeTable:RouteTable":                                        noCharge,
-	"aws:ec2/routeTableAssociation:RouteTableAssociation":                  noCharge,
-	"aws:ec2/securityGroup:SecurityGroup":                                  noCharge,
-	"aws:ec2/subnet:Subnet":                                                noCharge,
-	"aws:ec2/vpc:Vpc":                                                      noCharge,
-	"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders":            noCharge,
-	"aws:ecs/taskDefinition:TaskDefinition":                                billedThere,
-	"aws:iam/role:Role":                                                    noCharge,
-	"aws:iam/rolePolicy:RolePolicy":                                        noCharge,
-	"aws:kms/alias:Alias":                                                  partOf,
-	"aws:lb/listener:Listener":                                             partOf,
-	"aws:lb/listenerRule:ListenerRule":                                     partOf,
-	"aws:lb/targetGroup:TargetGroup":                                       partOf,
-	"aws:rds/clusterParameterGroup:ClusterParameterGroup":                  noCharge,
-	"aws:rds/eventSubscription:EventSubscription":                          "publications are billed with the topic",
-	"aws:rds/subnetGroup:SubnetGroup":                                      noCharge,
-	"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2": partOf,
-	"aws:s3/bucketPolicy:BucketPolicy":                                     partOf,
-	"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":               partOf,
-	"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": "SSE-S3 is free",
-	"aws:secretsmanager/secretPolicy:SecretPolicy":                                               partOf,
-	"aws:secretsmanager/secretVersion:SecretVersion":                                             partOf,
-	"aws:sns/topicPolicy:TopicPolicy":                                                            partOf,
-	"aws:sqs/queuePolicy:QueuePolicy":                                                            partOf,
-	"aws:sqs/redriveAllowPolicy:RedriveAllowPolicy":                                              partOf,
-	"aws:ssm/parameter:Parameter":                                                                "standard parameters are free",
-	"aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule":                                    partOf,
-	"aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule":                                  partOf,
-	"aws:wafv2/webAclAssociation:WebAclAssociation":                                              partOf,
-	"pulumi:providers:aws":                                                                       notInCloud,
-	"pulumi:providers:random":                                                                    notInCloud,
-	"pulumi:pulumi:Stack":                                                                        notInCloud,
-	"random:index/randomBytes:RandomBytes":                                                       notInCloud,
-	"random:index/randomPassword:RandomPassword":                                                 notInCloud,
 }
 
 // freeInsights is how many days of Performance Insights are kept for nothing.

@@ -40,7 +40,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
-	"tapstack/lib/verify"
+	"tapstack/lib/inventory"
 )
 
 const (
@@ -69,7 +69,7 @@ type account struct {
 	answers answers
 	// quotas are by code; a quota without a value here is 100.
 	quotas   map[string]float64
-	leaks    []verify.Leak
+	leaks    []inventory.Resource
 	leaksErr error
 	asked    []string
 }
@@ -236,7 +236,7 @@ func inspect(t *testing.T, a *account, c lib.Config) *inspection {
 		Config: c,
 	})
 	in.now = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
-	in.existing = func(context.Context) ([]verify.Leak, error) { return a.leaks, a.leaksErr }
+	in.existing = func(context.Context) ([]inventory.Resource, error) { return a.leaks, a.leaksErr }
 	in.registry = httpsOnly{registryOf(t, map[string]remote.Taggable{
 		apiImage: indexFor(t, "arm64", "amd64"), jobImage: imageFor(t, "amd64"),
 	})}

@@ -11,9 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
-	"tapstack/lib"
 	"tapstack/lib/cloud"
-	"tapstack/lib/verify"
+	"tapstack/lib/inventory"
 )
 
 // mostNamed bounds how many leftovers are named in one line.
@@ -25,7 +24,7 @@ func lookAtNames(ctx context.Context, in *inspection) []Finding {
 	switch {
 	case err != nil:
 		return []Finding{unknown("", err)}
-	case in.Deployed && !slices.ContainsFunc(left, func(l verify.Leak) bool { return l.Kind == "VPC" }):
+	case in.Deployed && !slices.ContainsFunc(left, func(r inventory.Resource) bool { return r.Kind == inventory.VPC }):
 		// Roles are the same in every region, so that they prove nothing.
 		return []Finding{{
 			Status: Warning, Detail: fmt.Sprintf("the state knows stack %s, but account %s has no VPC of it in %s", in.Config.EnvironmentSuffix, in.account, in.region),
@@ -52,7 +51,7 @@ func lookAtNames(ctx context.Context, in *inspection) []Finding {
 
 // lookAtSecrets finds deleted secrets that still keep the stack's names. No list shows them unless asked to.
 func lookAtSecrets(ctx context.Context, in *inspection) []Finding {
-	names := []string{lib.PhysicalName("payment-db-credentials", in.Config.EnvironmentSuffix), lib.PhysicalName("payment-api-keys", in.Config.EnvironmentSuffix)}
+	names := inventory.Secret.NamesIn(in.Config.EnvironmentSuffix)
 	pages := secretsmanager.NewListSecretsPaginator(in.api.SecretsManager, &secretsmanager.ListSecretsInput{
 		IncludePlannedDeletion: aws.Bool(true),
 		Filters:                []smtypes.Filter{{Key: smtypes.FilterNameStringTypeName, Values: names}},
@@ -66,7 +65,7 @@ func lookAtSecrets(ctx context.Context, in *inspection) []Finding {
 		for _, secret := range page.SecretList {
 			name := aws.ToString(secret.Name)
 			// The filter takes names that begin with these as well.
-			if secret.DeletedDate == nil || name != names[0] && name != names[1] {
+			if secret.DeletedDate == nil || !slices.Contains(names, name) {
 				continue
 			}
 			found = append(found, Finding{

@@ -20,7 +20,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
-	"tapstack/lib/verify"
+	"tapstack/lib/inventory"
 )
 
 // Status is what a probe came to.
@@ -175,13 +175,13 @@ type inspection struct {
 	Options
 	region  string
 	account string
-	api     *cloud.Clients
+	api     *cloud.Reader
 	// registry carries requests to image registries.
 	registry http.RoundTripper
 	now      time.Time
 	zones    func(context.Context) ([]zone, error)
 	// existing is what is there under the stack's names and in its VPC.
-	existing func(context.Context) ([]verify.Leak, error)
+	existing func(context.Context) ([]inventory.Resource, error)
 }
 
 func newInspection(options Options) *inspection {
@@ -192,11 +192,11 @@ func newInspection(options Options) *inspection {
 	}
 	in := &inspection{
 		Options: options, region: cfg.Region, registry: httpsOnly{http.DefaultTransport}, now: time.Now(),
-		api: cloud.NewClients(cfg),
+		api: cloud.NewReader(cfg),
 	}
 	in.zones = once(in.listZones)
-	in.existing = once(func(ctx context.Context) ([]verify.Leak, error) {
-		return verify.Leaks(ctx, options.AWS, options.Config.EnvironmentSuffix)
+	in.existing = once(func(ctx context.Context) ([]inventory.Resource, error) {
+		return inventory.Leaks(ctx, options.AWS, options.Config.EnvironmentSuffix)
 	})
 	return in
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -33,9 +34,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	sqtypes "github.com/aws/aws-sdk-go-v2/service/servicequotas/types"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"tapstack/lib/verify"
+	"tapstack/lib"
+	"tapstack/lib/inventory"
 )
 
 const (
@@ -63,7 +66,7 @@ func TestFiveThingsWrongAreToldAtOnce(t *testing.T) {
 	a.quotas["L-0263D0A3"] = 5
 	a.answers["EC2 DescribeAddresses"] = always(&ec2.DescribeAddressesOutput{Addresses: make([]ec2types.Address, 3)})
 	a.answers["RDS DescribeOrderableDBInstanceOptions"] = always(&rds.DescribeOrderableDBInstanceOptionsOutput{})
-	a.leaks = []verify.Leak{{Kind: "VPC", Name: "vpc-dev", ARN: "arn:aws:ec2:us-east-1:123456789012:vpc/vpc-1"}}
+	a.leaks = []inventory.Resource{{Kind: inventory.VPC, Name: "vpc-dev", ARN: "arn:aws:ec2:us-east-1:123456789012:vpc/vpc-1"}}
 	in := inspect(t, a, config(t, map[string]string{
 		"allowedAccountIds": "210987654321", "jobProcessorImage": "registry.example.com/job-processor:2.0.0",
 	}))
@@ -150,7 +153,7 @@ var fill = map[string]struct {
 	"VPCs":              {"L-F678F1CE", "EC2 DescribeVpcs", &ec2.DescribeVpcsOutput{Vpcs: make([]ec2types.Vpc, 5)}},
 	"internet gateways": {"L-A4707A72", "EC2 DescribeInternetGateways", &ec2.DescribeInternetGatewaysOutput{InternetGateways: make([]ec2types.InternetGateway, 5)}},
 	"security groups":   {"L-E79EC296", "EC2 DescribeSecurityGroups", &ec2.DescribeSecurityGroupsOutput{SecurityGroups: make([]ec2types.SecurityGroup, 5)}},
-	"gateway endpoints": {"L-1B52E74A", "EC2 DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsOutput{VpcEndpoints: make([]ec2types.VpcEndpoint, 5)}},
+	"gateway endpoints": {"L-1B52E74A", "EC2 DescribeVpcEndpoints", &ec2.DescribeVpcEndpointsOutput{VpcEndpoints: slices.Repeat([]ec2types.VpcEndpoint{{VpcEndpointType: "Gateway"}}, 5)}},
 	"load balancers": {"L-53DA6B97", "Elastic Load Balancing v2 DescribeLoadBalancers", &elasticloadbalancingv2.DescribeLoadBalancersOutput{
 		LoadBalancers: []elbtypes.LoadBalancer{{Type: "application"}, {Type: "application"}, {Type: "application"}, {Type: "application"}, {Type: "application"}, {Type: "network"}},
 	}},
@@ -170,30 +173,33 @@ var fill = map[string]struct {
 
 func TestEveryQuotaThatIsFullIsAProblemOfItsOwn(t *testing.T) {
 	c := config(t, nil)
-	for _, q := range quotas(c) {
-		t.Run(q.what, func(t *testing.T) {
-			full, known := fill[q.what]
-			require.True(t, known, "the test fills no quota of %s", q.what)
+	for _, q := range quotasOf(t, c) {
+		if q.PerZone {
+			continue // TestNATGatewaysAreCountedInTheFullestZoneOfTheStack
+		}
+		t.Run(q.What, func(t *testing.T) {
+			full, known := fill[q.What]
+			require.True(t, known, "lib/preflight/preflight_test.go fills no quota of %s", q.What)
 			a := emptyAccount()
 			a.quotas[full.code] = 5
 			a.answers[full.call] = always(full.answer)
 			report := inspect(t, a, c).run(t.Context())
 			problems := report.With(Problem)
 			require.Len(t, problems, 1, "%+v", problems)
-			require.Equal(t, "quota of "+q.what, problems[0].What)
+			require.Equal(t, "quota of "+q.What, problems[0].What)
 			require.Regexp(t, `^(5 of 5|10 of 10) in use, \d more needed$`, problems[0].Detail)
-			require.Equal(t, q.code, full.code)
+			require.Equal(t, q.Code, full.code)
 			require.NotEmpty(t, problems[0].Advice)
 
 			// The same account has room for a stack that has all of its own.
-			a.leaks = make([]verify.Leak, q.adds)
+			a.leaks = make([]inventory.Resource, q.declared)
 			for i := range a.leaks {
 				a.leaks[i].Kind = q.kind
 			}
 			in := inspect(t, a, c)
 			in.Deployed = true
 			require.NoError(t, in.run(t.Context()).Err(), "an update needs no more")
-			if q.adds > 1 {
+			if q.declared > 1 {
 				a.leaks = a.leaks[1:]
 				in := inspect(t, a, c)
 				in.Deployed = true
@@ -434,28 +440,45 @@ func TestOnlyAccountsOnTheListAreAllowed(t *testing.T) {
 
 func TestAStackThatTheStateKnowsButTheCloudDoesNotIsWorthAWord(t *testing.T) {
 	a := emptyAccount()
-	deployed := func(kinds ...string) Finding {
+	deployed := func(kinds ...*inventory.Kind) Finding {
 		a.leaks = nil
 		for _, kind := range kinds {
-			a.leaks = append(a.leaks, verify.Leak{Kind: kind})
+			a.leaks = append(a.leaks, inventory.Resource{Kind: kind})
 		}
 		in := inspect(t, a, config(t, nil))
 		in.Deployed = true
 		return about(t, in.run(t.Context()), "names")
 	}
-	f := deployed("IAM role", "IAM role")
+	f := deployed(inventory.Role, inventory.Role)
 	require.Equal(t, Warning, f.Status, "%+v", f)
 	require.Equal(t, "the state knows stack dev, but account 123456789012 has no VPC of it in us-east-1", f.Detail)
-	f = deployed("IAM role", "VPC")
+	f = deployed(inventory.Role, inventory.VPC)
 	require.Equal(t, OK, f.Status, "%+v", f)
 	require.Equal(t, "the stack exists, with 2 resources", f.Detail)
 }
 
-func TestWhatAStackHasIsCountedByTheKindsThatVerifyKnows(t *testing.T) {
-	c := config(t, map[string]string{"interfaceEndpoints": "true"})
-	for _, q := range quotas(c) {
-		require.Contains(t, verify.Kinds(), q.kind, q.what)
+// quotasOf are those of a stack with a configuration.
+func quotasOf(t *testing.T, c lib.Config) []quota {
+	t.Helper()
+	all, err := inspect(t, emptyAccount(), c).quotas()
+	require.NoError(t, err)
+	return all
+}
+
+// TestWhatAStackTakesOfEachQuotaFollowsFromTheProgram holds the derivation to figures that were counted by hand, once.
+func TestWhatAStackTakesOfEachQuotaFollowsFromTheProgram(t *testing.T) {
+	counted := func(settings map[string]string) map[string]int {
+		counts := map[string]int{}
+		for _, q := range quotasOf(t, config(t, settings)) {
+			counts[q.What] = q.declared
+		}
+		return counts
 	}
-	require.Contains(t, verify.Kinds(), "NAT gateway")
-	require.Contains(t, verify.Kinds(), "VPC")
+	normal, most, least := counted(nil), counted(map[string]string{"interfaceEndpoints": "true"}), counted(map[string]string{"waf": "false"})
+	for what, want := range map[string][3]int{
+		"Elastic IPs": {3, 3, 3}, "NAT gateways in a zone": {3, 3, 3}, "target groups": {2, 2, 2}, "database instances": {3, 3, 3},
+		"security groups": {5, 6, 5}, "gateway endpoints": {1, 1, 1}, "IAM roles": {6, 6, 6}, "log resource policies": {1, 1, 0},
+	} {
+		assert.Equal(t, want, [3]int{normal[what], most[what], least[what]}, what)
+	}
 }

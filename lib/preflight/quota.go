@@ -6,118 +6,113 @@ import (
 	"math"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
-	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
+	"golang.org/x/sync/errgroup"
 
-	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/declared"
+	"tapstack/lib/inventory"
 )
 
-// quota is one limit of the account, and what the stack takes of it.
+// quota is one limit of the account, and how many of its kind the stack declares.
 type quota struct {
-	what string
-	// service and code are those of Service Quotas ("AWS service endpoints and quotas" in the AWS General Reference).
-	service, code string
-	// limit is asked where Service Quotas does not say it; nil elsewhere.
-	limit func(context.Context, *inspection) (float64, error)
-	// kind is what verify calls the resource; what a stack that exists has of it is not needed again.
-	kind string
-	adds int
-	used func(context.Context, *inspection) (int, error)
+	inventory.Quota
+	kind     *inventory.Kind
+	declared int
 }
 
-// Resource policies of CloudWatch Logs are 10 for an account and region, and AWS raises that for nobody
-// (PutResourcePolicy, API reference).
-const logPolicyLimit = 10
-
-// quotas is what the stack takes in the account, by its configuration.
-func quotas(c lib.Config) []quota {
-	securityGroups, logPolicies := 5, 0
-	if c.InterfaceEndpoints {
-		securityGroups++
+// quotas are those of the kinds that the stack declares in this configuration.
+func (in *inspection) quotas() ([]quota, error) {
+	all, err := declared.Resources(in.Config, in.region)
+	if err != nil {
+		return nil, err
 	}
-	if c.WAF {
-		logPolicies = 1
+	var found []quota
+	for _, k := range inventory.Kinds() {
+		if k.Quota == nil {
+			continue
+		}
+		q := quota{Quota: *k.Quota, kind: k}
+		for _, r := range all {
+			if k.Counts(r) {
+				q.declared++
+			}
+		}
+		found = append(found, q)
 	}
-	return []quota{
-		{what: "Elastic IPs", service: "ec2", code: "L-0263D0A3", kind: "Elastic IP", adds: lib.ZoneCount, used: countAddresses},
-		{what: "VPCs", service: "vpc", code: "L-F678F1CE", kind: "VPC", adds: 1, used: countVPCs},
-		{what: "internet gateways", service: "vpc", code: "L-A4707A72", kind: "internet gateway", adds: 1, used: countInternetGateways},
-		{what: "security groups", service: "vpc", code: "L-E79EC296", kind: "security group", adds: securityGroups, used: countSecurityGroups},
-		{what: "gateway endpoints", service: "vpc", code: "L-1B52E74A", kind: "VPC endpoint", adds: 1, used: countGatewayEndpoints},
-		{what: "load balancers", service: "elasticloadbalancing", code: "L-53DA6B97", kind: "load balancer", adds: 1, used: countLoadBalancers},
-		{what: "target groups", service: "elasticloadbalancing", code: "L-B22855CB", kind: "target group", adds: 2, used: countTargetGroups},
-		{what: "database clusters", service: "rds", code: "L-952B80B8", kind: "database cluster", adds: 1, used: countClusters},
-		{what: "database instances", service: "rds", code: "L-7B6409FD", kind: "database instance", adds: 3, used: countInstances},
-		{what: "database subnet groups", service: "rds", code: "L-48C6BF61", kind: "database subnet group", adds: 1, used: countSubnetGroups},
-		{what: "database cluster parameter groups", service: "rds", code: "L-E4C808A8", kind: "database cluster parameter group", adds: 1, used: countParameterGroups},
-		{what: "RDS event subscriptions", service: "rds", code: "L-A59F4C87", kind: "RDS event subscription", adds: 1, used: countEventSubscriptions},
-		{
-			what: "log resource policies", kind: "log resource policy", adds: logPolicies, used: countLogPolicies,
-			limit: func(context.Context, *inspection) (float64, error) { return logPolicyLimit, nil },
-		},
-		{what: "IAM roles", kind: "IAM role", adds: 6, limit: accountSummary(iamtypes.SummaryKeyTypeRolesQuota), used: countRoles},
-	}
+	return found, nil
 }
 
 // lookAtQuotas compares every quota with what is used and what the stack adds.
 func lookAtQuotas(ctx context.Context, in *inspection) []Finding {
+	all, err := in.quotas()
+	if err != nil {
+		return []Finding{unknown("", err)}
+	}
 	var asks []func() Finding
-	for _, q := range quotas(in.Config) {
-		asks = append(asks, func() Finding { return in.lookAtQuota(ctx, q) })
+	for _, q := range all {
+		look := in.lookAtQuota
+		if q.PerZone {
+			look = in.lookAtZonesQuota
+		}
+		asks = append(asks, func() Finding { return look(ctx, q) })
 	}
-	asks = append(asks, func() Finding { return in.lookAtNATs(ctx) }, func() Finding { return in.lookAtFargate(ctx) })
+	asks = append(asks, func() Finding { return in.lookAtFargate(ctx) })
 	found := make([]Finding, len(asks))
-	var wait sync.WaitGroup
+	var group errgroup.Group
+	group.SetLimit(concurrency)
 	for i, ask := range asks {
-		wait.Go(func() { found[i] = ask() })
+		group.Go(func() error {
+			found[i] = ask()
+			return nil
+		})
 	}
-	wait.Wait()
+	_ = group.Wait() // errors are findings
 	return found
 }
 
+// concurrency bounds the questions that are asked at a time.
+const concurrency = 16
+
 func (in *inspection) lookAtQuota(ctx context.Context, q quota) Finding {
-	what := "quota of " + q.what
+	what := "quota of " + q.What
 	adds, err := in.needs(ctx, q)
 	if err != nil {
 		return unknown(what, err)
 	}
-	limit, err := q.read(ctx, in)
+	limit, err := in.limit(ctx, q.Quota)
 	if err != nil {
 		return unknown(what, err)
 	}
-	used, err := q.used(ctx, in)
+	used, err := in.used(ctx, q.kind)
 	if err != nil {
 		return unknown(what, err)
 	}
-	return in.judge(what, q, limit, float64(used), float64(adds))
+	return in.judge(what, q.Quota, limit, float64(used), float64(adds))
 }
 
 // needs is what of a quota is not there yet.
 func (in *inspection) needs(ctx context.Context, q quota) (int, error) {
 	if !in.Deployed {
-		return q.adds, nil
+		return q.declared, nil
 	}
 	existing, err := in.existing(ctx)
 	if err != nil {
 		return 0, err
 	}
-	adds := q.adds
+	adds := q.declared
 	for _, leak := range existing {
 		if leak.Kind == q.kind && adds > 0 {
 			adds--
@@ -126,7 +121,7 @@ func (in *inspection) needs(ctx context.Context, q quota) (int, error) {
 	return adds, nil
 }
 
-func (in *inspection) judge(what string, q quota, limit, used, adds float64) Finding {
+func (in *inspection) judge(what string, q inventory.Quota, limit, used, adds float64) Finding {
 	detail := fmt.Sprintf("%s of %s in use, %s more needed", number(used), number(limit), number(adds))
 	if adds == 0 {
 		detail = fmt.Sprintf("%s of %s in use, no more needed", number(used), number(limit))
@@ -138,189 +133,98 @@ func (in *inspection) judge(what string, q quota, limit, used, adds float64) Fin
 }
 
 // raise says how to get more of a quota.
-func (in *inspection) raise(q quota, wanted float64) string {
-	if q.code == "" {
+func (in *inspection) raise(q inventory.Quota, wanted float64) string {
+	if q.Code == "" {
 		return "Remove some that are not needed, or take another account."
 	}
 	return fmt.Sprintf("Release some, or ask for more: aws service-quotas request-service-quota-increase --service-code %s --quota-code %s "+
-		"--desired-value %s --region %s", q.service, q.code, number(math.Ceil(wanted)), in.region)
+		"--desired-value %s --region %s", q.Service, q.Code, number(math.Ceil(wanted)), in.region)
 }
 
 func number(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-// read is the quota that holds for this account, or AWS's default where none was ever set for it.
-func (q quota) read(ctx context.Context, in *inspection) (float64, error) {
-	if q.limit != nil {
-		return q.limit(ctx, in)
+// limit is the quota that holds for this account, or AWS's default where none was ever set for it.
+func (in *inspection) limit(ctx context.Context, q inventory.Quota) (float64, error) {
+	switch {
+	case q.Limit > 0:
+		return float64(q.Limit), nil
+	case q.Service == "":
+		limit, err := in.accountSummary(ctx, iamtypes.SummaryKeyTypeRolesQuota)
+		return float64(limit), err
 	}
-	applied, err := in.api.Quotas.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: &q.service, QuotaCode: &q.code})
+	applied, err := in.api.Quotas.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: &q.Service, QuotaCode: &q.Code})
 	if err == nil && applied.Quota != nil && applied.Quota.Value != nil {
 		return *applied.Quota.Value, nil
 	}
 	if err != nil && !cloud.HasCode(err, "NoSuchResourceException") {
 		return 0, err
 	}
-	general, err := in.api.Quotas.GetAWSDefaultServiceQuota(ctx, &servicequotas.GetAWSDefaultServiceQuotaInput{ServiceCode: &q.service, QuotaCode: &q.code})
+	general, err := in.api.Quotas.GetAWSDefaultServiceQuota(ctx, &servicequotas.GetAWSDefaultServiceQuotaInput{ServiceCode: &q.Service, QuotaCode: &q.Code})
 	if err != nil {
 		return 0, err
 	}
 	if general.Quota == nil || general.Quota.Value == nil {
-		return 0, fmt.Errorf("no value is told for %s %s", q.service, q.code)
+		return 0, fmt.Errorf("no value is told for %s %s", q.Service, q.Code)
 	}
 	return *general.Quota.Value, nil
 }
 
-// pager is the shape of every generated paginator.
-type pager[O, P any] interface {
-	HasMorePages() bool
-	NextPage(context.Context, ...func(*O)) (P, error)
-}
-
-// count adds up the pages of a list.
-func count[O, P any](ctx context.Context, pages pager[O, P], size func(P) int) (int, error) {
-	total := 0
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return 0, err
-		}
-		total += size(page)
+// used counts what the account has of a kind, as far as its quota does.
+func (in *inspection) used(ctx context.Context, k *inventory.Kind) (int, error) {
+	switch k {
+	case inventory.ElasticIP: // without what AWS allocates by itself, and what the account brought along
+		all, err := in.api.Addresses(ctx)
+		return count(all, func(a ec2types.Address) bool {
+			return a.ServiceManaged == "" && !strings.HasPrefix(aws.ToString(a.PublicIpv4Pool), "ipv4pool-ec2-")
+		}), err
+	case inventory.VPCEndpoint:
+		all, err := in.api.VPCEndpoints(ctx)
+		return count(all, func(e ec2types.VpcEndpoint) bool { return string(e.VpcEndpointType) == k.Quota.Value }), err
+	case inventory.LoadBalancer:
+		all, err := in.api.LoadBalancers(ctx)
+		return count(all, func(b elbtypes.LoadBalancer) bool { return b.Type == elbtypes.LoadBalancerTypeEnumApplication }), err
+	case inventory.DBClusterParameterGroup: // without AWS's own
+		all, err := in.api.DBClusterParameterGroups(ctx)
+		return count(all, func(g rdstypes.DBClusterParameterGroup) bool {
+			return !strings.HasPrefix(aws.ToString(g.DBClusterParameterGroupName), "default.")
+		}), err
+	case inventory.Role:
+		return in.accountSummary(ctx, iamtypes.SummaryKeyTypeRoles)
 	}
-	return total, nil
+	all, err := k.List(ctx, in.api)
+	return len(all), err
 }
 
-// countAddresses leaves out what AWS allocates by itself and addresses that the account brought along, which the quota
-// does not count.
-func countAddresses(ctx context.Context, in *inspection) (int, error) {
-	out, err := in.api.EC2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{})
+func count[T any](all []T, counts func(T) bool) (n int) {
+	for _, item := range all {
+		if counts(item) {
+			n++
+		}
+	}
+	return n
+}
+
+// accountSummary is a figure that IAM tells of the account.
+func (in *inspection) accountSummary(ctx context.Context, key iamtypes.SummaryKeyType) (int, error) {
+	out, err := in.api.IAM.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
 	if err != nil {
 		return 0, err
 	}
-	used := 0
-	for _, a := range out.Addresses {
-		if a.ServiceManaged == "" && !strings.HasPrefix(aws.ToString(a.PublicIpv4Pool), "ipv4pool-ec2-") {
-			used++
-		}
+	value, told := out.SummaryMap[string(key)]
+	if !told {
+		return 0, fmt.Errorf("IAM's account summary does not tell %s", key)
 	}
-	return used, nil
+	return int(value), nil
 }
 
-func countVPCs(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, ec2.NewDescribeVpcsPaginator(in.api.EC2, &ec2.DescribeVpcsInput{}),
-		func(p *ec2.DescribeVpcsOutput) int { return len(p.Vpcs) })
-}
-
-func countInternetGateways(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, ec2.NewDescribeInternetGatewaysPaginator(in.api.EC2, &ec2.DescribeInternetGatewaysInput{}),
-		func(p *ec2.DescribeInternetGatewaysOutput) int { return len(p.InternetGateways) })
-}
-
-func countSecurityGroups(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, ec2.NewDescribeSecurityGroupsPaginator(in.api.EC2, &ec2.DescribeSecurityGroupsInput{}),
-		func(p *ec2.DescribeSecurityGroupsOutput) int { return len(p.SecurityGroups) })
-}
-
-func countGatewayEndpoints(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, ec2.NewDescribeVpcEndpointsPaginator(in.api.EC2, &ec2.DescribeVpcEndpointsInput{
-		Filters: []ec2types.Filter{{Name: aws.String("vpc-endpoint-type"), Values: []string{string(ec2types.VpcEndpointTypeGateway)}}},
-	}), func(p *ec2.DescribeVpcEndpointsOutput) int { return len(p.VpcEndpoints) })
-}
-
-func countLoadBalancers(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, elasticloadbalancingv2.NewDescribeLoadBalancersPaginator(in.api.ELB, &elasticloadbalancingv2.DescribeLoadBalancersInput{}),
-		func(p *elasticloadbalancingv2.DescribeLoadBalancersOutput) (n int) {
-			for _, b := range p.LoadBalancers {
-				if b.Type == elbtypes.LoadBalancerTypeEnumApplication {
-					n++
-				}
-			}
-			return n
-		})
-}
-
-func countTargetGroups(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, elasticloadbalancingv2.NewDescribeTargetGroupsPaginator(in.api.ELB, &elasticloadbalancingv2.DescribeTargetGroupsInput{}),
-		func(p *elasticloadbalancingv2.DescribeTargetGroupsOutput) int { return len(p.TargetGroups) })
-}
-
-func countClusters(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, rds.NewDescribeDBClustersPaginator(in.api.RDS, &rds.DescribeDBClustersInput{}),
-		func(p *rds.DescribeDBClustersOutput) int { return len(p.DBClusters) })
-}
-
-func countInstances(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, rds.NewDescribeDBInstancesPaginator(in.api.RDS, &rds.DescribeDBInstancesInput{}),
-		func(p *rds.DescribeDBInstancesOutput) int { return len(p.DBInstances) })
-}
-
-func countSubnetGroups(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, rds.NewDescribeDBSubnetGroupsPaginator(in.api.RDS, &rds.DescribeDBSubnetGroupsInput{}),
-		func(p *rds.DescribeDBSubnetGroupsOutput) int { return len(p.DBSubnetGroups) })
-}
-
-// countParameterGroups leaves out the defaults, which are AWS's.
-func countParameterGroups(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, rds.NewDescribeDBClusterParameterGroupsPaginator(in.api.RDS, &rds.DescribeDBClusterParameterGroupsInput{}),
-		func(p *rds.DescribeDBClusterParameterGroupsOutput) (n int) {
-			for _, g := range p.DBClusterParameterGroups {
-				if !strings.HasPrefix(aws.ToString(g.DBClusterParameterGroupName), "default.") {
-					n++
-				}
-			}
-			return n
-		})
-}
-
-func countEventSubscriptions(ctx context.Context, in *inspection) (int, error) {
-	return count(ctx, rds.NewDescribeEventSubscriptionsPaginator(in.api.RDS, &rds.DescribeEventSubscriptionsInput{}),
-		func(p *rds.DescribeEventSubscriptionsOutput) int { return len(p.EventSubscriptionsList) })
-}
-
-// countLogPolicies counts the account's policies: those of single log groups, which have no such limit, are not listed.
-func countLogPolicies(ctx context.Context, in *inspection) (int, error) {
-	used := 0
-	for ask := (&cloudwatchlogs.DescribeResourcePoliciesInput{}); ; {
-		page, err := in.api.Logs.DescribeResourcePolicies(ctx, ask)
-		if err != nil {
-			return 0, err
-		}
-		used += len(page.ResourcePolicies)
-		if aws.ToString(page.NextToken) == "" {
-			return used, nil
-		}
-		ask.NextToken = page.NextToken
-	}
-}
-
-// accountSummary reads a figure that IAM tells of the account.
-func accountSummary(key iamtypes.SummaryKeyType) func(context.Context, *inspection) (float64, error) {
-	return func(ctx context.Context, in *inspection) (float64, error) {
-		out, err := in.api.IAM.GetAccountSummary(ctx, &iam.GetAccountSummaryInput{})
-		if err != nil {
-			return 0, err
-		}
-		value, told := out.SummaryMap[string(key)]
-		if !told {
-			return 0, fmt.Errorf("IAM's account summary does not tell %s", key)
-		}
-		return float64(value), nil
-	}
-}
-
-func countRoles(ctx context.Context, in *inspection) (int, error) {
-	used, err := accountSummary(iamtypes.SummaryKeyTypeRoles)(ctx, in)
-	return int(used), err
-}
-
-// lookAtNATs is about the zone, of those that the stack takes, that has the most NAT gateways.
-func (in *inspection) lookAtNATs(ctx context.Context) Finding {
-	q := quota{what: "NAT gateways in a zone", service: "vpc", code: "L-FE5A380F", kind: "NAT gateway", adds: lib.ZoneCount}
-	what := "quota of " + q.what
+// lookAtZonesQuota is about the zone, of those that the stack takes, that has the most NAT gateways.
+func (in *inspection) lookAtZonesQuota(ctx context.Context, q quota) Finding {
+	what := "quota of " + q.What
 	missing, err := in.needs(ctx, q)
 	if err != nil {
 		return unknown(what, err)
 	}
-	limit, err := q.read(ctx, in)
+	limit, err := in.limit(ctx, q.Quota)
 	if err != nil {
 		return unknown(what, err)
 	}
@@ -338,33 +242,28 @@ func (in *inspection) lookAtNATs(ctx context.Context) Finding {
 			fullest = z
 		}
 	}
-	finding := in.judge(what, q, limit, float64(used[fullest.name]), float64(min(missing, 1)))
+	finding := in.judge(what, q.Quota, limit, float64(used[fullest.name]), float64(min(missing, 1)))
 	finding.Detail += ", in " + fullest.name
 	return finding
 }
 
 // natsByZone counts the gateways that the quota counts: those pending, available or being deleted.
 func (in *inspection) natsByZone(ctx context.Context) (map[string]int, error) {
-	zoneOf := map[string]string{}
-	subnets := ec2.NewDescribeSubnetsPaginator(in.api.EC2, &ec2.DescribeSubnetsInput{})
-	if _, err := count(ctx, subnets, func(p *ec2.DescribeSubnetsOutput) int {
-		for _, s := range p.Subnets {
-			zoneOf[aws.ToString(s.SubnetId)] = aws.ToString(s.AvailabilityZone)
-		}
-		return 0
-	}); err != nil {
+	subnets, err := in.api.Subnets(ctx)
+	if err != nil {
 		return nil, err
 	}
+	zoneOf := map[string]string{}
+	for _, s := range subnets {
+		zoneOf[aws.ToString(s.SubnetId)] = aws.ToString(s.AvailabilityZone)
+	}
+	gateways, err := in.api.NATGateways(ctx)
 	used := map[string]int{}
-	gateways := ec2.NewDescribeNatGatewaysPaginator(in.api.EC2, &ec2.DescribeNatGatewaysInput{})
-	_, err := count(ctx, gateways, func(p *ec2.DescribeNatGatewaysOutput) int {
-		for _, g := range p.NatGateways {
-			if g.State != ec2types.NatGatewayStateDeleted && g.State != ec2types.NatGatewayStateFailed {
-				used[zoneOf[aws.ToString(g.SubnetId)]]++
-			}
+	for _, g := range gateways {
+		if g.State != ec2types.NatGatewayStateFailed {
+			used[zoneOf[aws.ToString(g.SubnetId)]]++
 		}
-		return 0
-	})
+	}
 	return used, err
 }
 
@@ -373,9 +272,9 @@ const cpuUnits = 1024
 
 // lookAtFargate compares the vCPUs of the desired tasks, and of as many as there may come to be.
 func (in *inspection) lookAtFargate(ctx context.Context) Finding {
-	q := quota{what: "Fargate vCPUs", service: "fargate", code: "L-3032A538"}
-	what := "quota of " + q.what
-	limit, err := q.read(ctx, in)
+	q := inventory.Quota{What: "Fargate vCPUs", Service: "fargate", Code: "L-3032A538"}
+	what := "quota of " + q.What
+	limit, err := in.limit(ctx, q)
 	if err != nil {
 		return unknown(what, err)
 	}
@@ -412,7 +311,7 @@ func (in *inspection) vCPUs(ctx context.Context) (used, own float64, err error) 
 				return 0, 0, err
 			}
 			used += units / cpuUnits
-			if in.Deployed && strings.HasSuffix(cluster, "/"+lib.PhysicalName("ecs-cluster", in.Config.EnvironmentSuffix)) {
+			if in.Deployed && inventory.ECSCluster.Ownership(cluster[strings.LastIndex(cluster, "/")+1:], in.Config.EnvironmentSuffix) == inventory.Own {
 				own = units / cpuUnits
 			}
 		}

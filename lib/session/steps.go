@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"tapstack/lib/inventory"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/verify"
 )
@@ -113,7 +114,7 @@ func (s *Session) operateOnAll(ctx context.Context, phase Phase, run func(contex
 func (s *Session) Prove(ctx context.Context) ([]string, error) {
 	s.progress.Begin(LeakProof, 0)
 	left := []string{}
-	leaks, err := verify.Leaks(ctx, s.Cloud.Config, s.options.Suffix)
+	leaks, err := inventory.Leaks(ctx, s.Cloud.Config, s.options.Suffix)
 	for _, leak := range leaks {
 		left = append(left, leak.String())
 	}

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"slices"
 
+	"tapstack/lib/inventory"
 	"tapstack/lib/sweep"
-	"tapstack/lib/verify"
 )
 
 // SweepReport is what a sweep came to.
@@ -37,7 +37,7 @@ func (r SweepReport) Unfinished() bool {
 func (s *Session) PlanSweep(ctx context.Context, account string, options sweep.Options) (SweepReport, error) {
 	report := SweepReport{DryRun: true, Outcomes: []sweep.Outcome{}}
 	s.progress.Begin(Look, 0)
-	who, found, err := verify.Find(ctx, s.Cloud.Config)
+	who, found, err := inventory.Find(ctx, s.Cloud.Config)
 	if err == nil && account != "" && who.Account != account {
 		err = fmt.Errorf("these credentials are of account %s, not of %s (--account)", who.Account, account)
 	}

@@ -1,6 +1,7 @@
 package sweep
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,9 +12,10 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go"
+	"golang.org/x/sync/errgroup"
 
 	"tapstack/lib/cloud"
-	"tapstack/lib/verify"
+	"tapstack/lib/inventory"
 )
 
 // Outcome is what came of one deletion. Error is empty for a resource that is gone.
@@ -23,8 +25,8 @@ type Outcome struct {
 	DurationMS float64 `json:"durationMs"`
 }
 
-// atOnce bounds the deletions of one kind that go on at a time.
-const atOnce = 8
+// concurrency bounds the deletions of one kind that go on at a time.
+const concurrency = 8
 
 // Execute deletes what the plan says, one kind after the other, and waits for each kind to be gone before it goes on. It
 // goes on past failures, save that what proves or holds a resource which could not be deleted stays. done, which may be
@@ -34,14 +36,10 @@ func Execute(ctx context.Context, cfg aws.Config, p Plan, done func(Outcome)) ([
 	cfg = cfg.Copy()
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), cloud.StopBetweenCalls(callLimit))
 	x := &execution{clients: cloud.NewClients(cfg), held: map[string]string{}, done: done}
-	for _, r := range rows() {
-		var batch []Item
-		for _, item := range p.Delete {
-			if item.Kind == r.kind {
-				batch = append(batch, item)
-			}
-		}
-		x.removeAll(ctx, r, batch)
+	calls := removals()
+	for _, kind := range inventory.RemovalOrder() {
+		batch := slices.DeleteFunc(slices.Clone(p.Delete), func(i Item) bool { return i.Kind != kind })
+		x.removeAll(ctx, calls[kind], batch)
 		if err := ctx.Err(); err != nil {
 			return x.outcomes, fmt.Errorf("the sweep stopped before its end: %w", context.Cause(ctx))
 		}
@@ -59,42 +57,37 @@ type execution struct {
 	held map[string]string
 }
 
-func (x *execution) removeAll(ctx context.Context, r row, batch []Item) {
-	var wg sync.WaitGroup
-	slot := make(chan struct{}, atOnce)
+func (x *execution) removeAll(ctx context.Context, r removal, batch []Item) {
+	var group errgroup.Group
+	group.SetLimit(concurrency)
 	for _, item := range batch {
-		wg.Go(func() {
-			slot <- struct{}{}
-			defer func() { <-slot }()
+		group.Go(func() error {
 			started := time.Now()
 			err := x.remove(ctx, r, item)
-			if ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
-				return // not tried, or not known: the next sweep sees
+			if ctx.Err() == nil || !errors.Is(err, context.Cause(ctx)) { // else not tried, or not known: the next sweep sees
+				x.note(item, err, time.Since(started))
 			}
-			x.note(item, err, time.Since(started))
+			return nil
 		})
 	}
-	wg.Wait()
+	_ = group.Wait() // errors are outcomes
 }
 
-func (x *execution) remove(ctx context.Context, r row, item Item) error {
+func (x *execution) remove(ctx context.Context, r removal, item Item) error {
 	if why := x.whyHeld(item.ARN); why != "" {
 		return errors.New("not tried: " + why)
 	}
 	if r.remove == nil {
 		return errors.New("nothing is known to delete this kind")
 	}
-	limit := r.limit
-	if limit == 0 {
-		limit = usualLimit
-	}
-	if err := persist(ctx, limit, func() error { return r.remove(ctx, x.clients, item.Found) }); err != nil {
+	limit := cmp.Or(item.Kind.Removal.Limit, usualLimit)
+	if err := retry(ctx, limit, func() error { return r.remove(ctx, x.clients, item.Resource) }); err != nil {
 		return err
 	}
 	if r.gone == nil {
 		return nil
 	}
-	return wait(ctx, limit, func() (bool, error) { return r.gone(ctx, x.clients, item.Found) })
+	return waitUntilGone(ctx, limit, func() (bool, error) { return r.gone(ctx, x.clients, item.Resource) })
 }
 
 func (x *execution) note(item Item, err error, took time.Duration) {
@@ -114,10 +107,10 @@ func (x *execution) note(item Item, err error, took time.Duration) {
 // hold keeps what item belongs to, and the VPC that it stands in.
 func (x *execution) hold(item Item) {
 	why := item.String() + " is still there"
-	for _, id := range item.Of {
+	for _, id := range item.PartOf {
 		x.held[id] = why
 	}
-	if item.VPC != "" && item.Kind != "VPC" {
+	if item.VPC != "" && item.Kind != inventory.VPC {
 		x.held[item.VPC] = why
 	}
 }
@@ -131,18 +124,18 @@ func (x *execution) whyHeld(arn string) string {
 	return x.held[arn[strings.LastIndex(arn, "/")+1:]] // a VPC is held by its id
 }
 
-// refusal is an error that came in an answer of 200.
-type refusal struct{ code, message string }
+// apiError is an error that came in an answer of 200.
+type apiError struct{ code, message string }
 
-func (r *refusal) Error() string                 { return r.code + ": " + r.message }
-func (r *refusal) ErrorCode() string             { return r.code }
-func (r *refusal) ErrorMessage() string          { return r.message }
-func (r *refusal) ErrorFault() smithy.ErrorFault { return smithy.FaultUnknown }
+func (e *apiError) Error() string                 { return e.code + ": " + e.message }
+func (e *apiError) ErrorCode() string             { return e.code }
+func (e *apiError) ErrorMessage() string          { return e.message }
+func (e *apiError) ErrorFault() smithy.ErrorFault { return smithy.FaultUnknown }
 
 var errBusy = errors.New("a service still uses it")
 
-// passing are the codes, or parts of them, with which services say that something else must go first, or is going.
-func passing() []string {
+// transientCodes are the codes, or parts of them, with which services say that something else must go first, or is going.
+func transientCodes() []string {
 	return []string{
 		"DependencyViolation", "InUse", "InvalidIPAddress.InUse", // EC2, ELB, ACM
 		"DeleteConflict", "ConcurrentModification", // IAM, EventBridge
@@ -154,10 +147,10 @@ func passing() []string {
 	}
 }
 
-func passes(err error) bool {
+func isTransient(err error) bool {
 	var api smithy.APIError
 	return errors.Is(err, errBusy) || errors.As(err, &api) &&
-		slices.ContainsFunc(passing(), func(code string) bool { return strings.Contains(api.ErrorCode(), code) })
+		slices.ContainsFunc(transientCodes(), func(code string) bool { return strings.Contains(api.ErrorCode(), code) })
 }
 
 // isGone also knows the answers that are not named after what is missing: a service that drains or is gone, a key that
@@ -168,15 +161,15 @@ func isGone(err error) bool {
 		slices.Contains([]string{"ServiceNotActiveException", "KMSInvalidStateException"}, api.ErrorCode())
 }
 
-// persist calls until the resource is gone or the error is none that passes.
-func persist(ctx context.Context, limit time.Duration, call func() error) error {
+// retry calls until the resource is gone or the error is none that passes.
+func retry(ctx context.Context, limit time.Duration, call func() error) error {
 	var last error
 	err := until(ctx, limit, func() (bool, error) {
 		last = call()
 		switch {
 		case last == nil || isGone(last):
 			return true, nil
-		case passes(last):
+		case isTransient(last):
 			return false, nil
 		}
 		return false, last
@@ -187,8 +180,8 @@ func persist(ctx context.Context, limit time.Duration, call func() error) error 
 	return err
 }
 
-// wait asks until the resource is gone.
-func wait(ctx context.Context, limit time.Duration, gone func() (bool, error)) error {
+// waitUntilGone asks until the resource is gone.
+func waitUntilGone(ctx context.Context, limit time.Duration, gone func() (bool, error)) error {
 	err := until(ctx, limit, func() (bool, error) {
 		done, err := gone()
 		if err != nil && isGone(err) {
@@ -226,7 +219,7 @@ func Prove(ctx context.Context, cfg aws.Config, p Plan, outcomes []Outcome, o Op
 	}
 	var left []Item
 	err := until(ctx, settleLimit, func() (bool, error) {
-		_, found, err := verify.Find(ctx, cfg)
+		_, found, err := inventory.Find(ctx, cfg)
 		if err != nil {
 			return false, err
 		}

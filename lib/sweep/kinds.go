@@ -2,115 +2,76 @@ package sweep
 
 import (
 	"context"
-	"slices"
 	"time"
 
 	"tapstack/lib/cloud"
-	"tapstack/lib/verify"
+	"tapstack/lib/inventory"
 )
 
-// proof is how a resource without tags of its own is proven ours. One with an owner tag is always judged by its tags.
-type proof int
-
-const (
-	byTags      proof = iota // by nothing else
-	byName                   // by what it belongs to, and a name that the stack gives
-	byBelonging              // by what it belongs to alone: AWS or nobody names it
-)
-
-// row is how one kind is swept.
-type row struct {
-	kind  string
-	proof proof
-	// clings says that what it belongs to cannot be deleted without it.
-	clings bool
-	// remove asks for the deletion. Nil where nothing can be deleted by itself.
-	remove func(ctx context.Context, c *cloud.Clients, f verify.Found) error
+// removal deletes resources of one kind.
+type removal struct {
+	// remove asks for the deletion.
+	remove func(context.Context, *cloud.Clients, inventory.Resource) error
 	// gone tells whether the deletion has come to its end, where that takes longer than the call.
-	gone func(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error)
-	// limit bounds how long the removal is tried, and how long its end is waited for; 0 means usualLimit.
-	limit time.Duration
+	gone func(context.Context, *cloud.Clients, inventory.Resource) (bool, error)
 }
 
 const (
-	usualLimit    = 5 * time.Minute
-	networkLimit  = 15 * time.Minute // the network interfaces of services that are gone linger on
-	databaseLimit = 40 * time.Minute
-	callLimit     = 2 * time.Minute
+	usualLimit = 5 * time.Minute // of kinds that set no other
+	callLimit  = 2 * time.Minute
 )
 
-// rows is every kind that verify.Find finds, in the order of deletion: what uses something before what is used, what
-// cannot be tagged before what proves whose it is, and last the log groups and the bucket that services go on writing to
-// while they end.
-func rows() []row {
-	return []row{
-		{kind: "alarm", proof: byName, remove: removeAlarm},
-		{kind: "dashboard", remove: removeDashboard},
-		{kind: "event rule", remove: removeEventRule},
-		{kind: "DNS record", proof: byBelonging, remove: removeRecord},
-		{kind: "RDS event subscription", remove: removeEventSubscription, gone: eventSubscriptionGone},
+// removals are the calls that delete each kind. All else about it, and the order, is in the inventory.
+func removals() map[*inventory.Kind]removal {
+	return map[*inventory.Kind]removal{
+		inventory.Alarm:             {remove: removeAlarm},
+		inventory.Dashboard:         {remove: removeDashboard},
+		inventory.EventRule:         {remove: removeEventRule},
+		inventory.DNSRecord:         {remove: removeRecord},
+		inventory.EventSubscription: {removeEventSubscription, eventSubscriptionGone},
 
-		{kind: "scaling policy", proof: byName, clings: true, remove: removeScalingPolicy},
-		{kind: "scalable target", proof: byName, remove: removeScalableTarget},
-		{kind: "ECS service", clings: true, remove: removeService, gone: serviceGone, limit: networkLimit},
-		{kind: "listener rule", proof: byBelonging, clings: true, remove: removeListenerRule},
-		{kind: "listener", proof: byBelonging, clings: true, remove: removeListener},
-		{kind: "load balancer", remove: removeLoadBalancer, gone: loadBalancerGone, limit: networkLimit},
-		{kind: "target group", remove: removeTargetGroup},
-		{kind: "web ACL", remove: removeWebACL, limit: networkLimit},
-		{kind: "certificate", remove: removeCertificate, limit: networkLimit},
-		{kind: "task definition", remove: removeTaskDefinition},
-		{kind: "ECS cluster", remove: removeCluster},
+		inventory.ScalingPolicy:  {remove: removeScalingPolicy},
+		inventory.ScalableTarget: {remove: removeScalableTarget},
+		inventory.ECSService:     {removeService, serviceGone},
+		inventory.TaskDefinition: {remove: removeTaskDefinition},
+		inventory.ECSCluster:     {remove: removeCluster},
 
-		{kind: "database snapshot", proof: byBelonging, remove: removeSnapshot},
-		{kind: "database instance", clings: true, remove: removeDBInstance, gone: dbInstanceGone, limit: databaseLimit},
-		{kind: "database cluster", remove: removeDBCluster, gone: dbClusterGone, limit: databaseLimit},
-		{kind: "database automated backup", remove: removeBackup},
-		{kind: "database subnet group", remove: removeDBSubnetGroup},
-		{kind: "database cluster parameter group", remove: removeDBParameterGroup},
+		inventory.ListenerRule: {remove: removeListenerRule},
+		inventory.Listener:     {remove: removeListener},
+		inventory.LoadBalancer: {removeLoadBalancer, loadBalancerGone},
+		inventory.TargetGroup:  {remove: removeTargetGroup},
+		inventory.WebACL:       {remove: removeWebACL},
+		inventory.Certificate:  {remove: removeCertificate},
 
-		{kind: "queue", remove: removeQueue},
-		{kind: "topic", remove: removeTopic},
-		{kind: "secret", remove: removeSecret},
-		{kind: "parameter", remove: removeParameter},
-		{kind: "KMS alias", proof: byName, clings: true, remove: removeAlias},
-		{kind: "KMS key", remove: removeKey},
+		inventory.DBSnapshot:              {remove: removeSnapshot},
+		inventory.DBInstance:              {removeDBInstance, dbInstanceGone},
+		inventory.DBCluster:               {removeDBCluster, dbClusterGone},
+		inventory.DBClusterBackup:         {remove: removeBackup},
+		inventory.DBSubnetGroup:           {remove: removeDBSubnetGroup},
+		inventory.DBClusterParameterGroup: {remove: removeDBParameterGroup},
 
-		{kind: "VPC endpoint", remove: removeEndpoint, gone: endpointGone, limit: networkLimit},
-		{kind: "NAT gateway", remove: removeNAT, gone: natGone, limit: networkLimit},
-		{kind: "Elastic IP", remove: removeAddress},
-		{kind: "flow log", remove: removeFlowLog},
-		{kind: "network interface", proof: byBelonging, remove: removeInterface, limit: networkLimit},
-		{kind: "security group rule", proof: byBelonging, clings: true, remove: removeGroupRule},
-		{kind: "security group", proof: byBelonging, remove: removeSecurityGroup, limit: networkLimit},
-		{kind: "subnet", remove: removeSubnet, limit: networkLimit},
-		{kind: "route table", remove: removeRouteTable},
-		{kind: "internet gateway", remove: removeInternetGateway, limit: networkLimit},
-		{kind: "VPC", remove: removeVPC},
+		inventory.Queue:     {remove: removeQueue},
+		inventory.Topic:     {remove: removeTopic},
+		inventory.Secret:    {remove: removeSecret},
+		inventory.Parameter: {remove: removeParameter},
+		inventory.KeyAlias:  {remove: removeAlias},
+		inventory.Key:       {remove: removeKey},
 
-		{kind: "IAM role", remove: removeRole},
-		{kind: "log resource policy", proof: byName, remove: removeLogPolicy},
-		{kind: "log group", proof: byName, remove: removeLogGroup},
-		{kind: "bucket", remove: removeBucket},
+		inventory.VPCEndpoint:       {removeEndpoint, endpointGone},
+		inventory.NATGateway:        {removeNAT, natGone},
+		inventory.ElasticIP:         {remove: removeAddress},
+		inventory.FlowLog:           {remove: removeFlowLog},
+		inventory.NetworkInterface:  {remove: removeInterface},
+		inventory.SecurityGroupRule: {remove: removeGroupRule},
+		inventory.SecurityGroup:     {remove: removeSecurityGroup},
+		inventory.Subnet:            {remove: removeSubnet},
+		inventory.RouteTable:        {remove: removeRouteTable},
+		inventory.InternetGateway:   {remove: removeInternetGateway},
+		inventory.VPC:               {remove: removeVPC},
 
-		// The stack has none of these: what is found is told, and kept.
-		{kind: "IAM policy"},
-		{kind: "other resource"},
+		inventory.Role:              {remove: removeRole},
+		inventory.LogResourcePolicy: {remove: removeLogPolicy},
+		inventory.LogGroup:          {remove: removeLogGroup},
+		inventory.Bucket:            {remove: removeBucket},
 	}
-}
-
-func rowOf(kind string) (row, bool) {
-	if i := place(kind); i < len(rows()) {
-		return rows()[i], true
-	}
-	return row{}, false
-}
-
-// place is where a kind stands in the order of deletion.
-func place(kind string) int {
-	i := slices.IndexFunc(rows(), func(r row) bool { return r.kind == kind })
-	if i < 0 {
-		return len(rows())
-	}
-	return i
 }

@@ -34,26 +34,26 @@ import (
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
 
 	"tapstack/lib/cloud"
-	"tapstack/lib/verify"
+	"tapstack/lib/inventory"
 )
 
 // This file holds the calls that remove one resource of each kind. Each is idempotent: what is already gone, or already
-// going, is fine. Errors come as the API gives them; persist tells those that pass.
+// going, is fine. Errors come as the API gives them; retry tells which may pass.
 
 // Monitoring and events
 
-func removeAlarm(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeAlarm(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.CloudWatch.DeleteAlarms(ctx, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{f.Name}})
 	return err
 }
 
-func removeDashboard(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeDashboard(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.CloudWatch.DeleteDashboards(ctx, &cloudwatch.DeleteDashboardsInput{DashboardNames: []string{f.Name}})
 	return err
 }
 
 // removeEventRule takes its targets away first: a rule with targets cannot be deleted.
-func removeEventRule(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeEventRule(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	for {
 		out, err := c.EventBridge.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &f.Name})
 		if err != nil {
@@ -78,20 +78,20 @@ func removeEventRule(ctx context.Context, c *cloud.Clients, f verify.Found) erro
 	return err
 }
 
-func removeEventSubscription(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeEventSubscription(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.RDS.DeleteEventSubscription(ctx, &rds.DeleteEventSubscriptionInput{SubscriptionName: &f.Name})
 	return err
 }
 
-func eventSubscriptionGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+func eventSubscriptionGone(ctx context.Context, c *cloud.Clients, f inventory.Resource) (bool, error) {
 	out, err := c.RDS.DescribeEventSubscriptions(ctx, &rds.DescribeEventSubscriptionsInput{SubscriptionName: &f.Name})
 	return err == nil && len(out.EventSubscriptionsList) == 0, err
 }
 
 // removeRecord deletes an alias record only while it points at the load balancer which proves it, and no other of the
 // same name.
-func removeRecord(ctx context.Context, c *cloud.Clients, f verify.Found) error {
-	balancers, err := c.ELB.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: f.Of})
+func removeRecord(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
+	balancers, err := c.ELB.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: f.PartOf})
 	if err != nil {
 		return err
 	}
@@ -125,7 +125,7 @@ func pointsAt(alias *route53types.AliasTarget, b elbtypes.LoadBalancer) bool {
 // Application
 
 // removeScalingPolicy takes its alarms along (Application Auto Scaling).
-func removeScalingPolicy(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeScalingPolicy(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.AutoScaling.DeleteScalingPolicy(ctx, &applicationautoscaling.DeleteScalingPolicyInput{
 		PolicyName: &f.Name, ResourceId: &f.ID, ServiceNamespace: astypes.ServiceNamespaceEcs,
 		ScalableDimension: astypes.ScalableDimensionECSServiceDesiredCount,
@@ -133,7 +133,7 @@ func removeScalingPolicy(ctx context.Context, c *cloud.Clients, f verify.Found) 
 	return err
 }
 
-func removeScalableTarget(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeScalableTarget(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.AutoScaling.DeregisterScalableTarget(ctx, &applicationautoscaling.DeregisterScalableTargetInput{
 		ResourceId: &f.Name, ServiceNamespace: astypes.ServiceNamespaceEcs, ScalableDimension: astypes.ScalableDimensionECSServiceDesiredCount,
 	})
@@ -151,7 +151,7 @@ func clusterOf(service string) *string {
 
 // removeService scales the service down first, so that its tasks end in order. One that ECS refuses to change, since
 // something that it needs is gone, is deleted all the same.
-func removeService(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeService(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, scaled := c.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: clusterOf(f.ARN), Service: &f.ARN, DesiredCount: aws.Int32(0)})
 	_, err := c.ECS.DeleteService(ctx, &ecs.DeleteServiceInput{Cluster: clusterOf(f.ARN), Service: &f.ARN, Force: aws.Bool(true)})
 	if err != nil {
@@ -161,7 +161,7 @@ func removeService(ctx context.Context, c *cloud.Clients, f verify.Found) error 
 }
 
 // serviceGone waits until a service has drained: only then are its network interfaces gone.
-func serviceGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+func serviceGone(ctx context.Context, c *cloud.Clients, f inventory.Resource) (bool, error) {
 	out, err := c.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: clusterOf(f.ARN), Services: []string{f.ARN}})
 	if err != nil {
 		return false, err
@@ -174,24 +174,24 @@ func serviceGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, e
 	return true, nil
 }
 
-func removeTaskDefinition(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeTaskDefinition(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.ECS.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: &f.ARN})
 	return err
 }
 
-func removeCluster(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeCluster(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.ECS.DeleteCluster(ctx, &ecs.DeleteClusterInput{Cluster: &f.ARN})
 	return err
 }
 
 // Load balancing
 
-func removeListenerRule(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeListenerRule(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.ELB.DeleteRule(ctx, &elb.DeleteRuleInput{RuleArn: &f.ARN})
 	return err
 }
 
-func removeListener(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeListener(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.ELB.DeleteListener(ctx, &elb.DeleteListenerInput{ListenerArn: &f.ARN})
 	return err
 }
@@ -199,7 +199,7 @@ func removeListener(ctx context.Context, c *cloud.Clients, f verify.Found) error
 const deletionProtection = "deletion_protection.enabled"
 
 // removeLoadBalancer switches deletion protection off first. The stack never sets it: somebody did by hand.
-func removeLoadBalancer(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeLoadBalancer(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	out, err := c.ELB.DescribeLoadBalancerAttributes(ctx, &elb.DescribeLoadBalancerAttributesInput{LoadBalancerArn: &f.ARN})
 	if err != nil {
 		return err
@@ -220,18 +220,18 @@ func removeLoadBalancer(ctx context.Context, c *cloud.Clients, f verify.Found) e
 	return err
 }
 
-func loadBalancerGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+func loadBalancerGone(ctx context.Context, c *cloud.Clients, f inventory.Resource) (bool, error) {
 	out, err := c.ELB.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{f.ARN}})
 	return err == nil && len(out.LoadBalancers) == 0, err
 }
 
-func removeTargetGroup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeTargetGroup(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.ELB.DeleteTargetGroup(ctx, &elb.DeleteTargetGroupInput{TargetGroupArn: &f.ARN})
 	return err
 }
 
 // removeWebACL leaves its association alone: that has gone with the load balancer, or is another's, which makes WAF refuse.
-func removeWebACL(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeWebACL(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	id := f.ARN[strings.LastIndex(f.ARN, "/")+1:]
 	out, err := c.WAF.GetWebACL(ctx, &wafv2.GetWebACLInput{Name: &f.Name, Id: &id, Scope: waftypes.ScopeRegional})
 	if err != nil {
@@ -245,14 +245,14 @@ func removeWebACL(ctx context.Context, c *cloud.Clients, f verify.Found) error {
 	return err
 }
 
-func removeCertificate(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeCertificate(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.ACM.DeleteCertificate(ctx, &acm.DeleteCertificateInput{CertificateArn: &f.ARN})
 	return err
 }
 
 // Database
 
-func removeDBInstance(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeDBInstance(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	out, err := c.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &f.Name})
 	if err != nil {
 		return err
@@ -266,14 +266,14 @@ func removeDBInstance(ctx context.Context, c *cloud.Clients, f verify.Found) err
 	return err
 }
 
-func dbInstanceGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+func dbInstanceGone(ctx context.Context, c *cloud.Clients, f inventory.Resource) (bool, error) {
 	out, err := c.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &f.Name})
 	return err == nil && len(out.DBInstances) == 0, err
 }
 
 // removeDBCluster takes the automated backups along, and makes no final snapshot. Deletion protection, which the stack
 // never sets, is switched off first.
-func removeDBCluster(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeDBCluster(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	out, err := c.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &f.Name})
 	if err != nil {
 		return err
@@ -298,12 +298,12 @@ func removeDBCluster(ctx context.Context, c *cloud.Clients, f verify.Found) erro
 	return err
 }
 
-func dbClusterGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+func dbClusterGone(ctx context.Context, c *cloud.Clients, f inventory.Resource) (bool, error) {
 	out, err := c.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &f.Name})
 	return err == nil && len(out.DBClusters) == 0, err
 }
 
-func removeSnapshot(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeSnapshot(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	if strings.Contains(f.ARN, ":cluster-snapshot:") {
 		_, err := c.RDS.DeleteDBClusterSnapshot(ctx, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: &f.ID})
 		return err
@@ -312,46 +312,46 @@ func removeSnapshot(ctx context.Context, c *cloud.Clients, f verify.Found) error
 	return err
 }
 
-func removeBackup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeBackup(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.RDS.DeleteDBClusterAutomatedBackup(ctx, &rds.DeleteDBClusterAutomatedBackupInput{DbClusterResourceId: &f.ID})
 	return err
 }
 
-func removeDBSubnetGroup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeDBSubnetGroup(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.RDS.DeleteDBSubnetGroup(ctx, &rds.DeleteDBSubnetGroupInput{DBSubnetGroupName: &f.Name})
 	return err
 }
 
-func removeDBParameterGroup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeDBParameterGroup(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.RDS.DeleteDBClusterParameterGroup(ctx, &rds.DeleteDBClusterParameterGroupInput{DBClusterParameterGroupName: &f.Name})
 	return err
 }
 
 // Queues, topics, secrets, parameters, keys
 
-func removeQueue(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeQueue(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.SQS.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &f.ID})
 	return err
 }
 
 // removeTopic takes its subscriptions along, those not confirmed too, which cannot be deleted by themselves.
-func removeTopic(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeTopic(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.SNS.DeleteTopic(ctx, &sns.DeleteTopicInput{TopicArn: &f.ARN})
 	return err
 }
 
 // removeSecret keeps no recovery window: the name would stay taken.
-func removeSecret(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeSecret(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.SecretsManager.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: &f.ARN, ForceDeleteWithoutRecovery: aws.Bool(true)})
 	return err
 }
 
-func removeParameter(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeParameter(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.SSM.DeleteParameter(ctx, &ssm.DeleteParameterInput{Name: &f.Name})
 	return err
 }
 
-func removeAlias(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeAlias(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.KMS.DeleteAlias(ctx, &kms.DeleteAliasInput{AliasName: &f.Name})
 	return err
 }
@@ -359,7 +359,7 @@ func removeAlias(ctx context.Context, c *cloud.Clients, f verify.Found) error {
 // leastWindowDays is the shortest time that KMS waits before it deletes a key.
 const leastWindowDays = 7
 
-func removeKey(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeKey(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	id := f.ARN[strings.LastIndex(f.ARN, "/")+1:]
 	_, err := c.KMS.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: &id, PendingWindowInDays: aws.Int32(leastWindowDays)})
 	return err
@@ -367,7 +367,7 @@ func removeKey(ctx context.Context, c *cloud.Clients, f verify.Found) error {
 
 // Network
 
-func removeEndpoint(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeEndpoint(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	out, err := c.EC2.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{f.ID}})
 	if err != nil {
 		return err
@@ -375,7 +375,7 @@ func removeEndpoint(ctx context.Context, c *cloud.Clients, f verify.Found) error
 	return unsuccessful(out.Unsuccessful)
 }
 
-func endpointGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+func endpointGone(ctx context.Context, c *cloud.Clients, f inventory.Resource) (bool, error) {
 	out, err := c.EC2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{f.ID}})
 	return err == nil && !slices.ContainsFunc(out.VpcEndpoints, func(v ec2types.VpcEndpoint) bool {
 		return !strings.EqualFold(string(v.State), "deleted")
@@ -386,30 +386,30 @@ func endpointGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, 
 func unsuccessful(items []ec2types.UnsuccessfulItem) error {
 	for _, item := range items {
 		if item.Error != nil {
-			return &refusal{code: aws.ToString(item.Error.Code), message: aws.ToString(item.Error.Message)}
+			return &apiError{code: aws.ToString(item.Error.Code), message: aws.ToString(item.Error.Message)}
 		}
 	}
 	return nil
 }
 
-func removeNAT(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeNAT(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.EC2.DeleteNatGateway(ctx, &ec2.DeleteNatGatewayInput{NatGatewayId: &f.ID})
 	return err
 }
 
-func natGone(ctx context.Context, c *cloud.Clients, f verify.Found) (bool, error) {
+func natGone(ctx context.Context, c *cloud.Clients, f inventory.Resource) (bool, error) {
 	out, err := c.EC2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{f.ID}})
 	return err == nil && !slices.ContainsFunc(out.NatGateways, func(n ec2types.NatGateway) bool {
 		return n.State != ec2types.NatGatewayStateDeleted
 	}), err
 }
 
-func removeAddress(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeAddress(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.EC2.ReleaseAddress(ctx, &ec2.ReleaseAddressInput{AllocationId: &f.ID})
 	return err
 }
 
-func removeFlowLog(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeFlowLog(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	out, err := c.EC2.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{f.ID}})
 	if err != nil {
 		return err
@@ -418,7 +418,7 @@ func removeFlowLog(ctx context.Context, c *cloud.Clients, f verify.Found) error 
 }
 
 // removeInterface waits for the service that uses an interface to let it go. It never detaches one.
-func removeInterface(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeInterface(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	out, err := c.EC2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{f.ID}})
 	if err != nil {
 		return err
@@ -432,7 +432,7 @@ func removeInterface(ctx context.Context, c *cloud.Clients, f verify.Found) erro
 	return err
 }
 
-func removeGroupRule(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeGroupRule(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	out, err := c.EC2.DescribeSecurityGroupRules(ctx, &ec2.DescribeSecurityGroupRulesInput{SecurityGroupRuleIds: []string{f.ID}})
 	if err != nil {
 		return err
@@ -451,18 +451,18 @@ func removeGroupRule(ctx context.Context, c *cloud.Clients, f verify.Found) erro
 	return nil
 }
 
-func removeSecurityGroup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeSecurityGroup(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.EC2.DeleteSecurityGroup(ctx, &ec2.DeleteSecurityGroupInput{GroupId: &f.ID})
 	return err
 }
 
-func removeSubnet(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeSubnet(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.EC2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: &f.ID})
 	return err
 }
 
 // removeRouteTable takes it off its subnets first; its routes go with it.
-func removeRouteTable(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeRouteTable(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	out, err := c.EC2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{RouteTableIds: []string{f.ID}})
 	if err != nil {
 		return err
@@ -479,7 +479,7 @@ func removeRouteTable(ctx context.Context, c *cloud.Clients, f verify.Found) err
 	return err
 }
 
-func removeInternetGateway(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeInternetGateway(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	out, err := c.EC2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{InternetGatewayIds: []string{f.ID}})
 	if err != nil {
 		return err
@@ -495,7 +495,7 @@ func removeInternetGateway(ctx context.Context, c *cloud.Clients, f verify.Found
 	return err
 }
 
-func removeVPC(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeVPC(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.EC2.DeleteVpc(ctx, &ec2.DeleteVpcInput{VpcId: &f.ID})
 	return err
 }
@@ -503,7 +503,7 @@ func removeVPC(ctx context.Context, c *cloud.Clients, f verify.Found) error {
 // Roles, logs, bucket
 
 // removeRole strips a role first: IAM deletes only bare ones.
-func removeRole(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeRole(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	for _, strip := range []func(context.Context, *cloud.Clients, string) error{dropInlinePolicies, dropAttachedPolicies, leaveProfiles} {
 		if err := strip(ctx, c, f.Name); err != nil {
 			return err
@@ -560,19 +560,19 @@ func leaveProfiles(ctx context.Context, c *cloud.Clients, role string) error {
 	return nil
 }
 
-func removeLogPolicy(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeLogPolicy(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.Logs.DeleteResourcePolicy(ctx, &cloudwatchlogs.DeleteResourcePolicyInput{PolicyName: &f.Name})
 	return err
 }
 
-func removeLogGroup(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeLogGroup(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	_, err := c.Logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{LogGroupName: &f.Name})
 	return err
 }
 
 // removeBucket takes its policy away, so that no more logs are delivered, then empties it of every version and delete
 // marker.
-func removeBucket(ctx context.Context, c *cloud.Clients, f verify.Found) error {
+func removeBucket(ctx context.Context, c *cloud.Clients, f inventory.Resource) error {
 	if _, err := c.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &f.Name}); err != nil && !cloud.IsNotFound(err) {
 		return err
 	}
@@ -599,7 +599,7 @@ func removeBucket(ctx context.Context, c *cloud.Clients, f verify.Found) error {
 		}
 		var faults []error
 		for _, e := range out.Errors {
-			faults = append(faults, &refusal{code: aws.ToString(e.Code), message: aws.ToString(e.Key) + ": " + aws.ToString(e.Message)})
+			faults = append(faults, &apiError{code: aws.ToString(e.Code), message: aws.ToString(e.Key) + ": " + aws.ToString(e.Message)})
 		}
 		if len(faults) > 0 {
 			return errors.Join(faults...)

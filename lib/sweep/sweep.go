@@ -1,6 +1,6 @@
 // Package sweep removes what earlier runs have left in an account, without their state. It works in three steps:
 //
-//	New      decides, from what verify.Find has found, what to delete and in which order, and why all else is kept
+//	New      decides, from what inventory.Find has found, what to delete and in which order, and why all else is kept
 //	Execute  deletes it, and goes on past what fails
 //	Prove    asks the services again
 //
@@ -17,7 +17,7 @@ import (
 	"time"
 
 	"tapstack/lib"
-	"tapstack/lib/verify"
+	"tapstack/lib/inventory"
 )
 
 // Options say what may be swept.
@@ -51,7 +51,7 @@ func (o Options) fault() error {
 
 // Item is a resource and what is to become of it. Reason says in a few words why.
 type Item struct {
-	verify.Found
+	inventory.Resource
 	// Stack is the suffix of the stack that it is of, by its name or by what it belongs to; empty when nobody can tell.
 	Stack  string `json:"stack,omitempty"`
 	Reason string `json:"reason"`
@@ -60,10 +60,10 @@ type Item struct {
 // String names the resource in one line.
 func (i Item) String() string {
 	name := i.Name
-	if name == "" || strings.Contains(name, "/") && i.Kind == "DNS record" {
+	if name == "" || strings.Contains(name, "/") && i.Kind == inventory.DNSRecord {
 		name = i.ID
 	}
-	return i.Kind + " " + name
+	return i.Kind.Name + " " + name
 }
 
 // Plan is what a sweep is to do.
@@ -79,7 +79,7 @@ type Plan struct {
 }
 
 // New makes the plan. It asks nothing.
-func New(found []verify.Found, o Options) (Plan, error) {
+func New(found []inventory.Resource, o Options) (Plan, error) {
 	if err := o.fault(); err != nil {
 		return Plan{}, err
 	}
@@ -88,10 +88,10 @@ func New(found []verify.Found, o Options) (Plan, error) {
 	var p Plan
 	for i, f := range found {
 		v := j.verdicts[i]
-		item := Item{Found: f, Stack: v.stack, Reason: v.reason}
+		item := Item{Resource: f, Stack: v.stack, Reason: v.reason}
 		switch {
 		case o.Suffix != "" && item.Stack != o.Suffix:
-		case v.outcome == ours && f.Bound:
+		case v.outcome == ours && f.RemovedByAWS:
 			p.Along = append(p.Along, item)
 		case v.outcome == ours:
 			p.Delete = append(p.Delete, item)
@@ -101,9 +101,13 @@ func New(found []verify.Found, o Options) (Plan, error) {
 			p.Kept = append(p.Kept, item)
 		}
 	}
+	place := map[*inventory.Kind]int{}
+	for i, kind := range inventory.RemovalOrder() {
+		place[kind] = i
+	}
 	for _, list := range [][]Item{p.Delete, p.Along, p.Blocked, p.Kept} {
 		slices.SortStableFunc(list, func(a, b Item) int {
-			return cmp.Or(cmp.Compare(place(a.Kind), place(b.Kind)), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ARN, b.ARN))
+			return cmp.Or(cmp.Compare(place[a.Kind], place[b.Kind]), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ARN, b.ARN))
 		})
 	}
 	return p, nil
@@ -127,7 +131,7 @@ type verdict struct {
 // judge decides about each resource, those first that others depend on.
 type judge struct {
 	Options
-	found    []verify.Found
+	found    []inventory.Resource
 	byARN    map[string]int
 	verdicts []verdict
 	// lives tells of each suffix why its stack is still in use: one resource that is younger or not expired speaks for all,
@@ -135,7 +139,7 @@ type judge struct {
 	lives map[string]string
 }
 
-func newJudge(found []verify.Found, o Options) *judge {
+func newJudge(found []inventory.Resource, o Options) *judge {
 	j := &judge{Options: o, found: found, byARN: map[string]int{}, verdicts: make([]verdict, len(found)), lives: map[string]string{}}
 	for i, f := range found {
 		j.byARN[f.ARN] = i
@@ -162,21 +166,17 @@ func (j *judge) judge(i int) verdict {
 	return j.verdicts[i]
 }
 
-func (j *judge) decide(f verify.Found) verdict {
-	row, known := rowOf(f.Kind)
-	_, tagged := f.Tags[lib.TagOwner]
-	switch {
-	case !known:
-		return verdict{kept, "not provably ours: the sweep does not know this kind", ""}
-	case tagged:
+func (j *judge) decide(f inventory.Resource) verdict {
+	if _, tagged := f.Tags[lib.TagOwner]; tagged {
 		return j.byTags(f)
-	case row.proof == byTags || len(f.Of) == 0:
+	}
+	if f.Kind.Removal.Proof == inventory.ByTags || len(f.PartOf) == 0 {
 		return verdict{kept, "not provably ours: " + untagged(f), ""}
 	}
-	return j.byRelation(f, row)
+	return j.byOwner(f)
 }
 
-func untagged(f verify.Found) string {
+func untagged(f inventory.Resource) string {
 	switch {
 	case f.TagsErr != nil:
 		return "its tags cannot be read: " + f.TagsErr.Error()
@@ -186,7 +186,7 @@ func untagged(f verify.Found) string {
 	return "it has no tag " + lib.TagOwner
 }
 
-func (j *judge) byTags(f verify.Found) verdict {
+func (j *judge) byTags(f inventory.Resource) verdict {
 	if owner := f.Tags[lib.TagOwner]; owner != j.Owner {
 		return verdict{kept, "its owner is " + owner, ""}
 	}
@@ -198,6 +198,9 @@ func (j *judge) byTags(f verify.Found) verdict {
 	}
 	if lives, found := j.lives[f.Suffix]; found {
 		return verdict{kept, "its stack is in use, says the " + lives, ""}
+	}
+	if f.Kind.Removal.Never {
+		return verdict{kept, "not provably ours: the sweep never deletes this kind", ""}
 	}
 	return verdict{ours, fmt.Sprintf("run %s, expires %s", f.Tags[lib.TagRun], f.Tags[lib.TagExpires]), f.Suffix}
 }
@@ -227,11 +230,11 @@ func (j *judge) inUse(tags map[string]string) string {
 	return ""
 }
 
-// byRelation wants everything that a resource belongs to to be ours, and of one stack; and its name, if the stack gives
+// byOwner wants everything that a resource belongs to to be ours, and of one stack; and its name, if the stack gives
 // its kind one, to be of the same stack.
-func (j *judge) byRelation(f verify.Found, r row) verdict {
+func (j *judge) byOwner(f inventory.Resource) verdict {
 	stack := ""
-	for _, id := range f.Of {
+	for _, id := range f.PartOf {
 		i, found := j.byARN[id]
 		if !found {
 			return verdict{kept, "not provably ours: it belongs to " + cmp.Or(id, "something unknown") + ", which is not there or not the stack's", ""}
@@ -245,10 +248,10 @@ func (j *judge) byRelation(f verify.Found, r row) verdict {
 		}
 		stack = of.stack
 	}
-	if r.proof == byName && f.Suffix != stack {
+	if f.Kind.Removal.Proof == inventory.ByOwnerAndName && f.Suffix != stack {
 		return verdict{kept, fmt.Sprintf("not provably ours: it belongs to stack %s, which never gives this name", stack), ""}
 	}
-	of := j.found[j.byARN[f.Of[0]]]
+	of := j.found[j.byARN[f.PartOf[0]]]
 	return verdict{ours, fmt.Sprintf("belongs to %s %s", of.Kind, cmp.Or(of.Name, of.ID)), stack}
 }
 
@@ -258,7 +261,7 @@ func (j *judge) block() {
 	for again := true; again; {
 		again = false
 		for i, f := range j.found {
-			if j.verdicts[i].outcome == ours || f.Bound {
+			if j.verdicts[i].outcome == ours || f.RemovedByAWS {
 				continue
 			}
 			for _, at := range j.holders(f) {
@@ -272,14 +275,14 @@ func (j *judge) block() {
 }
 
 // holders are what cannot go while f stays: the VPC around it, and what it is part of.
-func (j *judge) holders(f verify.Found) []int {
+func (j *judge) holders(f inventory.Resource) []int {
 	ids := []string{}
-	if r, _ := rowOf(f.Kind); r.clings {
-		ids = f.Of
+	if f.Kind.Removal.HoldsOwner {
+		ids = f.PartOf
 	}
 	var all []int
 	for i, other := range j.found {
-		if slices.Contains(ids, other.ARN) || other.Kind == "VPC" && other.VPC == f.VPC && other.ARN != f.ARN {
+		if slices.Contains(ids, other.ARN) || other.Kind == inventory.VPC && other.VPC == f.VPC && other.ARN != f.ARN {
 			all = append(all, i)
 		}
 	}

@@ -10,11 +10,12 @@ import (
 	"time"
 
 	"github.com/aws/smithy-go"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
-	"tapstack/lib/verify"
+	"tapstack/lib/inventory"
 )
 
 var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
@@ -39,29 +40,29 @@ func but(key, value string) map[string]string {
 	return tags
 }
 
-func queue(suffix string, tags map[string]string) verify.Found {
+func queue(suffix string, tags map[string]string) inventory.Resource {
 	name := "payment-jobs-" + suffix
-	return verify.Found{Kind: "queue", Name: name, Suffix: suffix, ARN: "arn:queue:" + name, Taggable: true, Tags: tags}
+	return inventory.Resource{Kind: inventory.Queue, Name: name, Suffix: suffix, ARN: "arn:queue:" + name, Taggable: true, Tags: tags}
 }
 
-func part(kind, name, suffix string, of ...string) verify.Found {
-	return verify.Found{Kind: kind, Name: name, Suffix: suffix, ARN: "arn:" + kind + ":" + name, Of: of}
+func part(kind *inventory.Kind, name, suffix string, of ...string) inventory.Resource {
+	return inventory.Resource{Kind: kind, Name: name, Suffix: suffix, ARN: "arn:" + kind.Name + ":" + name, PartOf: of}
 }
 
-func whole(kind, name, suffix string, tags map[string]string) verify.Found {
-	return verify.Found{Kind: kind, Name: name, Suffix: suffix, ARN: "arn:" + kind + ":" + name, Taggable: true, Tags: tags}
+func whole(kind *inventory.Kind, name, suffix string, tags map[string]string) inventory.Resource {
+	return inventory.Resource{Kind: kind, Name: name, Suffix: suffix, ARN: "arn:" + kind.Name + ":" + name, Taggable: true, Tags: tags}
 }
 
-func inVPC(f verify.Found, vpc string) verify.Found {
+func inVPC(f inventory.Resource, vpc string) inventory.Resource {
 	f.VPC = vpc
-	if f.Kind == "VPC" {
+	if f.Kind == inventory.VPC {
 		f.ID = vpc
 	}
 	return f
 }
 
 // made plans and answers where each resource, by name, has come to, and why.
-func made(t *testing.T, o Options, found ...verify.Found) map[string]string {
+func made(t *testing.T, o Options, found ...inventory.Resource) map[string]string {
 	t.Helper()
 	p, err := New(found, o)
 	require.NoError(t, err)
@@ -77,7 +78,7 @@ func made(t *testing.T, o Options, found ...verify.Found) map[string]string {
 
 func TestOnlyWhatItsOwnTagsProveIsDeleted(t *testing.T) {
 	for name, c := range map[string]struct {
-		found verify.Found
+		found inventory.Resource
 		want  string
 	}{
 		"ours, old and expired":                  {queue("a", expired()), "delete: run "},
@@ -96,11 +97,11 @@ func TestOnlyWhatItsOwnTagsProveIsDeleted(t *testing.T) {
 		"expires in a second":                    {queue("a", but(lib.TagExpires, lib.FormatExpiry(now.Add(time.Second)))), "kept: it expires at 2026-11-24T12:00:01Z"},
 		"expires now":                            {queue("a", but(lib.TagExpires, lib.FormatExpiry(now))), "delete: "},
 		"a name that the stack never gives":      {queue("", expired()), "kept: not provably ours: the stack never gives this name"},
-		"tags that cannot be read":               {verify.Found{Kind: "queue", Name: "payment-jobs-a", Suffix: "a", ARN: "x", Taggable: true, TagsErr: errors.New("denied")}, "kept: not provably ours: its tags cannot be read: denied"},
-		"a kind that the sweep does not know":    {verify.Found{Kind: "pony", Name: "pony-a", Suffix: "a", ARN: "x", Tags: expired()}, "kept: not provably ours: the sweep does not know this kind"},
-		"a dashboard that says it is ours":       {whole("dashboard", "payment-platform-a", "a", expired()), "delete: "},
-		"a dashboard that says nothing":          {verify.Found{Kind: "dashboard", Name: "payment-platform-a", Suffix: "a", ARN: "x"}, "kept: not provably ours: it cannot carry tags"},
-		"an untagged thing that belongs to none": {part("network interface", "eni", ""), "kept: not provably ours: it cannot carry tags"},
+		"tags that cannot be read":               {inventory.Resource{Kind: inventory.Queue, Name: "payment-jobs-a", Suffix: "a", ARN: "x", Taggable: true, TagsErr: errors.New("denied")}, "kept: not provably ours: its tags cannot be read: denied"},
+		"a kind that the sweep does not know":    {inventory.Resource{Kind: &inventory.Kind{Name: "pony", Removal: inventory.Removal{Never: true}}, Name: "pony-a", Suffix: "a", ARN: "x", Tags: expired()}, "kept: not provably ours: the sweep never deletes this kind"},
+		"a dashboard that says it is ours":       {whole(inventory.Dashboard, "payment-platform-a", "a", expired()), "delete: "},
+		"a dashboard that says nothing":          {inventory.Resource{Kind: inventory.Dashboard, Name: "payment-platform-a", Suffix: "a", ARN: "x"}, "kept: not provably ours: it cannot carry tags"},
+		"an untagged thing that belongs to none": {part(inventory.NetworkInterface, "eni", ""), "kept: not provably ours: it cannot carry tags"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, got := range made(t, usual(), c.found) {
@@ -111,30 +112,30 @@ func TestOnlyWhatItsOwnTagsProveIsDeleted(t *testing.T) {
 }
 
 func TestWhatCannotCarryTagsIsProvenByWhatItBelongsTo(t *testing.T) {
-	key := whole("KMS key", "payment-alerts-key-a", "a", expired())
-	live := whole("KMS key", "payment-alerts-key-b", "b", but(lib.TagExpires, lib.NeverExpires))
-	logs := whole("log group", "aws-waf-logs-a", "a", expired())
+	key := whole(inventory.Key, "payment-alerts-key-a", "a", expired())
+	live := whole(inventory.Key, "payment-alerts-key-b", "b", but(lib.TagExpires, lib.NeverExpires))
+	logs := whole(inventory.LogGroup, "aws-waf-logs-a", "a", expired())
 	for name, c := range map[string]struct {
-		found []verify.Found
+		found []inventory.Resource
 		want  string // of the first
 	}{
-		"an alias of our key":                  {[]verify.Found{part("KMS alias", "alias/payment-alerts-a", "a", key.ARN), key}, "delete: belongs to KMS key payment-alerts-key-a"},
-		"the alias of a key in use":            {[]verify.Found{part("KMS alias", "alias/payment-alerts-b", "b", live.ARN), live}, "kept: it belongs to KMS key payment-alerts-key-b: it never expires"},
-		"an alias of our name on another key":  {[]verify.Found{part("KMS alias", "alias/payment-alerts-a", "a", "arn:other"), key}, "kept: not provably ours: it belongs to arn:other, which is not there"},
-		"another's alias on our key":           {[]verify.Found{part("KMS alias", "alias/mine", "", key.ARN), key}, "kept: not provably ours: it belongs to stack a, which never gives this name"},
-		"another stack's alias on our key":     {[]verify.Found{part("KMS alias", "alias/payment-alerts-b", "b", key.ARN), key}, "kept: not provably ours: it belongs to stack a, which never"},
-		"a log policy that names ours alone":   {[]verify.Found{part("log resource policy", "waf-logs-policy-a", "a", logs.ARN), logs}, "delete: "},
-		"a log policy that names others too":   {[]verify.Found{part("log resource policy", "waf-logs-policy-a", "a", logs.ARN, "*"), logs}, "kept: not provably ours: it belongs to *"},
-		"a log policy that names nothing":      {[]verify.Found{part("log resource policy", "waf-logs-policy-a", "a"), logs}, "kept: not provably ours"},
-		"a record at our load balancer":        {[]verify.Found{part("DNS record", "record", "", "arn:load balancer:alb-a"), whole("load balancer", "alb-a", "a", expired())}, "delete: "},
-		"a log group that RDS has made itself": {[]verify.Found{part("log group", "/aws/rds/cluster/aurora-cluster-a/postgresql", "a", "arn:database cluster:aurora-cluster-a"), whole("database cluster", "aurora-cluster-a", "a", expired())}, "delete: "},
-		"a rule made by hand in our group":     {[]verify.Found{part("security group rule", "rule", "", "arn:security group:db-sg-a"), whole("security group", "db-sg-a", "a", expired())}, "delete: "},
-		"an alarm of our scaling policy": {[]verify.Found{
-			part("alarm", "TargetTracking-x", "a", "arn:scaling policy:p"), part("scaling policy", "p", "a", "arn:scalable target:t"),
-			part("scalable target", "t", "a", "arn:ECS service:s"), whole("ECS service", "s", "a", expired()),
+		"an alias of our key":                  {[]inventory.Resource{part(inventory.KeyAlias, "alias/payment-alerts-a", "a", key.ARN), key}, "delete: belongs to KMS key payment-alerts-key-a"},
+		"the alias of a key in use":            {[]inventory.Resource{part(inventory.KeyAlias, "alias/payment-alerts-b", "b", live.ARN), live}, "kept: it belongs to KMS key payment-alerts-key-b: it never expires"},
+		"an alias of our name on another key":  {[]inventory.Resource{part(inventory.KeyAlias, "alias/payment-alerts-a", "a", "arn:other"), key}, "kept: not provably ours: it belongs to arn:other, which is not there"},
+		"another's alias on our key":           {[]inventory.Resource{part(inventory.KeyAlias, "alias/mine", "", key.ARN), key}, "kept: not provably ours: it belongs to stack a, which never gives this name"},
+		"another stack's alias on our key":     {[]inventory.Resource{part(inventory.KeyAlias, "alias/payment-alerts-b", "b", key.ARN), key}, "kept: not provably ours: it belongs to stack a, which never"},
+		"a log policy that names ours alone":   {[]inventory.Resource{part(inventory.LogResourcePolicy, "waf-logs-policy-a", "a", logs.ARN), logs}, "delete: "},
+		"a log policy that names others too":   {[]inventory.Resource{part(inventory.LogResourcePolicy, "waf-logs-policy-a", "a", logs.ARN, "*"), logs}, "kept: not provably ours: it belongs to *"},
+		"a log policy that names nothing":      {[]inventory.Resource{part(inventory.LogResourcePolicy, "waf-logs-policy-a", "a"), logs}, "kept: not provably ours"},
+		"a record at our load balancer":        {[]inventory.Resource{part(inventory.DNSRecord, "record", "", "arn:load balancer:alb-a"), whole(inventory.LoadBalancer, "alb-a", "a", expired())}, "delete: "},
+		"a log group that RDS has made itself": {[]inventory.Resource{part(inventory.LogGroup, "/aws/rds/cluster/aurora-cluster-a/postgresql", "a", "arn:database cluster:aurora-cluster-a"), whole(inventory.DBCluster, "aurora-cluster-a", "a", expired())}, "delete: "},
+		"a rule made by hand in our group":     {[]inventory.Resource{part(inventory.SecurityGroupRule, "rule", "", "arn:security group:db-sg-a"), whole(inventory.SecurityGroup, "db-sg-a", "a", expired())}, "delete: "},
+		"an alarm of our scaling policy": {[]inventory.Resource{
+			part(inventory.Alarm, "TargetTracking-x", "a", "arn:scaling policy:p"), part(inventory.ScalingPolicy, "p", "a", "arn:scalable target:t"),
+			part(inventory.ScalableTarget, "t", "a", "arn:ECS service:s"), whole(inventory.ECSService, "s", "a", expired()),
 		}, "delete: belongs to scaling policy p"},
-		"a circle proves nothing":      {[]verify.Found{part("network interface", "x", "", "arn:network interface:y"), part("network interface", "y", "", "arn:network interface:x")}, "kept: "},
-		"an untagged queue of our key": {[]verify.Found{part("queue", "payment-jobs-a", "a", key.ARN), key}, "kept: not provably ours"},
+		"a circle proves nothing":      {[]inventory.Resource{part(inventory.NetworkInterface, "x", "", "arn:network interface:y"), part(inventory.NetworkInterface, "y", "", "arn:network interface:x")}, "kept: "},
+		"an untagged queue of our key": {[]inventory.Resource{part(inventory.Queue, "payment-jobs-a", "a", key.ARN), key}, "kept: not provably ours"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, made(t, usual(), c.found...)[c.found[0].Name], c.want)
@@ -176,31 +177,31 @@ func TestTheExpiryOfANamedStackCanBeIgnoredButNotItsAgeOrOwner(t *testing.T) {
 }
 
 func TestWhatHangsOnAResourceSparesIt(t *testing.T) {
-	key := whole("KMS key", "key", "a", expired())
-	at := made(t, usual(), key, part("KMS alias", "alias/mine", "", key.ARN))
+	key := whole(inventory.Key, "key", "a", expired())
+	at := made(t, usual(), key, part(inventory.KeyAlias, "alias/mine", "", key.ARN))
 	require.Contains(t, at["key"], "blocked: KMS alias alias/mine hangs on it, which is kept: not provably ours")
 
-	vpc := inVPC(whole("VPC", "vpc-a", "a", expired()), "vpc-1")
-	subnet := inVPC(whole("subnet", "private-subnet-1-a", "a", expired()), "vpc-1")
-	theirs := inVPC(whole("subnet", "mine", "", nil), "vpc-1")
+	vpc := inVPC(whole(inventory.VPC, "vpc-a", "a", expired()), "vpc-1")
+	subnet := inVPC(whole(inventory.Subnet, "private-subnet-1-a", "a", expired()), "vpc-1")
+	theirs := inVPC(whole(inventory.Subnet, "mine", "", nil), "vpc-1")
 	at = made(t, usual(), vpc, subnet, theirs)
 	require.Contains(t, at["vpc-a"], "blocked: subnet mine hangs on it")
 	require.Contains(t, at["private-subnet-1-a"], "delete: ")
 
-	group := part("security group", "default", "", vpc.ARN)
-	group.Bound = true
+	group := part(inventory.SecurityGroup, "default", "", vpc.ARN)
+	group.RemovedByAWS = true
 	at = made(t, usual(), vpc, subnet, inVPC(group, "vpc-1"))
 	require.Contains(t, at["vpc-a"], "delete: ", "what AWS removes with the VPC does not hold it")
 	require.Contains(t, at["default"], "along: ")
 
-	balancer := inVPC(whole("load balancer", "alb-a", "a", expired()), "vpc-1")
-	listener := part("listener", "theirs", "", balancer.ARN)
+	balancer := inVPC(whole(inventory.LoadBalancer, "alb-a", "a", expired()), "vpc-1")
+	listener := part(inventory.Listener, "theirs", "", balancer.ARN)
 	listener.Tags = but(lib.TagOwner, "somebody")
 	at = made(t, usual(), vpc, balancer, listener)
 	require.Contains(t, at["alb-a"], "blocked: listener theirs hangs on it, which is kept: its owner is somebody")
 	require.Contains(t, at["vpc-a"], "blocked: load balancer alb-a hangs on it", "and what that hangs on")
 
-	record := part("DNS record", "record", "", "arn:other", balancer.ARN)
+	record := part(inventory.DNSRecord, "record", "", "arn:other", balancer.ARN)
 	require.Contains(t, made(t, usual(), balancer, record)["alb-a"], "delete: ", "a record does not hold a load balancer")
 }
 
@@ -218,62 +219,61 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 	}
 }
 
-func TestEveryKindThatIsFoundHasAPlaceInTheOrder(t *testing.T) {
-	var swept []string
-	for _, r := range rows() {
-		swept = append(swept, r.kind)
+func TestEveryKindCanBeDeletedSaveThoseThatNeverAre(t *testing.T) {
+	calls := removals()
+	for _, k := range inventory.Kinds() {
+		assert.Equal(t, !k.Removal.Never, calls[k].remove != nil, "lib/sweep/kinds.go must say how the %s is deleted, if it ever is", k)
 	}
-	require.ElementsMatch(t, verify.Kinds(), swept)
 }
 
 func TestTheOrderOfDeletionKeepsWhatIsUsedUntilItsUsersAreGone(t *testing.T) {
-	for _, pair := range [][2]string{
-		{"scaling policy", "scalable target"},
-		{"alarm", "scaling policy"},
-		{"scalable target", "ECS service"},
-		{"ECS service", "ECS cluster"},
-		{"ECS service", "load balancer"},
-		{"ECS service", "IAM role"},
-		{"ECS service", "task definition"},
-		{"listener rule", "listener"},
-		{"listener", "load balancer"},
-		{"listener", "target group"},
-		{"listener", "certificate"},
-		{"load balancer", "web ACL"},
-		{"load balancer", "bucket"},
-		{"DNS record", "load balancer"},
-		{"database instance", "database cluster"},
-		{"database cluster", "database subnet group"},
-		{"database cluster", "database cluster parameter group"},
-		{"database cluster", "log group"},
-		{"database cluster", "security group"},
-		{"ECS cluster", "log group"},
-		{"RDS event subscription", "topic"},
-		{"event rule", "topic"},
-		{"topic", "KMS key"},
-		{"KMS alias", "KMS key"},
-		{"log resource policy", "log group"},
-		{"flow log", "log group"},
-		{"flow log", "IAM role"},
-		{"NAT gateway", "Elastic IP"},
-		{"Elastic IP", "internet gateway"},
-		{"VPC endpoint", "network interface"},
-		{"network interface", "security group"},
-		{"network interface", "subnet"},
-		{"security group rule", "security group"},
-		{"subnet", "VPC"},
-		{"route table", "VPC"},
-		{"security group", "VPC"},
-		{"internet gateway", "VPC"},
+	for _, pair := range [][2]*inventory.Kind{
+		{inventory.ScalingPolicy, inventory.ScalableTarget},
+		{inventory.Alarm, inventory.ScalingPolicy},
+		{inventory.ScalableTarget, inventory.ECSService},
+		{inventory.ECSService, inventory.ECSCluster},
+		{inventory.ECSService, inventory.LoadBalancer},
+		{inventory.ECSService, inventory.Role},
+		{inventory.ECSService, inventory.TaskDefinition},
+		{inventory.ListenerRule, inventory.Listener},
+		{inventory.Listener, inventory.LoadBalancer},
+		{inventory.Listener, inventory.TargetGroup},
+		{inventory.Listener, inventory.Certificate},
+		{inventory.LoadBalancer, inventory.WebACL},
+		{inventory.LoadBalancer, inventory.Bucket},
+		{inventory.DNSRecord, inventory.LoadBalancer},
+		{inventory.DBInstance, inventory.DBCluster},
+		{inventory.DBCluster, inventory.DBSubnetGroup},
+		{inventory.DBCluster, inventory.DBClusterParameterGroup},
+		{inventory.DBCluster, inventory.LogGroup},
+		{inventory.DBCluster, inventory.SecurityGroup},
+		{inventory.ECSCluster, inventory.LogGroup},
+		{inventory.EventSubscription, inventory.Topic},
+		{inventory.EventRule, inventory.Topic},
+		{inventory.Topic, inventory.Key},
+		{inventory.KeyAlias, inventory.Key},
+		{inventory.LogResourcePolicy, inventory.LogGroup},
+		{inventory.FlowLog, inventory.LogGroup},
+		{inventory.FlowLog, inventory.Role},
+		{inventory.NATGateway, inventory.ElasticIP},
+		{inventory.ElasticIP, inventory.InternetGateway},
+		{inventory.VPCEndpoint, inventory.NetworkInterface},
+		{inventory.NetworkInterface, inventory.SecurityGroup},
+		{inventory.NetworkInterface, inventory.Subnet},
+		{inventory.SecurityGroupRule, inventory.SecurityGroup},
+		{inventory.Subnet, inventory.VPC},
+		{inventory.RouteTable, inventory.VPC},
+		{inventory.SecurityGroup, inventory.VPC},
+		{inventory.InternetGateway, inventory.VPC},
 	} {
-		require.Less(t, place(pair[0]), place(pair[1]), "%s goes before %s", pair[0], pair[1])
+		assert.Less(t, slices.Index(inventory.RemovalOrder(), pair[0]), slices.Index(inventory.RemovalOrder(), pair[1]), "%s goes before %s", pair[0], pair[1])
 	}
 	// What cannot carry tags goes before what proves it, so that a sweep can be repeated.
-	p, err := New([]verify.Found{
-		whole("KMS key", "key", "a", expired()), part("KMS alias", "alias", "a", "arn:KMS key:key"),
+	p, err := New([]inventory.Resource{
+		whole(inventory.Key, "key", "a", expired()), part(inventory.KeyAlias, "alias", "a", "arn:KMS key:key"),
 	}, usual())
 	require.NoError(t, err)
-	require.Equal(t, "KMS alias", p.Delete[0].Kind)
+	require.Equal(t, inventory.KeyAlias, p.Delete[0].Kind)
 }
 
 func TestErrorsThatPassAreTriedAgainAndOthersAreNot(t *testing.T) {
@@ -297,7 +297,7 @@ func TestErrorsThatPassAreTriedAgainAndOthersAreNot(t *testing.T) {
 		{errors.New("no route to host"), false, true},
 	} {
 		calls := 0
-		err := persist(t.Context(), time.Minute, func() error {
+		err := retry(t.Context(), time.Minute, func() error {
 			if calls++; calls == 1 {
 				return c.err
 			}
@@ -306,25 +306,25 @@ func TestErrorsThatPassAreTriedAgainAndOthersAreNot(t *testing.T) {
 		require.Equal(t, c.fails, err != nil, "%v", c.err)
 		require.Equal(t, c.again, calls == 2, "%v", c.err)
 	}
-	err := persist(t.Context(), time.Millisecond, func() error { return coded("DependencyViolation") })
+	err := retry(t.Context(), time.Millisecond, func() error { return coded("DependencyViolation") })
 	require.ErrorContains(t, err, "still there")
 	require.ErrorContains(t, err, "DependencyViolation", "the last answer is told")
 }
 
 func TestWhatAFailedResourceProvesIsNotTried(t *testing.T) {
 	x := &execution{held: map[string]string{}}
-	alias := Item{Found: part("KMS alias", "alias/a", "a", "arn:key")}
+	alias := Item{Resource: part(inventory.KeyAlias, "alias/a", "a", "arn:key")}
 	x.note(alias, errors.New("denied"), 0)
 	require.Equal(t, "KMS alias alias/a is still there", x.whyHeld("arn:key"))
-	subnet := Item{Found: inVPC(whole("subnet", "s", "a", nil), "vpc-1")}
+	subnet := Item{Resource: inVPC(whole(inventory.Subnet, "s", "a", nil), "vpc-1")}
 	x.note(subnet, errors.New("denied"), 0)
 	require.Equal(t, "subnet s is still there", x.whyHeld("arn:aws:ec2:us-east-1:1:vpc/vpc-1"))
 	require.Empty(t, x.whyHeld("arn:aws:ec2:us-east-1:1:vpc/vpc-2"))
-	x.note(Item{Found: part("queue", "q", "a", "arn:other")}, nil, 0)
+	x.note(Item{Resource: part(inventory.Queue, "q", "a", "arn:other")}, nil, 0)
 	require.Empty(t, x.whyHeld("arn:other"), "what is gone holds nothing")
 	called := false
-	err := x.remove(t.Context(), row{remove: func(context.Context, *cloud.Clients, verify.Found) error { called = true; return nil }},
-		Item{Found: verify.Found{ARN: "arn:key"}})
+	err := x.remove(t.Context(), removal{remove: func(context.Context, *cloud.Clients, inventory.Resource) error { called = true; return nil }},
+		Item{Resource: inventory.Resource{ARN: "arn:key"}})
 	require.ErrorContains(t, err, "not tried")
 	require.False(t, called)
 }

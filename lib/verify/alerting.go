@@ -20,6 +20,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/inventory"
 	"tapstack/lib/policy"
 )
 
@@ -320,10 +321,9 @@ func (e *Env) ownAlarms(ctx context.Context) ([]cwtypes.MetricAlarm, error) {
 	if err != nil {
 		return nil, err
 	}
-	own := e.owner()
 	return findAll("alarm of this stack", all, func(a cwtypes.MetricAlarm) bool {
 		name := aws.ToString(a.AlarmName)
-		return !strings.HasPrefix(name, "TargetTracking-") && own.owns(kindAlarm, name)
+		return !inventory.IsScalingAlarm(name) && inventory.Alarm.MayBelong(name, e.Suffix)
 	})
 }
 
@@ -419,8 +419,7 @@ func eventsNotify(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	own := e.owner()
-	rules, err := findAll("event rule of this stack", all, func(r eventtypes.Rule) bool { return own.owns(kindEventRule, aws.ToString(r.Name)) })
+	rules, err := findAll("event rule of this stack", all, func(r eventtypes.Rule) bool { return inventory.EventRule.MayBelong(aws.ToString(r.Name), e.Suffix) })
 	if err != nil {
 		return err
 	}

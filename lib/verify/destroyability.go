@@ -12,6 +12,7 @@ import (
 	"github.com/aws/smithy-go"
 
 	"tapstack/lib"
+	"tapstack/lib/inventory"
 	"tapstack/lib/policy"
 )
 
@@ -95,9 +96,8 @@ func secretsNotPending(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	own := e.owner()
 	for _, secret := range all {
-		if own.owns(kindSecret, aws.ToString(secret.Name)) {
+		if inventory.Secret.MayBelong(aws.ToString(secret.Name), e.Suffix) {
 			rec.on(aws.ToString(secret.ARN)).equal("planned deletion", notSet, secret.DeletedDate)
 		}
 	}

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/inventory"
 )
 
 // Env is what a check may ask: the stack's outputs and the live API. It serves one run.
 type Env struct {
 	Suffix  string
 	cloud   *cloud.Reader
-	any     bool // every suffix, for Find
 	outputs map[string]any
 	network Network
 	// patience bounds waits, pace is the time between two looks of one.
@@ -80,6 +80,13 @@ func (e *Env) target(ctx context.Context) Target {
 		id.Region = e.cloud.Region
 	}
 	return Target{Identity: id}
+}
+
+// inventory is everything of the stack that the services of AWS list, with its tags.
+func (e *Env) inventory(ctx context.Context) ([]inventory.Resource, error) {
+	return cloud.Once(ctx, e.cloud, "the inventory", func(ctx context.Context) ([]inventory.Resource, error) {
+		return inventory.OfStack(ctx, e.cloud, e.Suffix, e.outputs)
+	})
 }
 
 // findOne returns the first item that fits.

@@ -12,6 +12,7 @@ import (
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
 
 	"tapstack/lib"
+	"tapstack/lib/inventory"
 )
 
 func firewallChecks() []Check {
@@ -133,7 +134,7 @@ func firewallLogs(ctx context.Context, e *Env, rec *recorder) error {
 	for _, d := range destinations {
 		_, name, _ := strings.Cut(d, ":log-group:")
 		name = strings.TrimSuffix(name, ":*")
-		x.record("destination", "an existing log group of this stack", name, findLogGroup(groups, name) != nil && e.owner().owns(kindLogGroup, name))
+		x.record("destination", "an existing log group of this stack", name, findLogGroup(groups, name) != nil && inventory.LogGroup.MayBelong(name, e.Suffix))
 	}
 	var redacted []string
 	for _, f := range out.LoggingConfiguration.RedactedFields {

@@ -16,9 +16,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	"github.com/stretchr/testify/assert"
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/inventory"
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
@@ -241,20 +243,16 @@ func networkSlice(l *live) {
 
 	// What stands in the stack's VPC is the stack's, even without a name.
 	kinds := l.leakKinds("dev")
-	for _, k := range []kind{kindVPC, kindSubnet, kindInternetGateway, kindNAT, kindRouteTable} {
-		if !slices.Contains(kinds, string(k)) {
-			l.t.Errorf("no %s among the leaks %v", k, kinds)
-		}
-	}
-	if kinds := l.leakKinds("ev"); len(kinds) > 0 {
-		l.t.Errorf("the stack ev has %v", kinds)
-	}
+	assert.Subset(l.t, kinds, []*inventory.Kind{
+		inventory.VPC, inventory.Subnet, inventory.InternetGateway, inventory.NATGateway, inventory.RouteTable,
+	})
+	assert.Empty(l.t, l.leakKinds("ev"))
 }
 
-func (l *live) leakKinds(suffix string) []string {
+func (l *live) leakKinds(suffix string) []*inventory.Kind {
 	l.t.Helper()
-	var kinds []string
-	for _, leak := range must[[]Leak](l, "looking for leaks")(Leaks(l.t.Context(), l.cfg, suffix)) {
+	var kinds []*inventory.Kind
+	for _, leak := range must[[]inventory.Resource](l, "looking for leaks")(inventory.Leaks(l.t.Context(), l.cfg, suffix)) {
 		kinds = append(kinds, leak.Kind)
 	}
 	return kinds
@@ -333,15 +331,10 @@ func leakSlice(l *live) {
 		Tags: []kmstypes.Tag{{TagKey: aws.String(tagName), TagValue: aws.String("payment-alerts-key-left")}},
 	})).KeyMetadata.KeyId
 
-	kinds := l.leakKinds("left")
-	slices.Sort(kinds)
+	assert.Zero(l.t, before)
 	// A secret that waits for its deletion still blocks its name; a key that waits for its own is as gone as can be.
-	if want := []string{string(kindKey), string(kindQueue), string(kindQueue), string(kindSecret)}; before != 0 || !slices.Equal(kinds, want) {
-		l.t.Errorf("left are %v, want %v (before: %d)", kinds, want, before)
-	}
+	assert.ElementsMatch(l.t, []*inventory.Kind{inventory.Key, inventory.Queue, inventory.Queue, inventory.Secret}, l.leakKinds("left"))
 	_, err = l.api.KMS.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: key, PendingWindowInDays: aws.Int32(7)})
 	must[any](l, "scheduling the key's deletion")(nil, err)
-	if kinds := l.leakKinds("left"); slices.Contains(kinds, string(kindKey)) {
-		l.t.Errorf("left are %v: the key is gone", kinds)
-	}
+	assert.NotContains(l.t, l.leakKinds("left"), inventory.Key)
 }

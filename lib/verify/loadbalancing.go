@@ -12,6 +12,7 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
 	"tapstack/lib"
+	"tapstack/lib/inventory"
 )
 
 const (
@@ -270,7 +271,7 @@ func accessLogs(ctx context.Context, e *Env, rec *recorder) error {
 	}
 	x := rec.on(id)
 	x.equal("access logs", "true", attributes["access_logs.s3.enabled"])
-	x.record("bucket", "one of this account and stack", name, exists && e.owner().owns(kindBucket, name))
+	x.record("bucket", "one of this account and stack", name, exists && inventory.Bucket.MayBelong(name, e.Suffix))
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"tapstack/lib"
+	"tapstack/lib/inventory"
 )
 
 // logRetentionDays is the brief's. PCI DSS 10.5.1 wants twelve months, so that the brief's figure alone does not meet it.
@@ -84,10 +85,9 @@ func logRetention(ctx context.Context, e *Env, rec *recorder) error {
 			rec.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).record("log group "+name, "exists", "missing", false)
 		}
 	}
-	own := e.owner()
 	for _, g := range groups {
 		name := aws.ToString(g.LogGroupName)
-		if slices.Contains(named, name) || own.owns(kindLogGroup, name) {
+		if slices.Contains(named, name) || inventory.LogGroup.MayBelong(name, e.Suffix) {
 			rec.on(aws.ToString(g.Arn)).equal("retention in days of "+name, logRetentionDays, g.RetentionInDays)
 		}
 	}

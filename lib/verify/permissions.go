@@ -16,6 +16,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/inventory"
 	"tapstack/lib/policy"
 )
 
@@ -128,9 +129,8 @@ func (e *Env) roleNames(ctx context.Context) ([]string, error) {
 			note(aws.ToString(f.DeliverLogsPermissionArn))
 		}
 	}
-	own := e.owner()
 	for _, r := range all {
-		if own.owns(kindRole, aws.ToString(r.RoleName)) {
+		if inventory.Role.MayBelong(aws.ToString(r.RoleName), e.Suffix) {
 			note(aws.ToString(r.RoleName))
 		}
 	}
@@ -608,10 +608,9 @@ func logDelivery(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	own := e.owner()
 	for _, rp := range all {
 		name := aws.ToString(rp.PolicyName)
-		if !own.owns(kindLogPolicy, name) {
+		if !inventory.LogResourcePolicy.MayBelong(name, e.Suffix) {
 			continue
 		}
 		p, err := policy.Parse(aws.ToString(rp.PolicyDocument))
@@ -628,7 +627,7 @@ func logDelivery(ctx context.Context, e *Env, rec *recorder) error {
 			for _, r := range resources {
 				_, group, _ := strings.Cut(r, ":log-group:")
 				group, _, _ = strings.Cut(group, ":")
-				x.record("resource", "a log group of this stack", r, own.judge(kindLogGroup, group) == ours)
+				x.record("resource", "a log group of this stack", r, inventory.LogGroup.Ownership(group, e.Suffix) == inventory.Own)
 			}
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib"
+	"tapstack/lib/inventory"
 )
 
 const (
@@ -59,14 +60,14 @@ func taggingChecks() []Check {
 	}
 }
 
-// fromAWS are alarms that Application Auto Scaling makes for itself; it neither names nor tags them after the stack.
-func fromAWS(r resource) bool {
-	return r.kind == kindAlarm && strings.HasPrefix(r.name, "TargetTracking-")
+// carriesTags leaves out scalable targets, which not every target can tag, and the alarms of scaling policies.
+func carriesTags(r inventory.Resource) bool {
+	return r.Taggable && r.Kind != inventory.ScalableTarget && (r.Kind != inventory.Alarm || !inventory.IsScalingAlarm(r.Name))
 }
 
 // ownResources is the inventory of a stack that is there. Roles and buckets are found from every region: without the VPC they
 // would stand for the whole.
-func (e *Env) ownResources(ctx context.Context) ([]resource, error) {
+func (e *Env) ownResources(ctx context.Context) ([]inventory.Resource, error) {
 	if _, err := e.vpc(ctx); err != nil {
 		return nil, err
 	}
@@ -81,13 +82,13 @@ func tagged(key string) func(context.Context, *Env, *recorder) error {
 		}
 		want := briefTags()[key]
 		for _, r := range all {
-			if !taggable(r.kind) || r.kind == kindScalableTarget || fromAWS(r) {
+			if !carriesTags(r) {
 				continue
 			}
-			if r.tagsErr != nil {
-				return r.tagsErr
+			if r.TagsErr != nil {
+				return r.TagsErr
 			}
-			rec.on(r.arn).equal(string(r.kind)+" "+key, want, tagValue(r.tags, key))
+			rec.on(r.ARN).equal(r.Kind.Name+" "+key, want, tagValue(r.Tags, key))
 		}
 		return nil
 	}
@@ -99,26 +100,26 @@ func provenance(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	stack := slices.IndexFunc(all, func(r resource) bool { return r.kind == kindVPC })
+	stack := slices.IndexFunc(all, func(r inventory.Resource) bool { return r.Kind == inventory.VPC })
 	if stack < 0 {
 		return errors.New("the stack's VPC is not in the inventory")
 	}
-	want := all[stack].tags
+	want := all[stack].Tags
 	_, named := lib.RunStart(want[lib.TagRun])
 	_, expiryErr := lib.ParseExpiry(want[lib.TagExpires])
-	vpc := rec.on(all[stack].arn)
+	vpc := rec.on(all[stack].ARN)
 	vpc.record("owner", "present", tagValue(want, lib.TagOwner), want[lib.TagOwner] != "")
 	vpc.record("run", "named by its time, or "+lib.ManualRun, tagValue(want, lib.TagRun), named || want[lib.TagRun] == lib.ManualRun)
 	vpc.record("expiry", "a time, or "+lib.NeverExpires, tagValue(want, lib.TagExpires), expiryErr == nil)
 	for _, r := range all {
-		if !taggable(r.kind) || r.kind == kindScalableTarget || fromAWS(r) {
+		if !carriesTags(r) {
 			continue
 		}
-		if r.tagsErr != nil {
-			return r.tagsErr
+		if r.TagsErr != nil {
+			return r.TagsErr
 		}
 		for _, key := range []string{lib.TagOwner, lib.TagRun, lib.TagExpires} {
-			rec.on(r.arn).equal(string(r.kind)+" "+key, want[key], tagValue(r.tags, key))
+			rec.on(r.ARN).equal(r.Kind.Name+" "+key, want[key], tagValue(r.Tags, key))
 		}
 	}
 	return nil
@@ -137,14 +138,14 @@ func scalingTagged(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	for _, r := range all {
-		if r.kind != kindScalableTarget {
+		if r.Kind != inventory.ScalableTarget {
 			continue
 		}
-		if r.tagsErr != nil {
-			return r.tagsErr
+		if r.TagsErr != nil {
+			return r.TagsErr
 		}
 		for key, want := range briefTags() {
-			rec.on(r.arn).equal(key, want, tagValue(r.tags, key))
+			rec.on(r.ARN).equal(key, want, tagValue(r.Tags, key))
 		}
 	}
 	return nil
@@ -158,14 +159,14 @@ func namesKnown(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	for _, r := range all {
-		if r.kind == kindInterface || r.kind == kindRecord || r.kind == kindOther {
+		if r.Kind == inventory.NetworkInterface || r.Kind == inventory.DNSRecord || r.Kind == inventory.Other {
 			continue // AWS names these itself, or the configuration does
 		}
-		if r.kind == kindSecurityGroup && r.name == "" {
+		if r.Kind == inventory.SecurityGroup && r.Name == "" {
 			continue // the default group of the VPC, when it carries no name
 		}
-		known := e.owner().judge(r.kind, r.name) == ours
-		rec.on(r.arn).record("name of the "+string(r.kind), "known, ending in -"+e.Suffix, r.name, known)
+		known := r.Kind.Ownership(r.Name, e.Suffix) == inventory.Own
+		rec.on(r.ARN).record("name of the "+r.Kind.Name, "known, ending in -"+e.Suffix, r.Name, known)
 	}
 	return nil
 }
@@ -214,17 +215,17 @@ func inVPC(ctx context.Context, e *Env) ([]named, error) {
 		}
 	}
 	var out []named
-	for _, list := range []func(context.Context, *Env) ([]resource, error){
-		listVPCs, listSubnets, listInternetGateways, listNATs, listAddresses, listRouteTables, listSecurityGroups, listEndpoints,
-		listFlowLogs, listLoadBalancers, listTargetGroups,
+	for _, kind := range []*inventory.Kind{
+		inventory.VPC, inventory.Subnet, inventory.InternetGateway, inventory.NATGateway, inventory.ElasticIP, inventory.RouteTable,
+		inventory.SecurityGroup, inventory.VPCEndpoint, inventory.FlowLog, inventory.LoadBalancer, inventory.TargetGroup,
 	} {
-		all, err := list(ctx, e)
+		all, err := kind.List(ctx, e.cloud)
 		if err != nil {
 			return nil, err
 		}
 		for _, r := range all {
-			if r.vpc == vpc || r.arn == e.cloud.EC2ARN(ctx, "vpc", vpc) || slices.Contains(addresses, r.arn) {
-				out = append(out, named{r.arn, r.name})
+			if r.VPC == vpc || r.ARN == e.cloud.EC2ARN(ctx, "vpc", vpc) || slices.Contains(addresses, r.ARN) {
+				out = append(out, named{r.ARN, r.Name})
 			}
 		}
 	}

@@ -20,6 +20,7 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/cloud"
+	"tapstack/lib/inventory"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/policy"
 	"tapstack/lib/preflight"
@@ -201,7 +202,7 @@ func (r *nightlyRun) verify(ctx context.Context, t *testing.T, outputs map[strin
 // resources lists the ARNs of all that the stack has made.
 func (r *nightlyRun) resources(ctx context.Context, t *testing.T) []string {
 	t.Helper()
-	all, err := verify.Leaks(ctx, r.cloud.Config, nightlySuffix)
+	all, err := inventory.Leaks(ctx, r.cloud.Config, nightlySuffix)
 	require.NoError(t, err)
 	var arns []string
 	for _, one := range all {
@@ -276,7 +277,7 @@ func (r *nightlyRun) destroy(ctx context.Context, t *testing.T, changed map[stri
 func (r *nightlyRun) sweep(ctx context.Context, t *testing.T) {
 	t.Helper()
 	cfg := r.calls.Watch(r.cloud.Config, "sweep")
-	_, found, err := verify.Find(ctx, cfg)
+	_, found, err := inventory.Find(ctx, cfg)
 	require.NoError(t, err)
 	options := sweep.Options{Owner: nightly.Owner, OlderThan: 24 * time.Hour, Now: time.Now()}
 	plan, err := sweep.New(found, options)
@@ -295,7 +296,7 @@ func (r *nightlyRun) sweep(ctx context.Context, t *testing.T) {
 // leaks proves that nothing is left.
 func (r *nightlyRun) leaks(ctx context.Context, t *testing.T) {
 	t.Helper()
-	left, err := verify.Leaks(ctx, r.calls.Watch(r.cloud.Config, "leaks"), nightlySuffix)
+	left, err := inventory.Leaks(ctx, r.calls.Watch(r.cloud.Config, "leaks"), nightlySuffix)
 	require.NoError(t, err)
 	assert.Empty(t, left)
 }

@@ -15,7 +15,7 @@ import (
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/target"
-	"tapstack/lib/verify"
+	"tapstack/lib/inventory"
 )
 
 // TestAPlainPulumiUpDeploysTheProgram runs bin/stack as a user without tap does: the Pulumi CLI reads Pulumi.yaml, its Go
@@ -63,7 +63,7 @@ func TestAPlainPulumiUpDeploysTheProgram(t *testing.T) {
 	}
 	require.Contains(t, pulumi("up", "--yes", "--stack", "plain"), "queueUrl")
 	pulumi("destroy", "--yes", "--stack", "plain")
-	left, err := verify.Leaks(ctx, cloud.Config, "plain")
+	left, err := inventory.Leaks(ctx, cloud.Config, "plain")
 	require.NoError(t, err)
 	require.Empty(t, left)
 }

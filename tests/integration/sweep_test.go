@@ -28,6 +28,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/inventory"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/session"
 	"tapstack/lib/sweep"
@@ -126,7 +127,7 @@ func sweepOnce(ctx context.Context, t *testing.T, cfg aws.Config, o sweep.Option
 
 func planned(ctx context.Context, t *testing.T, cfg aws.Config, o sweep.Options) sweep.Plan {
 	t.Helper()
-	_, found, err := verify.Find(ctx, cfg)
+	_, found, err := inventory.Find(ctx, cfg)
 	require.NoError(t, err)
 	p, err := sweep.New(found, o)
 	require.NoError(t, err)
@@ -256,7 +257,7 @@ func TestASweepRemovesAnOldStackAndNothingElse(t *testing.T) {
 
 func leaksOf(ctx context.Context, t *testing.T, cfg aws.Config, suffix string) []string {
 	t.Helper()
-	left, err := verify.Leaks(ctx, cfg, suffix)
+	left, err := inventory.Leaks(ctx, cfg, suffix)
 	require.NoError(t, err)
 	var ids []string
 	for _, leak := range left {
@@ -371,7 +372,7 @@ func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
 
 	t.Run("a deployment that was interrupted", func(t *testing.T) {
 		abandoned(ctx, t, cloud, "half", run, expires, 90)
-		left, err := verify.Leaks(ctx, cloud.Config, "half")
+		left, err := inventory.Leaks(ctx, cloud.Config, "half")
 		require.NoError(t, err)
 		require.Greater(t, len(left), 40, "there must be something to sweep")
 		p, outcomes, err := sweepOnce(ctx, t, cloud.Config, o)
@@ -396,7 +397,7 @@ func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
 		}}
 		p := planned(ctx, t, cloud.Config, o)
 		p.Delete = slices.DeleteFunc(p.Delete, func(i sweep.Item) bool {
-			return !slices.Contains([]string{"KMS alias", "KMS key", "queue", "secret"}, i.Kind)
+			return !slices.Contains([]*inventory.Kind{inventory.KeyAlias, inventory.Key, inventory.Queue, inventory.Secret}, i.Kind)
 		})
 		outcomes, err := sweep.Execute(ctx, refusing.watch(cloud.Config), p, nil)
 		require.NoError(t, err)
@@ -414,7 +415,7 @@ func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
 		told := strings.Join(names(p.Blocked), "\n")
 		require.Regexp(t, `KMS key payment-alerts-key-whole .* KMS alias alias/mine hangs on it`, told)
 		require.Regexp(t, `VPC vpc-whole .* subnet \S+ hangs on it`, told)
-		require.False(t, slices.ContainsFunc(p.Delete, func(i sweep.Item) bool { return i.Kind == "VPC" || i.Kind == "KMS key" }))
+		require.False(t, slices.ContainsFunc(p.Delete, func(i sweep.Item) bool { return i.Kind == inventory.VPC || i.Kind == inventory.Key }))
 		require.NoError(t, remove())
 	})
 	t.Run("stopped again and again", func(t *testing.T) {
@@ -466,7 +467,7 @@ func wholly(ctx context.Context, t *testing.T, cfg aws.Config, p sweep.Plan, out
 	left, err := sweep.Prove(ctx, cfg, p, outcomes, o)
 	require.NoError(t, err)
 	require.Empty(t, names(left))
-	leaks, err := verify.Leaks(ctx, cfg, suffix)
+	leaks, err := inventory.Leaks(ctx, cfg, suffix)
 	require.NoError(t, err)
 	require.Empty(t, leaks)
 }
