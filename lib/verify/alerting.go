@@ -150,7 +150,7 @@ func topicPolicy(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	who, err := e.cloud.Identity(ctx)
+	caller, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -159,10 +159,10 @@ func topicPolicy(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	x := rec.on(t["TopicArn"])
-	bound, unbound := policy.Services(p, "sns:Publish", who.Account)
+	bound, unbound := policy.Services(p, "sns:Publish", caller.Account)
 	x.includes("services that may publish for this account", publishers(), bound)
 	x.equal("denies sns:Publish without TLS", true, policy.DeniesWithoutTLS(p, "sns:Publish"))
-	x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, who.Account, eventBridge))
+	x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, caller.Account, eventBridge))
 	x.sameSet("services that may publish for any account", []string{eventBridge}, unbound)
 	return nil
 }
@@ -182,7 +182,7 @@ func topicKey(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	who, err := e.cloud.Identity(ctx)
+	caller, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -204,11 +204,11 @@ func topicKey(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
-		bound, unbound := policy.Services(p, action, who.Account)
+		bound, unbound := policy.Services(p, action, caller.Account)
 		x.includes("services that may "+action+" for this account", publishers(), bound)
 		x.sameSet("services that may "+action+" for any account", []string{eventBridge}, unbound)
 	}
-	x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, who.Account, eventBridge))
+	x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, caller.Account, eventBridge))
 	return nil
 }
 

@@ -16,15 +16,15 @@ import (
 
 // serviceKind is one of the brief's two services.
 type serviceKind struct {
-	role    string // also its name in the brief
+	name    string // in the brief
 	output  string // the output that names the service
 	desired int32  // tasks, by the brief
 }
 
 func serviceKinds() []serviceKind {
 	return []serviceKind{
-		{role: rolePayment, output: lib.OutputPaymentAPIServiceName, desired: 3},
-		{role: roleJobs, output: lib.OutputJobProcessorServiceName, desired: 2},
+		{name: partPaymentAPI, output: lib.OutputPaymentAPIServiceName, desired: 3},
+		{name: partJobProcessor, output: lib.OutputJobProcessorServiceName, desired: 2},
 	}
 }
 
@@ -38,8 +38,8 @@ func applicationChecks() []Check {
 	}
 	for _, kind := range serviceKinds() {
 		checks = append(checks, Check{
-			ID:   "application." + kind.role,
-			Says: fmt.Sprintf("'%s' service with %d desired tasks", kind.role, kind.desired),
+			ID:   "application." + kind.name,
+			Says: fmt.Sprintf("'%s' service with %d desired tasks", kind.name, kind.desired),
 			Run:  recorded(desiredTasks(kind)),
 		})
 	}
@@ -209,7 +209,7 @@ func (e *Env) containerPort(ctx context.Context) (int32, error) {
 			return 0, err
 		}
 		if len(svc.LoadBalancers) == 0 {
-			return 0, fmt.Errorf("service %s is behind no load balancer", kind.role)
+			return 0, fmt.Errorf("service %s is behind no load balancer", kind.name)
 		}
 		for _, b := range svc.LoadBalancers {
 			p := aws.ToInt32(b.ContainerPort)
@@ -383,7 +383,7 @@ func tasksSpread(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func ownSecurityGroups(ctx context.Context, e *Env, rec *recorder) error {
-	roles, err := e.attachedGroups(ctx)
+	parts, err := e.attachedGroups(ctx)
 	if err != nil {
 		return err
 	}
@@ -396,7 +396,7 @@ func ownSecurityGroups(ctx context.Context, e *Env, rec *recorder) error {
 		groups := serviceNetwork(svc).SecurityGroups
 		x.equal("number of security groups", 1, len(groups))
 		for _, g := range groups {
-			x.equal("attached to", kind.role, roles[g])
+			x.equal("attached to", kind.name, parts[g])
 		}
 	}
 	return nil
@@ -559,7 +559,7 @@ func secretsInjected(ctx context.Context, e *Env, x subject, kind serviceKind, t
 		x.record("source of "+aws.ToString(s.Name), "a secret or parameter of this stack", from, slices.Contains(own, from))
 	}
 	wanted := []string{database}
-	if kind.role == rolePayment {
+	if kind.name == partPaymentAPI {
 		wanted = append(wanted, keys)
 	}
 	x.includes("sources of secrets", wanted, slices.Compact(slices.Sorted(slices.Values(sources))))

@@ -151,7 +151,7 @@ func logGroupsUnprotected(ctx context.Context, e *Env, rec *recorder) error {
 
 // deletionAllowed looks for resource policies that would keep a resource from the administrators of its own account.
 func deletionAllowed(ctx context.Context, e *Env, rec *recorder) error {
-	who, err := e.cloud.Identity(ctx)
+	caller, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -173,7 +173,7 @@ func deletionAllowed(ctx context.Context, e *Env, rec *recorder) error {
 		}
 		for _, action := range g.actions {
 			request := policy.Request{Action: action, Resource: g.arn}
-			x.equal(action, policy.Allowed, understood(policy.EvaluateForAdministrator(p, request, who.Account)))
+			x.equal(action, policy.Allowed, understood(policy.EvaluateForAdministrator(p, request, caller.Account)))
 		}
 	}
 	return logGroupsUnprotected(ctx, e, rec)

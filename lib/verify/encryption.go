@@ -97,7 +97,7 @@ func bucketOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	who, err := e.cloud.Identity(ctx)
+	caller, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -106,8 +106,8 @@ func bucketOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	x := rec.on(e.bucketARN(ctx, name))
-	resourcePolicy(x, who, document, "s3:GetObject", elbLogDelivery)
-	resourcePolicy(x, who, document, "s3:PutObject", elbLogDelivery)
+	resourcePolicy(x, caller, document, "s3:GetObject", elbLogDelivery)
+	resourcePolicy(x, caller, document, "s3:PutObject", elbLogDelivery)
 	return nil
 }
 

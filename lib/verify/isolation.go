@@ -12,14 +12,14 @@ import (
 	"tapstack/lib"
 )
 
-// What a security group is for, found through what it is attached to.
+// The parts of the stack that security groups are attached to.
 const (
-	roleALB       = "alb"
-	rolePayment   = "payment-api"
-	roleJobs      = "job-processor"
-	roleDB        = "db"
-	roleEndpoints = "endpoints"
-	roleDefault   = "default"
+	partALB          = "alb"
+	partPaymentAPI   = "payment-api"
+	partJobProcessor = "job-processor"
+	partDatabase     = "db"
+	partEndpoints    = "endpoints"
+	roleDefault      = "default"
 )
 
 const (
@@ -69,18 +69,18 @@ func reachabilityChecks() []Check {
 	}
 }
 
-// attachedGroups maps the id of each security group in use to what it is attached to.
+// attachedGroups maps the id of each security group in use to the part of the stack that it is attached to.
 func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
-	roles := map[string]string{}
-	note := func(role string, groups []string) error {
+	parts := map[string]string{}
+	note := func(part string, groups []string) error {
 		if len(groups) == 0 {
-			return fmt.Errorf("the %s has no security group", role)
+			return fmt.Errorf("the %s has no security group", part)
 		}
 		for _, g := range groups {
-			if other, taken := roles[g]; taken && other != role {
-				return fmt.Errorf("%s and %s share the security group %s", other, role, g)
+			if other, taken := parts[g]; taken && other != part {
+				return fmt.Errorf("%s and %s share the security group %s", other, part, g)
 			}
-			roles[g] = role
+			parts[g] = part
 		}
 		return nil
 	}
@@ -88,7 +88,7 @@ func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := note(roleALB, lb.SecurityGroups); err != nil {
+	if err := note(partALB, lb.SecurityGroups); err != nil {
 		return nil, err
 	}
 	for _, kind := range serviceKinds() {
@@ -96,7 +96,7 @@ func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := note(kind.role, serviceNetwork(svc).SecurityGroups); err != nil {
+		if err := note(kind.name, serviceNetwork(svc).SecurityGroups); err != nil {
 			return nil, err
 		}
 	}
@@ -108,7 +108,7 @@ func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
 	for _, g := range cluster.VpcSecurityGroups {
 		groups = append(groups, aws.ToString(g.VpcSecurityGroupId))
 	}
-	if err := note(roleDB, groups); err != nil {
+	if err := note(partDatabase, groups); err != nil {
 		return nil, err
 	}
 	endpoints, err := e.cloud.VPCEndpoints(ctx)
@@ -124,12 +124,12 @@ func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
 			continue
 		}
 		for _, g := range v.Groups {
-			if err := note(roleEndpoints, []string{aws.ToString(g.GroupId)}); err != nil {
+			if err := note(partEndpoints, []string{aws.ToString(g.GroupId)}); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return roles, nil
+	return parts, nil
 }
 
 func (e *Env) securityGroups(ctx context.Context) ([]ec2types.SecurityGroup, error) {
@@ -144,14 +144,14 @@ func (e *Env) securityGroups(ctx context.Context) ([]ec2types.SecurityGroup, err
 	return findAll("security group in VPC "+id, all, func(g ec2types.SecurityGroup) bool { return aws.ToString(g.VpcId) == id })
 }
 
-// segments are the security groups of the VPC as nodes with their roles, by role name, and the VPC's address ranges. A
+// segments are the security groups of the VPC under the names of what they are attached to, and the VPC's address ranges. A
 // group attached to nothing is a node under its own name: its rules count like any others.
 func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, err error) {
 	groups, err := e.securityGroups(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	roles, err := e.attachedGroups(ctx)
+	parts, err := e.attachedGroups(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -173,14 +173,14 @@ func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, e
 	}
 	for _, g := range groups {
 		n := node{
-			role:     groupRole(g, roles),
+			part:     groupPart(g, parts),
 			group:    aws.ToString(g.GroupId),
 			prefixes: private,
 			ingress:  parseRules(g.IpPermissions, lists),
 			egress:   parseRules(g.IpPermissionsEgress, lists),
 		}
-		switch _, worn := roles[n.group]; {
-		case n.role == roleALB:
+		switch _, worn := parts[n.group]; {
+		case n.part == partALB:
 			n.prefixes = public
 		case !worn:
 			n.prefixes = vpc // whoever puts it on may stand anywhere
@@ -193,7 +193,7 @@ func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, e
 // externalGroups are the groups that rules name without their being in the VPC: of a peered VPC, or gone. Nobody here sees
 // their own rules, so that they count as letting everything through.
 func externalGroups(nodes []node) []node {
-	known := groupRoles(nodes)
+	known := partsByGroup(nodes)
 	var out []node
 	for _, n := range nodes {
 		for _, r := range slices.Concat(n.ingress, n.egress) {
@@ -201,7 +201,7 @@ func externalGroups(nodes []node) []node {
 				continue
 			}
 			known[r.group] = r.group
-			out = append(out, node{role: r.group, group: r.group, external: true})
+			out = append(out, node{part: r.group, group: r.group, external: true})
 		}
 	}
 	return out
@@ -241,20 +241,20 @@ func (e *Env) prefixList(ctx context.Context, id string) ([]netip.Prefix, error)
 	return out, nil
 }
 
-func groupRole(g ec2types.SecurityGroup, roles map[string]string) string {
-	if role, ok := roles[aws.ToString(g.GroupId)]; ok {
-		return role
+func groupPart(g ec2types.SecurityGroup, parts map[string]string) string {
+	if part, ok := parts[aws.ToString(g.GroupId)]; ok {
+		return part
 	}
 	return aws.ToString(g.GroupName)
 }
 
-// groupRoles maps the groups' ids to their roles.
-func groupRoles(nodes []node) map[string]string {
-	roles := make(map[string]string, len(nodes))
+// partsByGroup maps the groups' ids to the parts of the stack that they are attached to.
+func partsByGroup(nodes []node) map[string]string {
+	parts := make(map[string]string, len(nodes))
 	for _, n := range nodes {
-		roles[n.group] = n.role
+		parts[n.group] = n.part
 	}
-	return roles
+	return parts
 }
 
 func (e *Env) subnetPrefixes(ctx context.Context, output string) ([]netip.Prefix, error) {
@@ -286,39 +286,39 @@ func allowedFlows(containerPort int32, endpoints bool) []flow {
 		return flow{from: from, to: to, ports: ports{protocol: "tcp", from: port, to: port}}
 	}
 	out := []flow{
-		tcp(internet, roleALB, httpsPort),
-		tcp(internet, roleALB, httpPort),
+		tcp(internet, partALB, httpsPort),
+		tcp(internet, partALB, httpPort),
 	}
-	for _, service := range []string{rolePayment, roleJobs} {
+	for _, service := range []string{partPaymentAPI, partJobProcessor} {
 		out = append(out,
-			tcp(roleALB, service, containerPort),
-			tcp(service, roleDB, postgresPort),
+			tcp(partALB, service, containerPort),
+			tcp(service, partDatabase, postgresPort),
 			tcp(service, internet, httpsPort),
-			tcp(service, roleALB, httpsPort),
+			tcp(service, partALB, httpsPort),
 		)
 		if endpoints {
-			out = append(out, tcp(service, roleEndpoints, httpsPort))
+			out = append(out, tcp(service, partEndpoints, httpsPort))
 		}
 	}
 	return out
 }
 
-// allowedRules is the same table as the rules of one direction, by role: peer and ports.
+// allowedRules is the same table as the rules of one direction, by part of the stack: peer and ports.
 func allowedRules(direction string, containerPort int32) map[string][]string {
 	tcp := func(peer string, port int32) string { return fmt.Sprintf("%s tcp %d", peer, port) }
 	if direction == "ingress" {
 		return map[string][]string{
-			roleALB:       {tcp(internet, httpsPort), tcp(internet, httpPort)},
-			rolePayment:   {tcp(roleALB, containerPort)},
-			roleJobs:      {tcp(roleALB, containerPort)},
-			roleDB:        {tcp(rolePayment, postgresPort), tcp(roleJobs, postgresPort)},
-			roleEndpoints: {tcp(rolePayment, httpsPort), tcp(roleJobs, httpsPort)},
+			partALB:          {tcp(internet, httpsPort), tcp(internet, httpPort)},
+			partPaymentAPI:   {tcp(partALB, containerPort)},
+			partJobProcessor: {tcp(partALB, containerPort)},
+			partDatabase:     {tcp(partPaymentAPI, postgresPort), tcp(partJobProcessor, postgresPort)},
+			partEndpoints:    {tcp(partPaymentAPI, httpsPort), tcp(partJobProcessor, httpsPort)},
 		}
 	}
 	return map[string][]string{
-		roleALB:     {tcp(rolePayment, containerPort), tcp(roleJobs, containerPort)},
-		rolePayment: {tcp(roleDB, postgresPort), tcp(internet, httpsPort)},
-		roleJobs:    {tcp(roleDB, postgresPort), tcp(internet, httpsPort)},
+		partALB:          {tcp(partPaymentAPI, containerPort), tcp(partJobProcessor, containerPort)},
+		partPaymentAPI:   {tcp(partDatabase, postgresPort), tcp(internet, httpsPort)},
+		partJobProcessor: {tcp(partDatabase, postgresPort), tcp(internet, httpsPort)},
 	}
 }
 
@@ -332,10 +332,10 @@ func rulesAre(direction string) func(context.Context, *Env, *recorder) error {
 		if err != nil {
 			return err
 		}
-		roles := groupRoles(nodes)
+		parts := partsByGroup(nodes)
 		allowed := allowedRules(direction, port)
 		for _, n := range nodes {
-			if n.role == roleDefault || n.external {
+			if n.part == roleDefault || n.external {
 				continue
 			}
 			rules := n.ingress
@@ -344,11 +344,11 @@ func rulesAre(direction string) func(context.Context, *Env, *recorder) error {
 			}
 			var got []string
 			for _, r := range rules {
-				if line := r.peerName(roles, vpc) + " " + r.ports.String(); !slices.Contains(got, line) {
+				if line := r.peerName(parts, vpc) + " " + r.ports.String(); !slices.Contains(got, line) {
 					got = append(got, line)
 				}
 			}
-			rec.on(e.cloud.EC2ARN(ctx, "security-group", n.group)).sameSet(direction+" of "+n.role, allowed[n.role], got)
+			rec.on(e.cloud.EC2ARN(ctx, "security-group", n.group)).sameSet(direction+" of "+n.part, allowed[n.part], got)
 		}
 		return nil
 	}
@@ -395,8 +395,8 @@ func (e *Env) reachable(ctx context.Context) (open []flow, endpoints bool, err e
 	if err != nil {
 		return nil, false, err
 	}
-	endpoints = slices.ContainsFunc(nodes, func(n node) bool { return n.role == roleEndpoints })
-	return flows(append(nodes, node{role: internet}), vpc), endpoints, nil
+	endpoints = slices.ContainsFunc(nodes, func(n node) bool { return n.part == partEndpoints })
+	return flows(append(nodes, node{part: internet}), vpc), endpoints, nil
 }
 
 func defaultGroupClosed(ctx context.Context, e *Env, rec *recorder) error {
@@ -446,22 +446,22 @@ func databaseReachable(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	var wanted, into, letIn []string
-	for _, role := range []string{rolePayment, roleJobs} {
-		wanted = append(wanted, flow{from: role, to: roleDB, ports: ports{protocol: "tcp", from: postgresPort, to: postgresPort}}.String())
+	for _, part := range []string{partPaymentAPI, partJobProcessor} {
+		wanted = append(wanted, flow{from: part, to: partDatabase, ports: ports{protocol: "tcp", from: postgresPort, to: postgresPort}}.String())
 	}
-	roles := groupRoles(nodes)
+	parts := partsByGroup(nodes)
 	for _, n := range nodes {
-		if n.role != roleDB {
+		if n.part != partDatabase {
 			continue
 		}
 		for _, r := range n.ingress {
-			if line := r.peerName(roles, vpc); !slices.Contains(letIn, line) {
+			if line := r.peerName(parts, vpc); !slices.Contains(letIn, line) {
 				letIn = append(letIn, line)
 			}
 		}
 	}
 	for _, f := range got {
-		if f.to == roleDB {
+		if f.to == partDatabase {
 			into = append(into, f.String())
 		}
 	}
@@ -469,6 +469,6 @@ func databaseReachable(ctx context.Context, e *Env, rec *recorder) error {
 	x.equal("port", postgresPort, cluster.Port)
 	x.sameSet("what reaches the database", wanted, into)
 	// Today's groups are not all that may ever stand in the VPC: whoever the database would let in counts as well.
-	x.sameSet("whom the database would let in", []string{rolePayment, roleJobs}, letIn)
+	x.sameSet("whom the database would let in", []string{partPaymentAPI, partJobProcessor}, letIn)
 	return nil
 }

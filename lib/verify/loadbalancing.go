@@ -79,9 +79,9 @@ func loadBalancingChecks() []Check {
 			ID:   "alb.api-routing",
 			Says: "Route '/api/*' paths to the payment-api service (rules evaluated in priority order over sample paths)",
 			Run: recorded(routing(map[string][]string{
-				"/api/":                 {rolePayment},
-				"/api/v1/payments":      {rolePayment},
-				"/api/v1/payments/4711": {rolePayment},
+				"/api/":                 {partPaymentAPI},
+				"/api/v1/payments":      {partPaymentAPI},
+				"/api/v1/payments/4711": {partPaymentAPI},
 			})),
 		},
 		{
@@ -166,7 +166,7 @@ func (e *Env) targetGroup(ctx context.Context, kind serviceKind) (elbtypes.Targe
 		return elbtypes.TargetGroup{}, err
 	}
 	if len(svc.LoadBalancers) != 1 {
-		return elbtypes.TargetGroup{}, fmt.Errorf("service %s registers with %d target groups, not with one", kind.role, len(svc.LoadBalancers))
+		return elbtypes.TargetGroup{}, fmt.Errorf("service %s registers with %d target groups, not with one", kind.name, len(svc.LoadBalancers))
 	}
 	id := aws.ToString(svc.LoadBalancers[0].TargetGroupArn)
 	all, err := e.cloud.TargetGroups(ctx)
@@ -321,7 +321,7 @@ func (e *Env) routeTo(ctx context.Context, v request) (receivers []string, to de
 		if err != nil {
 			return nil, to, listener, err
 		}
-		names[aws.ToString(g.TargetGroupArn)] = kind.role
+		names[aws.ToString(g.TargetGroupArn)] = kind.name
 	}
 	for id := range to.groups {
 		if name, ok := names[id]; ok {
@@ -369,7 +369,7 @@ func healthRouting(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	x := rec.on(listener)
-	x.sameSet(healthPath+" goes to", []string{rolePayment, roleJobs}, receivers)
+	x.sameSet(healthPath+" goes to", []string{partPaymentAPI, partJobProcessor}, receivers)
 	weights := slices.Compact(slices.Sorted(maps.Values(to.groups)))
 	x.record("share of each", "equal", to, len(weights) == 1)
 	x.equal("clients stay with one of them", false, to.sticky)

@@ -62,7 +62,7 @@ func serviceLogGroups(ctx context.Context, e *Env, rec *recorder) error {
 		name := "/ecs/" + service
 		g := findLogGroup(groups, name)
 		if g == nil {
-			rec.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).record("log group of "+kind.role, "exists", "missing", false)
+			rec.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).record("log group of "+kind.name, "exists", "missing", false)
 			continue
 		}
 		rec.on(aws.ToString(g.Arn)).equal("retention in days", logRetentionDays, g.RetentionInDays)

@@ -205,9 +205,9 @@ func (e *Env) managedPolicy(ctx context.Context, id string) (policy.Policy, erro
 	})
 }
 
-func eachRole(look func(x subject, r role, who cloud.Identity)) func(context.Context, *Env, *recorder) error {
+func eachRole(look func(x subject, r role, caller cloud.Identity)) func(context.Context, *Env, *recorder) error {
 	return func(ctx context.Context, e *Env, rec *recorder) error {
-		who, err := e.cloud.Identity(ctx)
+		caller, err := e.cloud.Identity(ctx)
 		if err != nil {
 			return err
 		}
@@ -220,13 +220,13 @@ func eachRole(look func(x subject, r role, who cloud.Identity)) func(context.Con
 			if err != nil {
 				return err
 			}
-			look(rec.on(aws.ToString(r.Arn)), r, who)
+			look(rec.on(aws.ToString(r.Arn)), r, caller)
 		}
 		return nil
 	}
 }
 
-func trustNarrow(x subject, r role, who cloud.Identity) {
+func trustNarrow(x subject, r role, caller cloud.Identity) {
 	for _, st := range policy.Statements(r.trust) {
 		if st.Effect != "Allow" {
 			continue
@@ -236,7 +236,7 @@ func trustNarrow(x subject, r role, who cloud.Identity) {
 		x.equal("services that may take it on", 1, len(principals["Service"]))
 		x.equal("others that may take it on", 0, len(principals)-min(1, len(principals["Service"])))
 		x.sameSet("action", []string{"sts:AssumeRole"}, policy.Values(st.Action))
-		x.sameSet("aws:SourceAccount", []string{who.Account}, policy.ConditionValues(st, "aws:SourceAccount", "StringEquals"))
+		x.sameSet("aws:SourceAccount", []string{caller.Account}, policy.ConditionValues(st, "aws:SourceAccount", "StringEquals"))
 	}
 }
 
@@ -267,7 +267,7 @@ func rolePerService(ctx context.Context, e *Env, rec *recorder) error {
 			{"execution role", aws.ToString(td.ExecutionRoleArn)},
 			{"task role", aws.ToString(td.TaskRoleArn)},
 		} {
-			user := kind.role + "'s " + r.part
+			user := kind.name + "'s " + r.part
 			other := seen[r.id]
 			x.record(user, "present, used for nothing else", r.id+" "+other, r.id != "" && other == "")
 			seen[r.id] = user
@@ -437,7 +437,7 @@ func executionRole(ctx context.Context, e *Env, x subject, kind serviceKind, td 
 	if err := e.forbidden(ctx, &d, r); err != nil {
 		return err
 	}
-	r.permits(x, kind.role, d)
+	r.permits(x, kind.name, d)
 	return nil
 }
 
@@ -453,13 +453,13 @@ func taskRole(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud
 	if err := e.forbidden(ctx, &d, r); err != nil {
 		return err
 	}
-	r.permits(x, kind.role, d)
+	r.permits(x, kind.name, d)
 	return nil
 }
 
 // ownParameters are the parameters that a service reads, by the last part of their names.
 func ownParameters(kind serviceKind) []string {
-	if kind.role == roleJobs {
+	if kind.name == partJobProcessor {
 		return []string{"job-retry-count", "queue-url"}
 	}
 	return []string{"api-timeout-seconds", "api-retry-count", "queue-url"}
@@ -484,7 +484,7 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 		return duties{}, err
 	}
 	var d duties
-	d.do(e.databaseUser(ctx, cluster, strings.ReplaceAll(kind.role, "-", "_")), "rds-db:connect")
+	d.do(e.databaseUser(ctx, cluster, strings.ReplaceAll(kind.name, "-", "_")), "rds-db:connect")
 	for _, name := range ownParameters(kind) {
 		d.do(aws.ToString(all[name].ARN), "ssm:GetParameter", "ssm:GetParameters")
 	}
@@ -492,7 +492,7 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 	d.do(queue, "sqs:GetQueueAttributes", "sqs:GetQueueUrl")
 	sending := []string{"sqs:SendMessage"}
 	working := []string{"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"}
-	if kind.role == rolePayment {
+	if kind.name == partPaymentAPI {
 		d.do(queue, sending...)
 		d.not(queue, working...)
 		d.not(id, "sns:Publish")
@@ -527,8 +527,8 @@ func parameterAccess(ctx context.Context, e *Env, x subject, kind serviceKind, t
 		if slices.Contains(own, name) {
 			want = policy.Allowed
 		}
-		x.equal(kind.role+": ssm:GetParameters on "+name, want, r.decide(policy.Request{Action: "ssm:GetParameters", Resource: id}))
-		x.equal(kind.role+": ssm:PutParameter on "+name, policy.Denied, r.decide(policy.Request{Action: "ssm:PutParameter", Resource: id}))
+		x.equal(kind.name+": ssm:GetParameters on "+name, want, r.decide(policy.Request{Action: "ssm:GetParameters", Resource: id}))
+		x.equal(kind.name+": ssm:PutParameter on "+name, policy.Denied, r.decide(policy.Request{Action: "ssm:PutParameter", Resource: id}))
 	}
 	return nil
 }
@@ -600,7 +600,7 @@ func (e *Env) monitoringRole(ctx context.Context) (string, error) {
 }
 
 func logDelivery(ctx context.Context, e *Env, rec *recorder) error {
-	who, err := e.cloud.Identity(ctx)
+	caller, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -621,7 +621,7 @@ func logDelivery(ctx context.Context, e *Env, rec *recorder) error {
 		for _, st := range policy.Statements(p) {
 			resources := policy.Values(st.Resource)
 			x.sameSet("services let in", []string{"delivery.logs.amazonaws.com"}, policy.Principals(st.Principal)["Service"])
-			x.equal("bound to this account", true, policy.BoundToAccount(st, who.Account))
+			x.equal("bound to this account", true, policy.BoundToAccount(st, caller.Account))
 			x.sameSet("actions", []string{"logs:CreateLogStream", "logs:PutLogEvents"}, policy.Values(st.Action))
 			x.record("resources", "named", len(resources), len(resources) > 0)
 			for _, r := range resources {

@@ -32,9 +32,9 @@ func listOutputs() []string {
 
 // problem is the reason behind a run as a whole, where there is one: a line for the reader, empty when all is well.
 func (e *Env) problem(ctx context.Context) string {
-	who, err := e.cloud.Identity(ctx)
+	caller, err := e.cloud.Identity(ctx)
 	if err != nil {
-		return "nobody says whose cloud this is: " + oneLine(err)
+		return "the account cannot be identified: " + oneLine(err)
 	}
 	if len(e.outputs) == 0 {
 		return "the stack has no outputs: it does not exist, or its deployment never came to its end"
@@ -53,7 +53,7 @@ func (e *Env) problem(ctx context.Context) string {
 	if len(lacks) > 0 {
 		return "the stack is not deployed to its end: it has no output " + strings.Join(lacks, ", ")
 	}
-	if wrongLocation := e.wrongLocation(who); wrongLocation != "" {
+	if wrongLocation := e.wrongLocation(caller); wrongLocation != "" {
 		return wrongLocation
 	}
 	return refusals(e.cloud.Refused())
@@ -74,15 +74,15 @@ func refusals(operations []string) string {
 }
 
 // wrongLocation compares where the stack says it is with who was asked.
-func (e *Env) wrongLocation(who cloud.Identity) string {
+func (e *Env) wrongLocation(caller cloud.Identity) string {
 	for _, output := range arnOutputs() {
 		value, _ := e.output(output)
 		id, err := arn.Parse(value)
 		if err != nil {
 			return fmt.Sprintf("the stack's output %q is no ARN: %v", output, err)
 		}
-		if id.Region != e.cloud.Region || id.AccountID != who.Account {
-			return fmt.Sprintf("the stack is in account %s, region %s; asked was account %s, region %s", id.AccountID, id.Region, who.Account, e.cloud.Region)
+		if id.Region != e.cloud.Region || id.AccountID != caller.Account {
+			return fmt.Sprintf("the stack is in account %s, region %s; asked was account %s, region %s", id.AccountID, id.Region, caller.Account, e.cloud.Region)
 		}
 	}
 	return ""

@@ -217,12 +217,12 @@ func queueEncryption(a map[string]string) string {
 }
 
 func queuesOverTLS(ctx context.Context, e *Env, rec *recorder) error {
-	who, err := e.cloud.Identity(ctx)
+	caller, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
 	return eachQueue(func(x subject, a map[string]string) {
-		resourcePolicy(x, who, a["Policy"], "sqs:SendMessage")
-		resourcePolicy(x, who, a["Policy"], "sqs:ReceiveMessage")
+		resourcePolicy(x, caller, a["Policy"], "sqs:SendMessage")
+		resourcePolicy(x, caller, a["Policy"], "sqs:ReceiveMessage")
 	})(ctx, e, rec)
 }

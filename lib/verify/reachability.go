@@ -53,9 +53,9 @@ type rule struct {
 	description string
 }
 
-// node is a security group, under the name of the role that it plays, or the internet.
+// node is a security group, under the name of what it is attached to, or the internet.
 type node struct {
-	role     string
+	part     string
 	group    string         // its id; empty for the internet
 	prefixes []netip.Prefix // where its members live
 	ingress  []rule
@@ -85,7 +85,7 @@ func flows(nodes []node, vpc []netip.Prefix) []flow {
 				continue
 			}
 			for _, p := range openPorts(from, to, vpc) {
-				out = append(out, flow{from: from.role, to: to.role, ports: p})
+				out = append(out, flow{from: from.part, to: to.part, ports: p})
 			}
 		}
 	}
@@ -150,12 +150,12 @@ func reachesOutside(cidr netip.Prefix, vpc []netip.Prefix) bool {
 	})
 }
 
-// peerName is how a rule's peer reads, with the roles' names for the groups.
-func (r rule) peerName(roles map[string]string, vpc []netip.Prefix) string {
+// peerName is how a rule's peer reads, with the names of the stack's parts for the groups.
+func (r rule) peerName(parts map[string]string, vpc []netip.Prefix) string {
 	switch {
 	case r.group != "":
-		if role, ok := roles[r.group]; ok {
-			return role
+		if part, ok := parts[r.group]; ok {
+			return part
 		}
 		return r.group
 	case r.listID != "":
@@ -177,10 +177,10 @@ func parseRules(permissions []ec2types.IpPermission, lists map[string][]netip.Pr
 			out = append(out, r)
 		}
 		for _, v4 := range p.IpRanges {
-			out = append(out, base.over(v4.CidrIp, v4.Description))
+			out = append(out, base.withCIDR(v4.CidrIp, v4.Description))
 		}
 		for _, v6 := range p.Ipv6Ranges {
-			out = append(out, base.over(v6.CidrIpv6, v6.Description))
+			out = append(out, base.withCIDR(v6.CidrIpv6, v6.Description))
 		}
 		for _, list := range p.PrefixListIds {
 			r := base
@@ -192,8 +192,8 @@ func parseRules(permissions []ec2types.IpPermission, lists map[string][]netip.Pr
 	return out
 }
 
-// over is the rule for a range of addresses. One that cannot be read counts as the widest.
-func (r rule) over(cidr, description *string) rule {
+// withCIDR is the rule for a range of addresses. One that cannot be read counts as the widest.
+func (r rule) withCIDR(cidr, description *string) rule {
 	prefix, err := netip.ParsePrefix(aws.ToString(cidr))
 	if err != nil {
 		prefix = netip.PrefixFrom(netip.IPv4Unspecified(), 0)

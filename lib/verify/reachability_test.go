@@ -25,25 +25,25 @@ func goodNodes() []node {
 	public := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/24")}
 	private := []netip.Prefix{netip.MustParsePrefix("10.0.16.0/20")}
 	return []node{
-		{role: internet},
-		{role: roleDefault, group: "sg-default", prefixes: private},
+		{part: internet},
+		{part: roleDefault, group: "sg-default", prefixes: private},
 		{
-			role: roleALB, group: "sg-alb", prefixes: public,
+			part: partALB, group: "sg-alb", prefixes: public,
 			ingress: []rule{anyone(httpsPort), anyone(httpPort)},
 			egress:  []rule{from("sg-api", testPort), from("sg-job", testPort)},
 		},
 		{
-			role: rolePayment, group: "sg-api", prefixes: private,
+			part: partPaymentAPI, group: "sg-api", prefixes: private,
 			ingress: []rule{from("sg-alb", testPort)},
 			egress:  []rule{from("sg-db", postgresPort), anyone(httpsPort)},
 		},
 		{
-			role: roleJobs, group: "sg-job", prefixes: private,
+			part: partJobProcessor, group: "sg-job", prefixes: private,
 			ingress: []rule{from("sg-alb", testPort)},
 			egress:  []rule{from("sg-db", postgresPort), anyone(httpsPort)},
 		},
 		{
-			role: roleDB, group: "sg-db", prefixes: private,
+			part: partDatabase, group: "sg-db", prefixes: private,
 			ingress: []rule{from("sg-api", postgresPort), from("sg-job", postgresPort)},
 		},
 	}
@@ -74,8 +74,8 @@ func TestTheStacksRulesOpenExactlyTheAllowedFlows(t *testing.T) {
 }
 
 func TestEveryWideningOrNarrowingOfTheRulesShows(t *testing.T) {
-	role := func(nodes []node, name string) *node {
-		return &nodes[slices.IndexFunc(nodes, func(n node) bool { return n.role == name })]
+	part := func(nodes []node, name string) *node {
+		return &nodes[slices.IndexFunc(nodes, func(n node) bool { return n.part == name })]
 	}
 	for _, c := range []struct {
 		what       string
@@ -83,46 +83,46 @@ func TestEveryWideningOrNarrowingOfTheRulesShows(t *testing.T) {
 		open, shut string
 	}{
 		{"the whole VPC may connect to the database", func(n []node) {
-			role(n, roleDB).ingress = append(role(n, roleDB).ingress, rule{ports: tcp(postgresPort), cidr: testVPC()[0]})
-			role(n, roleDefault).egress = []rule{{ports: ports{protocol: "-1"}, cidr: netip.MustParsePrefix("0.0.0.0/0")}}
+			part(n, partDatabase).ingress = append(part(n, partDatabase).ingress, rule{ports: tcp(postgresPort), cidr: testVPC()[0]})
+			part(n, roleDefault).egress = []rule{{ports: ports{protocol: "-1"}, cidr: netip.MustParsePrefix("0.0.0.0/0")}}
 		}, "default → db tcp 5432", ""},
 		{"the database is open to the internet", func(n []node) {
-			role(n, roleDB).ingress = append(role(n, roleDB).ingress, anyone(postgresPort))
+			part(n, partDatabase).ingress = append(part(n, partDatabase).ingress, anyone(postgresPort))
 		}, "internet → db tcp 5432", ""},
 		{"a port range hides SSH", func(n []node) {
-			role(n, rolePayment).ingress = []rule{{ports: ports{"tcp", 20, 9000}, group: "sg-alb"}}
-			role(n, roleALB).egress = append(role(n, roleALB).egress, from("sg-api", 22))
+			part(n, partPaymentAPI).ingress = []rule{{ports: ports{"tcp", 20, 9000}, group: "sg-alb"}}
+			part(n, partALB).egress = append(part(n, partALB).egress, from("sg-api", 22))
 		}, "alb → payment-api tcp 22", ""},
 		{"the services may talk to each other", func(n []node) {
-			role(n, rolePayment).egress = append(role(n, rolePayment).egress, from("sg-job", testPort))
-			role(n, roleJobs).ingress = append(role(n, roleJobs).ingress, from("sg-api", testPort))
+			part(n, partPaymentAPI).egress = append(part(n, partPaymentAPI).egress, from("sg-job", testPort))
+			part(n, partJobProcessor).ingress = append(part(n, partJobProcessor).ingress, from("sg-api", testPort))
 		}, "payment-api → job-processor tcp 8443", ""},
 		{"the database may call out", func(n []node) {
-			role(n, roleDB).egress = []rule{anyone(httpsPort)}
+			part(n, partDatabase).egress = []rule{anyone(httpsPort)}
 		}, "db → internet tcp 443", ""},
 		{"half of the internet counts as the internet", func(n []node) {
-			role(n, roleDB).egress = []rule{{ports: tcp(25), cidr: netip.MustParsePrefix("128.0.0.0/1")}}
+			part(n, partDatabase).egress = []rule{{ports: tcp(25), cidr: netip.MustParsePrefix("128.0.0.0/1")}}
 		}, "db → internet tcp 25", ""},
 		{"IPv6 counts as the internet", func(n []node) {
-			role(n, roleDB).ingress = append(role(n, roleDB).ingress, rule{ports: tcp(22), cidr: netip.MustParsePrefix("::/0")})
+			part(n, partDatabase).ingress = append(part(n, partDatabase).ingress, rule{ports: tcp(22), cidr: netip.MustParsePrefix("::/0")})
 		}, "internet → db tcp 22", ""},
 		{"a prefix list holds part of the internet", func(n []node) {
 			list := []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")}
-			role(n, roleDB).ingress = append(role(n, roleDB).ingress, rule{ports: tcp(postgresPort), listID: "pl-1", list: list})
+			part(n, partDatabase).ingress = append(part(n, partDatabase).ingress, rule{ports: tcp(postgresPort), listID: "pl-1", list: list})
 		}, "internet → db tcp 5432", ""},
 		{"a prefix list holds the private subnets", func(n []node) {
 			list := []netip.Prefix{testVPC()[0]}
-			role(n, rolePayment).ingress = append(role(n, rolePayment).ingress, rule{ports: tcp(22), listID: "pl-1", list: list})
-			role(n, roleJobs).egress = append(role(n, roleJobs).egress, rule{ports: tcp(22), listID: "pl-1", list: list})
+			part(n, partPaymentAPI).ingress = append(part(n, partPaymentAPI).ingress, rule{ports: tcp(22), listID: "pl-1", list: list})
+			part(n, partJobProcessor).egress = append(part(n, partJobProcessor).egress, rule{ports: tcp(22), listID: "pl-1", list: list})
 		}, "job-processor → payment-api tcp 22", ""},
 		{"a group of another VPC may connect to the database", func(n []node) {
-			role(n, roleDB).ingress = append(role(n, roleDB).ingress, from("sg-peer", postgresPort))
+			part(n, partDatabase).ingress = append(part(n, partDatabase).ingress, from("sg-peer", postgresPort))
 		}, "sg-peer → db tcp 5432", ""},
 		{"the database lets job-processor in no more", func(n []node) {
-			role(n, roleDB).ingress = []rule{from("sg-api", postgresPort)}
+			part(n, partDatabase).ingress = []rule{from("sg-api", postgresPort)}
 		}, "", "job-processor → db tcp 5432"},
 		{"payment-api may call out no more", func(n []node) {
-			role(n, rolePayment).egress = []rule{from("sg-db", postgresPort)}
+			part(n, partPaymentAPI).egress = []rule{from("sg-db", postgresPort)}
 		}, "", "payment-api → internet tcp 443"},
 	} {
 		t.Run(c.what, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestPermissionsBecomeOneRulePerPeerAndDirection(t *testing.T) {
 	}, nil)
 	var got []string
 	for _, r := range rules {
-		got = append(got, r.peerName(map[string]string{"sg-1": roleALB}, testVPC())+" "+r.ports.String())
+		got = append(got, r.peerName(map[string]string{"sg-1": partALB}, testVPC())+" "+r.ports.String())
 	}
 	want := []string{"alb tcp 443", "internet tcp 443", "internet tcp 443", "internet tcp 443", "pl-1 tcp 443", "sg-2 everything"}
 	assert.Equal(t, want, got)

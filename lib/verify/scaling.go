@@ -93,11 +93,11 @@ func scalingBounds(ctx context.Context, e *Env, rec *recorder, kind serviceKind)
 		return err
 	}
 	x := rec.on(aws.ToString(t.ScalableTargetARN))
-	x.equal(kind.role+": least tasks", kind.desired, t.MinCapacity)
+	x.equal(kind.name+": least tasks", kind.desired, t.MinCapacity)
 	most := aws.ToInt32(t.MaxCapacity)
-	x.record(kind.role+": most tasks", fmt.Sprintf("more than %d", kind.desired), most, most > kind.desired)
+	x.record(kind.name+": most tasks", fmt.Sprintf("more than %d", kind.desired), most, most > kind.desired)
 	suspended := t.SuspendedState != nil && (aws.ToBool(t.SuspendedState.DynamicScalingInSuspended) || aws.ToBool(t.SuspendedState.DynamicScalingOutSuspended))
-	x.equal(kind.role+": scaling suspended", false, suspended)
+	x.equal(kind.name+": scaling suspended", false, suspended)
 	return nil
 }
 
@@ -106,7 +106,7 @@ func cpuTracking(ctx context.Context, e *Env, rec *recorder, kind serviceKind) e
 	if err != nil {
 		return err
 	}
-	p, err := findOne("CPU policy of "+kind.role, policies, func(p astypes.ScalingPolicy) bool {
+	p, err := findOne("CPU policy of "+kind.name, policies, func(p astypes.ScalingPolicy) bool {
 		m := p.TargetTrackingScalingPolicyConfiguration.PredefinedMetricSpecification
 		return m != nil && m.PredefinedMetricType == astypes.MetricTypeECSServiceAverageCPUUtilization
 	})
@@ -115,8 +115,8 @@ func cpuTracking(ctx context.Context, e *Env, rec *recorder, kind serviceKind) e
 	}
 	c := p.TargetTrackingScalingPolicyConfiguration
 	x := rec.on(aws.ToString(p.PolicyARN))
-	x.within(kind.role+": CPU target in percent", leastCPUTarget, mostCPUTarget, int64(aws.ToFloat64(c.TargetValue)))
-	x.equal(kind.role+": scale-in disabled", false, aws.ToBool(c.DisableScaleIn))
+	x.within(kind.name+": CPU target in percent", leastCPUTarget, mostCPUTarget, int64(aws.ToFloat64(c.TargetValue)))
+	x.equal(kind.name+": scale-in disabled", false, aws.ToBool(c.DisableScaleIn))
 	return nil
 }
 
@@ -129,7 +129,7 @@ func backlogTracking(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	p, err := findOne("backlog policy of "+roleJobs, policies, func(p astypes.ScalingPolicy) bool {
+	p, err := findOne("backlog policy of "+partJobProcessor, policies, func(p astypes.ScalingPolicy) bool {
 		return p.TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification != nil
 	})
 	if err != nil {

@@ -237,7 +237,7 @@ func (e *Env) secretPolicy(ctx context.Context, output string) (string, error) {
 }
 
 func secretsOverTLS(ctx context.Context, e *Env, rec *recorder) error {
-	who, err := e.cloud.Identity(ctx)
+	caller, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -250,19 +250,19 @@ func secretsOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 		if err != nil {
 			return err
 		}
-		resourcePolicy(rec.on(aws.ToString(d.ARN)), who, document, "secretsmanager:GetSecretValue")
+		resourcePolicy(rec.on(aws.ToString(d.ARN)), caller, document, "secretsmanager:GetSecretValue")
 	}
 	return nil
 }
 
 // resourcePolicy wants a resource's policy to refuse the action without TLS, and to let nobody in from outside the account
 // but the services that are known to need it.
-func resourcePolicy(x subject, who cloud.Identity, document, action string, known ...string) {
+func resourcePolicy(x subject, caller cloud.Identity, document, action string, known ...string) {
 	p, err := policy.Parse(document)
 	if err != nil {
 		x.record("resource policy", "present", notSet, false)
 		return
 	}
 	x.equal("denies "+action+" without TLS", true, policy.DeniesWithoutTLS(p, action))
-	x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, who.Account, known...))
+	x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, caller.Account, known...))
 }

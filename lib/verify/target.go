@@ -22,7 +22,7 @@ func targetChecks() []Check {
 // deployedHere also catches a stack that was deployed to another account or region than the one asked now: its own ARNs
 // tell.
 func deployedHere(ctx context.Context, e *Env, rec *recorder) error {
-	who, err := e.cloud.Identity(ctx)
+	caller, err := e.cloud.Identity(ctx)
 	if err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func deployedHere(ctx context.Context, e *Env, rec *recorder) error {
 		}
 		x := rec.on(value)
 		x.equal("region of "+output, briefRegion, id.Region)
-		x.equal("account of "+output, who.Account, id.AccountID)
+		x.equal("account of "+output, caller.Account, id.AccountID)
 	}
 	rec.on("").equal("region asked", briefRegion, e.cloud.Region)
 	return nil
