@@ -1080,7 +1080,7 @@ func (b *builder) subnet(n *network, name string, cidr netip.Prefix, zone pulumi
 func nthSubnet(within netip.Prefix, bits, n int) netip.Prefix {
 	base := within.Masked().Addr().As4()
 	var address [4]byte
-	binary.BigEndian.PutUint32(address[:], binary.BigEndian.Uint32(base[:])+uint32(n)<<(32-bits))
+	binary.BigEndian.PutUint32(address[:], binary.BigEndian.Uint32(base[:])+uint32(n)<<(32-bits)) //nolint:gosec // n is at most the number of zones
 	return netip.PrefixFrom(netip.AddrFrom4(address), bits)
 }
 
@@ -1380,7 +1380,7 @@ const (
 	dbInsightsDays      = 7
 	dbCertificate       = "rds-ca-rsa2048-g1"
 	dbPasswordLength    = 32
-	dbPasswordSymbols   = "!#$%&*()-_=+[]{}<>:?" // Aurora refuses / @ " and space
+	dbPasswordSymbols   = "!#$%&*()-_=+[]{}<>:?" //nolint:gosec // no password; Aurora refuses / @ " and space
 	apiKeyBytes         = 32
 	certificateSeedSize = 32
 )

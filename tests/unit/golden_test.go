@@ -57,8 +57,7 @@ func golden(t *testing.T, name, comment, content string) {
 	got := comment + "# Written by: go test ./tests/unit -run Golden -update\n\n" + content
 	path := filepath.Join(goldenFolder, name+".golden")
 	if *update {
-		require.NoError(t, os.MkdirAll(goldenFolder, 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+		require.NoError(t, os.WriteFile(path, []byte(got), 0o600))
 	}
 	want, err := os.ReadFile(path)
 	require.NoError(t, err, "write it with: go test ./tests/unit -run Golden -update")
@@ -233,7 +232,7 @@ func renderField(key string, value any, depth int) string {
 // embedded parses a text that is a JSON object or list.
 func embedded(value any) (any, bool) {
 	text, ok := value.(string)
-	if !ok || !(strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")) {
+	if !ok || !strings.HasPrefix(text, "{") && !strings.HasPrefix(text, "[") {
 		return nil, false
 	}
 	var parsed any

@@ -123,7 +123,7 @@ func namesAreLegal(r *recording) (faults []string) {
 		for _, input := range namingInputs() {
 			text, set := d.plain[input].(string)
 			isReference := len(d.sources(input)) > 0
-			if set && !isReference && !(named && input == rule.input) && others[d.token+"."+input] == "" {
+			if set && !isReference && (!named || input != rule.input) && others[d.token+"."+input] == "" {
 				faults = append(faults, fmt.Sprintf("%s: the names (%s) of %s have no rule: %q", d.name, input, d.token, text))
 			}
 		}

@@ -73,7 +73,7 @@ func TestAResourceThatCannotBeDeclaredStopsTheProgramByName(t *testing.T) {
 			if d.name == "aws" {
 				message = "declaring the AWS provider: "
 			}
-			assert.ErrorContains(t, r.run(values), message)
+			require.ErrorContains(t, r.run(values), message)
 		}
 	}
 	assert.GreaterOrEqual(t, len(tried), 60, "places that declare resources")
