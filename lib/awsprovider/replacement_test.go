@@ -16,6 +16,8 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/integration"
 	pschema "github.com/pulumi/pulumi/pkg/v3/codegen/schema"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/awsprovider/random"
@@ -47,27 +49,17 @@ func TestReplacementIsForcedWhereTheOfficialProviderForcesIt(t *testing.T) {
 	got := replacementTable(slices.Concat(awsprovider.Resources(), random.Resources()))
 	golden := filepath.Join("testdata", "replacement.txt")
 	if *update {
-		if err := os.MkdirAll(filepath.Dir(golden), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
+		require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
 	}
 	file, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatalf("%v; write it with -update, then review it", err)
-	}
+	require.NoError(t, err, "write it with -update, then review it")
 	want := strings.Split(string(file), "\n")
 	for _, line := range strings.Split(got, "\n") {
-		if !slices.Contains(want, line) {
-			t.Errorf("not in the reviewed table: %s", line)
-		}
+		assert.Contains(t, want, line, "not in the reviewed table")
 	}
 	for _, line := range want {
-		if !slices.Contains(strings.Split(got, "\n"), line) {
-			t.Errorf("in the reviewed table alone: %s", line)
-		}
+		assert.Contains(t, strings.Split(got, "\n"), line, "in the reviewed table only")
 	}
 }
 
@@ -84,13 +76,9 @@ func TestADescriptionWithoutAnExampleIsNotAssembled(t *testing.T) {
 		Delete: func(context.Context, *resource.Cloud, string, State) error { return nil },
 	})
 	_, err := awsprovider.Assemble(aws.Config{}, []resource.Resource{r, r}, nil)
-	if err == nil {
-		t.Fatal("it is assembled")
-	}
+	require.Error(t, err, "it is assembled")
 	for _, part := range []string{token, "no conformance example", "registered twice"} {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%q does not mention %q", err, part)
-		}
+		assert.ErrorContains(t, err, part)
 	}
 }
 
@@ -98,31 +86,19 @@ func TestADescriptionWithoutAnExampleIsNotAssembled(t *testing.T) {
 // then missing, and infer refuses to decode, and so to delete, a state that lacks a required one.
 func TestAHalfMadeStateOfEveryTypeCanBeDecoded(t *testing.T) {
 	provider, err := awsprovider.Assemble(aws.Config{}, awsprovider.Resources(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	server, err := integration.NewServer(context.Background(), "aws", semver.MustParse("6.0.0"), integration.WithProvider(provider))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	resp, err := server.GetSchema(p.GetSchemaRequest{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var spec pschema.PackageSpec
-	if err := json.Unmarshal([]byte(resp.Schema), &spec); err != nil {
-		t.Fatal(err)
-	}
-	if len(spec.Resources) != len(awsprovider.Resources()) {
-		t.Fatalf("the schema has %d types, want %d", len(spec.Resources), len(awsprovider.Resources()))
-	}
+	require.NoError(t, json.Unmarshal([]byte(resp.Schema), &spec))
+	require.Len(t, spec.Resources, len(awsprovider.Resources()))
 	for token, r := range spec.Resources {
 		for name, property := range r.Properties {
 			_, input := r.InputProperties[name]
 			collection := property.Type == "array" || property.Type == "object" || property.Ref != ""
-			if collection && !input && slices.Contains(r.Required, name) {
-				t.Errorf("%s: the output %s must be optional", token, name)
-			}
+			assert.False(t, collection && !input && slices.Contains(r.Required, name), token)
 		}
 	}
 }

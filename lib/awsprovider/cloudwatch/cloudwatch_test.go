@@ -4,7 +4,6 @@ import (
 	"context"
 	"io"
 	"net/http"
-	"slices"
 	"strings"
 	"testing"
 
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge/types"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -45,23 +45,18 @@ func TestALogGroupIsChangedInPlace(t *testing.T) {
 			Region: "us-east-1", HTTPClient: wire, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
 		}, nil)
 		err := logGroup.Update(context.Background(), cloud, "/ecs/api", LogGroupState{LogGroupArgs: it.old, Arn: arn}, it.now)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if !slices.Equal(wire.called, it.want) {
-			t.Errorf("%s: called %v, want %v", name, wire.called, it.want)
-		}
+		require.NoError(t, err, name)
+		assert.Equal(t, it.want, wire.called, name)
 	}
 }
 
 func TestALogGroupsRetentionIsOneThatCloudWatchTakes(t *testing.T) {
-	if f := logGroup.Check(&LogGroupArgs{RetentionInDays: aws.Int(31)}); len(f) != 1 || f[0].Property != "retentionInDays" {
-		t.Errorf("31 days: faults %v", f)
-	}
+	f := logGroup.Check(&LogGroupArgs{RetentionInDays: aws.Int(31)})
+	require.Len(t, f, 1)
+	assert.Equal(t, "retentionInDays", f[0].Property)
 	a := LogGroupArgs{}
-	if f := logGroup.Check(&a); len(f) != 0 || aws.ToInt(a.RetentionInDays) != 0 {
-		t.Errorf("without retention: faults %v, %v days", f, a.RetentionInDays)
-	}
+	assert.Empty(t, logGroup.Check(&a))
+	assert.Equal(t, 0, aws.ToInt(a.RetentionInDays))
 }
 
 func TestAnAlarmsContradictionsAreAllRefused(t *testing.T) {
@@ -78,16 +73,12 @@ func TestAnAlarmsContradictionsAreAllRefused(t *testing.T) {
 		"comparisonOperator": 1, "statistic": 2, "extendedStatistic": 1, "period": 2, "threshold": 1, "metricName": 1, "metricQueries": 2,
 	}
 	for property, n := range want {
-		if got[property] != n {
-			t.Errorf("%s: %d faults, want %d (all: %v)", property, got[property], n, got)
-		}
+		assert.Equal(t, n, got[property], property)
 	}
-	if !aws.ToBool(a.ActionsEnabled) || aws.ToString(a.TreatMissingData) != "missing" || a.MetricQueries[0].ReturnData == nil {
-		t.Errorf("defaults are not filled in: %+v", a)
-	}
-	if f := checkAlarm(&MetricAlarmArgs{}); len(f) != 0 {
-		t.Errorf("values that are not known yet are faulted: %v", f)
-	}
+	assert.True(t, aws.ToBool(a.ActionsEnabled))
+	assert.Equal(t, "missing", aws.ToString(a.TreatMissingData))
+	assert.NotNil(t, a.MetricQueries[0].ReturnData)
+	assert.Empty(t, checkAlarm(&MetricAlarmArgs{}))
 }
 
 func TestTheRuleStateFollowsWhatTheProgramChanged(t *testing.T) {
@@ -105,21 +96,17 @@ func TestTheRuleStateFollowsWhatTheProgramChanged(t *testing.T) {
 		"isEnabled changed":         {EventRuleArgs{State: enabled, IsEnabled: off}, read, types.RuleStateDisabled},
 		"neither changed on update": {read, read, types.RuleStateEnabled},
 	} {
-		if got := ruleState(it.now, it.old); got != it.want {
-			t.Errorf("%s: %q, want %q", name, got, it.want)
-		}
+		assert.Equal(t, it.want, ruleState(it.now, it.old), name)
 	}
 }
 
 func TestARuleOfWhichNothingIsSaidIsEnabled(t *testing.T) {
 	a := EventRuleArgs{}
-	if f := checkRule(&a); len(f) != 0 || aws.ToString(a.State) != "ENABLED" {
-		t.Errorf("nothing said: state %q, faults %v", aws.ToString(a.State), f)
-	}
+	assert.Empty(t, checkRule(&a))
+	assert.Equal(t, "ENABLED", aws.ToString(a.State))
 	a = EventRuleArgs{IsEnabled: aws.Bool(false)}
-	if f := checkRule(&a); len(f) != 0 || a.State != nil {
-		t.Errorf("isEnabled said: state %q, faults %v", aws.ToString(a.State), f)
-	}
+	assert.Empty(t, checkRule(&a))
+	assert.Nil(t, a.State)
 }
 
 func TestRuleAndTargetIDsAreTheOfficialOnes(t *testing.T) {
@@ -128,34 +115,25 @@ func TestRuleAndTargetIDsAreTheOfficialOnes(t *testing.T) {
 		{"payments", "failed", "payments/failed"},
 		{"arn:aws:events:us-east-1:123456789012:event-bus/payments", "failed", "arn:aws:events:us-east-1:123456789012:event-bus/payments/failed"},
 	} {
-		if got := ruleID(it.bus, it.name); got != it.id {
-			t.Errorf("the id of %s on %s is %s, want %s", it.name, it.bus, got, it.id)
-		}
-		if bus, name := splitRuleID(it.id); bus != it.bus || name != it.name {
-			t.Errorf("%s comes apart as %s and %s", it.id, bus, name)
-		}
+		assert.Equal(t, it.id, ruleID(it.bus, it.name))
+		bus, name := splitRuleID(it.id)
+		assert.Equal(t, it.bus, bus, it.id)
+		assert.Equal(t, it.name, name, it.id)
 	}
 	a := EventTargetArgs{Rule: "failed", TargetID: "alerts", EventBusName: aws.String("default")}
-	if got := targetID(a); got != "failed-alerts" {
-		t.Errorf("target id %s", got)
-	}
+	assert.Equal(t, "failed-alerts", targetID(a))
 	a.EventBusName = aws.String("payments")
-	if got := targetID(a); got != "payments-failed-alerts" {
-		t.Errorf("target id %s", got)
-	}
+	assert.Equal(t, "payments-failed-alerts", targetID(a))
 }
 
 func TestAnEventPatternKeepsItsComparisonSigns(t *testing.T) {
 	got, err := normalPattern(`{ "detail": {"n": [{"numeric": ["<", 5]}]} }`)
-	if want := `{"detail":{"n":[{"numeric":["<",5]}]}}`; err != nil || got != want {
-		t.Errorf("%s, %v; want %s", got, err, want)
-	}
-	if f := checkRule(&EventRuleArgs{EventPattern: aws.String("{")}); len(f) != 1 || f[0].Property != "eventPattern" {
-		t.Errorf("faults %v", f)
-	}
-	if f := checkRule(&EventRuleArgs{State: aws.String("ENABLED"), IsEnabled: aws.Bool(true)}); len(f) != 1 {
-		t.Errorf("state and isEnabled together: faults %v", f)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, `{"detail":{"n":[{"numeric":["<",5]}]}}`, got)
+	f := checkRule(&EventRuleArgs{EventPattern: aws.String("{")})
+	require.Len(t, f, 1)
+	assert.Equal(t, "eventPattern", f[0].Property)
+	assert.Len(t, checkRule(&EventRuleArgs{State: aws.String("ENABLED"), IsEnabled: aws.Bool(true)}), 1)
 }
 
 func TestADashboardMustBeJSON(t *testing.T) {

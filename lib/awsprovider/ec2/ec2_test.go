@@ -3,9 +3,6 @@ package ec2
 import (
 	"context"
 	"fmt"
-	"reflect"
-	"slices"
-	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
 	"tapstack/lib/cloud"
@@ -72,12 +71,8 @@ func TestASecurityGroupIsDeletedOnceItsInterfacesAreGone(t *testing.T) {
 		"DeleteSecurityGroup":    {refused("DependencyViolation"), refused("DependencyViolation"), &ec2.DeleteSecurityGroupOutput{}},
 		"DescribeSecurityGroups": {refused("InvalidGroup.NotFound")},
 	}}
-	if err := securityGroup.Delete(t.Context(), s.cloud(), "sg-1", SecurityGroupState{}); err != nil {
-		t.Fatal(err)
-	}
-	if n := s.count("DeleteSecurityGroup"); n != 3 {
-		t.Errorf("asked %d times, want 3: %v", n, s.calls)
-	}
+	require.NoError(t, securityGroup.Delete(t.Context(), s.cloud(), "sg-1", SecurityGroupState{}))
+	assert.Equal(t, 3, s.count("DeleteSecurityGroup"))
 }
 
 func TestASecurityGroupWhoseCreationFailsHalfWayKeepsItsIDAndIsFinishedByAnUpdate(t *testing.T) {
@@ -89,16 +84,11 @@ func TestASecurityGroupWhoseCreationFailsHalfWayKeepsItsIDAndIsFinishedByAnUpdat
 	}}
 	c := s.cloud()
 	id, err := securityGroup.Create(t.Context(), c, SecurityGroupArgs{Name: "sg", Description: aws.String("An example")})
-	if id != "sg-1" || !cloud.HasCode(err, "InternalError") {
-		t.Fatalf("create returned %q, %v", id, err)
-	}
+	require.Equal(t, "sg-1", id)
+	require.True(t, cloud.HasCode(err, "InternalError"))
 	unfinished := SecurityGroupState{SecurityGroupArgs: SecurityGroupArgs{Name: "sg"}}
-	if err := securityGroup.Update(t.Context(), c, id, unfinished, unfinished.SecurityGroupArgs); err != nil {
-		t.Fatal(err)
-	}
-	if n := s.count("RevokeSecurityGroupEgress"); n != 3 {
-		t.Errorf("revoked %d times, want once in create, twice in update: %v", n, s.calls)
-	}
+	require.NoError(t, securityGroup.Update(t.Context(), c, id, unfinished, unfinished.SecurityGroupArgs))
+	assert.Equal(t, 3, s.count("RevokeSecurityGroupEgress"))
 }
 
 func TestADefaultSecurityGroupIsStrippedOfRulesAddedByHand(t *testing.T) {
@@ -113,14 +103,11 @@ func TestADefaultSecurityGroupIsStrippedOfRulesAddedByHand(t *testing.T) {
 		"DescribeSecurityGroups":     {&ec2.DescribeSecurityGroupsOutput{SecurityGroups: []types.SecurityGroup{bare}}},
 	}}
 	err := defaultSecurityGroup.Update(t.Context(), s.cloud(), "sg-1", DefaultSecurityGroupState{Arn: "arn"}, DefaultSecurityGroupArgs{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	in := s.inputs["RevokeSecurityGroupIngress"].(*ec2.RevokeSecurityGroupIngressInput).SecurityGroupRuleIds
 	out := s.inputs["RevokeSecurityGroupEgress"].(*ec2.RevokeSecurityGroupEgressInput).SecurityGroupRuleIds
-	if !slices.Equal(in, []string{"sgr-in"}) || !slices.Equal(out, []string{"sgr-out"}) {
-		t.Errorf("revoked %v inwards and %v outwards", in, out)
-	}
+	assert.Equal(t, []string{"sgr-in"}, in)
+	assert.Equal(t, []string{"sgr-out"}, out)
 }
 
 func TestGroupRulesAreReadByPortsAndDescription(t *testing.T) {
@@ -141,16 +128,13 @@ func TestGroupRulesAreReadByPortsAndDescription(t *testing.T) {
 			SecurityGroups: []string{"sg-2"}, Self: aws.Bool(true),
 		},
 	}
-	if !reflect.DeepEqual(got, want) {
-		t.Errorf("read %+v\nwant %+v", got, want)
-	}
+	assert.Equal(t, want, got)
 }
 
 func TestADefaultSecurityGroupWithRulesIsRefused(t *testing.T) {
 	faults := defaultSecurityGroup.Check(&DefaultSecurityGroupArgs{Egress: []DefaultGroupRule{{Protocol: "-1"}}})
-	if len(faults) != 1 || faults[0].Property != "egress" {
-		t.Errorf("faults: %v", faults)
-	}
+	require.Len(t, faults, 1)
+	assert.Equal(t, "egress", faults[0].Property)
 }
 
 func TestARouteTableAssociationIsKnownByItsSubnetAfterItsTableChanges(t *testing.T) {
@@ -166,21 +150,14 @@ func TestARouteTableAssociationIsKnownByItsSubnetAfterItsTableChanges(t *testing
 	}}
 	c := s.cloud()
 	now := RouteTableAssociationArgs{SubnetID: "subnet-1", RouteTableID: "rtb-2"}
-	if err := routeTableAssociation.Update(t.Context(), c, "rtbassoc-1", RouteTableAssociationState{}, now); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, routeTableAssociation.Update(t.Context(), c, "rtbassoc-1", RouteTableAssociationState{}, now))
 	read, err := routeTableAssociation.Read(t.Context(), c, "rtbassoc-1", RouteTableAssociationState{now})
-	if err != nil || read.RouteTableAssociationArgs != now {
-		t.Errorf("read %+v, %v", read, err)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, now, read.RouteTableAssociationArgs)
 	s.answers["DisassociateRouteTable"] = []any{&ec2.DisassociateRouteTableOutput{}}
 	s.answers["DescribeRouteTables"] = []any{association("rtbassoc-2", "rtb-2"), &ec2.DescribeRouteTablesOutput{}}
-	if err := routeTableAssociation.Delete(t.Context(), c, "rtbassoc-1", read); err != nil {
-		t.Fatal(err)
-	}
-	if id := *s.inputs["DisassociateRouteTable"].(*ec2.DisassociateRouteTableInput).AssociationId; id != "rtbassoc-2" {
-		t.Errorf("disassociated %s, want the id of today", id)
-	}
+	require.NoError(t, routeTableAssociation.Delete(t.Context(), c, "rtbassoc-1", read))
+	assert.Equal(t, "rtbassoc-2", *s.inputs["DisassociateRouteTable"].(*ec2.DisassociateRouteTableInput).AssociationId)
 }
 
 func TestAnInternetGatewayIsDetachedBeforeItIsDeleted(t *testing.T) {
@@ -195,16 +172,12 @@ func TestAnInternetGatewayIsDetachedBeforeItIsDeleted(t *testing.T) {
 		"DetachInternetGateway": {refused("DependencyViolation"), &ec2.DetachInternetGatewayOutput{}},
 		"DeleteInternetGateway": {&ec2.DeleteInternetGatewayOutput{}},
 	}}
-	if err := internetGateway.Delete(t.Context(), s.cloud(), "igw-1", InternetGatewayState{}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, internetGateway.Delete(t.Context(), s.cloud(), "igw-1", InternetGatewayState{}))
 	want := []string{
 		"DescribeInternetGateways", "DetachInternetGateway", "DetachInternetGateway", "DescribeInternetGateways",
 		"DeleteInternetGateway", "DescribeInternetGateways",
 	}
-	if !slices.Equal(s.calls, want) {
-		t.Errorf("called %v\nwant   %v", s.calls, want)
-	}
+	assert.Equal(t, want, s.calls)
 }
 
 func TestANatGatewayThatFailsTellsWhyAndIsRemoved(t *testing.T) {
@@ -232,27 +205,25 @@ func TestANatGatewayThatFailsTellsWhyAndIsRemoved(t *testing.T) {
 				"DeleteNatGateway": {it.deletion},
 			}}
 			id, err := natGateway.Create(t.Context(), s.cloud(), NatGatewayArgs{SubnetID: "subnet-1"})
-			if id != it.id || err == nil || !strings.Contains(err.Error(), "Gateway.NotAttached: no gateway") {
-				t.Errorf("create returned %q, %v", id, err)
-			}
+			assert.Equal(t, it.id, id)
+			assert.ErrorContains(t, err, "Gateway.NotAttached: no gateway")
 		})
 	}
 }
 
 func TestAnAnswerWithoutAnIDIsAnError(t *testing.T) {
 	s := &script{answers: map[string][]any{"CreateVpc": {&ec2.CreateVpcOutput{}}}}
-	if id, err := vpc.Create(t.Context(), s.cloud(), VpcArgs{CidrBlock: "10.0.0.0/16"}); id != "" || err == nil {
-		t.Errorf("create returned %q, %v", id, err)
-	}
+	id, err := vpc.Create(t.Context(), s.cloud(), VpcArgs{CidrBlock: "10.0.0.0/16"})
+	assert.Empty(t, id)
+	assert.Error(t, err)
 }
 
 func TestADeletedNatGatewayIsNotFoundThoughEC2StillListsIt(t *testing.T) {
 	s := &script{answers: map[string][]any{"DescribeNatGateways": {
 		&ec2.DescribeNatGatewaysOutput{NatGateways: []types.NatGateway{{State: types.NatGatewayStateDeleted}}},
 	}}}
-	if _, err := natGateway.Read(t.Context(), s.cloud(), "nat-1", NatGatewayState{}); !resource.NotFound(err) {
-		t.Errorf("read returned %v", err)
-	}
+	_, err := natGateway.Read(t.Context(), s.cloud(), "nat-1", NatGatewayState{})
+	assert.True(t, resource.NotFound(err))
 }
 
 func TestAFlowLogWaitsUntilItsRoleCanBeAssumed(t *testing.T) {
@@ -262,9 +233,8 @@ func TestAFlowLogWaitsUntilItsRoleCanBeAssumed(t *testing.T) {
 		"DescribeFlowLogs": {&ec2.DescribeFlowLogsOutput{FlowLogs: []types.FlowLog{{}}}},
 	}}
 	id, err := flowLog.Create(t.Context(), s.cloud(), FlowLogArgs{VpcID: "vpc-1"})
-	if id != "fl-1" || err != nil {
-		t.Errorf("create returned %q, %v", id, err)
-	}
+	assert.Equal(t, "fl-1", id)
+	assert.NoError(t, err)
 }
 
 func TestWhatABatchCallRefusedIsAnError(t *testing.T) {
@@ -272,9 +242,9 @@ func TestWhatABatchCallRefusedIsAnError(t *testing.T) {
 		{ResourceId: aws.String("vpc-1"), Error: &types.UnsuccessfulItemError{Code: aws.String("400"), Message: aws.String("no bucket")}},
 	}}}}}
 	id, err := flowLog.Create(t.Context(), s.cloud(), FlowLogArgs{VpcID: "vpc-1"})
-	if id != "" || err == nil || !strings.Contains(err.Error(), "vpc-1") || !strings.Contains(err.Error(), "no bucket") {
-		t.Errorf("create returned %q, %v", id, err)
-	}
+	assert.Empty(t, id)
+	assert.ErrorContains(t, err, "vpc-1")
+	assert.ErrorContains(t, err, "no bucket")
 }
 
 func TestAnEndpointIsChangedByDifferenceAndKeepsWhatTheCloudChose(t *testing.T) {
@@ -286,15 +256,14 @@ func TestAnEndpointIsChangedByDifferenceAndKeepsWhatTheCloudChose(t *testing.T) 
 		RouteTableIDs: []string{"rtb-2", "rtb-3"}, SecurityGroupIDs: []string{"sg-1"}, Policy: aws.String(`{ "Statement": {"Effect": "Allow"} }`),
 	}
 	in, changes := endpointChanges("vpce-1", old, now)
-	if !changes || !slices.Equal(in.AddRouteTableIds, []string{"rtb-3"}) || !slices.Equal(in.RemoveRouteTableIds, []string{"rtb-1"}) {
-		t.Errorf("route tables: +%v -%v", in.AddRouteTableIds, in.RemoveRouteTableIds)
-	}
-	if in.PolicyDocument != nil || in.PrivateDnsEnabled != nil || len(in.AddSecurityGroupIds)+len(in.RemoveSecurityGroupIds) > 0 {
-		t.Errorf("changes what is the same: %+v", in)
-	}
-	if _, changes := endpointChanges("vpce-1", old, old); changes {
-		t.Error("finds changes in what is the same")
-	}
+	assert.True(t, changes)
+	assert.Equal(t, []string{"rtb-3"}, in.AddRouteTableIds)
+	assert.Equal(t, []string{"rtb-1"}, in.RemoveRouteTableIds)
+	assert.Nil(t, in.PolicyDocument)
+	assert.Nil(t, in.PrivateDnsEnabled)
+	assert.Zero(t, len(in.AddSecurityGroupIds)+len(in.RemoveSecurityGroupIds))
+	_, changes = endpointChanges("vpce-1", old, old)
+	assert.False(t, changes, "finds changes in what is the same")
 }
 
 func TestAnEndpointIsGoneOnlyWhenItIsNotFoundItself(t *testing.T) {
@@ -302,18 +271,17 @@ func TestAnEndpointIsGoneOnlyWhenItIsNotFoundItself(t *testing.T) {
 	s := &script{answers: map[string][]any{
 		"DeleteVpcEndpoints": {refused("InvalidRoute.NotFound")}, "DescribeVpcEndpoints": {there},
 	}}
-	if err := vpcEndpoint.Delete(t.Context(), s.cloud(), "vpce-1", VpcEndpointState{}); err == nil || resource.NotFound(err) {
-		t.Errorf("delete returned %v, which the engine would take for success", err)
-	}
+	err := vpcEndpoint.Delete(t.Context(), s.cloud(), "vpce-1", VpcEndpointState{})
+	assert.Error(t, err)
+	assert.False(t, resource.NotFound(err))
 }
 
 func TestTheKindOfARulesSourceCannotChange(t *testing.T) {
 	old := SecurityGroupRuleState{SecurityGroupRuleArgs: SecurityGroupRuleArgs{CidrIPv4: aws.String("0.0.0.0/0")}}
 	s := &script{}
 	err := ingress.update(t.Context(), s.cloud(), "sgr-1", old, SecurityGroupRuleArgs{ReferencedSecurityGroupID: aws.String("sg-1")})
-	if err == nil || len(s.calls) > 0 {
-		t.Errorf("update returned %v after %v", err, s.calls)
-	}
+	assert.Error(t, err)
+	assert.Empty(t, s.calls)
 }
 
 func TestRuleInputsAreCheckedAndPutIntoTheAPIsForm(t *testing.T) {
@@ -339,9 +307,8 @@ func TestRuleInputsAreCheckedAndPutIntoTheAPIsForm(t *testing.T) {
 			for _, f := range checkRule(&it.args) {
 				faults = append(faults, f.Property)
 			}
-			if it.args.IPProtocol != it.protocol || !slices.Equal(faults, it.faults) {
-				t.Errorf("protocol %q, faults %v; want %q, %v", it.args.IPProtocol, faults, it.protocol, it.faults)
-			}
+			assert.Equal(t, it.protocol, it.args.IPProtocol)
+			assert.Equal(t, it.faults, faults)
 		})
 	}
 }
@@ -349,28 +316,21 @@ func TestRuleInputsAreCheckedAndPutIntoTheAPIsForm(t *testing.T) {
 func TestAReferenceToAnotherAccountsGroupNamesTheAccount(t *testing.T) {
 	info := &types.ReferencedSecurityGroup{GroupId: aws.String("sg-2"), UserId: aws.String("222222222222")}
 	r := types.SecurityGroupRule{GroupOwnerId: aws.String("111111111111"), ReferencedGroupInfo: info}
-	if got := aws.ToString(reference(r)); got != "222222222222/sg-2" {
-		t.Errorf("read %s", got)
-	}
+	assert.Equal(t, "222222222222/sg-2", aws.ToString(reference(r)))
 	pair := permission(SecurityGroupRuleArgs{ReferencedSecurityGroupID: reference(r)}).UserIdGroupPairs[0]
-	if *pair.UserId != "222222222222" || *pair.GroupId != "sg-2" {
-		t.Errorf("sent %+v", pair)
-	}
+	assert.Equal(t, "222222222222", *pair.UserId)
+	assert.Equal(t, "sg-2", *pair.GroupId)
 }
 
 func TestOnlyCanonicalIPv4NetworksAreAccepted(t *testing.T) {
 	for cidr, legal := range map[string]bool{
 		"": true, "10.0.0.0/16": true, "0.0.0.0/0": true, "10.0.0.1/16": false, "10.0.0.0": false, "::/0": false, "x": false,
 	} {
-		if got := len(cidrFaults("cidrBlock", cidr)) == 0; got != legal {
-			t.Errorf("%q accepted: %v, want %v", cidr, got, legal)
-		}
+		assert.Equal(t, legal, len(cidrFaults("cidrBlock", cidr)) == 0, cidr)
 	}
 }
 
 func TestARouteHasTheOfficialProvidersID(t *testing.T) {
 	// r-<table><CRC-32 of the destination>, as in the official provider's state.
-	if got := routeID(RouteArgs{RouteTableID: "rtb-1", DestinationCidrBlock: "0.0.0.0/0"}); got != "r-rtb-11080289494" {
-		t.Errorf("id %s", got)
-	}
+	assert.Equal(t, "r-rtb-11080289494", routeID(RouteArgs{RouteTableID: "rtb-1", DestinationCidrBlock: "0.0.0.0/0"}))
 }

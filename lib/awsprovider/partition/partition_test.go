@@ -1,6 +1,7 @@
 package partition_test
 
 import (
+	"github.com/stretchr/testify/assert"
 	"testing"
 
 	"tapstack/lib/awsprovider/partition"
@@ -17,8 +18,8 @@ func TestEveryRegionHasItsPartition(t *testing.T) {
 		"eusc-de-east-1": {"aws-eusc", "amazonaws.eu", "eu.amazonaws"},
 	} {
 		p := partition.Of(region)
-		if p.ID != want.id || p.DNSSuffix != want.dns || p.ReverseDNSPrefix() != want.reverse {
-			t.Errorf("%s: %s, %s, %s; want %v", region, p.ID, p.DNSSuffix, p.ReverseDNSPrefix(), want)
-		}
+		assert.Equal(t, want.id, p.ID, region)
+		assert.Equal(t, want.dns, p.DNSSuffix, region)
+		assert.Equal(t, want.reverse, p.ReverseDNSPrefix(), region)
 	}
 }

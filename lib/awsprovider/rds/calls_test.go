@@ -5,13 +5,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -22,9 +23,7 @@ func recorder(t *testing.T, results map[string]string) (*resource.Cloud, *[]url.
 	t.Helper()
 	var changes []url.Values
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := r.ParseForm(); err != nil {
-			t.Errorf("reading a call: %v", err)
-		}
+		assert.NoError(t, r.ParseForm())
 		action := r.PostForm.Get("Action")
 		if !strings.HasPrefix(action, "Describe") {
 			changes = append(changes, r.PostForm)
@@ -62,9 +61,7 @@ func TestParametersAreSetAndResetInBatchesOfTwenty(t *testing.T) {
 		old = append(old, Parameter{Name: fmt.Sprintf("old-%02d", i), Value: "1", ApplyMethod: aws.String("immediate")})
 	}
 	state := ParameterGroupState{ParameterGroupArgs: ParameterGroupArgs{Parameters: old}}
-	if err := parameterGroup.Update(t.Context(), cloud, "group", state, ParameterGroupArgs{Parameters: now}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, parameterGroup.Update(t.Context(), cloud, "group", state, ParameterGroupArgs{Parameters: now}))
 	var got []string
 	for _, call := range *calls {
 		names := 0
@@ -79,9 +76,7 @@ func TestParametersAreSetAndResetInBatchesOfTwenty(t *testing.T) {
 		"ModifyDBClusterParameterGroup 20", "ModifyDBClusterParameterGroup 20", "ModifyDBClusterParameterGroup 5",
 		"ResetDBClusterParameterGroup 20", "ResetDBClusterParameterGroup 1",
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("calls (-want +got):\n%s", diff)
-	}
+	assert.Empty(t, cmp.Diff(want, got))
 }
 
 func TestASubscriptionIsModifiedAndItsSourcesAreExchanged(t *testing.T) {
@@ -93,50 +88,36 @@ func TestASubscriptionIsModifiedAndItsSourcesAreExchanged(t *testing.T) {
 	}}
 	now := old.EventSubscriptionArgs
 	now.EventCategories, now.SourceIDs = []string{"failover", "failure"}, []string{"b", "c"}
-	if err := updateSubscription(t.Context(), cloud, "events", old, now); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, updateSubscription(t.Context(), cloud, "events", old, now))
 	want := []string{
 		"ModifyEventSubscription SourceType=db-cluster EventCategories.EventCategory.2=failure",
 		"RemoveSourceIdentifierFromSubscription SourceIdentifier=a",
 		"AddSourceIdentifierToSubscription SourceIdentifier=c",
 	}
-	if diff := cmp.Diff(want, told(*calls, "SourceType", "EventCategories.EventCategory.2", "SourceIdentifier")); diff != "" {
-		t.Errorf("calls (-want +got):\n%s", diff)
-	}
+	assert.Empty(t, cmp.Diff(want, told(*calls, "SourceType", "EventCategories.EventCategory.2", "SourceIdentifier")))
 }
 
 func TestSubnetsOfAGroupAreReplacedInPlace(t *testing.T) {
 	cloud, calls := recorder(t, nil)
 	old := SubnetGroupState{SubnetGroupArgs: SubnetGroupArgs{Description: aws.String("d"), SubnetIDs: []string{"a", "b"}}}
 	now := SubnetGroupArgs{Description: aws.String("d"), SubnetIDs: []string{"b", "a"}}
-	if err := subnetGroup.Update(t.Context(), cloud, "group", old, now); err != nil || len(*calls) != 0 {
-		t.Fatalf("another order of the same subnets: %d calls, %v", len(*calls), err)
-	}
+	require.NoError(t, subnetGroup.Update(t.Context(), cloud, "group", old, now))
+	require.Empty(t, *calls)
 	now.SubnetIDs = []string{"b", "c"}
-	if err := subnetGroup.Update(t.Context(), cloud, "group", old, now); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, subnetGroup.Update(t.Context(), cloud, "group", old, now))
 	want := []string{"ModifyDBSubnetGroup SubnetIds.SubnetIdentifier.1=b SubnetIds.SubnetIdentifier.2=c"}
 	got := told(*calls, "SubnetIds.SubnetIdentifier.1", "SubnetIds.SubnetIdentifier.2")
-	if !slices.Equal(want, got) {
-		t.Errorf("calls %q, want %q", got, want)
-	}
+	assert.Equal(t, want, got)
 }
 
 func TestAClusterWithoutAFinalSnapshotNameIsNotDeletedUnlessToldTo(t *testing.T) {
 	cloud, calls := recorder(t, nil)
 	state := ClusterState{ClusterArgs: ClusterArgs{SkipFinalSnapshot: aws.Bool(false)}}
 	err := deleteCluster(t.Context(), cloud, "cluster", state)
-	if err == nil || !strings.Contains(err.Error(), "finalSnapshotIdentifier") || len(*calls) != 0 {
-		t.Errorf("%d calls, %v", len(*calls), err)
-	}
+	assert.ErrorContains(t, err, "finalSnapshotIdentifier")
+	assert.Empty(t, *calls)
 	state.FinalSnapshotIdentifier = aws.String("last")
-	if err := deleteCluster(t.Context(), cloud, "cluster", state); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, deleteCluster(t.Context(), cloud, "cluster", state))
 	want := []string{"DeleteDBCluster SkipFinalSnapshot=false FinalDBSnapshotIdentifier=last"}
-	if got := told(*calls, "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"); !slices.Equal(want, got) {
-		t.Errorf("calls %q, want %q", got, want)
-	}
+	assert.Equal(t, want, told(*calls, "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"))
 }

@@ -7,6 +7,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/google/go-cmp/cmp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -22,9 +24,7 @@ func TestAPartialEngineVersionStaysWhileTheActualOneIsOfIt(t *testing.T) {
 		{"", "16.4", "", "16.4"},
 		{"8.0.mysql_aurora.3", "8.0.mysql_aurora.3.05.2", "", "8.0.mysql_aurora.3"},
 	} {
-		if got := keptVersion(c.wanted, c.actual, c.pending); got != c.want {
-			t.Errorf("wanted %q, actual %q, pending %q: the state shows %q, not %q", c.wanted, c.actual, c.pending, got, c.want)
-		}
+		assert.Equal(t, c.want, keptVersion(c.wanted, c.actual, c.pending))
 	}
 }
 
@@ -33,15 +33,11 @@ func TestOnlyChangedParametersAreSetAndRemovedOnesAreReset(t *testing.T) {
 	old := []Parameter{{"kept", "1", now}, {"value", "1", now}, {"timing", "1", now}, {"removed", "1", reboot}}
 	want := []Parameter{{"value", "2", now}, {"timing", "1", reboot}, {"kept", "1", now}, {"new", "1", now}}
 	set, reset := parameterDelta(old, want)
-	if diff := cmp.Diff([]Parameter{{"value", "2", now}, {"timing", "1", reboot}, {"new", "1", now}}, set); diff != "" {
-		t.Errorf("set (-want +got):\n%s", diff)
-	}
-	if diff := cmp.Diff([]Parameter{{"removed", "1", reboot}}, reset); diff != "" {
-		t.Errorf("reset (-want +got):\n%s", diff)
-	}
-	if set, reset := parameterDelta(old, old); set != nil || reset != nil {
-		t.Errorf("from a group to itself: set %v, reset %v", set, reset)
-	}
+	assert.Empty(t, cmp.Diff([]Parameter{{"value", "2", now}, {"timing", "1", reboot}, {"new", "1", now}}, set))
+	assert.Empty(t, cmp.Diff([]Parameter{{"removed", "1", reboot}}, reset))
+	set, reset = parameterDelta(old, old)
+	assert.Nil(t, set)
+	assert.Nil(t, reset)
 }
 
 func TestAModificationCarriesOnlyWhatChanges(t *testing.T) {
@@ -52,18 +48,15 @@ func TestAModificationCarriesOnlyWhatChanges(t *testing.T) {
 	checkCluster(&old)
 	now := old
 	now.VpcSecurityGroupIDs, now.SkipFinalSnapshot, now.ApplyImmediately = []string{"b", "a"}, aws.Bool(true), aws.Bool(true)
-	if in := modifyCluster(old, now); in != nil {
-		t.Errorf("a change of what only the provider heeds modifies the cluster")
-	}
+	assert.Nil(t, modifyCluster(old, now), "a change of what only the provider heeds modifies the cluster")
 	now.MasterPassword, now.EnabledCloudwatchLogsExports = aws.String("new"), []string{"postgresql", "iam-db-auth-error"}
 	in := modifyCluster(old, now)
-	if in == nil || aws.ToString(in.MasterUserPassword) != "new" || in.EngineVersion != nil || in.VpcSecurityGroupIds != nil {
-		t.Fatalf("the modification does not carry the password alone")
-	}
+	require.NotNil(t, in, "the modification does not carry the password alone")
+	require.Equal(t, "new", aws.ToString(in.MasterUserPassword), "the modification does not carry the password alone")
+	require.Nil(t, in.EngineVersion, "the modification does not carry the password alone")
+	require.Nil(t, in.VpcSecurityGroupIds, "the modification does not carry the password alone")
 	logs := in.CloudwatchLogsExportConfiguration
-	if diff := cmp.Diff([][]string{{"iam-db-auth-error"}, {"instance"}}, [][]string{logs.EnableLogTypes, logs.DisableLogTypes}); diff != "" {
-		t.Errorf("log exports to enable and to disable (-want +got):\n%s", diff)
-	}
+	assert.Empty(t, cmp.Diff([][]string{{"iam-db-auth-error"}, {"instance"}}, [][]string{logs.EnableLogTypes, logs.DisableLogTypes}))
 }
 
 func TestPerformanceInsightsAreModifiedTogether(t *testing.T) {
@@ -71,9 +64,9 @@ func TestPerformanceInsightsAreModifiedTogether(t *testing.T) {
 	now := old
 	now.PerformanceInsightsRetentionPeriod = aws.Int(31)
 	in := modifyInstance(old, now)
-	if in == nil || !aws.ToBool(in.EnablePerformanceInsights) || aws.ToInt32(in.PerformanceInsightsRetentionPeriod) != 31 {
-		t.Errorf("a new retention is not sent along with the switch")
-	}
+	require.NotNil(t, in, "a new retention is not sent along with the switch")
+	assert.True(t, aws.ToBool(in.EnablePerformanceInsights), "a new retention is not sent along with the switch")
+	assert.EqualValues(t, 31, aws.ToInt32(in.PerformanceInsightsRetentionPeriod), "a new retention is not sent along with the switch")
 }
 
 func TestStatusesThatTimeDoesNotChangeAreErrors(t *testing.T) {
@@ -82,9 +75,7 @@ func TestStatusesThatTimeDoesNotChangeAreErrors(t *testing.T) {
 		"failed": `false its status is "failed"`, "incompatible-network": `false its status is "incompatible-network"`,
 	} {
 		done, err := settled(status)
-		if got := fmt.Sprint(done, " ", err); got != want {
-			t.Errorf("%s: %s, want %s", status, got, want)
-		}
+		assert.Equal(t, want, fmt.Sprint(done, " ", err), status)
 	}
 }
 
@@ -116,21 +107,16 @@ func TestIllegalInputsAreRefusedByName(t *testing.T) {
 		for _, f := range c.faults {
 			properties = append(properties, f.Property)
 		}
-		if got := strings.Join(properties, " "); got != c.want {
-			t.Errorf("%s: refused %q, want %q", c.name, got, c.want)
-		}
+		assert.Equal(t, c.want, strings.Join(properties, " "), c.name)
 	}
 }
 
 func TestTheOfficialDefaultsAreFilledIn(t *testing.T) {
 	a := ClusterArgs{PreferredMaintenanceWindow: aws.String("Sun:04:30-Sun:05:30")}
-	if faults := checkCluster(&a); faults != nil {
-		t.Fatalf("refused: %v", faults)
-	}
-	if *a.SkipFinalSnapshot || !*a.DeleteAutomatedBackups || *a.DeletionProtection || *a.EngineMode != "provisioned" {
-		t.Errorf("wrong defaults for the end of a cluster: %+v", a)
-	}
-	if *a.PreferredMaintenanceWindow != "sun:04:30-sun:05:30" {
-		t.Errorf("the maintenance window is not in the form that RDS returns: %s", *a.PreferredMaintenanceWindow)
-	}
+	require.Nil(t, checkCluster(&a))
+	assert.False(t, *a.SkipFinalSnapshot)
+	assert.True(t, *a.DeleteAutomatedBackups)
+	assert.False(t, *a.DeletionProtection)
+	assert.Equal(t, "provisioned", *a.EngineMode)
+	assert.Equal(t, "sun:04:30-sun:05:30", *a.PreferredMaintenanceWindow)
 }

@@ -17,6 +17,7 @@ import (
 	presource "github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -133,15 +134,11 @@ func (s *shelf) describe() resource.Description[BoxArgs, BoxState] {
 // serve answers for a resource as the engine would ask for it.
 func serve(t *testing.T, c *resource.Cloud, r resource.Resource, functions ...infer.InferredFunction) integration.Server {
 	t.Helper()
-	if r.Err != nil {
-		t.Fatal(r.Err)
-	}
+	require.NoError(t, r.Err)
 	provider := infer.Provider(infer.Options{Resources: []infer.InferredResource{r.Infer}, Functions: functions})
 	provider = mcontext.Wrap(provider, func(ctx context.Context) context.Context { return resource.WithCloud(ctx, c) })
 	server, err := integration.NewServer(context.Background(), "aws", semver.MustParse("6.0.0"), integration.WithProvider(provider))
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	return server
 }
 
@@ -174,9 +171,8 @@ func values(f fields) property.Map {
 func checked(t *testing.T, server integration.Server, f fields) property.Map {
 	t.Helper()
 	resp, err := server.Check(p.CheckRequest{Urn: boxURN, Inputs: values(f)})
-	if err != nil || len(resp.Failures) > 0 {
-		t.Fatalf("check: %v, %v", err, resp.Failures)
-	}
+	require.NoError(t, err)
+	require.Empty(t, resp.Failures)
 	return resp.Inputs
 }
 
@@ -184,9 +180,7 @@ func checked(t *testing.T, server integration.Server, f fields) property.Map {
 func created(t *testing.T, server integration.Server, f fields) p.CreateResponse {
 	t.Helper()
 	resp, err := server.Create(p.CreateRequest{Urn: boxURN, Properties: checked(t, server, f)})
-	if err != nil {
-		t.Fatalf("create: %v", err)
-	}
+	require.NoError(t, err)
 	return resp
 }
 

@@ -2,7 +2,6 @@ package resource_test
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -12,6 +11,8 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/infer"
 	"github.com/pulumi/pulumi/sdk/v3/go/property"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -28,41 +29,33 @@ func TestCheckRefusesWhatTheTypeDoesNotImplementByTypeAndProperty(t *testing.T) 
 		"a value of another type":    {fields{"name": "a", "size": "big"}, []string{boxToken, "size"}},
 	} {
 		resp, err := server.Check(p.CheckRequest{Urn: boxURN, Inputs: values(it.inputs)})
-		if err != nil || len(resp.Failures) != 1 {
-			t.Errorf("%s: %v, failures %v; want one failure", name, err, resp.Failures)
-			continue
-		}
+		require.NoError(t, err, name)
+		require.Len(t, resp.Failures, 1, name)
 		for _, part := range it.says {
-			if told := resp.Failures[0].Property + ": " + resp.Failures[0].Reason; !strings.Contains(told, part) {
-				t.Errorf("%s: %q does not mention %s", name, told, part)
-			}
+			assert.Contains(t, resp.Failures[0].Property+": "+resp.Failures[0].Reason, part, name)
 		}
 	}
 }
 
 func TestCheckTellsEveryUnknownPropertyAtOnce(t *testing.T) {
 	resp, err := serveBoxes(t, newShelf()).Check(p.CheckRequest{Urn: boxURN, Inputs: values(fields{"name": "a", "one": 1, "two": 2})})
-	if err != nil || len(resp.Failures) != 2 {
-		t.Errorf("%v, failures %v; want two", err, resp.Failures)
-	}
+	require.NoError(t, err)
+	assert.Len(t, resp.Failures, 2)
 }
 
 func TestCheckFillsInDefaultsAndReturnsTheTypesOwnFaults(t *testing.T) {
 	server := serveBoxes(t, newShelf())
-	if got := checked(t, server, fields{"name": "a"}).Get("size"); !got.IsNumber() || got.AsNumber() != 1 {
-		t.Errorf("size is %v, want the default 1", got)
-	}
+	got := checked(t, server, fields{"name": "a"}).Get("size")
+	assert.True(t, got.IsNumber())
+	assert.EqualValues(t, 1, got.AsNumber())
 	resp, err := server.Check(p.CheckRequest{Urn: boxURN, Inputs: values(fields{"name": "forbidden", "size": -1})})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	var faulted []string
 	for _, f := range resp.Failures {
 		faulted = append(faulted, f.Property)
 	}
-	if slices.Sort(faulted); !slices.Equal(faulted, []string{"name", "size"}) {
-		t.Errorf("faults on %v, want name and size", faulted)
-	}
+	slices.Sort(faulted)
+	assert.Equal(t, []string{"name", "size"}, faulted)
 }
 
 func TestCheckKeepsWhatIsNotKnownYet(t *testing.T) {
@@ -71,20 +64,15 @@ func TestCheckKeepsWhatIsNotKnownYet(t *testing.T) {
 	resp, err := server.Check(p.CheckRequest{Urn: boxURN, Inputs: property.NewMap(map[string]property.Value{
 		"name": unknown, "size": unknown, "zone": unknown,
 	})})
-	if err != nil || len(resp.Failures) > 0 {
-		t.Fatalf("%v, failures %v", err, resp.Failures)
-	}
+	require.NoError(t, err)
+	require.Empty(t, resp.Failures)
 	for _, name := range []string{"name", "size", "zone"} {
-		if !resp.Inputs.Get(name).IsComputed() {
-			t.Errorf("%s has become %v", name, resp.Inputs.Get(name))
-		}
+		assert.True(t, resp.Inputs.Get(name).IsComputed(), name)
 	}
 }
 
 func TestCheckMakesSecretInputsSecret(t *testing.T) {
-	if got := checked(t, serveBoxes(t, newShelf()), fields{"name": "a", "password": "hunter2"}); !got.Get("password").Secret() {
-		t.Error("the password is not secret")
-	}
+	assert.True(t, checked(t, serveBoxes(t, newShelf()), fields{"name": "a", "password": "hunter2"}).Get("password").Secret(), "the password is not secret")
 }
 
 func TestPreviewsCallNothing(t *testing.T) {
@@ -92,42 +80,31 @@ func TestPreviewsCallNothing(t *testing.T) {
 	server := serveBoxes(t, s)
 	inputs := checked(t, server, fields{"name": "a"})
 	previewed, err := server.Create(p.CreateRequest{Urn: boxURN, Properties: inputs, DryRun: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if str(previewed.Properties, "name") != "a" || !previewed.Properties.Get("arn").IsComputed() {
-		t.Errorf("the preview says %v, want the inputs, and outputs that are not known yet", previewed.Properties)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, "a", str(previewed.Properties, "name"))
+	assert.True(t, previewed.Properties.Get("arn").IsComputed())
 	state := values(fields{"name": "a", "size": 1, "arn": "arn:a", "tagsAll": map[string]any{}})
 	updated, err := server.Update(p.UpdateRequest{
 		ID: "a", Urn: boxURN, State: state, Inputs: checked(t, server, fields{"name": "a", "size": 2}), DryRun: true,
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := updated.Properties.Get("size"); !got.IsNumber() || got.AsNumber() != 2 {
-		t.Errorf("the preview of an update says size %v, want 2", got)
-	}
-	if str(updated.Properties, "arn") != "arn:a" {
-		t.Errorf("the preview of an update in place says arn %v, want what it was", updated.Properties.Get("arn"))
-	}
-	if len(s.calls) > 0 {
-		t.Errorf("previews called %v", s.calls)
-	}
+	require.NoError(t, err)
+	got := updated.Properties.Get("size")
+	assert.True(t, got.IsNumber())
+	assert.EqualValues(t, 2, got.AsNumber())
+	assert.Equal(t, "arn:a", str(updated.Properties, "arn"))
+	assert.Empty(t, s.calls)
 }
 
 func TestCreateReturnsWhatTheCloudSays(t *testing.T) {
 	s := newShelf()
 	made := created(t, serveBoxes(t, s), fields{"name": "a", "password": "hunter2"})
-	if made.ID != "a" || str(made.Properties, "arn") != "arn:a" || str(made.Properties, "zone") != "zone-chosen-by-the-cloud" {
-		t.Errorf("created %s: %v", made.ID, made.Properties)
-	}
-	if got := made.Properties.Get("password"); !got.Secret() || got.AsString() != "hunter2" {
-		t.Error("what the API never returns is not kept as a secret in the state")
-	}
-	if want := []string{"create", "attach", "read"}; !slices.Equal(s.calls, want) {
-		t.Errorf("called %v, want %v", s.calls, want)
-	}
+	assert.Equal(t, "a", made.ID)
+	assert.Equal(t, "arn:a", str(made.Properties, "arn"))
+	assert.Equal(t, "zone-chosen-by-the-cloud", str(made.Properties, "zone"))
+	got := made.Properties.Get("password")
+	assert.True(t, got.Secret(), "what the API never returns is not kept as a secret in the state")
+	assert.Equal(t, "hunter2", got.AsString(), "what the API never returns is not kept as a secret in the state")
+	assert.Equal(t, []string{"create", "attach", "read"}, s.calls)
 }
 
 func TestACreateThatFailsHalfWayKeepsItsIDAndState(t *testing.T) {
@@ -136,16 +113,13 @@ func TestACreateThatFailsHalfWayKeepsItsIDAndState(t *testing.T) {
 		s.fail[failing] = errRefused
 		server := serveBoxes(t, s)
 		resp, err := server.Create(p.CreateRequest{Urn: boxURN, Properties: checked(t, server, fields{"name": "a", "size": 7})})
-		if err == nil || resp.PartialState == nil {
-			t.Fatalf("%s fails: %v, partial state %v; want both", failing, err, resp.PartialState)
-		}
-		if resp.ID != "a" || str(resp.Properties, "name") != "a" || resp.Properties.Get("size").AsNumber() != 7 {
-			t.Errorf("%s fails: id %q, state %v", failing, resp.ID, resp.Properties)
-		}
+		require.Error(t, err, failing)
+		require.NotNil(t, resp.PartialState, failing)
+		assert.Equal(t, "a", resp.ID, failing)
+		assert.Equal(t, "a", str(resp.Properties, "name"), failing)
+		assert.EqualValues(t, 7, resp.Properties.Get("size").AsNumber(), failing)
 		for _, part := range []string{boxToken, "a", errRefused.Error()} {
-			if told := strings.Join(resp.PartialState.Reasons, "\n"); !strings.Contains(told, part) {
-				t.Errorf("%s fails: %q does not mention %q", failing, told, part)
-			}
+			assert.Contains(t, strings.Join(resp.PartialState.Reasons, "\n"), part, failing)
 		}
 	}
 }
@@ -155,15 +129,9 @@ func TestWhatACreateLeftHalfMadeCanBeDeleted(t *testing.T) {
 	s.fail["attach"] = errRefused
 	server := serveBoxes(t, s)
 	resp, err := server.Create(p.CreateRequest{Urn: boxURN, Properties: checked(t, server, fields{"name": "a"})})
-	if err == nil {
-		t.Fatal("the create succeeds")
-	}
-	if err := server.Delete(p.DeleteRequest{ID: resp.ID, Urn: boxURN, Properties: resp.Properties}); err != nil {
-		t.Errorf("its state %v cannot be deleted: %v", resp.Properties, err)
-	}
-	if len(s.boxes) > 0 {
-		t.Error("the box is still there")
-	}
+	require.Error(t, err, "the create succeeds")
+	assert.NoError(t, server.Delete(p.DeleteRequest{ID: resp.ID, Urn: boxURN, Properties: resp.Properties}))
+	assert.Empty(t, s.boxes, "the box is still there")
 }
 
 func TestAResourceWithoutTagsCanBeChangedAndDeleted(t *testing.T) {
@@ -173,12 +141,8 @@ func TestAResourceWithoutTagsCanBeChangedAndDeleted(t *testing.T) {
 	updated, err := server.Update(p.UpdateRequest{
 		ID: "a", Urn: boxURN, State: made.Properties, Inputs: checked(t, server, fields{"name": "a", "size": 3}),
 	})
-	if err != nil {
-		t.Fatalf("update: %v", err)
-	}
-	if err := server.Delete(p.DeleteRequest{ID: "a", Urn: boxURN, Properties: updated.Properties}); err != nil {
-		t.Errorf("delete: %v", err)
-	}
+	require.NoError(t, err)
+	assert.NoError(t, server.Delete(p.DeleteRequest{ID: "a", Urn: boxURN, Properties: updated.Properties}))
 }
 
 func TestACreateThatMakesNothingLeavesNoState(t *testing.T) {
@@ -186,21 +150,19 @@ func TestACreateThatMakesNothingLeavesNoState(t *testing.T) {
 	s.fail["create"] = errRefused
 	server := serveBoxes(t, s)
 	resp, err := server.Create(p.CreateRequest{Urn: boxURN, Properties: checked(t, server, fields{"name": "a"})})
-	if err == nil || resp.PartialState != nil || resp.ID != "" {
-		t.Fatalf("%v, id %q, partial state %v; want an error alone", err, resp.ID, resp.PartialState)
-	}
-	if !strings.Contains(err.Error(), boxToken) || !strings.Contains(err.Error(), errRefused.Error()) {
-		t.Errorf("%q does not say what failed on what", err)
-	}
+	require.Error(t, err)
+	require.Nil(t, resp.PartialState)
+	require.Empty(t, resp.ID)
+	assert.ErrorContains(t, err, boxToken)
+	assert.ErrorContains(t, err, errRefused.Error())
 }
 
 func TestACreateWithoutAnIDIsAnError(t *testing.T) {
 	d := newShelf().describe()
 	d.Create = func(context.Context, *resource.Cloud, BoxArgs) (string, error) { return "", nil }
 	server := serve(t, resource.NewCloud(aws.Config{}, nil), resource.Define(d))
-	if _, err := server.Create(p.CreateRequest{Urn: boxURN, Properties: checked(t, server, fields{"name": "a"})}); err == nil {
-		t.Error("nothing was made and no error was returned")
-	}
+	_, err := server.Create(p.CreateRequest{Urn: boxURN, Properties: checked(t, server, fields{"name": "a"})})
+	assert.Error(t, err, "nothing was made and no error was returned")
 }
 
 func TestTheNextUpdateDoesWhatACreateLeftUndone(t *testing.T) {
@@ -232,18 +194,13 @@ func TestTheNextUpdateDoesWhatACreateLeftUndone(t *testing.T) {
 			s.fail["read"] = errRefused
 		}
 		resp, err := server.Create(p.CreateRequest{Urn: boxURN, Properties: inputs})
-		if err == nil {
-			t.Fatal("the create succeeds")
-		}
+		require.Error(t, err, "the create succeeds")
 		s.fail = map[string]error{}
 		// The engine continues a half-made resource with an update, whatever the diff says.
 		updated, err := server.Update(p.UpdateRequest{ID: resp.ID, Urn: boxURN, State: resp.Properties, Inputs: inputs})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := aws.ToString(s.boxes["a"].Note); got != "mine" || str(updated.Properties, "note") != "mine" {
-			t.Errorf("silent %v: the note is %q after the update, want it made good", silent, got)
-		}
+		require.NoError(t, err)
+		assert.Equal(t, "mine", aws.ToString(s.boxes["a"].Note))
+		assert.Equal(t, "mine", str(updated.Properties, "note"))
 	}
 }
 
@@ -255,17 +212,11 @@ func TestATypeWithoutUpdateIsReadAgainAfterAHalfMadeCreate(t *testing.T) {
 	inputs := checked(t, server, fields{"name": "a"})
 	s.fail["read"] = errRefused
 	resp, err := server.Create(p.CreateRequest{Urn: boxURN, Properties: inputs})
-	if err == nil {
-		t.Fatal("the create succeeds")
-	}
+	require.Error(t, err, "the create succeeds")
 	s.fail = map[string]error{}
 	updated, err := server.Update(p.UpdateRequest{ID: resp.ID, Urn: boxURN, State: resp.Properties, Inputs: inputs})
-	if err != nil {
-		t.Fatalf("the engine cannot continue it: %v", err)
-	}
-	if str(updated.Properties, "arn") != "arn:a" {
-		t.Errorf("the state is %v, want what the cloud says", updated.Properties)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, "arn:a", str(updated.Properties, "arn"))
 }
 
 func TestAnUpdateReadsBackAndKeepsWhatTheCloudChose(t *testing.T) {
@@ -275,15 +226,9 @@ func TestAnUpdateReadsBackAndKeepsWhatTheCloudChose(t *testing.T) {
 	updated, err := server.Update(p.UpdateRequest{
 		ID: "a", Urn: boxURN, State: made.Properties, Inputs: checked(t, server, fields{"name": "a", "size": 3}),
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := aws.ToInt(s.boxes["a"].Size); got != 3 {
-		t.Errorf("the cloud has size %d, want 3", got)
-	}
-	if got := str(updated.Properties, "zone"); got != "zone-chosen-by-the-cloud" {
-		t.Errorf("zone is %q: an update dropped what the cloud chose", got)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, 3, aws.ToInt(s.boxes["a"].Size))
+	assert.Equal(t, "zone-chosen-by-the-cloud", str(updated.Properties, "zone"))
 }
 
 func TestAnUpdateThatFailsKeepsWhatTheCloudSays(t *testing.T) {
@@ -295,37 +240,31 @@ func TestAnUpdateThatFailsKeepsWhatTheCloudSays(t *testing.T) {
 	resp, err := server.Update(p.UpdateRequest{
 		ID: "a", Urn: boxURN, State: made.Properties, Inputs: checked(t, server, fields{"name": "a", "size": 3}),
 	})
-	if err == nil || resp.PartialState == nil {
-		t.Fatalf("%v, partial state %v; want both", err, resp.PartialState)
-	}
-	if got := resp.Properties.Get("size"); !got.IsNumber() || got.AsNumber() != 2 {
-		t.Errorf("the state says size %v, the cloud 2", got)
-	}
+	require.Error(t, err)
+	require.NotNil(t, resp.PartialState)
+	got := resp.Properties.Get("size")
+	assert.True(t, got.IsNumber())
+	assert.EqualValues(t, 2, got.AsNumber())
 	s.fail["read"] = errRefused
 	resp, err = server.Update(p.UpdateRequest{
 		ID: "a", Urn: boxURN, State: made.Properties, Inputs: checked(t, server, fields{"name": "a", "size": 3}),
 	})
-	if err == nil || resp.Properties.Get("size").AsNumber() != 1 {
-		t.Errorf("%v; with a silent cloud the state says size %v, want the old 1", err, resp.Properties.Get("size"))
-	}
+	assert.Error(t, err)
+	assert.EqualValues(t, 1, resp.Properties.Get("size").AsNumber())
 }
 
 func TestATypeWithoutUpdateIsReplacedByEveryChange(t *testing.T) {
 	d := newShelf().describe()
 	d.Update, d.DeleteBeforeReplace = nil, true
 	r := resource.Define(d)
-	if !slices.Contains(r.ForceNew, "size") || len(r.ForceNew) != len(r.Inputs) {
-		t.Errorf("%v force replacement, want all of %v", r.ForceNew, r.Inputs)
-	}
+	assert.Contains(t, r.ForceNew, "size")
+	assert.Len(t, r.ForceNew, len(r.Inputs))
 	server := serve(t, resource.NewCloud(aws.Config{}, nil), r)
 	state := values(fields{"name": "a", "size": 1, "arn": "arn:a", "tagsAll": map[string]any{}})
 	diff, err := server.Diff(p.DiffRequest{ID: "a", Urn: boxURN, State: state, Inputs: values(fields{"name": "a", "size": 2})})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff.DetailedDiff["size"].Kind != p.UpdateReplace || !diff.DeleteBeforeReplace {
-		t.Errorf("diff %v, delete before replace %v", diff.DetailedDiff, diff.DeleteBeforeReplace)
-	}
+	require.NoError(t, err)
+	assert.Equal(t, p.UpdateReplace, diff.DetailedDiff["size"].Kind)
+	assert.True(t, diff.DeleteBeforeReplace)
 }
 
 func TestReadShowsDriftInWhatTheProgramSetAndNothingElse(t *testing.T) {
@@ -337,24 +276,14 @@ func TestReadShowsDriftInWhatTheProgramSetAndNothingElse(t *testing.T) {
 	box.Note, box.Members, box.Policy = aws.String("theirs"), []string{"y", "x"}, aws.String("{}")
 	s.boxes["a"] = box
 	read, err := server.Read(p.ReadRequest{ID: "a", Urn: boxURN, Properties: made.Properties, Inputs: inputs})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if str(read.Inputs, "note") != "theirs" || str(read.Properties, "note") != "theirs" {
-		t.Errorf("drift in note does not show: inputs %v, state %v", read.Inputs.Get("note"), read.Properties.Get("note"))
-	}
-	if got := read.Inputs.Get("members"); !got.Equals(inputs.Get("members")) {
-		t.Errorf("another order of a set is no drift, yet the inputs became %v", got)
-	}
-	if _, adopted := read.Inputs.GetOk("policy"); adopted {
-		t.Error("a property that the program does not set became an input")
-	}
-	if str(read.Properties, "policy") != "{}" {
-		t.Error("the state does not show a property that the program does not set")
-	}
-	if got := read.Properties.Get("password"); got.AsString() != "hunter2" {
-		t.Error("what the API never returns was lost")
-	}
+	require.NoError(t, err)
+	assert.Equal(t, "theirs", str(read.Inputs, "note"))
+	assert.Equal(t, "theirs", str(read.Properties, "note"))
+	assert.True(t, read.Inputs.Get("members").Equals(inputs.Get("members")))
+	_, adopted := read.Inputs.GetOk("policy")
+	assert.False(t, adopted, "a property that the program does not set became an input")
+	assert.Equal(t, "{}", str(read.Properties, "policy"), "the state does not show a property that the program does not set")
+	assert.Equal(t, "hunter2", read.Properties.Get("password").AsString(), "what the API never returns was lost")
 }
 
 func TestWhatIsGoneReadsAsGone(t *testing.T) {
@@ -365,14 +294,12 @@ func TestWhatIsGoneReadsAsGone(t *testing.T) {
 	for _, err := range []error{nil, &smithy.GenericAPIError{Code: "NoSuchBox.NotFound"}} {
 		s.fail["read"] = err
 		read, err := server.Read(p.ReadRequest{ID: "a", Urn: boxURN, Properties: made.Properties})
-		if err != nil || read.ID != "" {
-			t.Errorf("read returns id %q, %v", read.ID, err)
-		}
+		require.NoError(t, err)
+		assert.Empty(t, read.ID)
 	}
 	s.fail["read"] = errRefused
-	if _, err := server.Read(p.ReadRequest{ID: "a", Urn: boxURN, Properties: made.Properties}); err == nil {
-		t.Error("a read that fails must not pass for a deletion")
-	}
+	_, err := server.Read(p.ReadRequest{ID: "a", Urn: boxURN, Properties: made.Properties})
+	assert.Error(t, err, "a read that fails must not pass for a deletion")
 }
 
 func TestDeletingWhatIsGoneSucceeds(t *testing.T) {
@@ -381,15 +308,11 @@ func TestDeletingWhatIsGoneSucceeds(t *testing.T) {
 	made := created(t, server, fields{"name": "a"})
 	for _, gone := range []error{nil, resource.ErrNotFound, &smithy.GenericAPIError{Code: "ResourceNotFoundException"}} {
 		s.fail["delete"] = gone
-		if err := server.Delete(p.DeleteRequest{ID: "a", Urn: boxURN, Properties: made.Properties}); err != nil {
-			t.Errorf("delete with %v: %v", gone, err)
-		}
+		assert.NoError(t, server.Delete(p.DeleteRequest{ID: "a", Urn: boxURN, Properties: made.Properties}))
 	}
 	s.fail["delete"] = errRefused
 	err := server.Delete(p.DeleteRequest{ID: "a", Urn: boxURN, Properties: made.Properties})
-	if err == nil || !strings.Contains(err.Error(), boxToken+" a") {
-		t.Errorf("%v; want an error that names the type and the id", err)
-	}
+	assert.ErrorContains(t, err, boxToken+" a")
 }
 
 func TestAnIncompleteDescriptionDoesNotRegister(t *testing.T) {
@@ -420,13 +343,10 @@ func TestAnIncompleteDescriptionDoesNotRegister(t *testing.T) {
 			Name string `pulumi:"name" aws:"forcednew"`
 		}, struct{}]{Token: boxToken}).Err,
 	} {
-		if err == nil {
-			t.Errorf("a description %s registers", name)
-		}
+		assert.Error(t, err, name)
 	}
-	if r := resource.Define(good); r.Err != nil {
-		t.Errorf("a complete description does not: %v", r.Err)
-	}
+	r := resource.Define(good)
+	assert.NoError(t, r.Err)
 }
 
 func TestAnExampleIsExpandedIntoOneRowForEveryChange(t *testing.T) {
@@ -442,18 +362,14 @@ func TestAnExampleIsExpandedIntoOneRowForEveryChange(t *testing.T) {
 		}
 	}
 	row := resource.Define(d).Conformance(nil)
-	if !slices.Equal(row.Changes, []string{"size", "no parts"}) || row.Silent != "reason" || len(row.Inputs) != 3 {
-		t.Fatalf("row %+v", row)
-	}
-	if _, set := row.Inputs[0]["size"]; set {
-		t.Error("the first inputs already have the change")
-	}
-	if row.Inputs[1]["size"] != 0 {
-		t.Errorf("size is %v after the first change, want an explicit 0", row.Inputs[1]["size"])
-	}
-	if _, set := row.Inputs[2]["parts"]; set {
-		t.Error("the second change did not remove the parts")
-	}
+	require.Equal(t, []string{"size", "no parts"}, row.Changes)
+	require.Equal(t, "reason", row.Silent)
+	require.Len(t, row.Inputs, 3)
+	_, set := row.Inputs[0]["size"]
+	assert.False(t, set, "the first inputs already have the change")
+	assert.Equal(t, 0, row.Inputs[1]["size"])
+	_, set = row.Inputs[2]["parts"]
+	assert.False(t, set, "the second change did not remove the parts")
 }
 
 func TestAFunctionIsStrictAndSaysWhatFailed(t *testing.T) {
@@ -475,16 +391,11 @@ func TestAFunctionIsStrictAndSaysWhatFailed(t *testing.T) {
 	})
 	server := serve(t, resource.NewCloud(aws.Config{}, nil), resource.Define(newShelf().describe()), []infer.InferredFunction{function}...)
 	resp, err := server.Invoke(p.InvokeRequest{Token: token, Args: values(fields{"name": "four"})})
-	if err != nil || resp.Return.Get("length").AsNumber() != 4 {
-		t.Errorf("%v, %v", resp.Return, err)
-	}
-	if resp, err = server.Invoke(p.InvokeRequest{Token: token, Args: values(fields{"name": "four", "unit": "m"})}); err == nil && len(resp.Failures) == 0 {
-		t.Error("an unknown argument is ignored")
-	}
-	if _, err = server.Invoke(p.InvokeRequest{Token: token, Args: values(fields{"name": ""})}); err == nil || !strings.Contains(err.Error(), token) {
-		t.Errorf("%v; want an error that names the function", err)
-	}
-	if !errors.Is(err, errRefused) {
-		t.Errorf("%v does not wrap its cause", err)
-	}
+	require.NoError(t, err)
+	assert.EqualValues(t, 4, resp.Return.Get("length").AsNumber())
+	resp, err = server.Invoke(p.InvokeRequest{Token: token, Args: values(fields{"name": "four", "unit": "m"})})
+	assert.False(t, err == nil && len(resp.Failures) == 0, "an unknown argument is ignored")
+	_, err = server.Invoke(p.InvokeRequest{Token: token, Args: values(fields{"name": ""})})
+	assert.ErrorContains(t, err, token)
+	assert.ErrorIs(t, err, errRefused)
 }

@@ -5,12 +5,13 @@ import (
 	"io"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
 )
@@ -72,15 +73,10 @@ func TestAnEmailSubscriptionIsNotWaitedFor(t *testing.T) {
 	id, err := topicSubscription.Create(context.Background(), w.cloud(), SubscriptionArgs{
 		Topic: topicArn, Protocol: "email", Endpoint: "ops@example.com",
 	})
-	if err != nil || id != subscriptionArn {
-		t.Fatalf("create returns %q, %v", id, err)
-	}
-	if got := w.actions(); !slices.Equal(got, []string{"Subscribe"}) {
-		t.Errorf("calls were %v, want Subscribe alone", got)
-	}
-	if w.calls[0].Get("ReturnSubscriptionArn") != "true" {
-		t.Error("without ReturnSubscriptionArn an unconfirmed subscription has no id")
-	}
+	require.NoError(t, err)
+	require.Equal(t, subscriptionArn, id)
+	assert.Equal(t, []string{"Subscribe"}, w.actions())
+	assert.Equal(t, "true", w.calls[0].Get("ReturnSubscriptionArn"), "without ReturnSubscriptionArn an unconfirmed subscription has no id")
 }
 
 func TestAnUnconfirmedSubscriptionIsReadAsPending(t *testing.T) {
@@ -95,25 +91,20 @@ func TestAnUnconfirmedSubscriptionIsReadAsPending(t *testing.T) {
 		"GetSubscriptionAttributes": "<GetSubscriptionAttributesResult><Attributes>" + entries + "</Attributes></GetSubscriptionAttributesResult>",
 	}}
 	s, err := topicSubscription.Read(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !s.PendingConfirmation || s.ConfirmationWasAuthenticated || s.Arn != subscriptionArn || s.Endpoint != "ops@example.com" {
-		t.Errorf("read %+v", s)
-	}
+	require.NoError(t, err)
+	assert.True(t, s.PendingConfirmation)
+	assert.False(t, s.ConfirmationWasAuthenticated)
+	assert.Equal(t, subscriptionArn, s.Arn)
+	assert.Equal(t, "ops@example.com", s.Endpoint)
 }
 
 func TestDeletingAnUnconfirmedSubscriptionLeavesItToItsTopic(t *testing.T) {
 	w := &wire{answers: map[string]string{
 		"Unsubscribe": refusal("Invalid parameter: SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation"),
 	}}
-	if err := topicSubscription.Delete(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, topicSubscription.Delete(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{}))
 	w.answers["Unsubscribe"] = refusal("Invalid parameter: SubscriptionArn")
-	if err := topicSubscription.Delete(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{}); err == nil {
-		t.Error("any other refusal must be an error")
-	}
+	assert.Error(t, topicSubscription.Delete(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{}), "any other refusal must be an error")
 }
 
 func TestTheScopeIsWidenedBeforeTheFilterAndNarrowedAfterIt(t *testing.T) {
@@ -130,33 +121,25 @@ func TestTheScopeIsWidenedBeforeTheFilterAndNarrowedAfterIt(t *testing.T) {
 	} {
 		w := &wire{answers: map[string]string{}}
 		err := updateSubscription(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{SubscriptionArgs: it.from}, it.to)
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
+		require.NoError(t, err, name)
 		var got []string
 		for _, c := range w.calls {
 			got = append(got, c.Get("AttributeName"))
 		}
-		if !slices.Equal(got, it.want) {
-			t.Errorf("%s: set %v, want %v", name, got, it.want)
-		}
+		assert.Equal(t, it.want, got, name)
 	}
 }
 
 func TestDeletingATopicPolicyRestoresTheInitialOne(t *testing.T) {
 	w := &wire{answers: map[string]string{}}
 	err := topicPolicy.Delete(context.Background(), w.cloud(), topicArn, TopicPolicyState{Owner: "123456789012"})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	set := w.calls[0]
-	if set.Get("Action") != "SetTopicAttributes" || set.Get("AttributeName") != policyAttribute || set.Get("TopicArn") != topicArn {
-		t.Fatalf("called %v", set)
-	}
+	require.Equal(t, "SetTopicAttributes", set.Get("Action"))
+	require.Equal(t, policyAttribute, set.Get("AttributeName"))
+	require.Equal(t, topicArn, set.Get("TopicArn"))
 	for _, part := range []string{`"__default_policy_ID"`, `"AWS:SourceOwner":"123456789012"`, `"Resource":"` + topicArn + `"`} {
-		if !strings.Contains(set.Get("AttributeValue"), part) {
-			t.Errorf("the policy lacks %s: %s", part, set.Get("AttributeValue"))
-		}
+		assert.Contains(t, set.Get("AttributeValue"), part)
 	}
 }
 
@@ -165,27 +148,21 @@ func TestATopicSetsOnlyWhatDiffers(t *testing.T) {
 	old := TopicArgs{DisplayName: aws.String("1.0"), KmsMasterKeyID: aws.String("key"), Policy: aws.String(policy)}
 	now := TopicArgs{DisplayName: aws.String("1"), Policy: aws.String(" " + policy)}
 	w := &wire{answers: map[string]string{}}
-	if err := changeTopic(context.Background(), w.cloud(), topicArn, old, now); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, changeTopic(context.Background(), w.cloud(), topicArn, old, now))
 	got := map[string]string{}
 	for _, c := range w.calls {
 		got[c.Get("AttributeName")] = c.Get("AttributeValue")
 	}
-	if len(got) != 2 || got["DisplayName"] != "1" || got["KmsMasterKeyId"] != "" {
-		t.Errorf("set %v, want the display name and no key", got)
-	}
+	require.Len(t, got, 2)
+	assert.Equal(t, "1", got["DisplayName"])
+	assert.Empty(t, got["KmsMasterKeyId"])
 }
 
 func TestIllegalTopicsAndSubscriptionsAreRefused(t *testing.T) {
-	if f := topic.Check(&TopicArgs{Name: "has space"}); len(f) != 1 || f[0].Property != "name" {
-		t.Errorf("faults %v", f)
-	}
-	if f := topic.Check(&TopicArgs{}); len(f) != 0 {
-		t.Errorf("a name that is not known yet is faulted: %v", f)
-	}
-	f := checkSubscription(&SubscriptionArgs{Protocol: "pigeon", FilterPolicyScope: aws.String("Somewhere")})
-	if len(f) != 2 {
-		t.Errorf("faults %v, want protocol and filterPolicyScope", f)
-	}
+	f := topic.Check(&TopicArgs{Name: "has space"})
+	require.Len(t, f, 1)
+	assert.Equal(t, "name", f[0].Property)
+	assert.Empty(t, topic.Check(&TopicArgs{}))
+	f = checkSubscription(&SubscriptionArgs{Protocol: "pigeon", FilterPolicyScope: aws.String("Somewhere")})
+	assert.Len(t, f, 2)
 }
