@@ -24,7 +24,7 @@ type Mocks struct {
 
 // NewMocks answer for a region, with zones of these names or others.
 func NewMocks(region string, zones ...string) *Mocks {
-	m := &Mocks{Account: Account, Region: region, Zones: map[string]string{}, Seed: 7, Password: "Aa1!&%#<>pass"}
+	m := &Mocks{Account: Account, Region: region, Zones: map[string]string{}, Seed: 7, Password: "Aa1!&%#<>pass"} //nolint:gosec // of no database
 	if len(zones) == 0 {
 		zones = []string{region + "a", region + "b", region + "c"}
 	}

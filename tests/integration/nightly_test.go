@@ -120,11 +120,7 @@ type nightlyRun struct {
 // boundary makes the policy that bounds the stack's roles, as an administrator does beforehand.
 func (r *nightlyRun) boundary(ctx context.Context, t *testing.T) {
 	t.Helper()
-	p := nightlyParameters()
-	if !p.Boundary {
-		return // the stack cannot set one
-	}
-	documents, err := nightly.Documents(p)
+	documents, err := nightly.Documents(nightlyParameters())
 	require.NoError(t, err)
 	for _, d := range documents {
 		if d.File == "boundary.json" {

@@ -13,9 +13,9 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
+	"tapstack/lib/inventory"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/target"
-	"tapstack/lib/inventory"
 )
 
 // TestAPlainPulumiUpDeploysTheProgram runs bin/stack as a user without tap does: the Pulumi CLI reads Pulumi.yaml, its Go
