@@ -94,10 +94,15 @@ $(ZIZMOR):
 	@python3 -m venv --clear $(ZIZMOR:/bin/zizmor=)
 	@$(ZIZMOR:zizmor=python3) -m pip install --quiet --disable-pip-version-check --require-hashes -r tools/requirements.txt
 
+.PHONY: goflags
+goflags: ## print the flags that make compiles with, for: export GOFLAGS="$(make goflags)"
+	@echo "$$GOFLAGS"
+
 .PHONY: clean
 clean: ## remove what was built here (the cache folder of the user stays)
 	rm -rf $(BUILD) reports
 
 .PHONY: picture
-picture: ## draw fixtures/architecture.svg anew
-	GOFLAGS= $(GO) run oss.terrastruct.com/d2@v0.7.2 --layout=elk --theme=0 --pad 20 fixtures/architecture.d2 fixtures/architecture.svg
+picture: ## draw the pictures of README.md and docs/architecture.md anew
+	for picture in fixtures/architecture docs/packages; do \
+	    GOFLAGS= $(GO) run oss.terrastruct.com/d2@v0.7.2 --layout=elk --theme=0 --pad 20 $$picture.d2 $$picture.svg || exit 1; done
