@@ -17,7 +17,7 @@ type Env struct {
 	cloud   *cloud.Reader
 	outputs map[string]any
 	network Network
-	// patience bounds waits, pace is the time between two looks of one.
+	// patience bounds every wait, pollInterval is the longest pause within one.
 	patience, pollInterval time.Duration
 }
 

@@ -4,9 +4,13 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
+	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"tapstack/lib/verify"
 	"tapstack/lib/verify/report"
@@ -31,9 +35,61 @@ func ExampleBrief() {
 	// - [queue.visibility queue.long-poll]
 }
 
+// What a check holds the cloud to, and the clauses of PCI DSS that it speaks to.
+func ExampleChecks() {
+	for _, check := range verify.Checks() {
+		if check.ID == "queue.tls-only" {
+			fmt.Println(check.Says)
+			fmt.Println(check.PCI)
+		}
+	}
+	// Output:
+	// All data encryption at rest and in transit: both queues refuse requests without TLS
+	// [4.2.1]
+}
+
+// One check of a stack, on a stand-in for AWS that keeps messages for 4 days: the brief wants 14.
+func ExampleRun() {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprint(w, `{"Attributes":{"QueueArn":"arn:aws:sqs:us-east-1:123456789012:payment-jobs-prod","MessageRetentionPeriod":"345600"}}`)
+	}))
+	defer server.Close()
+	report, err := verify.Run(context.Background(), verify.Options{
+		AWS: aws.Config{
+			Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("id", "secret", ""),
+			Retryer: func() aws.Retryer { return aws.NopRetryer{} },
+		},
+		Suffix: "prod", Outputs: map[string]any{"queueUrl": server.URL + "/123456789012/payment-jobs-prod"},
+		Only: []string{"queue.retention"},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, result := range report.Results {
+		fmt.Println(result.ID, result.Status)
+		fmt.Println(result.Reason)
+	}
+	fmt.Println(report.OK())
+	// Output:
+	// queue.retention failed
+	// MessageRetentionPeriod: expected 1209600, got 345600 (arn:aws:sqs:us-east-1:123456789012:payment-jobs-prod)
+	// false
+}
+
+// A report is fine with at least one check and no failed one; what cannot be observed is counted apart.
+func ExampleReport_OK() {
+	fmt.Println(verify.Report{Counts: verify.Counts{Total: 2, Passed: 1, NotObservable: 1}}.OK())
+	fmt.Println(verify.Report{Counts: verify.Counts{Total: 2, Passed: 1, Failed: 1}}.OK())
+	fmt.Println(verify.Report{}.OK())
+	// Output:
+	// true
+	// false
+	// false
+}
+
 // A stack is verified from its outputs, here as `pulumi stack output --json` writes them, and the credentials of the
 // environment. The report is written as JSON, JUnit XML, Markdown and HTML.
-func ExampleRun() {
+func ExampleRun_environment() {
 	ctx := context.Background()
 	account, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
