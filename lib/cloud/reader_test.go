@@ -42,7 +42,7 @@ const identity = `<GetCallerIdentityResponse><GetCallerIdentityResult>
 
 // A reader asks for each thing once, however often it is needed.
 func ExampleReader() {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, identity) }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, identity) }))
 	defer server.Close()
 	reader := cloud.NewReader(configuration(server))
 	fmt.Println(reader.ARN(context.Background(), "sqs", "payment-jobs-dev"))
@@ -61,8 +61,7 @@ func TestAnAnswerIsFetchedOnceForAllWhoAsk(t *testing.T) {
 	for range 20 {
 		asking.Go(func() {
 			v, err := cloud.Once(t.Context(), reader, "answer", func(context.Context) (int, error) { return int(41 + fetched.Add(1)), nil })
-			assert.NoError(t, err)
-			assert.Equal(t, 42, v)
+			assert.Equal(t, 42, v, err)
 		})
 	}
 	asking.Wait()
@@ -74,7 +73,7 @@ func TestAnAnswerIsFetchedOnceForAllWhoAsk(t *testing.T) {
 
 func TestAnARNIsBuiltWithoutAnAccountThatNobodyTells(t *testing.T) {
 	reader := cloud.NewReader(answeredBy(t, func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, "<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>")
+		_, _ = fmt.Fprint(w, "<GetCallerIdentityResponse><GetCallerIdentityResult/></GetCallerIdentityResponse>")
 	}))
 	_, err := reader.Identity(t.Context())
 	require.ErrorContains(t, err, "names no account")
@@ -84,7 +83,7 @@ func TestAnARNIsBuiltWithoutAnAccountThatNobodyTells(t *testing.T) {
 func TestRefusedCallsAreRemembered(t *testing.T) {
 	reader := cloud.NewReader(answeredBy(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprint(w, `{"__type":"AccessDenied"}`)
+		_, _ = fmt.Fprint(w, `{"__type":"AccessDenied"}`)
 	}))
 	_, err := reader.QueueURLs(t.Context())
 	require.True(t, cloud.IsRefused(err), err)
@@ -107,7 +106,7 @@ func TestListsAreReadToTheirEnd(t *testing.T) {
 		if strings.Contains(string(body), "second") {
 			token = "second"
 		}
-		fmt.Fprint(w, pages[token])
+		_, _ = fmt.Fprint(w, pages[token])
 	})
 	rules, err := cloud.NewReader(config).EventRules(t.Context())
 	require.NoError(t, err)
@@ -131,7 +130,7 @@ func TestTheEndOfAContextStopsTheNextCall(t *testing.T) {
 	cfg := answeredBy(t, func(w http.ResponseWriter, _ *http.Request) {
 		calls++
 		cancel(stop) // within a call, which goes on
-		fmt.Fprint(w, `{}`)
+		_, _ = fmt.Fprint(w, `{}`)
 	})
 	cfg.APIOptions = append(cfg.APIOptions, cloud.StopBetweenCalls(callLimit))
 	queues := cloud.NewClients(cfg).SQS

@@ -27,7 +27,7 @@ const (
 	testALB     = "arn:aws:elasticloadbalancing:us-east-1:123456789012:loadbalancer/app/alb-dev/50dc6c495c0c9188"
 	testTopic   = "arn:aws:sns:us-east-1:123456789012:payment-alerts-dev"
 	testQueue   = "https://sqs.us-east-1.amazonaws.com/123456789012/payment-jobs-dev"
-	testSecret  = "arn:aws:secretsmanager:us-east-1:123456789012:secret:payment-api-keys-dev-AbCdEf"
+	testSecret  = "arn:aws:secretsmanager:us-east-1:123456789012:secret:payment-api-keys-dev-AbCdEf" //nolint:gosec // a name
 	shortWait   = 250 * time.Millisecond
 )
 
@@ -195,7 +195,7 @@ func TestAnInterruptDoesNotStopTheUndoing(t *testing.T) {
 	undo(ctx, &err, time.Minute, func(ctx context.Context) error {
 		_, limited := ctx.Deadline()
 		assert.True(t, limited)
-		assert.NoError(t, ctx.Err())
+		require.NoError(t, ctx.Err())
 		return errors.New("still there")
 	})
 	assert.Equal(t, "interrupted still there", oneLine(err))

@@ -164,7 +164,7 @@ func TestALoadBalancerThatTakesNoConnectionIsRed(t *testing.T) {
 }
 
 func TestAServerThatSaysNothingIsNotTakenForOneThatRefuses(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	d := albEndpoint{network: &stage{ports: map[string]string{"443": listener.Addr().String()}}, name: "alb", host: "api.example.com"}

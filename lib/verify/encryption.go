@@ -174,7 +174,7 @@ func lifecyclePrefix(r s3types.LifecycleRule) (prefix string, plain bool) {
 	switch f := r.Filter; {
 	case f == nil:
 		//lint:ignore SA1019 rules from before filters have it still
-		return aws.ToString(r.Prefix), true
+		return aws.ToString(r.Prefix), true //nolint:staticcheck // deprecated for those who write rules; S3 still answers with it
 	case f.And != nil || f.Tag != nil || f.ObjectSizeGreaterThan != nil || f.ObjectSizeLessThan != nil:
 		return "", false
 	default:

@@ -51,7 +51,7 @@ func ExampleChecks() {
 // One check of a stack, on a stand-in for AWS that keeps messages for 4 days: the brief wants 14.
 func ExampleRun() {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		fmt.Fprint(w, `{"Attributes":{"QueueArn":"arn:aws:sqs:us-east-1:123456789012:payment-jobs-prod","MessageRetentionPeriod":"345600"}}`)
+		_, _ = fmt.Fprint(w, `{"Attributes":{"QueueArn":"arn:aws:sqs:us-east-1:123456789012:payment-jobs-prod","MessageRetentionPeriod":"345600"}}`)
 	}))
 	defer server.Close()
 	report, err := verify.Run(context.Background(), verify.Options{

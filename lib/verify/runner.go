@@ -98,8 +98,8 @@ func runOne(ctx context.Context, env *Env, c Check, strict bool) Result {
 		r.unobservable(strings.Join(lacking, "; "), strict)
 	} else {
 		ev := evidenceOf(ctx, env, c)
-		// Joined to another error, or beside something wrong, it excuses nothing.
-		if why, hidden := ev.Err.(notObservableError); hidden && !slices.ContainsFunc(ev.Seen, func(o Observation) bool { return !o.OK }) {
+		why, hidden := ev.Err.(notObservableError) //nolint:errorlint // joined to another error it excuses nothing, nor does it beside something wrong
+		if hidden && !slices.ContainsFunc(ev.Seen, func(o Observation) bool { return !o.OK }) {
 			r.unobservable(string(why), strict)
 		} else {
 			r.judge(ev)

@@ -71,7 +71,7 @@ func TestAReportNeverShowsASecret(t *testing.T) {
 }
 
 func TestTheSourceOfAContainersSecretIsReadFromItsReference(t *testing.T) {
-	secret := "arn:aws:secretsmanager:us-east-1:123456789012:secret:payment-db-credentials-dev-AbCdEf"
+	secret := "arn:aws:secretsmanager:us-east-1:123456789012:secret:payment-db-credentials-dev-AbCdEf" //nolint:gosec // a name
 	parameter := "arn:aws:ssm:us-east-1:123456789012:parameter/payment/dev/queue-url"
 	for reference, want := range map[string]string{
 		secret + ":password::": secret, secret: secret, parameter: parameter, "plain-name": "plain-name",

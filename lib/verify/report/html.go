@@ -49,7 +49,7 @@ type slice struct {
 }
 
 func renderHTML(doc document) ([]byte, error) {
-	p := page{document: doc, Style: template.CSS(pageStyle), Script: template.JS(pageScript), Policy: policy(), byID: map[string]check{}}
+	p := page{document: doc, Style: template.CSS(pageStyle), Script: template.JS(pageScript), Policy: policy(), byID: map[string]check{}} //nolint:gosec // constants of this package
 	for _, checks := range byArea(doc.Checks) {
 		g := group{Name: area(checks[0].ID), Checks: checks}
 		var each []status

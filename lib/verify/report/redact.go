@@ -12,7 +12,7 @@ import (
 const removed = "[redacted]"
 
 // secretName is what the name of a field that holds a secret contains.
-const secretName = `[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*`
+const secretName = `[\w.-]*(?:passw(?:or)?d|passphrase|pwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*` //nolint:gosec // names, no values
 
 // secrets are the shapes of what must never be in a report, each with what takes its place. Rather too much is taken
 // out than too little.
