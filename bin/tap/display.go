@@ -238,7 +238,7 @@ func (d *display) progressText() string {
 
 // write puts a line above the live one, if there is one. The caller holds the mutex.
 func (d *display) write(text string) {
-	var out io.Writer = d.out
+	out := d.out
 	if d.progress != nil {
 		out = d.progress
 	}

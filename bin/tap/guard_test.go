@@ -213,7 +213,7 @@ func withPlugins(t *testing.T) {
 	plugins, err := session.LookForPlugins(t.Context())
 	require.NoError(t, err)
 	for _, plugin := range plugins {
-		require.NoError(t, os.MkdirAll(plugin.Dir, 0o755))
+		require.NoError(t, os.MkdirAll(plugin.Dir, 0o700))
 	}
 }
 

@@ -125,7 +125,7 @@ func TestAStackThatDoesNotExistGivesOneClearLine(t *testing.T) {
 
 func TestABusyPortGivesOneClearLine(t *testing.T) {
 	processtest.SkipIfShort(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	port := listener.Addr().(*net.TCPAddr).Port
@@ -136,7 +136,7 @@ func TestABusyPortGivesOneClearLine(t *testing.T) {
 }
 
 func TestAWrongEndpointGivesOneClearLine(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	endpoint := "http://" + listener.Addr().String()
 	require.NoError(t, listener.Close())

@@ -6,7 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net/http"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -35,7 +35,7 @@ func start(t *testing.T, stateDir string, args ...string) *started {
 	processtest.SkipIfShort(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	s := &started{Cmd: exec.Command(self, append(args, "--state-dir", stateDir)...), lines: make(chan string, 1024)}
+	s := &started{Cmd: exec.CommandContext(context.WithoutCancel(t.Context()), self, append(args, "--state-dir", stateDir)...), lines: make(chan string, 1024)}
 	s.Env = append(os.Environ(), toolVariable+"=1", "TMPDIR="+filepath.Join(stateDir, "tmp"))
 	require.NoError(t, os.MkdirAll(filepath.Join(stateDir, "tmp"), 0o700))
 	s.Stdout = &s.stdout
@@ -196,7 +196,7 @@ func TestAStackStaysUpBetweenCommandsUntilItIsDestroyed(t *testing.T) {
 	endpoint, _, _ := strings.Cut(outputs["queueUrl"].(string), "/123456789012")
 	code, stdout, stderr = tapIn(t, stateDir, "destroy", "--no-progress")
 	require.Equal(t, exitFine, code, "%s%s", stdout, stderr)
-	_, err := http.Get(endpoint + "/moto-api/")
+	_, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(endpoint, "http://"))
 	require.Error(t, err, "the emulator ended with its last stack")
 	code, _, stderr = tapIn(t, stateDir, "outputs")
 	require.Equal(t, exitFailed, code)

@@ -32,7 +32,7 @@ func TestTheListCountsBulletsChecksAndSabotages(t *testing.T) {
 	require.NoError(t, json.Unmarshal([]byte(stdout), &s))
 	require.Len(t, s.Bullets, s.Counts.Bullets)
 	require.Len(t, s.Checks, s.Counts.Checks)
-	require.False(t, strings.Contains(stdout, "null"), "lists are lists, even where they are empty")
+	require.NotContains(t, stdout, "null", "lists are lists, even where they are empty")
 }
 
 func TestACheckWithoutASabotageIsCounted(t *testing.T) {
