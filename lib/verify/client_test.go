@@ -1,8 +1,11 @@
 package verify
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -69,7 +72,7 @@ func (d standIn) open(t *testing.T) (acts, *stage) {
 		}
 		d.rest.serve(w, r)
 	}))
-	secure.Config.ErrorLog = quiet()
+	secure.Config.ErrorLog = log.New(io.Discard, "", 0) // else it tells of every client that goes away
 	secure.TLS = &tls.Config{MinVersion: d.least, MaxVersion: d.most}
 	if d.plain {
 		secure.Start()
@@ -168,7 +171,7 @@ func TestAServerThatSaysNothingIsNotTakenForOneThatRefuses(t *testing.T) {
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	d := albEndpoint{network: &stage{ports: map[string]string{"443": listener.Addr().String()}}, name: "alb", host: "api.example.com"}
-	ctx, cancel := contextWithin(t, shortWait)
+	ctx, cancel := context.WithTimeout(t.Context(), shortWait)
 	defer cancel()
 	_, refused, err := d.handshake(ctx, tls.VersionTLS11)
 	require.NoError(t, refused)
