@@ -144,11 +144,8 @@ func requestCertificate(ctx context.Context, c *resource.Cloud, a CertificateArg
 	}
 	arn := aws.ToString(out.CertificateArn)
 	what := "certificate " + arn + " shows its validation records"
-	return arn, resource.Poll(ctx, what, validationOptionsTimeout, func(ctx context.Context) (bool, error) {
+	return arn, resource.PollThere(ctx, what, validationOptionsTimeout, func(ctx context.Context) (bool, error) {
 		cert, err := describe(ctx, c, arn)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		if err != nil {
 			return false, err
 		}

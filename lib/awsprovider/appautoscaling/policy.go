@@ -91,11 +91,8 @@ var policy = resource.Description[PolicyArgs, PolicyState]{
 		if err := putPolicy(ctx, c, a); err != nil {
 			return "", err
 		}
-		return a.Name, resource.Poll(ctx, "scaling policy "+a.Name+" is seen", propagation, func(ctx context.Context) (bool, error) {
+		return a.Name, resource.PollThere(ctx, "scaling policy "+a.Name+" is seen", propagation, func(ctx context.Context) (bool, error) {
 			_, err := findPolicy(ctx, c, a)
-			if resource.NotFound(err) {
-				return false, nil
-			}
 			return err == nil, err
 		})
 	},
@@ -128,19 +125,19 @@ var policy = resource.Description[PolicyArgs, PolicyState]{
 
 // checkPolicy fills in the official provider's defaults, cooldowns of 0 among them.
 func checkPolicy(a *PolicyArgs) []resource.Fault {
-	a.PolicyType = resource.Told(a.PolicyType, aws.String("StepScaling"))
+	a.PolicyType = resource.OrPrior(a.PolicyType, aws.String("StepScaling"))
 	t := a.TargetTracking
 	if t == nil {
 		return nil
 	}
-	t.ScaleInCooldown = resource.Told(t.ScaleInCooldown, aws.Int(0))
-	t.ScaleOutCooldown = resource.Told(t.ScaleOutCooldown, aws.Int(0))
-	t.DisableScaleIn = resource.Told(t.DisableScaleIn, aws.Bool(false))
+	t.ScaleInCooldown = resource.OrPrior(t.ScaleInCooldown, aws.Int(0))
+	t.ScaleOutCooldown = resource.OrPrior(t.ScaleOutCooldown, aws.Int(0))
+	t.DisableScaleIn = resource.OrPrior(t.DisableScaleIn, aws.Bool(false))
 	if t.Customized == nil {
 		return nil
 	}
 	for i := range t.Customized.Metrics {
-		t.Customized.Metrics[i].ReturnData = resource.Told(t.Customized.Metrics[i].ReturnData, aws.Bool(true))
+		t.Customized.Metrics[i].ReturnData = resource.OrPrior(t.Customized.Metrics[i].ReturnData, aws.Bool(true))
 	}
 	if t.Predefined != nil {
 		return []resource.Fault{{
@@ -281,7 +278,7 @@ func fromAPI(t *types.TargetTrackingScalingPolicyConfiguration) *TargetTracking 
 	for _, q := range m.Metrics {
 		custom.Metrics = append(custom.Metrics, MetricQuery{
 			ID: aws.ToString(q.Id), Expression: q.Expression, Label: q.Label, MetricStat: statFromAPI(q.MetricStat),
-			ReturnData: resource.Told(q.ReturnData, aws.Bool(true)),
+			ReturnData: resource.OrPrior(q.ReturnData, aws.Bool(true)),
 		})
 	}
 	out.Customized = custom

@@ -35,12 +35,9 @@ var target = resource.Description[TargetArgs, TargetState]{
 		if err := register(ctx, c, a, a.Tags); err != nil {
 			return "", err
 		}
-		return a.ResourceID, resource.Poll(ctx, "scalable target "+a.ResourceID+" is seen", propagation,
+		return a.ResourceID, resource.PollThere(ctx, "scalable target "+a.ResourceID+" is seen", propagation,
 			func(ctx context.Context) (bool, error) {
 				_, err := findTarget(ctx, c, a)
-				if resource.NotFound(err) {
-					return false, nil
-				}
 				return err == nil, err
 			})
 	},
@@ -99,7 +96,7 @@ func readTarget(ctx context.Context, c *resource.Cloud, id string, prior TargetS
 	}
 	s := prior
 	s.ServiceNamespace, s.ScalableDimension = string(found.ServiceNamespace), string(found.ScalableDimension)
-	s.ResourceID, s.RoleArn = aws.ToString(found.ResourceId), resource.Told(found.RoleARN, prior.RoleArn)
+	s.ResourceID, s.RoleArn = aws.ToString(found.ResourceId), resource.OrPrior(found.RoleARN, prior.RoleArn)
 	s.MinCapacity, s.MaxCapacity = int(aws.ToInt32(found.MinCapacity)), int(aws.ToInt32(found.MaxCapacity))
 	s.Arn = aws.ToString(found.ScalableTargetARN)
 	s.Tags, err = readTags(ctx, c, s.Arn, prior.Tags)

@@ -50,11 +50,8 @@ var eventRule = resource.Description[EventRuleArgs, EventRuleState]{
 			return "", err
 		}
 		id := ruleID(aws.ToString(a.EventBusName), a.Name)
-		return id, resource.Poll(ctx, "rule "+id+" shows", propagation, func(ctx context.Context) (bool, error) {
+		return id, resource.PollThere(ctx, "rule "+id+" shows", propagation, func(ctx context.Context) (bool, error) {
 			_, err := findRule(ctx, c, id)
-			if resource.NotFound(err) {
-				return false, nil
-			}
 			return true, err
 		})
 	},

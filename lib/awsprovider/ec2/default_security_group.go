@@ -121,7 +121,7 @@ func stripGroup(ctx context.Context, c *resource.Cloud, id string) error {
 			}
 		}
 	}
-	return await(ctx, "security group "+id+" has no rules", settle, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "security group "+id+" has no rules", settle, func(ctx context.Context) (bool, error) {
 		g, err := findSecurityGroup(ctx, c, id)
 		return len(g.IpPermissions)+len(g.IpPermissionsEgress) == 0, err
 	})

@@ -63,18 +63,6 @@ func first[T any](list []T) (T, error) {
 	return list[0], nil
 }
 
-// await polls a resource that was just made or changed until it is ready. The describe calls lag behind, so that one not
-// found yet is not an error.
-func await(ctx context.Context, what string, timeout time.Duration, ready func(context.Context) (bool, error)) error {
-	return resource.Poll(ctx, what, timeout, func(ctx context.Context) (bool, error) {
-		done, err := ready(ctx)
-		if resource.NotFound(err) {
-			return false, nil
-		}
-		return done, err
-	})
-}
-
 // created is the id that a create call answered with.
 func created(id *string) (string, error) {
 	if aws.ToString(id) == "" {

@@ -47,7 +47,7 @@ var eip = resource.Description[EipArgs, EipState]{
 		if err != nil {
 			return "", err
 		}
-		return id, await(ctx, "address "+id+" is allocated", 15*time.Minute, func(ctx context.Context) (bool, error) {
+		return id, resource.PollThere(ctx, "address "+id+" is allocated", 15*time.Minute, func(ctx context.Context) (bool, error) {
 			_, err := findAddress(ctx, c, id)
 			return true, err
 		})

@@ -52,7 +52,7 @@ var flowLog = resource.Description[FlowLogArgs, FlowLogState]{
 			FlowLogArgs: FlowLogArgs{
 				Tagged: resource.Tagged{Tags: tags}, VpcID: aws.ToString(l.ResourceId),
 				TrafficType: aws.String(string(l.TrafficType)), LogDestinationType: aws.String(string(l.LogDestinationType)),
-				LogDestination: l.LogDestination, IamRoleArn: resource.Told(l.DeliverLogsPermissionArn, prior.IamRoleArn),
+				LogDestination: l.LogDestination, IamRoleArn: resource.OrPrior(l.DeliverLogsPermissionArn, prior.IamRoleArn),
 				MaxAggregationInterval: prior.MaxAggregationInterval,
 			},
 			AllTags: resource.AllTags{TagsAll: tags}, LogFormat: aws.ToString(l.LogFormat),
@@ -145,7 +145,7 @@ func createFlowLog(ctx context.Context, c *resource.Cloud, a FlowLogArgs) (strin
 	if err != nil {
 		return "", errors.Join(err, refusal)
 	}
-	return id, await(ctx, "flow log "+id+" exists", settle, func(ctx context.Context) (bool, error) {
+	return id, resource.PollThere(ctx, "flow log "+id+" exists", settle, func(ctx context.Context) (bool, error) {
 		_, err := findFlowLog(ctx, c, id)
 		return true, err
 	})

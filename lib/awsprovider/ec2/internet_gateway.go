@@ -105,7 +105,7 @@ func attach(ctx context.Context, c *resource.Cloud, id string, vpcID *string) er
 	if err != nil {
 		return err
 	}
-	return await(ctx, "internet gateway "+id+" is attached", internetGatewayWait, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "internet gateway "+id+" is attached", internetGatewayWait, func(ctx context.Context) (bool, error) {
 		g, err := findInternetGateway(ctx, c, id)
 		for _, at := range g.Attachments {
 			// "available" is the API's word for an attached internet gateway (InternetGatewayAttachment, EC2 API reference).

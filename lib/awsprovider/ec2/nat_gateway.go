@@ -119,7 +119,7 @@ var natGateway = resource.Description[NatGatewayArgs, NatGatewayState]{
 
 // awaitNatGateway waits until the gateway is available. One that failed never will be.
 func awaitNatGateway(ctx context.Context, c *resource.Cloud, id string) (failed bool, err error) {
-	err = await(ctx, "NAT gateway "+id+" is available", natGatewayCreate, func(ctx context.Context) (bool, error) {
+	err = resource.PollThere(ctx, "NAT gateway "+id+" is available", natGatewayCreate, func(ctx context.Context) (bool, error) {
 		g, err := findNatGateway(ctx, c, id)
 		if g.State == types.NatGatewayStateFailed {
 			failed = true

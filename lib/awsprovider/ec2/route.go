@@ -119,7 +119,7 @@ func readRoute(ctx context.Context, c *resource.Cloud, id string, prior RouteSta
 
 // awaitRoute waits until the table shows the route with its target.
 func awaitRoute(ctx context.Context, c *resource.Cloud, a RouteArgs) error {
-	return await(ctx, "route table "+a.RouteTableID+" shows "+a.DestinationCidrBlock, settle, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "route table "+a.RouteTableID+" shows "+a.DestinationCidrBlock, settle, func(ctx context.Context) (bool, error) {
 		r, err := findRoute(ctx, c, a)
 		return sameTarget(RouteArgs{GatewayID: r.GatewayId, NatGatewayID: r.NatGatewayId}, a), err
 	})

@@ -37,7 +37,7 @@ var routeTable = resource.Description[RouteTableArgs, RouteTableState]{
 		if err != nil {
 			return "", err
 		}
-		return id, await(ctx, "route table "+id+" exists", settle, func(ctx context.Context) (bool, error) {
+		return id, resource.PollThere(ctx, "route table "+id+" exists", settle, func(ctx context.Context) (bool, error) {
 			_, err := findRouteTable(ctx, c, id)
 			return true, err
 		})
@@ -177,7 +177,7 @@ var routeTableAssociation = resource.Description[RouteTableAssociationArgs, Rout
 
 // awaitAssociation waits until the subnet shows the table that it should have.
 func awaitAssociation(ctx context.Context, c *resource.Cloud, id string, want RouteTableAssociationArgs) error {
-	return await(ctx, "subnet "+want.SubnetID+" uses route table "+want.RouteTableID, settle, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "subnet "+want.SubnetID+" uses route table "+want.RouteTableID, settle, func(ctx context.Context) (bool, error) {
 		a, err := findAssociation(ctx, c, id, want.SubnetID)
 		associated := a.AssociationState == nil || a.AssociationState.State == types.RouteTableAssociationStateCodeAssociated
 		return associated && aws.ToString(a.RouteTableId) == want.RouteTableID, err

@@ -51,7 +51,7 @@ var securityGroup = resource.Description[SecurityGroupArgs, SecurityGroupState]{
 		if err != nil {
 			return "", err
 		}
-		err = await(ctx, "security group "+id+" exists", settle, func(ctx context.Context) (bool, error) {
+		err = resource.PollThere(ctx, "security group "+id+" exists", settle, func(ctx context.Context) (bool, error) {
 			_, err := findSecurityGroup(ctx, c, id)
 			return true, err
 		})

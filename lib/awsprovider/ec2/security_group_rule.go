@@ -95,7 +95,7 @@ func rule(d direction) resource.Description[SecurityGroupRuleArgs, SecurityGroup
 			if err != nil {
 				return "", err
 			}
-			return id, await(ctx, "security group rule "+id+" exists", settle, func(ctx context.Context) (bool, error) {
+			return id, resource.PollThere(ctx, "security group rule "+id+" exists", settle, func(ctx context.Context) (bool, error) {
 				_, err := d.find(ctx, c, id)
 				return true, err
 			})

@@ -58,7 +58,7 @@ var subnet = resource.Description[SubnetArgs, SubnetState]{
 		if err != nil {
 			return "", err
 		}
-		err = await(ctx, "subnet "+id+" is available", 10*time.Minute, func(ctx context.Context) (bool, error) {
+		err = resource.PollThere(ctx, "subnet "+id+" is available", 10*time.Minute, func(ctx context.Context) (bool, error) {
 			s, err := findSubnet(ctx, c, id)
 			return s.State == types.SubnetStateAvailable, err
 		})
@@ -77,7 +77,7 @@ var subnet = resource.Description[SubnetArgs, SubnetState]{
 			SubnetArgs: SubnetArgs{
 				Tagged: resource.Tagged{Tags: tags}, VpcID: aws.ToString(s.VpcId), CidrBlock: aws.ToString(s.CidrBlock),
 				AvailabilityZone: s.AvailabilityZone, AvailabilityZoneID: s.AvailabilityZoneId,
-				MapPublicIPOnLaunch: resource.Told(s.MapPublicIpOnLaunch, prior.MapPublicIPOnLaunch),
+				MapPublicIPOnLaunch: resource.OrPrior(s.MapPublicIpOnLaunch, prior.MapPublicIPOnLaunch),
 			},
 			AllTags: resource.AllTags{TagsAll: tags}, Arn: aws.ToString(s.SubnetArn), OwnerID: aws.ToString(s.OwnerId),
 		}, nil
@@ -122,7 +122,7 @@ func mapPublicIP(ctx context.Context, c *resource.Cloud, id string, want bool) e
 	if err != nil {
 		return err
 	}
-	return await(ctx, "subnet "+id+" shows mapPublicIpOnLaunch", settle, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "subnet "+id+" shows mapPublicIpOnLaunch", settle, func(ctx context.Context) (bool, error) {
 		s, err := findSubnet(ctx, c, id)
 		return aws.ToBool(s.MapPublicIpOnLaunch) == want, err
 	})

@@ -69,7 +69,7 @@ var vpc = resource.Description[VpcArgs, VpcState]{
 		if err != nil {
 			return "", err
 		}
-		err = await(ctx, "VPC "+id+" is available", settle, func(ctx context.Context) (bool, error) {
+		err = resource.PollThere(ctx, "VPC "+id+" is available", settle, func(ctx context.Context) (bool, error) {
 			v, err := findVpc(ctx, c, id)
 			return v.State == types.VpcStateAvailable, err
 		})
@@ -128,7 +128,7 @@ func switchVpc(ctx context.Context, c *resource.Cloud, id string, old, now VpcAr
 		if _, err := c.EC2.ModifyVpcAttribute(ctx, in); err != nil {
 			return err
 		}
-		err := await(ctx, "VPC "+id+" shows "+string(s.attribute), settle, func(ctx context.Context) (bool, error) {
+		err := resource.PollThere(ctx, "VPC "+id+" shows "+string(s.attribute), settle, func(ctx context.Context) (bool, error) {
 			got, err := vpcSwitch(ctx, c, id, s.attribute, s.read)
 			return got != nil && *got == *want, err
 		})
@@ -177,7 +177,7 @@ func readVpc(ctx context.Context, c *resource.Cloud, id string, prior VpcState) 
 		if err != nil {
 			return prior, err
 		}
-		*w.of(&s.VpcArgs) = resource.Told(got, *w.of(&prior.VpcArgs))
+		*w.of(&s.VpcArgs) = resource.OrPrior(got, *w.of(&prior.VpcArgs))
 	}
 	return s, s.readDefaults(ctx, c, id)
 }

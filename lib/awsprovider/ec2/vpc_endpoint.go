@@ -166,7 +166,7 @@ func delta(old, now []string) (add, remove []string) {
 
 // awaitEndpoint waits until the endpoint is available.
 func awaitEndpoint(ctx context.Context, c *resource.Cloud, id string) error {
-	return await(ctx, "VPC endpoint "+id+" is available", endpointWait, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "VPC endpoint "+id+" is available", endpointWait, func(ctx context.Context) (bool, error) {
 		e, err := findEndpoint(ctx, c, id)
 		for _, bad := range []types.State{types.StateFailed, types.StateRejected, types.StateExpired} {
 			if isState(e, bad) {
@@ -208,8 +208,8 @@ func readEndpoint(ctx context.Context, c *resource.Cloud, id string, prior VpcEn
 		VpcEndpointArgs: VpcEndpointArgs{
 			Tagged: resource.Tagged{Tags: tags}, VpcID: aws.ToString(e.VpcId), ServiceName: aws.ToString(e.ServiceName),
 			VpcEndpointType: aws.String(string(e.VpcEndpointType)), RouteTableIDs: slices.Sorted(slices.Values(e.RouteTableIds)),
-			SubnetIDs: slices.Sorted(slices.Values(e.SubnetIds)), PrivateDNSEnabled: resource.Told(e.PrivateDnsEnabled, prior.PrivateDNSEnabled),
-			Policy: resource.Told(e.PolicyDocument, prior.Policy),
+			SubnetIDs: slices.Sorted(slices.Values(e.SubnetIds)), PrivateDNSEnabled: resource.OrPrior(e.PrivateDnsEnabled, prior.PrivateDNSEnabled),
+			Policy: resource.OrPrior(e.PolicyDocument, prior.Policy),
 		},
 		AllTags: resource.AllTags{TagsAll: tags}, Arn: arn(c, e.OwnerId, "vpc-endpoint", id), OwnerID: aws.ToString(e.OwnerId),
 		State: strings.ToLower(string(e.State)), RequesterManaged: aws.ToBool(e.RequesterManaged),

@@ -33,7 +33,7 @@ var capacityProviders = resource.Description[CapacityProvidersArgs, CapacityProv
 	Check: func(a *CapacityProvidersArgs) []resource.Fault {
 		for i := range a.DefaultCapacityProviderStrategies {
 			s := &a.DefaultCapacityProviderStrategies[i]
-			s.Base, s.Weight = resource.Told(s.Base, aws.Int(0)), resource.Told(s.Weight, aws.Int(0))
+			s.Base, s.Weight = resource.OrPrior(s.Base, aws.Int(0)), resource.OrPrior(s.Weight, aws.Int(0))
 		}
 		return nil
 	},

@@ -152,11 +152,8 @@ func findCluster(ctx context.Context, c *resource.Cloud, nameOrArn string) (type
 
 // awaitCluster waits until a cluster has taken a change.
 func awaitCluster(ctx context.Context, c *resource.Cloud, nameOrArn string) error {
-	return resource.Poll(ctx, "cluster "+nameOrArn+" is active", clusterTimeout, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "cluster "+nameOrArn+" is active", clusterTimeout, func(ctx context.Context) (bool, error) {
 		found, err := findCluster(ctx, c, nameOrArn)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return aws.ToString(found.Status) == statusActive, err
 	})
 }

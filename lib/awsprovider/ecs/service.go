@@ -83,16 +83,16 @@ var service = resource.Description[ServiceArgs, ServiceState]{
 
 // checkService fills in the official provider's defaults.
 func checkService(a *ServiceArgs) []resource.Fault {
-	a.SchedulingStrategy = resource.Told(a.SchedulingStrategy, aws.String("REPLICA"))
-	a.DesiredCount = resource.Told(a.DesiredCount, aws.Int(0))
-	a.DeploymentMaximumPercent = resource.Told(a.DeploymentMaximumPercent, aws.Int(200))
-	a.DeploymentMinimumHealthyPercent = resource.Told(a.DeploymentMinimumHealthyPercent, aws.Int(100))
-	a.AvailabilityZoneRebalancing = resource.Told(a.AvailabilityZoneRebalancing, aws.String("DISABLED"))
-	a.HealthCheckGracePeriodSeconds = resource.Told(a.HealthCheckGracePeriodSeconds, aws.Int(0))
-	a.EnableECSManagedTags = resource.Told(a.EnableECSManagedTags, aws.Bool(false))
-	a.EnableExecuteCommand = resource.Told(a.EnableExecuteCommand, aws.Bool(false))
+	a.SchedulingStrategy = resource.OrPrior(a.SchedulingStrategy, aws.String("REPLICA"))
+	a.DesiredCount = resource.OrPrior(a.DesiredCount, aws.Int(0))
+	a.DeploymentMaximumPercent = resource.OrPrior(a.DeploymentMaximumPercent, aws.Int(200))
+	a.DeploymentMinimumHealthyPercent = resource.OrPrior(a.DeploymentMinimumHealthyPercent, aws.Int(100))
+	a.AvailabilityZoneRebalancing = resource.OrPrior(a.AvailabilityZoneRebalancing, aws.String("DISABLED"))
+	a.HealthCheckGracePeriodSeconds = resource.OrPrior(a.HealthCheckGracePeriodSeconds, aws.Int(0))
+	a.EnableECSManagedTags = resource.OrPrior(a.EnableECSManagedTags, aws.Bool(false))
+	a.EnableExecuteCommand = resource.OrPrior(a.EnableExecuteCommand, aws.Bool(false))
 	if a.NetworkConfiguration != nil {
-		a.NetworkConfiguration.AssignPublicIP = resource.Told(a.NetworkConfiguration.AssignPublicIP, aws.Bool(false))
+		a.NetworkConfiguration.AssignPublicIP = resource.OrPrior(a.NetworkConfiguration.AssignPublicIP, aws.Bool(false))
 	}
 	var faults []resource.Fault
 	for _, e := range []struct {
@@ -166,11 +166,8 @@ func updateHeals(err error) bool {
 
 // awaitService waits until ECS shows the service, not until its tasks run.
 func awaitService(ctx context.Context, c *resource.Cloud, id, cluster string) error {
-	return resource.Poll(ctx, "service "+id+" is active", serviceTimeout, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "service "+id+" is active", serviceTimeout, func(ctx context.Context) (bool, error) {
 		found, err := describeService(ctx, c, id, cluster)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return err == nil && aws.ToString(found.Status) == statusActive, err
 	})
 }
@@ -187,11 +184,11 @@ func readService(ctx context.Context, c *resource.Cloud, id string, prior Servic
 	s.Name, s.DesiredCount = aws.ToString(found.ServiceName), aws.Int(int(found.DesiredCount))
 	s.Cluster = sameForm(found.ClusterArn, prior.Cluster)
 	s.TaskDefinition = sameForm(found.TaskDefinition, prior.TaskDefinition)
-	s.LaunchType = resource.Told(resource.Text(found.LaunchType), prior.LaunchType)
-	s.SchedulingStrategy = resource.Told(resource.Text(found.SchedulingStrategy), prior.SchedulingStrategy)
-	s.PlatformVersion = resource.Told(found.PlatformVersion, prior.PlatformVersion)
-	s.AvailabilityZoneRebalancing = resource.Told(resource.Text(found.AvailabilityZoneRebalancing), prior.AvailabilityZoneRebalancing)
-	s.HealthCheckGracePeriodSeconds = resource.Told(resource.Int(found.HealthCheckGracePeriodSeconds), prior.HealthCheckGracePeriodSeconds)
+	s.LaunchType = resource.OrPrior(resource.Text(found.LaunchType), prior.LaunchType)
+	s.SchedulingStrategy = resource.OrPrior(resource.Text(found.SchedulingStrategy), prior.SchedulingStrategy)
+	s.PlatformVersion = resource.OrPrior(found.PlatformVersion, prior.PlatformVersion)
+	s.AvailabilityZoneRebalancing = resource.OrPrior(resource.Text(found.AvailabilityZoneRebalancing), prior.AvailabilityZoneRebalancing)
+	s.HealthCheckGracePeriodSeconds = resource.OrPrior(resource.Int(found.HealthCheckGracePeriodSeconds), prior.HealthCheckGracePeriodSeconds)
 	s.PropagateTags = propagated(found.PropagateTags, prior.PropagateTags)
 	if found.told["enableECSManagedTags"] {
 		s.EnableECSManagedTags = &found.EnableECSManagedTags
@@ -221,8 +218,8 @@ func readDeployment(s *ServiceState, d *types.DeploymentConfiguration) {
 	if d == nil {
 		return
 	}
-	s.DeploymentMaximumPercent = resource.Told(resource.Int(d.MaximumPercent), s.DeploymentMaximumPercent)
-	s.DeploymentMinimumHealthyPercent = resource.Told(resource.Int(d.MinimumHealthyPercent), s.DeploymentMinimumHealthyPercent)
+	s.DeploymentMaximumPercent = resource.OrPrior(resource.Int(d.MaximumPercent), s.DeploymentMaximumPercent)
+	s.DeploymentMinimumHealthyPercent = resource.OrPrior(resource.Int(d.MinimumHealthyPercent), s.DeploymentMinimumHealthyPercent)
 	if b := d.DeploymentCircuitBreaker; b != nil {
 		s.DeploymentCircuitBreaker = &CircuitBreaker{Enable: b.Enable, Rollback: b.Rollback}
 	}
@@ -244,7 +241,7 @@ func propagated(api types.PropagateTags, prior *string) *string {
 	if api == types.PropagateTagsNone && aws.ToString(prior) == "" {
 		return nil
 	}
-	return resource.Told(resource.Text(api), prior)
+	return resource.OrPrior(resource.Text(api), prior)
 }
 
 // serviceChanges is the update that leads from old to now, or nil. Only what differs is sent, as a deployment follows
@@ -274,7 +271,7 @@ func serviceChanges(id string, old, now ServiceArgs) *ecs.UpdateServiceInput {
 	}
 	if differs("deploymentCircuitBreaker", old.DeploymentCircuitBreaker, now.DeploymentCircuitBreaker) {
 		in.DeploymentConfiguration = deployment
-		deployment.DeploymentCircuitBreaker = resource.Told(circuitBreaker(now), &types.DeploymentCircuitBreaker{})
+		deployment.DeploymentCircuitBreaker = resource.OrPrior(circuitBreaker(now), &types.DeploymentCircuitBreaker{})
 	}
 	if differs("availabilityZoneRebalancing", old.AvailabilityZoneRebalancing, now.AvailabilityZoneRebalancing) {
 		in.AvailabilityZoneRebalancing = types.AvailabilityZoneRebalancing(aws.ToString(now.AvailabilityZoneRebalancing))
@@ -289,7 +286,7 @@ func serviceChanges(id string, old, now ServiceArgs) *ecs.UpdateServiceInput {
 		in.EnableExecuteCommand = now.EnableExecuteCommand
 	}
 	if differs("propagateTags", old.PropagateTags, now.PropagateTags) {
-		in.PropagateTags = types.PropagateTags(aws.ToString(resource.Told(now.PropagateTags, aws.String("NONE"))))
+		in.PropagateTags = types.PropagateTags(aws.ToString(resource.OrPrior(now.PropagateTags, aws.String("NONE"))))
 	}
 	if differs("networkConfiguration", sortedNetwork(old), sortedNetwork(now)) {
 		in.NetworkConfiguration = networkConfiguration(now)

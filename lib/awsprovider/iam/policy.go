@@ -30,11 +30,8 @@ var rolePolicy = resource.Description[RolePolicyArgs, RolePolicyState]{
 			return "", err
 		}
 		id := a.Role + ":" + a.Name
-		return id, resource.Poll(ctx, "role policy "+id+" is seen", propagation, func(ctx context.Context) (bool, error) {
+		return id, resource.PollThere(ctx, "role policy "+id+" is seen", propagation, func(ctx context.Context) (bool, error) {
 			_, err := getPolicy(ctx, c, a.Role, a.Name)
-			if resource.NotFound(err) {
-				return false, nil
-			}
 			return err == nil, err
 		})
 	},

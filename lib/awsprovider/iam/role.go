@@ -101,11 +101,8 @@ func createRole(ctx context.Context, c *resource.Cloud, a RoleArgs) (string, err
 		return "", err
 	}
 	// A fresh role may be missing at first, or carry its unique id where its ARN should be.
-	return a.Name, resource.Poll(ctx, "role "+a.Name+" shows its ARN", propagation, func(ctx context.Context) (bool, error) {
+	return a.Name, resource.PollThere(ctx, "role "+a.Name+" shows its ARN", propagation, func(ctx context.Context) (bool, error) {
 		r, err := getRole(ctx, c, a.Name)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return err == nil && strings.HasPrefix(aws.ToString(r.Arn), "arn:"), err
 	})
 }

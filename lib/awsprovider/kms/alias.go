@@ -111,11 +111,8 @@ func findAlias(ctx context.Context, c *resource.Cloud, name string) (types.Alias
 }
 
 func awaitAlias(ctx context.Context, c *resource.Cloud, name, target string) error {
-	return resource.Poll(ctx, name+" points to "+target, propagation, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, name+" points to "+target, propagation, func(ctx context.Context) (bool, error) {
 		got, err := findAlias(ctx, c, name)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return aws.ToString(got.TargetKeyId) == keyID(target), err
 	})
 }

@@ -152,7 +152,7 @@ func readKey(ctx context.Context, c *resource.Cloud, id string, prior KeyState) 
 			return prior, fmt.Errorf("reading its rotation: %w", err)
 		}
 		s.EnableKeyRotation = &rotation.KeyRotationEnabled
-		s.RotationPeriodInDays = resource.Told(resource.Int(rotation.RotationPeriodInDays), prior.RotationPeriodInDays)
+		s.RotationPeriodInDays = resource.OrPrior(resource.Int(rotation.RotationPeriodInDays), prior.RotationPeriodInDays)
 	}
 	tags, err := tagsOf(ctx, c, id)
 	if err != nil {
@@ -229,11 +229,8 @@ func describeKey(ctx context.Context, c *resource.Cloud, id string) (types.KeyMe
 
 // awaitKey waits until the key is described and is as ok wants it.
 func awaitKey(ctx context.Context, c *resource.Cloud, id, what string, ok func(types.KeyMetadata) bool) error {
-	return resource.Poll(ctx, fmt.Sprintf("key %s %s", id, what), settle, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, fmt.Sprintf("key %s %s", id, what), settle, func(ctx context.Context) (bool, error) {
 		k, err := describeKey(ctx, c, id)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return ok(k), err
 	})
 }
@@ -309,11 +306,8 @@ func setPolicy(ctx context.Context, c *resource.Cloud, id, policy string, bypass
 }
 
 func awaitPolicy(ctx context.Context, c *resource.Cloud, id, policy string) error {
-	return resource.Poll(ctx, "key "+id+" shows its policy", settle, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "key "+id+" shows its policy", settle, func(ctx context.Context) (bool, error) {
 		got, err := c.KMS.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &id, PolicyName: aws.String(defaultPolicy)})
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return err == nil && resource.SamePolicy(aws.ToString(got.Policy), policy), err
 	})
 }

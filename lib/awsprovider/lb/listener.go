@@ -106,11 +106,8 @@ func createListener(ctx context.Context, c *resource.Cloud, a ListenerArgs) (str
 		return "", errors.New("the API returned no listener")
 	}
 	arn := aws.ToString(out.Listeners[0].ListenerArn)
-	return arn, resource.Poll(ctx, "listener "+arn+" is there", listenerTimeout, func(ctx context.Context) (bool, error) {
+	return arn, resource.PollThere(ctx, "listener "+arn+" is there", listenerTimeout, func(ctx context.Context) (bool, error) {
 		_, err := findListener(ctx, c, arn)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return err == nil, err
 	})
 }

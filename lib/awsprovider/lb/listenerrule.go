@@ -126,11 +126,8 @@ func createRule(ctx context.Context, c *resource.Cloud, a ListenerRuleArgs) (str
 		return "", errors.New("the API returned no rule")
 	}
 	arn := aws.ToString(out.Rules[0].RuleArn)
-	return arn, resource.Poll(ctx, "listener rule "+arn+" is there", ruleTimeout, func(ctx context.Context) (bool, error) {
+	return arn, resource.PollThere(ctx, "listener rule "+arn+" is there", ruleTimeout, func(ctx context.Context) (bool, error) {
 		_, err := findRule(ctx, c, arn)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return err == nil, err
 	})
 }

@@ -200,7 +200,7 @@ func readLoadBalancer(ctx context.Context, c *resource.Cloud, arn string, prior 
 	s.AccessLogs = readLogs(got, prior.AccessLogs)
 	s.Name = aws.ToString(found.LoadBalancerName)
 	s.Internal = aws.Bool(found.Scheme == types.LoadBalancerSchemeEnumInternal)
-	s.LoadBalancerType = resource.Told(resource.Text(found.Type), prior.LoadBalancerType)
+	s.LoadBalancerType = resource.OrPrior(resource.Text(found.Type), prior.LoadBalancerType)
 	s.IPAddressType = resource.Text(found.IpAddressType)
 	s.SecurityGroups = found.SecurityGroups
 	s.Subnets = nil
@@ -292,11 +292,8 @@ func findLoadBalancer(ctx context.Context, c *resource.Cloud, arn string) (*type
 }
 
 func awaitActive(ctx context.Context, c *resource.Cloud, arn string) error {
-	return resource.Poll(ctx, "load balancer "+arn+" is active", loadBalancerTimeout, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "load balancer "+arn+" is active", loadBalancerTimeout, func(ctx context.Context) (bool, error) {
 		found, err := findLoadBalancer(ctx, c, arn)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		if err != nil || found.State == nil {
 			return false, err
 		}

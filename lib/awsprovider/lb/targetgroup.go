@@ -158,11 +158,8 @@ func createTargetGroup(ctx context.Context, c *resource.Cloud, a TargetGroupArgs
 		return "", errors.New("the API returned no target group")
 	}
 	arn := aws.ToString(out.TargetGroups[0].TargetGroupArn)
-	err = resource.Poll(ctx, "target group "+arn+" is there", targetGroupReady, func(ctx context.Context) (bool, error) {
+	err = resource.PollThere(ctx, "target group "+arn+" is there", targetGroupReady, func(ctx context.Context) (bool, error) {
 		_, err := findTargetGroup(ctx, c, arn)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return err == nil, err
 	})
 	if err != nil {
@@ -193,9 +190,9 @@ func readTargetGroup(ctx context.Context, c *resource.Cloud, arn string, prior T
 		return prior, err
 	}
 	s.Name, s.Port, s.Protocol = aws.ToString(found.TargetGroupName), resource.Int(found.Port), resource.Text(found.Protocol)
-	s.ProtocolVersion = resource.Told(found.ProtocolVersion, prior.ProtocolVersion)
-	s.TargetType = resource.Told(resource.Text(found.TargetType), prior.TargetType)
-	s.VpcID = resource.Told(found.VpcId, prior.VpcID)
+	s.ProtocolVersion = resource.OrPrior(found.ProtocolVersion, prior.ProtocolVersion)
+	s.TargetType = resource.OrPrior(resource.Text(found.TargetType), prior.TargetType)
+	s.VpcID = resource.OrPrior(found.VpcId, prior.VpcID)
 	s.HealthCheck = readHealthCheck(found, prior.HealthCheck)
 	s.Tags, s.TagsAll = tags, tags
 	s.Arn, s.ArnSuffix = arn, suffix(arn, "targetgroup/")
@@ -257,7 +254,7 @@ func readHealthCheck(g *types.TargetGroup, prior *healthCheck) *healthCheck {
 		HealthyThreshold: resource.Int(g.HealthyThresholdCount), UnhealthyThreshold: resource.Int(g.UnhealthyThresholdCount),
 	}
 	if g.Matcher != nil {
-		h.Matcher = resource.Told(g.Matcher.HttpCode, g.Matcher.GrpcCode)
+		h.Matcher = resource.OrPrior(g.Matcher.HttpCode, g.Matcher.GrpcCode)
 	}
 	if prior == nil {
 		return h

@@ -151,16 +151,16 @@ func readCluster(ctx context.Context, c *resource.Cloud, id string, prior Cluste
 	s.Endpoint, s.ReaderEndpoint = aws.ToString(got.Endpoint), aws.ToString(got.ReaderEndpoint)
 	s.HostedZoneID = aws.ToString(got.HostedZoneId)
 	s.ClusterIdentifier, s.Engine = aws.ToString(got.DBClusterIdentifier), aws.ToString(got.Engine)
-	s.EngineMode = resource.Told(got.EngineMode, prior.EngineMode)
+	s.EngineMode = resource.OrPrior(got.EngineMode, prior.EngineMode)
 	s.EngineVersionActual = aws.ToString(got.EngineVersion)
 	pending := ""
 	if got.PendingModifiedValues != nil {
 		pending = aws.ToString(got.PendingModifiedValues.EngineVersion)
 	}
 	s.EngineVersion = aws.String(keptVersion(aws.ToString(prior.EngineVersion), s.EngineVersionActual, pending))
-	s.EngineLifecycleSupport = resource.Told(got.EngineLifecycleSupport, prior.EngineLifecycleSupport)
+	s.EngineLifecycleSupport = resource.OrPrior(got.EngineLifecycleSupport, prior.EngineLifecycleSupport)
 	// RDS accepts a database name that it does not always return.
-	s.DatabaseName = resource.Told(got.DatabaseName, prior.DatabaseName)
+	s.DatabaseName = resource.OrPrior(got.DatabaseName, prior.DatabaseName)
 	s.MasterUsername, s.Port = got.MasterUsername, resource.Int(got.Port)
 	s.DBSubnetGroupName, s.DBClusterParameterGroupName = got.DBSubnetGroup, got.DBClusterParameterGroup
 	s.VpcSecurityGroupIDs = nil
@@ -168,13 +168,13 @@ func readCluster(ctx context.Context, c *resource.Cloud, id string, prior Cluste
 		s.VpcSecurityGroupIDs = append(s.VpcSecurityGroupIDs, aws.ToString(g.VpcSecurityGroupId))
 	}
 	slices.Sort(s.VpcSecurityGroupIDs)
-	s.StorageEncrypted, s.KmsKeyID = resource.Told(got.StorageEncrypted, prior.StorageEncrypted), got.KmsKeyId
+	s.StorageEncrypted, s.KmsKeyID = resource.OrPrior(got.StorageEncrypted, prior.StorageEncrypted), got.KmsKeyId
 	s.BackupRetentionPeriod, s.PreferredBackupWindow = resource.Int(got.BackupRetentionPeriod), got.PreferredBackupWindow
 	s.PreferredMaintenanceWindow = lowered(got.PreferredMaintenanceWindow)
-	s.CopyTagsToSnapshot = resource.Told(got.CopyTagsToSnapshot, prior.CopyTagsToSnapshot)
-	s.IamDatabaseAuthenticationEnabled = resource.Told(got.IAMDatabaseAuthenticationEnabled, prior.IamDatabaseAuthenticationEnabled)
+	s.CopyTagsToSnapshot = resource.OrPrior(got.CopyTagsToSnapshot, prior.CopyTagsToSnapshot)
+	s.IamDatabaseAuthenticationEnabled = resource.OrPrior(got.IAMDatabaseAuthenticationEnabled, prior.IamDatabaseAuthenticationEnabled)
 	s.EnabledCloudwatchLogsExports = slices.Sorted(slices.Values(got.EnabledCloudwatchLogsExports))
-	s.DeletionProtection = resource.Told(got.DeletionProtection, prior.DeletionProtection)
+	s.DeletionProtection = resource.OrPrior(got.DeletionProtection, prior.DeletionProtection)
 	s.Tags = tagMap(got.TagList)
 	s.TagsAll = s.Tags
 	return s, nil
@@ -279,11 +279,8 @@ func findCluster(ctx context.Context, c *resource.Cloud, id string) (types.DBClu
 
 // awaitCluster waits until the cluster is available and, with applied, has no modification pending.
 func awaitCluster(ctx context.Context, c *resource.Cloud, id string, applied bool) error {
-	return resource.Poll(ctx, "cluster "+id+" is available", clusterTimeout, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "cluster "+id+" is available", clusterTimeout, func(ctx context.Context) (bool, error) {
 		got, err := findCluster(ctx, c, id)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		if err != nil {
 			return false, err
 		}

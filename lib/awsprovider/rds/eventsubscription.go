@@ -66,7 +66,7 @@ var eventSubscription = resource.Description[EventSubscriptionArgs, EventSubscri
 		s := prior
 		s.Arn, s.CustomerAwsID = aws.ToString(got.EventSubscriptionArn), aws.ToString(got.CustomerAwsId)
 		s.Name, s.SnsTopic = aws.ToString(got.CustSubscriptionId), aws.ToString(got.SnsTopicArn)
-		s.SourceType, s.Enabled = got.SourceType, resource.Told(got.Enabled, prior.Enabled)
+		s.SourceType, s.Enabled = got.SourceType, resource.OrPrior(got.Enabled, prior.Enabled)
 		s.SourceIDs = slices.Sorted(slices.Values(got.SourceIdsList))
 		s.EventCategories = slices.Sorted(slices.Values(got.EventCategoriesList))
 		s.Tags, s.TagsAll = tags, tags
@@ -145,11 +145,8 @@ func findSubscription(ctx context.Context, c *resource.Cloud, name string) (type
 }
 
 func awaitSubscription(ctx context.Context, c *resource.Cloud, name string) error {
-	return resource.Poll(ctx, "event subscription "+name+" is active", subscriptionTimeout, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "event subscription "+name+" is active", subscriptionTimeout, func(ctx context.Context) (bool, error) {
 		got, err := findSubscription(ctx, c, name)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		switch status := aws.ToString(got.Status); status {
 		case "no-permission", "topic-not-exist":
 			return false, fmt.Errorf("its status is %q", status)

@@ -185,17 +185,17 @@ func readInstance(ctx context.Context, c *resource.Cloud, id string, prior Insta
 	if got.DBSubnetGroup != nil {
 		s.DBSubnetGroupName = got.DBSubnetGroup.DBSubnetGroupName
 	}
-	s.PromotionTier = resource.Told(resource.Int(got.PromotionTier), prior.PromotionTier)
-	s.PubliclyAccessible = resource.Told(got.PubliclyAccessible, prior.PubliclyAccessible)
-	s.AutoMinorVersionUpgrade = resource.Told(got.AutoMinorVersionUpgrade, prior.AutoMinorVersionUpgrade)
-	s.CaCertIdentifier = resource.Told(got.CACertificateIdentifier, prior.CaCertIdentifier)
-	s.CopyTagsToSnapshot = resource.Told(got.CopyTagsToSnapshot, prior.CopyTagsToSnapshot)
-	s.PerformanceInsightsEnabled = resource.Told(got.PerformanceInsightsEnabled, prior.PerformanceInsightsEnabled)
-	s.PerformanceInsightsKmsKeyID = resource.Told(got.PerformanceInsightsKMSKeyId, prior.PerformanceInsightsKmsKeyID)
+	s.PromotionTier = resource.OrPrior(resource.Int(got.PromotionTier), prior.PromotionTier)
+	s.PubliclyAccessible = resource.OrPrior(got.PubliclyAccessible, prior.PubliclyAccessible)
+	s.AutoMinorVersionUpgrade = resource.OrPrior(got.AutoMinorVersionUpgrade, prior.AutoMinorVersionUpgrade)
+	s.CaCertIdentifier = resource.OrPrior(got.CACertificateIdentifier, prior.CaCertIdentifier)
+	s.CopyTagsToSnapshot = resource.OrPrior(got.CopyTagsToSnapshot, prior.CopyTagsToSnapshot)
+	s.PerformanceInsightsEnabled = resource.OrPrior(got.PerformanceInsightsEnabled, prior.PerformanceInsightsEnabled)
+	s.PerformanceInsightsKmsKeyID = resource.OrPrior(got.PerformanceInsightsKMSKeyId, prior.PerformanceInsightsKmsKeyID)
 	retention := resource.Int(got.PerformanceInsightsRetentionPeriod)
-	s.PerformanceInsightsRetentionPeriod = resource.Told(retention, prior.PerformanceInsightsRetentionPeriod)
-	s.MonitoringInterval = resource.Told(resource.Int(got.MonitoringInterval), prior.MonitoringInterval)
-	s.MonitoringRoleArn = resource.Told(got.MonitoringRoleArn, prior.MonitoringRoleArn)
+	s.PerformanceInsightsRetentionPeriod = resource.OrPrior(retention, prior.PerformanceInsightsRetentionPeriod)
+	s.MonitoringInterval = resource.OrPrior(resource.Int(got.MonitoringInterval), prior.MonitoringInterval)
+	s.MonitoringRoleArn = resource.OrPrior(got.MonitoringRoleArn, prior.MonitoringRoleArn)
 	s.Tags = tagMap(got.TagList)
 	s.TagsAll = s.Tags
 	s.Writer, err = writes(ctx, c, s.ClusterIdentifier, id)
@@ -292,11 +292,8 @@ func writes(ctx context.Context, c *resource.Cloud, clusterID, id string) (bool,
 
 // awaitInstance waits until the instance is available and, with applied, has no modification pending.
 func awaitInstance(ctx context.Context, c *resource.Cloud, id string, applied bool) error {
-	return resource.Poll(ctx, "instance "+id+" is available", instanceTimeout, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "instance "+id+" is available", instanceTimeout, func(ctx context.Context) (bool, error) {
 		got, err := findInstance(ctx, c, id)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		if err != nil {
 			return false, err
 		}

@@ -128,6 +128,16 @@ func TestPollAsksFirstAndGivesUpInTime(t *testing.T) {
 	assert.Zero(t, count, "questions on a cancelled context")
 }
 
+func TestWhatIsNotThereYetIsWaitedFor(t *testing.T) {
+	answers := []error{resource.ErrNotFound, nil}
+	asked := 0
+	ask := func(context.Context) (bool, error) { asked++; return true, answers[asked-1] }
+	require.NoError(t, resource.PollThere(t.Context(), "the box is there", time.Minute, ask))
+	assert.Equal(t, 2, asked)
+	refuse := func(context.Context) (bool, error) { return false, errRefused }
+	assert.ErrorIs(t, resource.PollThere(t.Context(), "the box is there", time.Minute, refuse), errRefused)
+}
+
 func TestPollGoneWaitsForNotFoundAndForNoOtherError(t *testing.T) {
 	ctx := context.Background()
 	answers := []error{nil, fmt.Errorf("describing: %w", &smithy.GenericAPIError{Code: "DBClusterNotFoundFault"})}
@@ -165,8 +175,8 @@ func TestAnAnswerIsKnownByItsCodeAndItsMessage(t *testing.T) {
 
 func TestWhatTheAPISaysWinsOverWhatWasKnown(t *testing.T) {
 	api, prior := aws.Int(0), aws.Int(5)
-	assert.Same(t, api, resource.Told(api, prior), "what the API says, be it zero")
-	assert.Same(t, prior, resource.Told(nil, prior), "silence was taken for a denial")
+	assert.Same(t, api, resource.OrPrior(api, prior), "what the API says, be it zero")
+	assert.Same(t, prior, resource.OrPrior(nil, prior), "silence was taken for a denial")
 }
 
 func TestACallIsMadeAgainWhileItsErrorIsOneThatTimeHeals(t *testing.T) {

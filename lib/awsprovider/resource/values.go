@@ -45,9 +45,9 @@ func Default[T any](property **T, value T) {
 // Same tells whether two optional values are the same.
 func Same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }
 
-// Told is what the API said of a property, or what was known before where it said nothing at all. A service that
+// OrPrior is what the API said of a property, or what was known before where it said nothing at all. A service that
 // returns every property makes this the same as reading it; one that keeps silent must not be taken for a denial.
-func Told[T any](api, prior *T) *T {
+func OrPrior[T any](api, prior *T) *T {
 	if api != nil {
 		return api
 	}

@@ -31,11 +31,8 @@ func awaitSync(ctx context.Context, c *resource.Cloud, change *types.ChangeInfo)
 		return nil
 	}
 	id := bare(change.Id)
-	return resource.Poll(ctx, "DNS change "+id+" is in sync", syncTimeout, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "DNS change "+id+" is in sync", syncTimeout, func(ctx context.Context) (bool, error) {
 		out, err := c.Route53.GetChange(ctx, &route53.GetChangeInput{Id: &id})
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return err == nil && out.ChangeInfo != nil && out.ChangeInfo.Status == types.ChangeStatusInsync, err
 	})
 }

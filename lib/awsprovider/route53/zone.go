@@ -94,7 +94,7 @@ func readZone(ctx context.Context, c *resource.Cloud, id string, prior ZoneState
 		s.Name = normal(name)
 	}
 	if out.HostedZone.Config != nil {
-		s.Comment = resource.Told(out.HostedZone.Config.Comment, prior.Comment)
+		s.Comment = resource.OrPrior(out.HostedZone.Config.Comment, prior.Comment)
 	}
 	s.NameServers = []string{}
 	if out.DelegationSet != nil {

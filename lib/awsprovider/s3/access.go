@@ -88,7 +88,7 @@ func putAccessBlock(ctx context.Context, c *resource.Cloud, a PublicAccessBlockA
 	if err != nil {
 		return "", err
 	}
-	return a.Bucket, await(ctx, "bucket "+a.Bucket+" shows its public access block", func(ctx context.Context) (bool, error) {
+	return a.Bucket, resource.PollThere(ctx, "bucket "+a.Bucket+" shows its public access block", settle, func(ctx context.Context) (bool, error) {
 		got, err := accessBlock(ctx, c, a.Bucket)
 		return err == nil && *got.BlockPublicAcls == aws.ToBool(a.BlockPublicAcls) &&
 			*got.BlockPublicPolicy == aws.ToBool(a.BlockPublicPolicy) &&
@@ -155,7 +155,7 @@ func putPolicy(ctx context.Context, c *resource.Cloud, a BucketPolicyArgs) (stri
 	if err != nil {
 		return "", err
 	}
-	return a.Bucket, await(ctx, "bucket "+a.Bucket+" shows its policy", func(ctx context.Context) (bool, error) {
+	return a.Bucket, resource.PollThere(ctx, "bucket "+a.Bucket+" shows its policy", settle, func(ctx context.Context) (bool, error) {
 		doc, err := policyOf(ctx, c, a.Bucket)
 		return err == nil && doc != "", err
 	})

@@ -87,7 +87,7 @@ func createBucket(ctx context.Context, c *resource.Cloud, a BucketArgs) (string,
 	if err != nil {
 		return "", err
 	}
-	err = await(ctx, "bucket "+a.Bucket+" is there", func(ctx context.Context) (bool, error) {
+	err = resource.PollThere(ctx, "bucket "+a.Bucket+" is there", settle, func(ctx context.Context) (bool, error) {
 		_, err := headBucket(ctx, c, a.Bucket)
 		return err == nil, err
 	})
@@ -217,7 +217,7 @@ func putTags(ctx context.Context, c *resource.Cloud, name string, tags map[strin
 	if err != nil {
 		return fmt.Errorf("setting the tags of bucket %s: %w", name, err)
 	}
-	return await(ctx, "bucket "+name+" shows its tags", func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "bucket "+name+" shows its tags", settle, func(ctx context.Context) (bool, error) {
 		all, err := bucketTags(ctx, c, name)
 		got := resource.TagMap(all, func(t types.Tag) (*string, *string) { return t.Key, t.Value })
 		set, remove := resource.TagDelta(got, tags)

@@ -95,7 +95,7 @@ func putEncryption(ctx context.Context, c *resource.Cloud, a EncryptionArgs) (st
 	if err != nil {
 		return "", err
 	}
-	return a.Bucket, await(ctx, "bucket "+a.Bucket+" shows its encryption", func(ctx context.Context) (bool, error) {
+	return a.Bucket, resource.PollThere(ctx, "bucket "+a.Bucket+" shows its encryption", settle, func(ctx context.Context) (bool, error) {
 		rules, err := encryptionRules(ctx, c, a.Bucket)
 		return reflect.DeepEqual(rules, a.Rules), err
 	})
@@ -233,7 +233,7 @@ func putLifecycle(ctx context.Context, c *resource.Cloud, a LifecycleArgs) (stri
 	if err != nil {
 		return "", err
 	}
-	return a.Bucket, await(ctx, "bucket "+a.Bucket+" shows its lifecycle", func(ctx context.Context) (bool, error) {
+	return a.Bucket, resource.PollThere(ctx, "bucket "+a.Bucket+" shows its lifecycle", settle, func(ctx context.Context) (bool, error) {
 		rules, err := lifecycleRules(ctx, c, a.Bucket)
 		return sameRules(rules, a.Rules), err
 	})

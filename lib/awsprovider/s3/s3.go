@@ -3,7 +3,6 @@
 package s3
 
 import (
-	"context"
 	"time"
 
 	"tapstack/lib/awsprovider/resource"
@@ -21,15 +20,4 @@ func Resources() []resource.Resource {
 		resource.Define(lifecycle),
 		resource.Define(bucketPolicy),
 	}
-}
-
-// await polls until the check holds; what does not exist yet does not hold.
-func await(ctx context.Context, what string, check func(context.Context) (bool, error)) error {
-	return resource.Poll(ctx, what, settle, func(ctx context.Context) (bool, error) {
-		ok, err := check(ctx)
-		if resource.NotFound(err) {
-			return false, nil
-		}
-		return ok, err
-	})
 }

@@ -81,11 +81,8 @@ func putPolicy(ctx context.Context, c *resource.Cloud, a PolicyArgs) (string, er
 	if err != nil {
 		return "", err
 	}
-	return a.SecretArn, resource.Poll(ctx, "secret "+a.SecretArn+" has a policy", propagation, func(ctx context.Context) (bool, error) {
+	return a.SecretArn, resource.PollThere(ctx, "secret "+a.SecretArn+" has a policy", propagation, func(ctx context.Context) (bool, error) {
 		_, err := getPolicy(ctx, c, a.SecretArn)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return true, err
 	})
 }

@@ -99,11 +99,8 @@ func createSecret(ctx context.Context, c *resource.Cloud, a SecretArgs) (string,
 	if err != nil {
 		return arn, err
 	}
-	return arn, resource.Poll(ctx, "secret "+arn+" is seen", propagation, func(ctx context.Context) (bool, error) {
+	return arn, resource.PollThere(ctx, "secret "+arn+" is seen", propagation, func(ctx context.Context) (bool, error) {
 		_, err := describeSecret(ctx, c, arn)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return true, err
 	})
 }

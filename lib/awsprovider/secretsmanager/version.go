@@ -59,12 +59,9 @@ func createVersion(ctx context.Context, c *resource.Cloud, a VersionArgs) (strin
 		return "", err
 	}
 	version := aws.ToString(out.VersionId)
-	return a.SecretID + "|" + version, resource.Poll(ctx, "secret version "+version+" is seen", propagation,
+	return a.SecretID + "|" + version, resource.PollThere(ctx, "secret version "+version+" is seen", propagation,
 		func(ctx context.Context) (bool, error) {
 			_, err := getVersion(ctx, c, a.SecretID, version)
-			if resource.NotFound(err) {
-				return false, nil
-			}
 			return true, err
 		})
 }

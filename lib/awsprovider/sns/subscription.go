@@ -143,11 +143,8 @@ func awaitConfirmation(ctx context.Context, c *resource.Cloud, arn string, a Sub
 		}
 		timeout = time.Duration(aws.ToInt(a.ConfirmationTimeoutInMinutes)) * time.Minute
 	}
-	return resource.Poll(ctx, "subscription "+arn+" is confirmed", timeout, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "subscription "+arn+" is confirmed", timeout, func(ctx context.Context) (bool, error) {
 		got, err := subscriptionAttributes(ctx, c, arn)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return got[pendingAttribute] == "false", err
 	})
 }

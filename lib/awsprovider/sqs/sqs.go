@@ -193,11 +193,8 @@ func changedAttributes(old, now map[string]string) map[string]string {
 
 // awaitAttributes waits until the queue exists and shows what was set, as SQS is eventually consistent.
 func awaitAttributes(ctx context.Context, c *resource.Cloud, url string, want map[string]string) error {
-	return resource.Poll(ctx, "queue "+url+" shows its attributes", settle, func(ctx context.Context) (bool, error) {
+	return resource.PollThere(ctx, "queue "+url+" shows its attributes", settle, func(ctx context.Context) (bool, error) {
 		got, err := getAttributes(ctx, c, url, types.QueueAttributeNameAll)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		for name, value := range want {
 			if err == nil && !sameAttribute(name, got[name], value) {
 				unknown, err := unknownAttribute(ctx, c, url, types.QueueAttributeName(name))

@@ -106,11 +106,8 @@ func createParameter(ctx context.Context, c *resource.Cloud, a ParameterArgs) (s
 			return a.Name, err
 		}
 	}
-	return a.Name, resource.Poll(ctx, "parameter "+a.Name+" is seen", settle, func(ctx context.Context) (bool, error) {
+	return a.Name, resource.PollThere(ctx, "parameter "+a.Name+" is seen", settle, func(ctx context.Context) (bool, error) {
 		_, err := metadata(ctx, c, a.Name)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return true, err
 	})
 }

@@ -32,11 +32,8 @@ var association = resource.Description[AssociationArgs, AssociationState]{
 			return "", err
 		}
 		what := "the web ACL is on " + a.ResourceArn
-		return a.WebACLArn + "," + a.ResourceArn, resource.Poll(ctx, what, timeout, func(ctx context.Context) (bool, error) {
+		return a.WebACLArn + "," + a.ResourceArn, resource.PollThere(ctx, what, timeout, func(ctx context.Context) (bool, error) {
 			arn, err := associatedACL(ctx, c, a.ResourceArn)
-			if resource.NotFound(err) {
-				return false, nil
-			}
 			return arn == a.WebACLArn, err
 		})
 	},

@@ -105,11 +105,8 @@ func createWebACL(ctx context.Context, c *resource.Cloud, a WebACLArgs) (string,
 		return "", fmt.Errorf("the API returned no summary of web ACL %s", a.Name)
 	}
 	id := aws.ToString(out.Summary.Id)
-	return id, resource.Poll(ctx, "web ACL "+a.Name+" is there", timeout, func(ctx context.Context) (bool, error) {
+	return id, resource.PollThere(ctx, "web ACL "+a.Name+" is there", timeout, func(ctx context.Context) (bool, error) {
 		_, err := findWebACL(ctx, c, id, a)
-		if resource.NotFound(err) {
-			return false, nil
-		}
 		return err == nil, err
 	})
 }
