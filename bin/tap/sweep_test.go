@@ -234,12 +234,3 @@ func TestASweepOfARealAccountNeedsItsIDOnTheList(t *testing.T) {
 	require.Contains(t, stderr, "123456789012")
 	require.Contains(t, stderr, session.AllowedVariable)
 }
-
-func TestSweepExplainsItselfWithExamples(t *testing.T) {
-	code, help, _ := tap(t, "sweep", "--help")
-	require.Equal(t, exitFine, code)
-	require.Contains(t, help, "Examples:\n  tap sweep")
-	for _, flag := range []string{"--older-than", "--owner", "--account", "--ignore-expiry"} {
-		require.Contains(t, help, flag)
-	}
-}
