@@ -43,9 +43,12 @@ import (
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
 	"github.com/aws/aws-sdk-go-v2/service/wafv2"
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/inventory"
+	"tapstack/lib/target"
 )
 
 // disguise is a set of tags that must not be enough.
@@ -100,15 +103,12 @@ func fill(ctx context.Context, t *testing.T, s *saboteur, now time.Time) []*look
 	all := []*lookalike{{says: "the default VPC", look: ground.look}}
 	for _, d := range disguises(now) {
 		for _, m := range makers() {
-			name := strings.ReplaceAll(m.name, "{S}", d.suffix)
-			if d.suffix == "" {
-				name = m.odd
-			}
-			if m.odd == "" && d.suffix == "" || m.bare && d.tags[lib.TagOwner] != "" {
+			if m.odd == "" && d.suffix == "" || m.untagged && d.tags[lib.TagOwner] != "" {
 				continue
 			}
-			seen, err := m.make(ctx, s, ground, name, d.tags)
-			says := fmt.Sprintf("%s %s: %s", m.kind, name, d.says)
+			of := m.naming(d.suffix)
+			seen, err := m.make(ctx, s, ground, of(m.kinds[0]), of, d.tags)
+			says := fmt.Sprintf("%s %s: %s", m.kinds[0], of(m.kinds[0]), d.says)
 			require.NoError(t, err, "making %s", says)
 			all = append(all, &lookalike{says: says, look: seen})
 		}
@@ -120,17 +120,17 @@ func fill(ctx context.Context, t *testing.T, s *saboteur, now time.Time) []*look
 func halfUpdated(ctx context.Context, t *testing.T, s *saboteur, now time.Time) []*lookalike {
 	t.Helper()
 	var all []*lookalike
-	for kind, expires := range map[string]time.Time{"queue with a message": now.Add(-time.Hour), "topic": now.Add(time.Hour)} {
+	for kind, expires := range map[*inventory.Kind]time.Time{inventory.Queue: now.Add(-time.Hour), inventory.Topic: now.Add(time.Hour)} {
 		for _, m := range makers() {
-			if m.kind != kind {
+			if m.kinds[0] != kind {
 				continue
 			}
-			name := strings.ReplaceAll(m.name, "{S}", "half-updated")
-			seen, err := m.make(ctx, s, nil, name, map[string]string{
+			of := m.naming("half-updated")
+			seen, err := m.make(ctx, s, nil, of(kind), of, map[string]string{
 				lib.TagOwner: lib.DefaultOwner, lib.TagRun: lib.NewRun(now.Add(-72 * time.Hour)), lib.TagExpires: lib.FormatExpiry(expires),
 			})
 			require.NoError(t, err)
-			all = append(all, &lookalike{says: kind + " of a stack whose update was interrupted", look: seen})
+			all = append(all, &lookalike{says: kind.Name + " of a stack whose update was interrupted", look: seen})
 		}
 	}
 	return all
@@ -193,13 +193,48 @@ func (g *ground) look(ctx context.Context) (any, error) {
 	return []any{vpc, tables, groups, subnets}, err
 }
 
-// maker makes one kind of look-alike.
+// maker makes look-alikes of one kind, and of others with it.
 type maker struct {
-	kind, name string // {S} stands for the suffix
-	odd        string // a name that the stack never gives; empty where such a thing would be no likeness
-	// bare kinds have no tags to tell their disguises apart by.
-	bare bool
-	make func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error)
+	kinds []*inventory.Kind
+	name  string // in place of the first that the stack gives; {S} stands for the suffix
+	odd   string // a name that the stack never gives; empty where such a thing would be no likeness
+	// untagged kinds have no tags to tell their disguises apart by.
+	untagged bool
+	make     func(ctx context.Context, s *saboteur, g *ground, name string, of naming, tags map[string]string) (look, error)
+}
+
+// naming tells the name of a look-alike of a kind.
+type naming func(*inventory.Kind) string
+
+// naming gives the names of the stack with a suffix or, without one, names that no stack gives.
+func (m maker) naming(suffix string) naming {
+	values := strings.NewReplacer("{S}", suffix, "{account}", "123456789012", "{region}", target.Region, "*", "any")
+	return func(k *inventory.Kind) string {
+		switch {
+		case suffix == "":
+			return m.odd
+		case m.name != "" && k == m.kinds[0]:
+			return values.Replace(m.name)
+		}
+		return values.Replace(k.Names()[0])
+	}
+}
+
+// TestEveryKindHasALookalike holds that the sweeper is tried on each kind that it may delete.
+func TestEveryKindHasALookalike(t *testing.T) {
+	without := map[*inventory.Kind]string{
+		inventory.DBClusterBackup: "the emulator has no automated backups",
+		inventory.DNSRecord:       "records makes them in a zone of their own",
+	}
+	made := map[*inventory.Kind]bool{}
+	for _, m := range makers() {
+		for _, k := range m.kinds {
+			made[k] = true
+		}
+	}
+	for _, k := range inventory.Kinds() {
+		assert.Equal(t, !k.Removal.Never && without[k] == "", made[k], "tests/integration/sweep_lookalikes_test.go must make a look-alike of the %s, or say why it does not", k)
+	}
 }
 
 func tagList[T any](tags map[string]string, each func(k, v *string) T) []T {
@@ -251,7 +286,7 @@ func makers() []maker {
 
 func networkMakers() []maker {
 	return []maker{
-		{kind: "VPC with a subnet", name: "vpc-{S}", odd: "vpc of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.VPC, inventory.Subnet}, odd: "vpc of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, of naming, tags map[string]string) (look, error) {
 			vpc, err := s.EC2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.99.0.0/16"), TagSpecifications: spec(ec2types.ResourceTypeVpc, tags, name)})
 			if err != nil {
 				return nil, err
@@ -259,7 +294,7 @@ func networkMakers() []maker {
 			id := vpc.Vpc.VpcId
 			_, err = s.EC2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
 				VpcId: id, CidrBlock: aws.String("10.99.1.0/24"),
-				TagSpecifications: spec(ec2types.ResourceTypeSubnet, tags, strings.Replace(name, "vpc-", "private-subnet-1-", 1)),
+				TagSpecifications: spec(ec2types.ResourceTypeSubnet, tags, of(inventory.Subnet)),
 			})
 			in := []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{*id}}}
 			return func(ctx context.Context) (any, error) {
@@ -272,7 +307,7 @@ func networkMakers() []maker {
 				})
 			}, err
 		}},
-		{kind: "security group", name: "db-sg-{S}", odd: "database of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.SecurityGroup, inventory.SecurityGroupRule}, odd: "database of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, of naming, tags map[string]string) (look, error) {
 			out, err := s.EC2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
 				VpcId: &g.vpc, GroupName: &name, Description: aws.String("like ours"), TagSpecifications: spec(ec2types.ResourceTypeSecurityGroup, tags, name),
 			})
@@ -280,7 +315,7 @@ func networkMakers() []maker {
 				return nil, err
 			}
 			_, err = s.EC2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
-				GroupId: out.GroupId, TagSpecifications: spec(ec2types.ResourceTypeSecurityGroupRule, tags, strings.Replace(name, "db-sg-", "db-in-payment-api-", 1)),
+				GroupId: out.GroupId, TagSpecifications: spec(ec2types.ResourceTypeSecurityGroupRule, tags, of(inventory.SecurityGroupRule)),
 				IpPermissions: []ec2types.IpPermission{{
 					IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432), IpRanges: []ec2types.IpRange{{CidrIp: aws.String("10.0.0.0/8")}},
 				}},
@@ -289,25 +324,25 @@ func networkMakers() []maker {
 				return s.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{*out.GroupId}})
 			}, err
 		}},
-		{kind: "Elastic IP", name: "nat-eip-1-{S}", odd: "address of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.ElasticIP}, odd: "address of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			out, err := s.EC2.AllocateAddress(ctx, &ec2.AllocateAddressInput{Domain: ec2types.DomainTypeVpc, TagSpecifications: spec(ec2types.ResourceTypeElasticIp, tags, name)})
 			return func(ctx context.Context) (any, error) {
 				return s.EC2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{*out.AllocationId}})
 			}, err
 		}},
-		{kind: "internet gateway", name: "internet-gateway-{S}", odd: "gateway of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.InternetGateway}, odd: "gateway of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			out, err := s.EC2.CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{TagSpecifications: spec(ec2types.ResourceTypeInternetGateway, tags, name)})
 			return func(ctx context.Context) (any, error) {
 				return s.EC2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{InternetGatewayIds: []string{*out.InternetGateway.InternetGatewayId}})
 			}, err
 		}},
-		{kind: "route table", name: "private-route-table-1-{S}", odd: "routes of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.RouteTable}, odd: "routes of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
 			out, err := s.EC2.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{VpcId: &g.vpc, TagSpecifications: spec(ec2types.ResourceTypeRouteTable, tags, name)})
 			return func(ctx context.Context) (any, error) {
 				return s.EC2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{RouteTableIds: []string{*out.RouteTable.RouteTableId}})
 			}, err
 		}},
-		{kind: "NAT gateway", name: "nat-gateway-1-{S}", odd: "way out of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.NATGateway}, odd: "way out of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
 			out, err := s.EC2.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
 				SubnetId: &g.subnets[0], ConnectivityType: ec2types.ConnectivityTypePrivate, TagSpecifications: spec(ec2types.ResourceTypeNatgateway, tags, name),
 			})
@@ -315,7 +350,7 @@ func networkMakers() []maker {
 				return s.EC2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{*out.NatGateway.NatGatewayId}})
 			}, err
 		}},
-		{kind: "VPC endpoint", name: "s3-endpoint-{S}", odd: "endpoint of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.VPCEndpoint}, odd: "endpoint of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
 			out, err := s.EC2.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
 				VpcId: &g.vpc, ServiceName: aws.String("com.amazonaws.us-east-1.s3"), TagSpecifications: spec(ec2types.ResourceTypeVpcEndpoint, tags, name),
 			})
@@ -323,7 +358,7 @@ func networkMakers() []maker {
 				return s.EC2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*out.VpcEndpoint.VpcEndpointId}})
 			}, err
 		}},
-		{kind: "network interface", name: "interface-{S}", odd: "card of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.NetworkInterface}, name: "interface-{S}", odd: "card of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
 			out, err := s.EC2.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{
 				SubnetId: &g.subnets[0], TagSpecifications: spec(ec2types.ResourceTypeNetworkInterface, tags, name),
 			})
@@ -331,7 +366,7 @@ func networkMakers() []maker {
 				return s.EC2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{*out.NetworkInterface.NetworkInterfaceId}})
 			}, err
 		}},
-		{kind: "flow log", name: "vpc-flow-log-{S}", odd: "log of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.FlowLog}, odd: "log of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
 			bucket := "flows-" + strings.ReplaceAll(name, " ", "-")
 			if _, err := s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
 				return nil, err
@@ -353,7 +388,7 @@ func networkMakers() []maker {
 
 func serviceMakers() []maker {
 	return []maker{
-		{kind: "load balancer with a listener and a rule", name: "alb-{S}", odd: "balancer-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.LoadBalancer, inventory.Listener, inventory.ListenerRule}, odd: "balancer-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, of naming, tags map[string]string) (look, error) {
 			lb, err := s.ELB.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: &name, Subnets: g.subnets[:2], Tags: elbTagList(tags, name)})
 			if err != nil {
 				return nil, err
@@ -365,14 +400,14 @@ func serviceMakers() []maker {
 			}
 			listener, err := s.ELB.CreateListener(ctx, &elb.CreateListenerInput{
 				LoadBalancerArn: id, Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumHttp, DefaultActions: []elbtypes.Action{answer},
-				Tags: elbTagList(tags, strings.Replace(name, "alb-", "http-listener-", 1)),
+				Tags: elbTagList(tags, of(inventory.Listener)),
 			})
 			if err != nil {
 				return nil, err
 			}
 			in := listener.Listeners[0].ListenerArn
 			_, err = s.ELB.CreateRule(ctx, &elb.CreateRuleInput{
-				ListenerArn: in, Priority: aws.Int32(1), Actions: []elbtypes.Action{answer}, Tags: elbTagList(tags, strings.Replace(name, "alb-", "api-rule-", 1)),
+				ListenerArn: in, Priority: aws.Int32(1), Actions: []elbtypes.Action{answer}, Tags: elbTagList(tags, of(inventory.ListenerRule)),
 				Conditions: []elbtypes.RuleCondition{{Field: aws.String("path-pattern"), Values: []string{"/api/*"}}},
 			})
 			return func(ctx context.Context) (any, error) {
@@ -383,7 +418,7 @@ func serviceMakers() []maker {
 				})
 			}, err
 		}},
-		{kind: "target group", name: "payment-api-tg-{S}", odd: "targets-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.TargetGroup}, odd: "targets-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
 			out, err := s.ELB.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{
 				Name: &name, Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumHttp, VpcId: &g.vpc, TargetType: elbtypes.TargetTypeEnumIp, Tags: elbTagList(tags, name),
 			})
@@ -391,7 +426,7 @@ func serviceMakers() []maker {
 				return s.ELB.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{TargetGroupArns: []string{*out.TargetGroups[0].TargetGroupArn}})
 			}, err
 		}},
-		{kind: "certificate", name: "certificate-{S}", odd: "certificate of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.Certificate}, odd: "certificate of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			list := append(tagList(tags, func(k, v *string) acmtypes.Tag { return acmtypes.Tag{Key: k, Value: v} }), acmtypes.Tag{Key: aws.String("Name"), Value: &name})
 			out, err := s.ACM.RequestCertificate(ctx, &acm.RequestCertificateInput{
 				DomainName: aws.String(strings.ReplaceAll(name, " ", "-") + ".example.com"), ValidationMethod: acmtypes.ValidationMethodDns, Tags: list,
@@ -400,7 +435,7 @@ func serviceMakers() []maker {
 				return s.ACM.ListTagsForCertificate(ctx, &acm.ListTagsForCertificateInput{CertificateArn: out.CertificateArn})
 			}, err
 		}},
-		{kind: "web ACL", name: "waf-{S}", odd: "wall-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.WebACL}, odd: "wall-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			in := &wafv2.CreateWebACLInput{
 				Name: &name, Scope: waftypes.ScopeRegional, DefaultAction: &waftypes.DefaultAction{Allow: &waftypes.AllowAction{}},
 				VisibilityConfig: &waftypes.VisibilityConfig{MetricName: &name},
@@ -413,9 +448,9 @@ func serviceMakers() []maker {
 				return s.WAF.GetWebACL(ctx, &wafv2.GetWebACLInput{Name: &name, Id: out.Summary.Id, Scope: waftypes.ScopeRegional})
 			}, err
 		}},
-		{kind: "ECS cluster with a scaled service", name: "ecs-cluster-{S}", odd: "cluster-of-ours", make: makeCluster},
-		{kind: "database cluster with an instance", name: "aurora-cluster-{S}", odd: "database-of-ours", make: makeDatabase},
-		{kind: "database cluster parameter group", name: "db-cluster-parameter-group-{S}", odd: "settings-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.ECSCluster, inventory.ECSService, inventory.TaskDefinition, inventory.ScalableTarget, inventory.ScalingPolicy, inventory.Alarm}, odd: "cluster-of-ours", make: makeCluster},
+		{kinds: []*inventory.Kind{inventory.DBCluster, inventory.DBInstance, inventory.DBSnapshot}, odd: "database-of-ours", make: makeDatabase},
+		{kinds: []*inventory.Kind{inventory.DBClusterParameterGroup}, odd: "settings-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			_, err := s.RDS.CreateDBClusterParameterGroup(ctx, &rds.CreateDBClusterParameterGroupInput{
 				DBClusterParameterGroupName: &name, DBParameterGroupFamily: aws.String("aurora-postgresql16"), Description: &name, Tags: rdsTagList(tags),
 			})
@@ -423,7 +458,7 @@ func serviceMakers() []maker {
 				return s.RDS.DescribeDBClusterParameterGroups(ctx, &rds.DescribeDBClusterParameterGroupsInput{DBClusterParameterGroupName: &name})
 			}, err
 		}},
-		{kind: "database subnet group", name: "db-subnet-group-{S}", odd: "subnets-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.DBSubnetGroup}, odd: "subnets-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
 			_, err := s.RDS.CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{
 				DBSubnetGroupName: &name, DBSubnetGroupDescription: &name, SubnetIds: g.subnets[:2], Tags: rdsTagList(tags),
 			})
@@ -434,12 +469,12 @@ func serviceMakers() []maker {
 	}
 }
 
-func makeCluster(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+func makeCluster(ctx context.Context, s *saboteur, _ *ground, name string, of naming, tags map[string]string) (look, error) {
 	list := tagList(tags, func(k, v *string) ecstypes.Tag { return ecstypes.Tag{Key: k, Value: v} })
 	if _, err := s.ECS.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: &name, Tags: list}); err != nil {
 		return nil, err
 	}
-	service := strings.Replace(strings.Replace(name, "ecs-cluster-", "payment-api-", 1), "cluster-", "service-", 1)
+	service := of(inventory.ECSService)
 	task, err := s.ECS.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
 		Family: &service, Tags: list, ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("c"), Image: aws.String("busybox:1"), Memory: aws.Int32(64)}},
 	})
@@ -458,7 +493,7 @@ func makeCluster(ctx context.Context, s *saboteur, _ *ground, name string, tags 
 		return nil, err
 	}
 	policy, err := s.AutoScaling.PutScalingPolicy(ctx, &applicationautoscaling.PutScalingPolicyInput{
-		PolicyName: aws.String(strings.Replace(service, "payment-api-", "payment-api-cpu-scaling-", 1)), ResourceId: &id, ServiceNamespace: astypes.ServiceNamespaceEcs,
+		PolicyName: aws.String(of(inventory.ScalingPolicy)), ResourceId: &id, ServiceNamespace: astypes.ServiceNamespaceEcs,
 		ScalableDimension: dimension, PolicyType: astypes.PolicyTypeTargetTrackingScaling,
 		TargetTrackingScalingPolicyConfiguration: &astypes.TargetTrackingScalingPolicyConfiguration{
 			TargetValue:                   aws.Float64(60),
@@ -494,7 +529,7 @@ func makeCluster(ctx context.Context, s *saboteur, _ *ground, name string, tags 
 	}, nil
 }
 
-func makeDatabase(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+func makeDatabase(ctx context.Context, s *saboteur, _ *ground, name string, of naming, tags map[string]string) (look, error) {
 	_, err := s.RDS.CreateDBCluster(ctx, &rds.CreateDBClusterInput{
 		DBClusterIdentifier: &name, Engine: aws.String("aurora-postgresql"), MasterUsername: aws.String("root"), MasterUserPassword: aws.String("not-a-secret-1"),
 		Tags: rdsTagList(tags),
@@ -502,7 +537,7 @@ func makeDatabase(ctx context.Context, s *saboteur, _ *ground, name string, tags
 	if err != nil {
 		return nil, err
 	}
-	instance := strings.Replace(strings.Replace(name, "aurora-cluster-", "aurora-writer-", 1), "database-", "writer-", 1)
+	instance := of(inventory.DBInstance)
 	_, err = s.RDS.CreateDBInstance(ctx, &rds.CreateDBInstanceInput{
 		DBInstanceIdentifier: &instance, DBClusterIdentifier: &name, Engine: aws.String("aurora-postgresql"), DBInstanceClass: aws.String("db.r6g.large"), Tags: rdsTagList(tags),
 	})
@@ -530,7 +565,7 @@ func makeDatabase(ctx context.Context, s *saboteur, _ *ground, name string, tags
 
 func storeMakers() []maker {
 	return []maker{
-		{kind: "queue with a message", name: "payment-jobs-{S}", odd: "queue-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.Queue}, odd: "queue-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			out, err := s.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Tags: tags})
 			if err != nil {
 				return nil, err
@@ -541,14 +576,14 @@ func storeMakers() []maker {
 				return both(attributes, err, func() (any, error) { return s.SQS.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: out.QueueUrl}) })
 			}, err
 		}},
-		{kind: "topic", name: "payment-alerts-{S}", odd: "topic-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.Topic}, odd: "topic-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			client := s.SNS
 			out, err := client.CreateTopic(ctx, &sns.CreateTopicInput{Name: &name, Tags: tagList(tags, func(k, v *string) snstypes.Tag { return snstypes.Tag{Key: k, Value: v} })})
 			return func(ctx context.Context) (any, error) {
 				return client.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: out.TopicArn})
 			}, err
 		}},
-		{kind: "secret", name: "payment-db-credentials-{S}", odd: "secret-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.Secret}, odd: "secret-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			_, err := s.SecretsManager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
 				Name: &name, SecretString: aws.String("keep me"), Tags: tagList(tags, func(k, v *string) smtypes.Tag { return smtypes.Tag{Key: k, Value: v} }),
 			})
@@ -556,7 +591,7 @@ func storeMakers() []maker {
 				return s.SecretsManager.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
 			}, err
 		}},
-		{kind: "parameter", name: "/payment/{S}/queue-url", odd: "/invoices/queue-url", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.Parameter}, odd: "/invoices/queue-url", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			_, err := s.SSM.PutParameter(ctx, &ssm.PutParameterInput{
 				Name: &name, Value: aws.String("keep me"), Type: ssmtypes.ParameterTypeString,
 				Tags: tagList(tags, func(k, v *string) ssmtypes.Tag { return ssmtypes.Tag{Key: k, Value: v} }),
@@ -565,19 +600,19 @@ func storeMakers() []maker {
 				return s.SSM.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
 			}, err
 		}},
-		{kind: "KMS key with an alias", name: "payment-alerts-key-{S}", odd: "key of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.Key, inventory.KeyAlias}, odd: "key of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, of naming, tags map[string]string) (look, error) {
 			list := append(tagList(tags, func(k, v *string) kmstypes.Tag { return kmstypes.Tag{TagKey: k, TagValue: v} }), kmstypes.Tag{TagKey: aws.String("Name"), TagValue: &name})
 			out, err := s.KMS.CreateKey(ctx, &kms.CreateKeyInput{Tags: list})
 			if err != nil {
 				return nil, err
 			}
-			alias := "alias/" + strings.ReplaceAll(strings.Replace(name, "-key-", "-", 1), " ", "-")
+			alias := "alias/" + strings.ReplaceAll(strings.TrimPrefix(of(inventory.KeyAlias), "alias/"), " ", "-")
 			_, err = s.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: out.KeyMetadata.KeyId})
 			return func(ctx context.Context) (any, error) {
 				return s.KMS.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &alias})
 			}, err
 		}},
-		{kind: "bucket with content", name: "alb-logs-123456789012-us-east-1-{S}", odd: "bucket-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.Bucket}, odd: "bucket-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			if _, err := s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name}); err != nil {
 				return nil, err
 			}
@@ -592,7 +627,7 @@ func storeMakers() []maker {
 				return s.S3.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &name})
 			}, err
 		}},
-		{kind: "IAM role with a policy", name: "payment-api-task-role-{S}", odd: "role-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.Role}, odd: "role-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			_, err := s.IAM.CreateRole(ctx, &iam.CreateRoleInput{
 				RoleName: &name, Tags: tagList(tags, func(k, v *string) iamtypes.Tag { return iamtypes.Tag{Key: k, Value: v} }),
 				AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`),
@@ -616,7 +651,7 @@ func storeMakers() []maker {
 
 func watchMakers() []maker {
 	return []maker{
-		{kind: "log group with a line", name: "/ecs/payment-api-{S}", odd: "/log/of/ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.LogGroup}, odd: "/log/of/ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			if _, err := s.Logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name, Tags: tags}); err != nil {
 				return nil, err
 			}
@@ -625,16 +660,16 @@ func watchMakers() []maker {
 				return s.Logs.DescribeLogStreams(ctx, &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: &name})
 			}, err
 		}},
-		{kind: "log group of a cluster that is gone", name: "/aws/ecs/containerinsights/ecs-cluster-gone-{S}/performance", bare: true, make: makeLogGroup},
-		{kind: "log group as RDS makes it", name: "/aws/rds/cluster/aurora-cluster-{S}/postgresql", bare: true, make: makeLogGroup},
-		{kind: "log resource policy", name: "waf-logs-policy-{S}", bare: true, make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ map[string]string) (look, error) {
-			group := strings.Replace(name, "waf-logs-policy-", "aws-waf-logs-", 1)
-			if _, err := makeLogGroup(ctx, s, nil, group, nil); err != nil {
+		{kinds: []*inventory.Kind{inventory.LogGroup}, name: strings.ReplaceAll(inventory.LogGroup.NamesByAWS()[1], "{S}", "gone-{S}"), untagged: true, make: makeLogGroup},
+		{kinds: []*inventory.Kind{inventory.LogGroup}, name: inventory.LogGroup.NamesByAWS()[0], untagged: true, make: makeLogGroup},
+		{kinds: []*inventory.Kind{inventory.LogResourcePolicy}, untagged: true, make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, _ map[string]string) (look, error) {
+			group := inventory.LogGroup.NamesIn(inventory.LogResourcePolicy.SuffixIn(name))[1]
+			if _, err := makeLogGroup(ctx, s, nil, group, nil, nil); err != nil {
 				return nil, err
 			}
 			return makeLogPolicy(ctx, s, name, group)
 		}},
-		{kind: "alarm", name: "alb-5xx-alarm-{S}", odd: "alarm of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.Alarm}, odd: "alarm of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			_, err := s.CloudWatch.PutMetricAlarm(ctx, &cloudwatch.PutMetricAlarmInput{
 				AlarmName: &name, MetricName: aws.String("m"), Namespace: aws.String("n"), Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1),
 				Threshold: aws.Float64(1), ComparisonOperator: cwtypes.ComparisonOperatorGreaterThanThreshold, Statistic: cwtypes.StatisticSum,
@@ -645,7 +680,7 @@ func watchMakers() []maker {
 				return out.MetricAlarms, err
 			}, err
 		}},
-		{kind: "dashboard", name: "payment-platform-{S}", odd: "dashboard-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.Dashboard}, odd: "dashboard-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			var words []string
 			for k, v := range tags {
 				words = append(words, k+"="+v)
@@ -656,7 +691,7 @@ func watchMakers() []maker {
 				return s.CloudWatch.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &name})
 			}, err
 		}},
-		{kind: "event rule with a target", name: "ecs-deployment-failed-{S}", odd: "event-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.EventRule}, odd: "event-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			_, err := s.EventBridge.PutRule(ctx, &eventbridge.PutRuleInput{
 				Name: &name, EventPattern: aws.String(`{"source":["aws.ecs"]}`), Tags: tagList(tags, func(k, v *string) eventtypes.Tag { return eventtypes.Tag{Key: k, Value: v} }),
 			})
@@ -671,7 +706,7 @@ func watchMakers() []maker {
 				})
 			}, err
 		}},
-		{kind: "RDS event subscription", name: "rds-events-{S}", odd: "events-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, tags map[string]string) (look, error) {
+		{kinds: []*inventory.Kind{inventory.EventSubscription}, odd: "events-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
 			_, err := s.RDS.CreateEventSubscription(ctx, &rds.CreateEventSubscriptionInput{
 				SubscriptionName: &name, SnsTopicArn: aws.String("arn:aws:sns:us-east-1:123456789012:keep"), Tags: rdsTagList(tags),
 			})
@@ -682,7 +717,7 @@ func watchMakers() []maker {
 	}
 }
 
-func makeLogGroup(ctx context.Context, s *saboteur, _ *ground, name string, _ map[string]string) (look, error) {
+func makeLogGroup(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, _ map[string]string) (look, error) {
 	_, err := s.Logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name})
 	return func(ctx context.Context) (any, error) {
 		out, err := s.Logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &name})

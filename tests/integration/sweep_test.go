@@ -268,8 +268,8 @@ func leaksOf(ctx context.Context, t *testing.T, cfg aws.Config, suffix string) [
 
 // oldTwins are things that bear the old stack's own names, made by hand beside it, of kinds whose names need not be
 // unique.
-func oldTwins() []string {
-	return []string{"VPC with a subnet", "Elastic IP", "internet gateway", "certificate"}
+func oldTwins() []*inventory.Kind {
+	return []*inventory.Kind{inventory.VPC, inventory.ElasticIP, inventory.InternetGateway, inventory.Certificate}
 }
 
 func inDisguiseOfOld(ctx context.Context, t *testing.T, s *saboteur) []*lookalike {
@@ -278,12 +278,13 @@ func inDisguiseOfOld(ctx context.Context, t *testing.T, s *saboteur) []*lookalik
 	require.NoError(t, err)
 	var all []*lookalike
 	for _, m := range makers() {
-		if !slices.Contains(oldTwins(), m.kind) {
+		if !slices.Contains(oldTwins(), m.kinds[0]) {
 			continue
 		}
-		seen, err := m.make(ctx, s, g, strings.ReplaceAll(m.name, "{S}", "old"), nil)
+		of := m.naming("old")
+		seen, err := m.make(ctx, s, g, of(m.kinds[0]), of, nil)
 		require.NoError(t, err)
-		all = append(all, &lookalike{says: m.kind + " with the old stack's own name, and no tags", look: seen})
+		all = append(all, &lookalike{says: m.kinds[0].Name + " with the old stack's own name, and no tags", look: seen})
 	}
 	seen, err := makeLogPolicy(ctx, s, "their-policy", "aws-waf-logs-old")
 	require.NoError(t, err)
