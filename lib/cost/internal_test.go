@@ -23,12 +23,17 @@ func TestTheTablesOfRulesFitEachOtherAndThePrices(t *testing.T) {
 		assert.Contains(t, groups, rule.group, token)
 		assert.NotContains(t, free, token, "either it costs something (lib/cost/rules.go) or it does not (lib/inventory)")
 	}
+	known := map[string]bool{}
 	for _, k := range inventory.Kinds() {
 		for _, token := range slices.Concat(k.Types, slices.Collect(maps.Keys(k.Parts))) {
+			known[token] = true
 			if free[token] == "" {
 				assert.Contains(t, rules, token, "the %s has no rule in lib/cost/rules.go, and lib/inventory does not say why it is free", k)
 			}
 		}
+	}
+	for token := range rules {
+		assert.True(t, known[token], "%s is priced, and lib/inventory knows no such type", token)
 	}
 	names := map[string]bool{}
 	for _, it := range assumptions {
