@@ -25,21 +25,19 @@ func loggingSabotages() []sabotage {
 		{
 			Check: "logs.made-by-others", Says: "delete the log group that Container Insights writes to", Also: []string{"logs.retention", "destroyable.policies"},
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.Logs.DeleteLogGroup(ctx, &cloudwatchlogs.DeleteLogGroupInput{
+				return call(ctx, s.Logs.DeleteLogGroup, &cloudwatchlogs.DeleteLogGroupInput{
 					LogGroupName: aws.String("/aws/ecs/containerinsights/" + s.output(lib.OutputEcsClusterName) + "/performance"),
 				})
-				return err
 			},
 		},
 		{
 			Check: "logs.container-insights", Says: "switch Container Insights off",
 			Do: func(ctx context.Context, s *saboteur) error {
 				// UpdateClusterSettings would do as well, but for an emulator (moto 5.2.1) that does not know it.
-				_, err := s.ECS.UpdateCluster(ctx, &ecs.UpdateClusterInput{
+				return call(ctx, s.ECS.UpdateCluster, &ecs.UpdateClusterInput{
 					Cluster:  aws.String(s.output(lib.OutputEcsClusterName)),
 					Settings: []ecstypes.ClusterSetting{{Name: ecstypes.ClusterSettingNameContainerInsights, Value: aws.String("disabled")}},
 				})
-				return err
 			},
 		},
 	}
@@ -47,10 +45,9 @@ func loggingSabotages() []sabotage {
 
 func keepsLogs(check, says, role string, also ...string) sabotage {
 	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) error {
-		_, err := s.Logs.PutRetentionPolicy(ctx, &cloudwatchlogs.PutRetentionPolicyInput{
+		return call(ctx, s.Logs.PutRetentionPolicy, &cloudwatchlogs.PutRetentionPolicyInput{
 			LogGroupName: aws.String(s.named(role)), RetentionInDays: aws.Int32(7),
 		})
-		return err
 	}}
 }
 
@@ -60,8 +57,7 @@ func alertingSabotages() []sabotage {
 			Check: "alerts.topic", Says: "delete the topic",
 			Also: []string{"alerts.email", "alerts.topic-policy", "alerts.topic-key", "destroyable.policies", "iam.task-roles"}, On: "topic",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.SNS.DeleteTopic(ctx, &sns.DeleteTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
-				return err
+				return call(ctx, s.SNS.DeleteTopic, &sns.DeleteTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
 			},
 		},
 		{
@@ -75,19 +71,17 @@ func alertingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.SNS.Unsubscribe(ctx, &sns.UnsubscribeInput{SubscriptionArn: subscription.SubscriptionArn})
-				return err
+				return call(ctx, s.SNS.Unsubscribe, &sns.UnsubscribeInput{SubscriptionArn: subscription.SubscriptionArn})
 			},
 		},
 		{
 			Check: "alerts.topic-policy", Says: "let everyone publish to the topic", On: "topic",
 			Do: func(ctx context.Context, s *saboteur) error {
 				topic := s.output(lib.OutputAlertsTopicArn)
-				_, err := s.SNS.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+				return call(ctx, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
 					TopicArn: &topic, AttributeName: aws.String("Policy"),
 					AttributeValue: aws.String(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sns:Publish","Resource":%q}]}`, topic)),
 				})
-				return err
 			},
 		},
 		{
@@ -101,24 +95,21 @@ func alertingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.KMS.DisableKeyRotation(ctx, &kms.DisableKeyRotationInput{KeyId: key.KeyMetadata.KeyId})
-				return err
+				return call(ctx, s.KMS.DisableKeyRotation, &kms.DisableKeyRotationInput{KeyId: key.KeyMetadata.KeyId})
 			},
 		},
 		{
 			Check: "alerts.topic-key", Says: "stop the encryption of the topic", Also: []string{"iam.task-roles"}, On: "topic",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.SNS.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+				return call(ctx, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
 					TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn)), AttributeName: aws.String("KmsMasterKeyId"), AttributeValue: aws.String(""),
 				})
-				return err
 			},
 		},
 		{
 			Check: "alerts.alarms", Says: "delete the alarm on the database's processors",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.CloudWatch.DeleteAlarms(ctx, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{s.named("aurora-cpu-alarm")}})
-				return err
+				return call(ctx, s.CloudWatch.DeleteAlarms, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{s.named("aurora-cpu-alarm")}})
 			},
 		},
 		changesAlarm("alerts.alarm-actions", "let an alarm tell nobody", "alb-5xx-alarm", func(in *cloudwatch.PutMetricAlarmInput) { in.AlarmActions = nil }),
@@ -128,8 +119,7 @@ func alertingSabotages() []sabotage {
 		{
 			Check: "alerts.events", Says: "disable the rule for failed deployments", On: "event rules",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.EventBridge.DisableRule(ctx, &eventbridge.DisableRuleInput{Name: aws.String(s.named("ecs-deployment-failed"))})
-				return err
+				return call(ctx, s.EventBridge.DisableRule, &eventbridge.DisableRuleInput{Name: aws.String(s.named("ecs-deployment-failed"))})
 			},
 		},
 		{
@@ -144,24 +134,21 @@ func alertingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.EventBridge.RemoveTargets(ctx, &eventbridge.RemoveTargetsInput{Rule: rule, Ids: []string{*target.Id}})
-				return err
+				return call(ctx, s.EventBridge.RemoveTargets, &eventbridge.RemoveTargetsInput{Rule: rule, Ids: []string{*target.Id}})
 			},
 		},
 		{
 			Check: "alerts.database-events", Says: "delete the subscription to the database's events",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.RDS.DeleteEventSubscription(ctx, &rds.DeleteEventSubscriptionInput{SubscriptionName: aws.String(s.named("rds-events"))})
-				return err
+				return call(ctx, s.RDS.DeleteEventSubscription, &rds.DeleteEventSubscriptionInput{SubscriptionName: aws.String(s.named("rds-events"))})
 			},
 		},
 		{
 			Check: "alerts.dashboard", Says: "empty the dashboard",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.CloudWatch.PutDashboard(ctx, &cloudwatch.PutDashboardInput{
+				return call(ctx, s.CloudWatch.PutDashboard, &cloudwatch.PutDashboardInput{
 					DashboardName: aws.String(s.named("payment-platform")), DashboardBody: aws.String(`{"widgets":[]}`),
 				})
-				return err
 			},
 		},
 	}
@@ -186,8 +173,7 @@ func changesAlarm(check, says, role string, change func(*cloudwatch.PutMetricAla
 			Period: a.Period, Statistic: a.Statistic, Threshold: a.Threshold, TreatMissingData: a.TreatMissingData, Unit: a.Unit,
 		}
 		change(in)
-		_, err = s.CloudWatch.PutMetricAlarm(ctx, in)
-		return err
+		return call(ctx, s.CloudWatch.PutMetricAlarm, in)
 	}}
 }
 

@@ -30,11 +30,10 @@ func applicationSabotages() []sabotage {
 		{
 			Check: "application.cluster", Says: "take Fargate from the cluster", On: "capacity providers",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.ECS.PutClusterCapacityProviders(ctx, &ecs.PutClusterCapacityProvidersInput{
+				return call(ctx, s.ECS.PutClusterCapacityProviders, &ecs.PutClusterCapacityProvidersInput{
 					Cluster: aws.String(s.output(lib.OutputEcsClusterName)), CapacityProviders: []string{"FARGATE_SPOT"},
 					DefaultCapacityProviderStrategy: []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String("FARGATE_SPOT"), Weight: 1}},
 				})
-				return err
 			},
 		},
 		wantsTasks("application.payment-api", paymentAPI, 3),
@@ -106,11 +105,9 @@ func applicationSabotages() []sabotage {
 					targets = append(targets, *h.Target)
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.ELB.RegisterTargets(ctx, &elb.RegisterTargetsInput{TargetGroupArn: group, Targets: targets})
-					return err
+					return call(ctx, s.ELB.RegisterTargets, &elb.RegisterTargetsInput{TargetGroupArn: group, Targets: targets})
 				})
-				_, err = s.ELB.DeregisterTargets(ctx, &elb.DeregisterTargetsInput{TargetGroupArn: group, Targets: targets})
-				return err
+				return call(ctx, s.ELB.DeregisterTargets, &elb.DeregisterTargetsInput{TargetGroupArn: group, Targets: targets})
 			},
 		},
 		revisesTask("application.load-balanced", "move the container to another port", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
@@ -160,8 +157,7 @@ func (s *saboteur) updateService(ctx context.Context, role string, change func(*
 	}
 	in := &ecs.UpdateServiceInput{Cluster: was.ClusterArn, Service: was.ServiceName}
 	change(s, in, was)
-	_, err = s.ECS.UpdateService(ctx, in)
-	return err
+	return call(ctx, s.ECS.UpdateService, in)
 }
 
 func updatesService(check, says string, change func(*saboteur, *ecs.UpdateServiceInput, types.Service), also ...string) sabotage {
@@ -211,8 +207,7 @@ func revisesTask(check, says string, change func(*ecs.RegisterTaskDefinitionInpu
 		}
 		revision := made.TaskDefinition.TaskDefinitionArn
 		s.later(func(ctx context.Context) error {
-			_, err := s.ECS.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: revision})
-			return err
+			return call(ctx, s.ECS.DeregisterTaskDefinition, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: revision})
 		})
 		return s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) { in.TaskDefinition = revision })
 	}}
@@ -242,11 +237,10 @@ func scalingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.AutoScaling.DeleteScalingPolicy(ctx, &applicationautoscaling.DeleteScalingPolicyInput{
+				return call(ctx, s.AutoScaling.DeleteScalingPolicy, &applicationautoscaling.DeleteScalingPolicyInput{
 					PolicyName: policy.PolicyName, ResourceId: policy.ResourceId,
 					ScalableDimension: policy.ScalableDimension, ServiceNamespace: policy.ServiceNamespace,
 				})
-				return err
 			},
 		},
 	}
@@ -257,11 +251,10 @@ func (s *saboteur) scalable(role string) *string {
 }
 
 func (s *saboteur) scaleBetween(ctx context.Context, role string, least, most int32) error {
-	_, err := s.AutoScaling.RegisterScalableTarget(ctx, &applicationautoscaling.RegisterScalableTargetInput{
+	return call(ctx, s.AutoScaling.RegisterScalableTarget, &applicationautoscaling.RegisterScalableTargetInput{
 		ResourceId: s.scalable(role), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
 		ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount, MinCapacity: &least, MaxCapacity: &most,
 	})
-	return err
 }
 
 // scalingPolicy is a service's policy on a metric of the stack's own, or the one on its processors.
@@ -288,10 +281,9 @@ func (s *saboteur) changePolicy(ctx context.Context, role string, custom bool, c
 		return err
 	}
 	change(policy.TargetTrackingScalingPolicyConfiguration)
-	_, err = s.AutoScaling.PutScalingPolicy(ctx, &applicationautoscaling.PutScalingPolicyInput{
+	return call(ctx, s.AutoScaling.PutScalingPolicy, &applicationautoscaling.PutScalingPolicyInput{
 		PolicyName: policy.PolicyName, PolicyType: policy.PolicyType, ResourceId: policy.ResourceId,
 		ScalableDimension: policy.ScalableDimension, ServiceNamespace: policy.ServiceNamespace,
 		TargetTrackingScalingPolicyConfiguration: policy.TargetTrackingScalingPolicyConfiguration,
 	})
-	return err
 }

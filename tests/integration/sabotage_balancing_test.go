@@ -27,10 +27,9 @@ func balancingSabotages() []sabotage {
 		{
 			Check: "alb.public", Says: "take the load balancer out of a public subnet",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.ELB.SetSubnets(ctx, &elb.SetSubnetsInput{
+				return call(ctx, s.ELB.SetSubnets, &elb.SetSubnetsInput{
 					LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn)), Subnets: s.list(lib.OutputPublicSubnetIDs)[:2],
 				})
-				return err
 			},
 		},
 		setsBalancer("alb.attributes", "let invalid headers through", "routing.http.drop_invalid_header_fields.enabled", "false"),
@@ -43,8 +42,7 @@ func balancingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.ELB.ModifyTargetGroup(ctx, &elb.ModifyTargetGroupInput{TargetGroupArn: group, HealthCheckPath: aws.String("/")})
-				return err
+				return call(ctx, s.ELB.ModifyTargetGroup, &elb.ModifyTargetGroupInput{TargetGroupArn: group, HealthCheckPath: aws.String("/")})
 			},
 		},
 		{
@@ -54,11 +52,10 @@ func balancingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.ELB.ModifyTargetGroupAttributes(ctx, &elb.ModifyTargetGroupAttributesInput{
+				return call(ctx, s.ELB.ModifyTargetGroupAttributes, &elb.ModifyTargetGroupAttributesInput{
 					TargetGroupArn: group,
 					Attributes:     []types.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("0")}},
 				})
-				return err
 			},
 		},
 		{
@@ -108,11 +105,10 @@ func balancingSabotages() []sabotage {
 
 func setsBalancer(check, says, attribute, value string) sabotage {
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
-		_, err := s.ELB.ModifyLoadBalancerAttributes(ctx, &elb.ModifyLoadBalancerAttributesInput{
+		return call(ctx, s.ELB.ModifyLoadBalancerAttributes, &elb.ModifyLoadBalancerAttributesInput{
 			LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn)),
 			Attributes:      []types.LoadBalancerAttribute{{Key: &attribute, Value: &value}},
 		})
-		return err
 	}}
 }
 
@@ -145,8 +141,7 @@ func (s *saboteur) changeListener(ctx context.Context, port int32, change func(*
 	}
 	in := &elb.ModifyListenerInput{ListenerArn: id}
 	change(in)
-	_, err = s.ELB.ModifyListener(ctx, in)
-	return err
+	return call(ctx, s.ELB.ModifyListener, in)
 }
 
 func changesListener(check, says string, port int32, change func(*elb.ModifyListenerInput)) sabotage {
@@ -168,8 +163,7 @@ func (s *saboteur) changeRule(ctx context.Context, path string, change func(*elb
 			if slices.Contains(c.Values, path) || c.PathPatternConfig != nil && slices.Contains(c.PathPatternConfig.Values, path) {
 				in := &elb.ModifyRuleInput{RuleArn: r.RuleArn}
 				change(in, r)
-				_, err = s.ELB.ModifyRule(ctx, in)
-				return err
+				return call(ctx, s.ELB.ModifyRule, in)
 			}
 		}
 	}
@@ -198,8 +192,7 @@ func (s *saboteur) weakCertificate(ctx context.Context) (*string, error) {
 		return nil, err
 	}
 	s.later(func(ctx context.Context) error {
-		_, err := s.ACM.DeleteCertificate(ctx, &acm.DeleteCertificateInput{CertificateArn: out.CertificateArn})
-		return err
+		return call(ctx, s.ACM.DeleteCertificate, &acm.DeleteCertificateInput{CertificateArn: out.CertificateArn})
 	})
 	return out.CertificateArn, nil
 }
@@ -209,8 +202,7 @@ func firewallSabotages() []sabotage {
 		{
 			Check: "waf.in-front", Says: "take the firewall away from the load balancer", Also: []string{"waf.rules", "waf.logging"},
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.WAF.DisassociateWebACL(ctx, &wafv2.DisassociateWebACLInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
-				return err
+				return call(ctx, s.WAF.DisassociateWebACL, &wafv2.DisassociateWebACLInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
 			},
 		},
 		{
@@ -238,8 +230,7 @@ func firewallSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.WAF.DeleteLoggingConfiguration(ctx, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: acl.ARN})
-				return err
+				return call(ctx, s.WAF.DeleteLoggingConfiguration, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: acl.ARN})
 			},
 		},
 	}
@@ -270,6 +261,5 @@ func (s *saboteur) updateFirewall(ctx context.Context, change func(*wafv2.Update
 		Description: acl.Description, Rules: now.WebACL.Rules, VisibilityConfig: now.WebACL.VisibilityConfig,
 	}
 	change(in)
-	_, err = s.WAF.UpdateWebACL(ctx, in)
-	return err
+	return call(ctx, s.WAF.UpdateWebACL, in)
 }

@@ -51,8 +51,7 @@ func databaseSabotages() []sabotage {
 					return err
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.RDS.DeleteDBClusterSnapshot(ctx, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: id})
-					return err
+					return call(ctx, s.RDS.DeleteDBClusterSnapshot, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: id})
 				})
 				return nil
 			},
@@ -68,8 +67,7 @@ func modifiesCluster(check, says string, change func(*rds.ModifyDBClusterInput))
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
 		in := &rds.ModifyDBClusterInput{DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), ApplyImmediately: aws.Bool(true)}
 		change(in)
-		_, err := s.RDS.ModifyDBCluster(ctx, in)
-		return err
+		return call(ctx, s.RDS.ModifyDBCluster, in)
 	}}
 }
 
@@ -78,28 +76,25 @@ func modifiesInstance(check, says string, change func(*rds.ModifyDBInstanceInput
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
 		in := &rds.ModifyDBInstanceInput{DBInstanceIdentifier: aws.String(s.named("aurora-reader-2")), ApplyImmediately: aws.Bool(true)}
 		change(in)
-		_, err := s.RDS.ModifyDBInstance(ctx, in)
-		return err
+		return call(ctx, s.RDS.ModifyDBInstance, in)
 	}}
 }
 
 func setsParameter(check, says, name, value string) sabotage {
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
-		_, err := s.RDS.ModifyDBClusterParameterGroup(ctx, &rds.ModifyDBClusterParameterGroupInput{
+		return call(ctx, s.RDS.ModifyDBClusterParameterGroup, &rds.ModifyDBClusterParameterGroupInput{
 			DBClusterParameterGroupName: aws.String(s.named("db-cluster-parameter-group")),
 			Parameters: []types.Parameter{{
 				ParameterName: &name, ParameterValue: &value, ApplyMethod: types.ApplyMethodPendingReboot,
 			}},
 		})
-		return err
 	}}
 }
 
 func (s *saboteur) deleteReader(ctx context.Context) error {
-	_, err := s.RDS.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{
+	return call(ctx, s.RDS.DeleteDBInstance, &rds.DeleteDBInstanceInput{
 		DBInstanceIdentifier: aws.String(s.named("aurora-reader-1")), SkipFinalSnapshot: aws.Bool(true),
 	})
-	return err
 }
 
 // remakesReader deletes the first reader and makes it again as it was, but for one thing that cannot be modified.
@@ -126,7 +121,6 @@ func remakesReader(check, says string, change func(context.Context, *saboteur, *
 		if err := s.deleteReader(ctx); err != nil {
 			return err
 		}
-		_, err = s.RDS.CreateDBInstance(ctx, in)
-		return err
+		return call(ctx, s.RDS.CreateDBInstance, in)
 	}}
 }

@@ -250,11 +250,10 @@ func unobservableLive() map[string]answer {
 func liveSabotages() []sabotage {
 	notTold := func(ctx context.Context, s *saboteur) error {
 		topic := s.output(lib.OutputAlertsTopicArn)
-		_, err := s.SNS.SetTopicAttributes(ctx, &sns.SetTopicAttributesInput{
+		return call(ctx, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
 			TopicArn: &topic, AttributeName: aws.String("Policy"), AttributeValue: aws.String(fmt.Sprintf(
 				`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sns:Publish","Resource":%q,"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`, topic)),
 		})
-		return err
 	}
 	listening := func(check, says string, port int32, also string, change func(*elb.ModifyListenerInput)) sabotage {
 		return sabotage{Check: check, Says: says, Also: []string{also}, Do: changesListener(check, says, port, change).Do}
@@ -282,15 +281,13 @@ func liveSabotages() []sabotage {
 			Check: "queue.refuses-plain-text", Says: "take the queue's policy away", Also: []string{"queue.tls-only"}, On: "policy of the queue",
 			Do: func(ctx context.Context, s *saboteur) error {
 				address := s.output(lib.OutputQueueURL)
-				_, err := s.SQS.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: map[string]string{"Policy": ""}})
-				return err
+				return call(ctx, s.SQS.SetQueueAttributes, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: map[string]string{"Policy": ""}})
 			},
 		},
 		{
 			Check: "bucket.refuses-plain-text", Says: "take the bucket's policy away", Also: []string{"bucket.tls-only"},
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: aws.String(s.named("alb-logs-123456789012-us-east-1"))})
-				return err
+				return call(ctx, s.S3.DeleteBucketPolicy, &s3.DeleteBucketPolicyInput{Bucket: aws.String(s.named("alb-logs-123456789012-us-east-1"))})
 			},
 		},
 		{
@@ -302,8 +299,7 @@ func liveSabotages() []sabotage {
 				// What is held back stays so when the delay is taken away again.
 				s.later(func(ctx context.Context) error {
 					address := s.output(lib.OutputQueueURL)
-					_, err := s.SQS.PurgeQueue(ctx, &sqs.PurgeQueueInput{QueueUrl: &address})
-					return err
+					return call(ctx, s.SQS.PurgeQueue, &sqs.PurgeQueueInput{QueueUrl: &address})
 				})
 				return s.setQueue(ctx, lib.OutputQueueURL, "DelaySeconds", "900")
 			},

@@ -21,10 +21,9 @@ func networkSabotages() []sabotage {
 		{
 			Check: "network.vpc", Says: "switch DNS host names off",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.EC2.ModifyVpcAttribute(ctx, &ec2.ModifyVpcAttributeInput{
+				return call(ctx, s.EC2.ModifyVpcAttribute, &ec2.ModifyVpcAttributeInput{
 					VpcId: aws.String(s.output(lib.OutputVpcID)), EnableDnsHostnames: &types.AttributeBooleanValue{Value: aws.Bool(false)},
 				})
-				return err
 			},
 		},
 		{
@@ -34,17 +33,15 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.EC2.DeleteRoute(ctx, &ec2.DeleteRouteInput{RouteTableId: table, DestinationCidrBlock: aws.String(everywhere)})
-				return err
+				return call(ctx, s.EC2.DeleteRoute, &ec2.DeleteRouteInput{RouteTableId: table, DestinationCidrBlock: aws.String(everywhere)})
 			},
 		},
 		{
 			Check: "network.public-no-auto-ip", Says: "give public addresses to whatever starts in a public subnet",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.EC2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
+				return call(ctx, s.EC2.ModifySubnetAttribute, &ec2.ModifySubnetAttributeInput{
 					SubnetId: &s.list(lib.OutputPublicSubnetIDs)[0], MapPublicIpOnLaunch: &types.AttributeBooleanValue{Value: aws.Bool(true)},
 				})
-				return err
 			},
 		},
 		{
@@ -82,8 +79,7 @@ func networkSabotages() []sabotage {
 					return err
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.EC2.DeleteNetworkInterface(ctx, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: out.NetworkInterface.NetworkInterfaceId})
-					return err
+					return call(ctx, s.EC2.DeleteNetworkInterface, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: out.NetworkInterface.NetworkInterfaceId})
 				})
 				return nil
 			},
@@ -92,10 +88,9 @@ func networkSabotages() []sabotage {
 			Check: "network.private-no-public-address", Says: "give public addresses to whatever starts in a private subnet",
 			Also: []string{"network.public-no-auto-ip"},
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.EC2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
+				return call(ctx, s.EC2.ModifySubnetAttribute, &ec2.ModifySubnetAttributeInput{
 					SubnetId: &s.list(lib.OutputPrivateSubnetIDs)[1], MapPublicIpOnLaunch: &types.AttributeBooleanValue{Value: aws.Bool(true)},
 				})
-				return err
 			},
 		},
 		{
@@ -116,8 +111,7 @@ func networkSabotages() []sabotage {
 					return err
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.EC2.DeleteVpcEndpoints(ctx, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*out.VpcEndpoint.VpcEndpointId}})
-					return err
+					return call(ctx, s.EC2.DeleteVpcEndpoints, &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*out.VpcEndpoint.VpcEndpointId}})
 				})
 				return nil
 			},
@@ -133,8 +127,7 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.EC2.DeleteFlowLogs(ctx, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{*log.FlowLogId}})
-				return err
+				return call(ctx, s.EC2.DeleteFlowLogs, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{*log.FlowLogId}})
 			},
 		},
 		{
@@ -152,10 +145,9 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.EC2.ModifyVpcEndpoint(ctx, &ec2.ModifyVpcEndpointInput{
+				return call(ctx, s.EC2.ModifyVpcEndpoint, &ec2.ModifyVpcEndpointInput{
 					VpcEndpointId: endpoint.VpcEndpointId, RemoveRouteTableIds: []string{*table},
 				})
-				return err
 			},
 		},
 		opensGroup("network.default-group-closed", "let the default security group talk to itself", "default", "default", 443,
@@ -172,8 +164,7 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.EC2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: group, SecurityGroupRuleIds: []string{*rule}})
-				return err
+				return call(ctx, s.EC2.RevokeSecurityGroupIngress, &ec2.RevokeSecurityGroupIngressInput{GroupId: group, SecurityGroupRuleIds: []string{*rule}})
 			},
 		},
 		{
@@ -183,7 +174,7 @@ func networkSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.EC2.ModifySecurityGroupRules(ctx, &ec2.ModifySecurityGroupRulesInput{
+				return call(ctx, s.EC2.ModifySecurityGroupRules, &ec2.ModifySecurityGroupRulesInput{
 					GroupId: group,
 					SecurityGroupRules: []types.SecurityGroupRuleUpdate{{
 						SecurityGroupRuleId: rule,
@@ -193,7 +184,6 @@ func networkSabotages() []sabotage {
 						},
 					}},
 				})
-				return err
 			},
 		},
 	}
@@ -284,8 +274,7 @@ func (s *saboteur) replaceRoute(ctx context.Context, role string, to ec2.Replace
 		return err
 	}
 	to.DestinationCidrBlock = aws.String(everywhere)
-	_, err = s.EC2.ReplaceRoute(ctx, &to)
-	return err
+	return call(ctx, s.EC2.ReplaceRoute, &to)
 }
 
 func (s *saboteur) routeToInternet(ctx context.Context, role string) error {
@@ -359,8 +348,7 @@ func opensGroup(check, says, group, peer string, port int32, why string, heals b
 			return err
 		}
 		s.later(func(ctx context.Context) error {
-			_, err := s.EC2.RevokeSecurityGroupIngress(ctx, &ec2.RevokeSecurityGroupIngressInput{GroupId: to, IpPermissions: permission(from, port)})
-			return err
+			return call(ctx, s.EC2.RevokeSecurityGroupIngress, &ec2.RevokeSecurityGroupIngressInput{GroupId: to, IpPermissions: permission(from, port)})
 		})
 		return nil
 	}
@@ -383,8 +371,7 @@ func leavesGroup(check, says, group, peer string, port int32, also ...string) sa
 				return err
 			}
 			s.later(func(ctx context.Context) error {
-				_, err := s.EC2.RevokeSecurityGroupEgress(ctx, &ec2.RevokeSecurityGroupEgressInput{GroupId: from, IpPermissions: permission(to, port)})
-				return err
+				return call(ctx, s.EC2.RevokeSecurityGroupEgress, &ec2.RevokeSecurityGroupEgressInput{GroupId: from, IpPermissions: permission(to, port)})
 			})
 			return nil
 		},

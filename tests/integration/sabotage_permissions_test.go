@@ -28,11 +28,10 @@ func permissionSabotages() []sabotage {
 		{
 			Check: "iam.trust", Says: "let the monitoring service of every account take on a role",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.IAM.UpdateAssumeRolePolicy(ctx, &iam.UpdateAssumeRolePolicyInput{
+				return call(ctx, s.IAM.UpdateAssumeRolePolicy, &iam.UpdateAssumeRolePolicyInput{
 					RoleName:       aws.String(s.named("rds-monitoring-role")),
 					PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"monitoring.rds.amazonaws.com"},"Action":"sts:AssumeRole"}]}`),
 				})
-				return err
 			},
 		},
 		widensRole("iam.no-wildcards", "let the flow logs' role do everything with logs, everywhere", "vpc-flow-log-role", func(*saboteur) (string, string) {
@@ -53,11 +52,10 @@ func permissionSabotages() []sabotage {
 		{
 			Check: "iam.log-delivery-policy", Says: "let the log delivery of every account write everywhere",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.Logs.PutResourcePolicy(ctx, &cloudwatchlogs.PutResourcePolicyInput{
+				return call(ctx, s.Logs.PutResourcePolicy, &cloudwatchlogs.PutResourcePolicyInput{
 					PolicyName:     aws.String(s.named("waf-logs-policy")),
 					PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"delivery.logs.amazonaws.com"},"Action":["logs:CreateLogStream","logs:PutLogEvents"],"Resource":"*"}]}`),
 				})
-				return err
 			},
 		},
 	}
@@ -91,8 +89,7 @@ func widensRole(check, says, role string, grant func(*saboteur) (action, resourc
 		if err != nil {
 			return err
 		}
-		_, err = s.IAM.PutRolePolicy(ctx, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &inline, PolicyDocument: aws.String(string(written))})
-		return err
+		return call(ctx, s.IAM.PutRolePolicy, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &inline, PolicyDocument: aws.String(string(written))})
 	}}
 }
 
@@ -101,28 +98,25 @@ func taggingSabotages() []sabotage {
 		{
 			Check: "tags.environment", Says: "tag the queue as staging", On: "tags of the queue",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.SQS.TagQueue(ctx, &sqs.TagQueueInput{
+				return call(ctx, s.SQS.TagQueue, &sqs.TagQueueInput{
 					QueueUrl: aws.String(s.output(lib.OutputQueueURL)), Tags: map[string]string{"Environment": "staging"},
 				})
-				return err
 			},
 		},
 		{
 			Check: "tags.migration-batch", Says: "take the batch's tag off a secret",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.SecretsManager.TagResource(ctx, &secretsmanager.TagResourceInput{
+				return call(ctx, s.SecretsManager.TagResource, &secretsmanager.TagResourceInput{
 					SecretId: aws.String(s.output(lib.OutputDBSecretArn)), Tags: []smtypes.Tag{{Key: aws.String("MigrationBatch"), Value: aws.String("phase-9")}},
 				})
-				return err
 			},
 		},
 		{
 			Check: "tags.provenance", Says: "hand the queue to another owner", On: "tags of the queue",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.SQS.TagQueue(ctx, &sqs.TagQueueInput{
+				return call(ctx, s.SQS.TagQueue, &sqs.TagQueueInput{
 					QueueUrl: aws.String(s.output(lib.OutputQueueURL)), Tags: map[string]string{lib.TagOwner: "somebody-else"},
 				})
-				return err
 			},
 		},
 		{
@@ -138,10 +132,9 @@ func taggingSabotages() []sabotage {
 				if err != nil {
 					return err
 				}
-				_, err = s.AutoScaling.TagResource(ctx, &applicationautoscaling.TagResourceInput{
+				return call(ctx, s.AutoScaling.TagResource, &applicationautoscaling.TagResourceInput{
 					ResourceARN: scalable.ScalableTargetARN, Tags: map[string]string{"Environment": "staging"},
 				})
-				return err
 			},
 		},
 		renames("names.suffix", "take the suffix off the name of an Elastic IP", "nat-eip-1", func(*saboteur) string { return "nat-eip-1" }, "names.convention"),
@@ -163,36 +156,32 @@ func renames(check, says, role string, name func(*saboteur) string, also ...stri
 			return fmt.Errorf("nothing is named %s", s.named(role))
 		}
 		tag := out.Tags[i]
-		_, err = s.EC2.CreateTags(ctx, &ec2.CreateTagsInput{
+		return call(ctx, s.EC2.CreateTags, &ec2.CreateTagsInput{
 			Resources: []string{*tag.ResourceId}, Tags: []ec2types.Tag{{Key: aws.String("Name"), Value: aws.String(name(s))}},
 		})
-		return err
 	}}
 }
 
 func bucketSabotages() []sabotage {
 	return []sabotage{
 		changesBucket("bucket.encrypted", "encrypt the access logs with a key that load balancers cannot use", func(ctx context.Context, s *saboteur, bucket *string) error {
-			_, err := s.S3.PutBucketEncryption(ctx, &s3.PutBucketEncryptionInput{
+			return call(ctx, s.S3.PutBucketEncryption, &s3.PutBucketEncryptionInput{
 				Bucket: bucket,
 				ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{Rules: []s3types.ServerSideEncryptionRule{{
 					ApplyServerSideEncryptionByDefault: &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAwsKms},
 				}}},
 			})
-			return err
 		}),
 		changesBucket("bucket.tls-only", "delete the bucket's policy", func(ctx context.Context, s *saboteur, bucket *string) error {
-			_, err := s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: bucket})
-			return err
+			return call(ctx, s.S3.DeleteBucketPolicy, &s3.DeleteBucketPolicyInput{Bucket: bucket})
 		}),
 		changesBucket("bucket.private", "let public policies onto the bucket", func(ctx context.Context, s *saboteur, bucket *string) error {
-			_, err := s.S3.PutPublicAccessBlock(ctx, &s3.PutPublicAccessBlockInput{
+			return call(ctx, s.S3.PutPublicAccessBlock, &s3.PutPublicAccessBlockInput{
 				Bucket: bucket,
 				PublicAccessBlockConfiguration: &s3types.PublicAccessBlockConfiguration{
 					BlockPublicAcls: aws.Bool(true), IgnorePublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(false), RestrictPublicBuckets: aws.Bool(false),
 				},
 			})
-			return err
 		}),
 		changesBucket("bucket.lifecycle", "let access logs expire after a month", func(ctx context.Context, s *saboteur, bucket *string) error {
 			now, err := s.S3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: bucket})
@@ -204,10 +193,9 @@ func bucketSabotages() []sabotage {
 					now.Rules[i].Expiration.Days = aws.Int32(30)
 				}
 			}
-			_, err = s.S3.PutBucketLifecycleConfiguration(ctx, &s3.PutBucketLifecycleConfigurationInput{
+			return call(ctx, s.S3.PutBucketLifecycleConfiguration, &s3.PutBucketLifecycleConfigurationInput{
 				Bucket: bucket, LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: now.Rules},
 			})
-			return err
 		}),
 	}
 }

@@ -20,8 +20,7 @@ func queueSabotages() []sabotage {
 			},
 			Do: func(ctx context.Context, s *saboteur) error {
 				address := s.output(lib.OutputDlqURL)
-				_, err := s.SQS.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: &address})
-				return err
+				return call(ctx, s.SQS.DeleteQueue, &sqs.DeleteQueueInput{QueueUrl: &address})
 			},
 		},
 		setsQueue("queue.retention", "keep jobs for 4 days", lib.OutputQueueURL, "MessageRetentionPeriod", "345600"),
@@ -94,6 +93,5 @@ func (s *saboteur) setQueue(ctx context.Context, output, attribute, value string
 	address := s.output(output)
 	attributes := map[string]string{"Policy": now["Policy"]}
 	attributes[attribute] = value
-	_, err = s.SQS.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: attributes})
-	return err
+	return call(ctx, s.SQS.SetQueueAttributes, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: attributes})
 }

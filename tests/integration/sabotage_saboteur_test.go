@@ -77,6 +77,12 @@ func (s *saboteur) undo(ctx context.Context) error {
 // lookup is an environment variable that tunes a run by hand.
 func lookup(name string) string { return os.Getenv(name) }
 
+// call makes one call for its effect.
+func call[I, O, Options any](ctx context.Context, operation func(context.Context, *I, ...func(*Options)) (*O, error), in *I) error {
+	_, err := operation(ctx, in)
+	return err
+}
+
 // first returns the only item of interest of an answer, or an error.
 func first[T any](what string, items []T) (T, error) {
 	if len(items) == 0 {

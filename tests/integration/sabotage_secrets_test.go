@@ -40,10 +40,9 @@ func secretSabotages() []sabotage {
 					return err
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.RDS.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
+					return call(ctx, s.RDS.ModifyDBCluster, &rds.ModifyDBClusterInput{
 						DBClusterIdentifier: cluster, ManageMasterUserPassword: aws.Bool(false), MasterUserPassword: &password, ApplyImmediately: aws.Bool(true),
 					})
-					return err
 				})
 				return nil
 			},
@@ -51,8 +50,7 @@ func secretSabotages() []sabotage {
 		{
 			Check: "secrets.tls-only", Says: "delete the resource policy of a secret",
 			Do: func(ctx context.Context, s *saboteur) error {
-				_, err := s.SecretsManager.DeleteResourcePolicy(ctx, &secretsmanager.DeleteResourcePolicyInput{SecretId: aws.String(s.output(lib.OutputDBSecretArn))})
-				return err
+				return call(ctx, s.SecretsManager.DeleteResourcePolicy, &secretsmanager.DeleteResourcePolicyInput{SecretId: aws.String(s.output(lib.OutputDBSecretArn))})
 			},
 		},
 		{
@@ -64,16 +62,14 @@ func secretSabotages() []sabotage {
 				}
 				id := key.KeyMetadata.KeyId
 				s.later(func(ctx context.Context) error {
-					_, err := s.KMS.ScheduleKeyDeletion(ctx, &kms.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(7)})
-					return err
+					return call(ctx, s.KMS.ScheduleKeyDeletion, &kms.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(7)})
 				})
 				if _, err := s.SecretsManager.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{
 					SecretId: aws.String(s.output(lib.OutputAPIKeysSecretArn)), KmsKeyId: key.KeyMetadata.Arn,
 				}); err != nil {
 					return err
 				}
-				_, err = s.KMS.DisableKey(ctx, &kms.DisableKeyInput{KeyId: id})
-				return err
+				return call(ctx, s.KMS.DisableKey, &kms.DisableKeyInput{KeyId: id})
 			},
 		},
 		{
@@ -84,11 +80,9 @@ func secretSabotages() []sabotage {
 					return err
 				}
 				s.later(func(ctx context.Context) error {
-					_, err := s.SecretsManager.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: id, ForceDeleteWithoutRecovery: aws.Bool(true)})
-					return err
+					return call(ctx, s.SecretsManager.DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: id, ForceDeleteWithoutRecovery: aws.Bool(true)})
 				})
-				_, err := s.SecretsManager.DeleteSecret(ctx, &secretsmanager.DeleteSecretInput{SecretId: id, RecoveryWindowInDays: aws.Int64(7)})
-				return err
+				return call(ctx, s.SecretsManager.DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: id, RecoveryWindowInDays: aws.Int64(7)})
 			},
 		},
 	}
@@ -112,10 +106,9 @@ func (s *saboteur) putSecret(ctx context.Context, output string, fields map[stri
 	if err != nil {
 		return err
 	}
-	_, err = s.SecretsManager.PutSecretValue(ctx, &secretsmanager.PutSecretValueInput{
+	return call(ctx, s.SecretsManager.PutSecretValue, &secretsmanager.PutSecretValueInput{
 		SecretId: aws.String(s.output(output)), SecretString: aws.String(string(written)),
 	})
-	return err
 }
 
 // putsSecret changes one field of a secret's value and puts the old value back by hand.
@@ -175,6 +168,5 @@ func (s *saboteur) putParameter(ctx context.Context, role string, change func(*s
 	if err := change(in); err != nil {
 		return err
 	}
-	_, err = s.SSM.PutParameter(ctx, in)
-	return err
+	return call(ctx, s.SSM.PutParameter, in)
 }
