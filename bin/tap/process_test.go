@@ -61,14 +61,12 @@ func (s *started) until(t *testing.T, text string) {
 		select {
 		case line, open := <-s.lines:
 			s.seen = append(s.seen, line)
-			if !open {
-				t.Fatalf("tap ended before %q:\n%s", text, strings.Join(s.seen, "\n"))
-			}
+			require.True(t, open, "tap has ended before %q:\n%s", text, strings.Join(s.seen, "\n"))
 			if strings.Contains(line, text) {
 				return
 			}
 		case <-deadline:
-			t.Fatalf("tap did not come to %q:\n%s", text, strings.Join(s.seen, "\n"))
+			require.Fail(t, "tap says nothing more", "before %q:\n%s", text, strings.Join(s.seen, "\n"))
 		}
 	}
 }

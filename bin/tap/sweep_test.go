@@ -175,7 +175,7 @@ func TestAnInterruptedSweepFinishesTheCallThatHasBegun(t *testing.T) {
 		case <-begun:
 		case <-time.After(2 * time.Minute):
 			close(release)
-			t.Fatalf("the sweep began only %d deletions\n%s", reached.Load(), strings.Join(s.seen, "\n"))
+			require.Fail(t, "the sweep waits", "after the beginning of %d deletions\n%s", reached.Load(), strings.Join(s.seen, "\n"))
 		}
 	}
 	require.NoError(t, s.Process.Signal(syscall.SIGINT))

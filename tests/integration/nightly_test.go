@@ -308,8 +308,6 @@ func (r *nightlyRun) hold(t *testing.T, file, recorded string) {
 	}
 	committed, err := os.ReadFile(path)
 	require.NoError(t, err)
-	if diff := cmp.Diff(string(committed), recorded); diff != "" {
-		t.Errorf("the nightly run is not what fixtures/nightly/%s says (-committed +recorded):\n%s\n"+
-			"write it and the policies anew: go generate ./fixtures/nightly", file, diff)
-	}
+	assert.Empty(t, cmp.Diff(string(committed), recorded), "the nightly run is not what fixtures/nightly/%s says (-committed +recorded); "+
+		"write it and the policies anew: go generate ./fixtures/nightly", file)
 }

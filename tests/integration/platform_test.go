@@ -33,6 +33,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/gruntwork-io/terratest/modules/random"
 	teststructure "github.com/gruntwork-io/terratest/modules/test-structure"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
@@ -175,7 +176,7 @@ func (p *platform) verify(ctx context.Context, t *testing.T) {
 			case verify.NotObservable:
 				t.Skipf("not observable here: %s", r.Reason)
 			default:
-				t.Errorf("%s\n%s", r.Says, r.Reason)
+				assert.Fail(t, r.Reason, r.Says)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/gruntwork-io/terratest/modules/random"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/target"
@@ -107,7 +108,7 @@ func (o *outcome) tell(t *testing.T) {
 		t.Log(note)
 	}
 	for _, fault := range o.faults {
-		t.Error(fault)
+		assert.Fail(t, fault)
 	}
 	if o.skipped != "" && len(o.faults) == 0 {
 		t.Skip(o.skipped)
@@ -217,7 +218,7 @@ func (p *scene) play(ctx context.Context, t *testing.T, chosen []sabotage) []*ou
 		sound := p.round(ctx, round)
 		t.Logf("round %d: %d sabotages in %s, %d with faults", i+1, len(round), time.Since(started).Round(time.Millisecond), faulty(round))
 		if ctx.Err() != nil {
-			t.Errorf("out of time: %v", ctx.Err())
+			assert.NoError(t, ctx.Err(), "out of time")
 			break
 		}
 		if !sound {

@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
@@ -218,20 +219,16 @@ func TestASweepRemovesAnOldStackAndNothingElse(t *testing.T) {
 	})
 	t.Run("every look-alike survives unchanged", func(t *testing.T) {
 		for _, l := range alike {
-			if after, err := l.read(ctx); err != nil {
-				t.Errorf("%s is gone: %v", l.says, err)
-			} else if after != l.before {
-				t.Errorf("%s has changed:\nbefore %s\nafter  %s", l.says, l.before, after)
-			}
+			after, err := l.read(ctx)
+			assert.NoError(t, err, l.says)
+			assert.Equal(t, l.before, after, l.says)
 		}
 	})
 	t.Run("the live stack still verifies, without drift", func(t *testing.T) {
 		report, err := verify.Run(ctx, verify.Options{AWS: cloud.Config, Outputs: outputs, Suffix: "live"})
 		require.NoError(t, err)
 		for _, r := range report.Results {
-			if r.Status == verify.Failed {
-				t.Errorf("%s: %s", r.ID, r.Reason)
-			}
+			assert.NotEqual(t, verify.Failed, r.Status, "%s: %s", r.ID, r.Reason)
 		}
 		require.True(t, report.OK())
 		refreshed, err := live.Refresh(ctx)

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/smithy-go/middleware"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
@@ -74,15 +75,11 @@ func TestSpecification(t *testing.T) {
 		require.True(t, report.OK(), "%+v", failures(report))
 		require.NotEmpty(t, asked.count)
 		for question, count := range asked.count {
-			if count > 1 {
-				t.Errorf("asked %d times: %s", count, question)
-			}
+			assert.Equal(t, 1, count, "times asked: %s", question)
 		}
 		for operation := range asked.operations {
 			verb := operation[strings.LastIndex(operation, " ")+1:]
-			if !slices.ContainsFunc([]string{"Describe", "Get", "List"}, func(read string) bool { return strings.HasPrefix(verb, read) }) {
-				t.Errorf("%s is no reading call", operation)
-			}
+			assert.Regexp(t, "^(Describe|Get|List)", verb, "%s is no reading call", operation)
 		}
 	})
 
@@ -134,8 +131,8 @@ func TestSpecification(t *testing.T) {
 			require.NotEmpty(t, failures(report)[check], "without %s, %s must fail", service, check)
 			require.Contains(t, report.Problem, "the credentials may not read everything", "without %s", service)
 			for _, r := range report.Results {
-				if r.Status == verify.NotObservable && !slices.Contains(hidden, r.ID) {
-					t.Errorf("without %s, %s is not observable: %s", service, r.ID, r.Reason)
+				if r.Status == verify.NotObservable {
+					assert.Contains(t, hidden, r.ID, "not observable without %s: %s", service, r.Reason)
 				}
 			}
 		}
@@ -173,9 +170,7 @@ func notObservable(report verify.Report) []string {
 func requireAllFailed(t *testing.T, report verify.Report) {
 	t.Helper()
 	for _, r := range report.Results {
-		if r.Status != verify.Failed {
-			t.Errorf("%s is %s", r.ID, r.Status)
-		}
+		assert.Equal(t, verify.Failed, r.Status, r.ID)
 	}
 }
 
