@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -102,16 +103,10 @@ var DBSnapshot = &Kind{
 // listDBSnapshots leaves out those that RDS takes by itself where the target knows no automated backups: they are part of
 // those and go with them, so that such a target cannot make them go.
 func listDBSnapshots(ctx context.Context, s *search) ([]Resource, error) {
-	clusters, err := s.DBClusterSnapshots(ctx)
-	if err != nil {
-		return nil, err
-	}
-	instances, err := s.DBSnapshots(ctx)
-	if err != nil {
-		return nil, err
-	}
-	backups, err := s.DBClusterBackups(ctx)
-	if err != nil {
+	clusters, err1 := s.DBClusterSnapshots(ctx)
+	instances, err2 := s.DBSnapshots(ctx)
+	backups, err3 := s.DBClusterBackups(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, err
 	}
 	var all []Resource

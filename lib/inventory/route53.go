@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"cmp"
 	"context"
 	"strings"
 
@@ -24,13 +25,10 @@ var DNSRecord = &Kind{
 
 // listRecords names the records after the load balancers that they point at.
 func listRecords(ctx context.Context, s *search) ([]Resource, error) {
-	zones, err := cloud.Pages(ctx, route53.NewListHostedZonesPaginator(s.Route53, &route53.ListHostedZonesInput{}),
+	zones, err1 := cloud.Pages(ctx, route53.NewListHostedZonesPaginator(s.Route53, &route53.ListHostedZonesInput{}),
 		func(o *route53.ListHostedZonesOutput) []route53types.HostedZone { return o.HostedZones })
-	if err != nil {
-		return nil, err
-	}
-	balancers, err := s.LoadBalancers(ctx)
-	if err != nil {
+	balancers, err2 := s.LoadBalancers(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
 	arns := map[string][]string{}

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -146,12 +147,9 @@ func publishers() []string { return []string{"cloudwatch.amazonaws.com", "events
 const eventBridge = "events.amazonaws.com"
 
 func topicPolicy(ctx context.Context, e *Env, rec *recorder) error {
-	t, err := e.topic(ctx)
-	if err != nil {
-		return err
-	}
-	caller, err := e.cloud.Identity(ctx)
-	if err != nil {
+	t, err1 := e.topic(ctx)
+	caller, err2 := e.cloud.Identity(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	p, err := policy.Parse(t["Policy"])
@@ -178,12 +176,9 @@ func topicKey(ctx context.Context, e *Env, rec *recorder) error {
 	if id == "" {
 		return nil
 	}
-	key, err := e.cloud.Key(ctx, id)
-	if err != nil {
-		return err
-	}
-	caller, err := e.cloud.Identity(ctx)
-	if err != nil {
+	key, err1 := e.cloud.Key(ctx, id)
+	caller, err2 := e.cloud.Identity(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	x = rec.on(aws.ToString(key.Arn))
@@ -242,20 +237,11 @@ func (w alarmedMetric) alerts(a cwtypes.MetricAlarm) bool {
 
 // alarmedMetrics is the table of all that must be watched.
 func (e *Env) alarmedMetrics(ctx context.Context) ([]alarmedMetric, error) {
-	lb, err := e.output(lib.OutputAlbArn)
-	if err != nil {
-		return nil, err
-	}
-	database, err := e.output(lib.OutputClusterIdentifier)
-	if err != nil {
-		return nil, err
-	}
-	main, err := e.queueName(lib.OutputQueueURL)
-	if err != nil {
-		return nil, err
-	}
-	dead, err := e.queueName(lib.OutputDlqURL)
-	if err != nil {
+	lb, err1 := e.output(lib.OutputAlbArn)
+	database, err2 := e.output(lib.OutputClusterIdentifier)
+	main, err3 := e.queueName(lib.OutputQueueURL)
+	dead, err4 := e.queueName(lib.OutputDlqURL)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
 	_, balancer, _ := strings.Cut(lb, ":loadbalancer/")
@@ -328,12 +314,9 @@ func (e *Env) ownAlarms(ctx context.Context) ([]cwtypes.MetricAlarm, error) {
 }
 
 func alarmsWatch(ctx context.Context, e *Env, rec *recorder) error {
-	alarms, err := e.ownAlarms(ctx)
-	if err != nil {
-		return err
-	}
-	metrics, err := e.alarmedMetrics(ctx)
-	if err != nil {
+	alarms, err1 := e.ownAlarms(ctx)
+	metrics, err2 := e.alarmedMetrics(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	for _, w := range metrics {
@@ -351,12 +334,9 @@ func alarmsWatch(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func alarmsNotify(ctx context.Context, e *Env, rec *recorder) error {
-	alarms, err := e.ownAlarms(ctx)
-	if err != nil {
-		return err
-	}
-	topic, err := e.output(lib.OutputAlertsTopicArn)
-	if err != nil {
+	alarms, err1 := e.ownAlarms(ctx)
+	topic, err2 := e.output(lib.OutputAlertsTopicArn)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	for _, a := range alarms {
@@ -369,12 +349,9 @@ func alarmsNotify(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func queueAgeAlarm(ctx context.Context, e *Env, rec *recorder) error {
-	alarms, err := e.ownAlarms(ctx)
-	if err != nil {
-		return err
-	}
-	name, err := e.queueName(lib.OutputQueueURL)
-	if err != nil {
+	alarms, err1 := e.ownAlarms(ctx)
+	name, err2 := e.queueName(lib.OutputQueueURL)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	a, err := findOne("alarm on the age of the oldest job", alarms, func(a cwtypes.MetricAlarm) bool {
@@ -411,12 +388,9 @@ func (p eventPattern) catches(source, detailType, detail string) bool {
 }
 
 func eventsNotify(ctx context.Context, e *Env, rec *recorder) error {
-	topic, err := e.output(lib.OutputAlertsTopicArn)
-	if err != nil {
-		return err
-	}
-	all, err := e.cloud.EventRules(ctx)
-	if err != nil {
+	topic, err1 := e.output(lib.OutputAlertsTopicArn)
+	all, err2 := e.cloud.EventRules(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	rules, err := findAll("event rule of this stack", all, func(r eventtypes.Rule) bool { return inventory.EventRule.MayBelong(aws.ToString(r.Name), e.Suffix) })
@@ -439,28 +413,18 @@ func eventsNotify(ctx context.Context, e *Env, rec *recorder) error {
 		if err != nil {
 			return err
 		}
-		var arns []string
-		for _, t := range targets {
-			arns = append(arns, aws.ToString(t.Arn))
-		}
 		x := rec.on(aws.ToString(rules[i].Arn))
 		x.equal("rule for "+w.what, "ENABLED", rules[i].State)
-		x.includes("targets", []string{topic}, arns)
+		x.includes("targets", []string{topic}, texts(targets, func(t eventtypes.Target) string { return aws.ToString(t.Arn) }))
 	}
 	return nil
 }
 
 func databaseEvents(ctx context.Context, e *Env, rec *recorder) error {
-	topic, err := e.output(lib.OutputAlertsTopicArn)
-	if err != nil {
-		return err
-	}
-	cluster, err := e.output(lib.OutputClusterIdentifier)
-	if err != nil {
-		return err
-	}
-	all, err := e.cloud.EventSubscriptions(ctx)
-	if err != nil {
+	topic, err1 := e.output(lib.OutputAlertsTopicArn)
+	cluster, err2 := e.output(lib.OutputClusterIdentifier)
+	all, err3 := e.cloud.EventSubscriptions(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	sub, err := findOne("RDS event subscription to "+topic, all, func(v rdstypes.EventSubscription) bool { return aws.ToString(v.SnsTopicArn) == topic })

@@ -1,8 +1,10 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -159,31 +161,19 @@ func applicationChecks() []Check {
 }
 
 func (e *Env) cluster(ctx context.Context) (ecstypes.Cluster, error) {
-	name, err := e.output(lib.OutputEcsClusterName)
-	if err != nil {
-		return ecstypes.Cluster{}, err
-	}
-	all, err := e.cloud.ECSClusters(ctx)
-	if err != nil {
-		return ecstypes.Cluster{}, err
-	}
-	return findOne("ECS cluster "+name, all, func(c ecstypes.Cluster) bool { return aws.ToString(c.ClusterName) == name })
+	return byOutput(ctx, e, "ECS cluster", lib.OutputEcsClusterName, e.cloud.ECSClusters, func(c ecstypes.Cluster) *string { return c.ClusterName })
 }
 
 func (e *Env) service(ctx context.Context, kind serviceKind) (ecstypes.Service, error) {
-	name, err := e.output(kind.output)
-	if err != nil {
-		return ecstypes.Service{}, err
-	}
+	return byOutput(ctx, e, "ECS service", kind.output, e.services, func(s ecstypes.Service) *string { return s.ServiceName })
+}
+
+func (e *Env) services(ctx context.Context) ([]ecstypes.Service, error) {
 	cluster, err := e.output(lib.OutputEcsClusterName)
 	if err != nil {
-		return ecstypes.Service{}, err
+		return nil, err
 	}
-	all, err := e.cloud.ECSServices(ctx, cluster)
-	if err != nil {
-		return ecstypes.Service{}, err
-	}
-	return findOne("ECS service "+name, all, func(s ecstypes.Service) bool { return aws.ToString(s.ServiceName) == name })
+	return e.cloud.ECSServices(ctx, cluster)
 }
 
 func serviceNetwork(svc ecstypes.Service) ecstypes.AwsVpcConfiguration {
@@ -257,21 +247,14 @@ func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind
 }
 
 func ecsCluster(ctx context.Context, e *Env, rec *recorder) error {
-	c, err := e.cluster(ctx)
-	if err != nil {
-		return err
-	}
-	services, err := e.cloud.ECSServices(ctx, aws.ToString(c.ClusterName))
-	if err != nil {
+	c, err1 := e.cluster(ctx)
+	services, err2 := e.services(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	x := rec.on(aws.ToString(c.ClusterArn))
 	x.equal("status", "ACTIVE", c.Status)
 	x.includes("capacity providers", []string{"FARGATE"}, c.CapacityProviders)
-	var got []string
-	for _, svc := range services {
-		got = append(got, aws.ToString(svc.ServiceName))
-	}
 	var wanted []string
 	for _, kind := range serviceKinds() {
 		name, err := e.output(kind.output)
@@ -280,19 +263,16 @@ func ecsCluster(ctx context.Context, e *Env, rec *recorder) error {
 		}
 		wanted = append(wanted, name)
 	}
-	x.sameSet("services", wanted, got)
+	x.sameSet("services", wanted, texts(services, func(s ecstypes.Service) string { return aws.ToString(s.ServiceName) }))
 	return nil
 }
 
 // desiredTasks allows more than the brief's count: autoscaling adds tasks under load and never goes below.
 func desiredTasks(kind serviceKind) func(context.Context, *Env, *recorder) error {
 	return func(ctx context.Context, e *Env, rec *recorder) error {
-		svc, err := e.service(ctx, kind)
-		if err != nil {
-			return err
-		}
-		target, err := e.scalableTarget(ctx, kind)
-		if err != nil {
+		svc, err1 := e.service(ctx, kind)
+		target, err2 := e.scalableTarget(ctx, kind)
+		if err := cmp.Or(err1, err2); err != nil {
 			return err
 		}
 		x := rec.on(aws.ToString(svc.ServiceArn))
@@ -309,11 +289,7 @@ func onFargate(svc ecstypes.Service) string {
 	if svc.LaunchType != "" {
 		return string(svc.LaunchType)
 	}
-	var providers []string
-	for _, p := range svc.CapacityProviderStrategy {
-		providers = append(providers, aws.ToString(p.CapacityProvider))
-	}
-	return listText(providers)
+	return listText(texts(svc.CapacityProviderStrategy, func(p ecstypes.CapacityProviderStrategyItem) string { return aws.ToString(p.CapacityProvider) }))
 }
 
 func runningTasks(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
@@ -340,12 +316,9 @@ func servicesPrivate(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func serviceZones(ctx context.Context, e *Env, rec *recorder) error {
-	all, err := e.vpcSubnets(ctx)
-	if err != nil {
-		return err
-	}
-	zones, err := e.outputList(lib.OutputAvailabilityZones)
-	if err != nil {
+	all, err1 := e.vpcSubnets(ctx)
+	zones, err2 := e.outputList(lib.OutputAvailabilityZones)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	return eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
@@ -372,11 +345,11 @@ func tasksSpread(ctx context.Context, e *Env, rec *recorder) error {
 	return eachService(func(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
 		var zones []string
 		for _, t := range tasks {
-			zone := aws.ToString(t.AvailabilityZone)
-			if aws.ToString(t.Group) == "service:"+aws.ToString(svc.ServiceName) && aws.ToString(t.LastStatus) == "RUNNING" && !slices.Contains(zones, zone) {
-				zones = append(zones, zone)
+			if aws.ToString(t.Group) == "service:"+aws.ToString(svc.ServiceName) && aws.ToString(t.LastStatus) == "RUNNING" {
+				zones = append(zones, aws.ToString(t.AvailabilityZone))
 			}
 		}
+		zones = distinct(zones)
 		x.record("zones with running tasks", "at least 2", listText(zones), len(zones) >= 2)
 		return nil
 	})(ctx, e, rec)
@@ -434,10 +407,7 @@ func loadBalanced(ctx context.Context, e *Env, x subject, svc ecstypes.Service) 
 		return err
 	}
 	x.equal("load balancers", 1, len(svc.LoadBalancers))
-	var ports []string
-	for _, p := range c.PortMappings {
-		ports = append(ports, text(p.ContainerPort))
-	}
+	ports := texts(c.PortMappings, func(p ecstypes.PortMapping) string { return text(p.ContainerPort) })
 	for _, b := range svc.LoadBalancers {
 		x.equal("container behind the load balancer", c.Name, b.ContainerName)
 		x.includes("ports of the container", []string{text(b.ContainerPort)}, ports)
@@ -446,46 +416,33 @@ func loadBalanced(ctx context.Context, e *Env, x subject, svc ecstypes.Service) 
 }
 
 // fargateMemory is what Fargate offers, in MiB, by CPU units (AWS, "Fargate task size").
-func fargateMemory(cpu string) (least, most int64, known bool) {
-	const gib = 1024
-	switch cpu {
-	case "256":
-		return gib / 2, 2 * gib, true
-	case "512":
-		return gib, 4 * gib, true
-	case "1024":
-		return 2 * gib, 8 * gib, true
-	case "2048":
-		return 4 * gib, 16 * gib, true
-	case "4096":
-		return 8 * gib, 30 * gib, true
-	case "8192":
-		return 16 * gib, 60 * gib, true
-	case "16384":
-		return 32 * gib, 120 * gib, true
-	}
-	return 0, 0, false
+var fargateMemory = map[string]struct{ least, most int64 }{
+	"256":   {512, 2 * gib},
+	"512":   {1 * gib, 4 * gib},
+	"1024":  {2 * gib, 8 * gib},
+	"2048":  {4 * gib, 16 * gib},
+	"4096":  {8 * gib, 30 * gib},
+	"8192":  {16 * gib, 60 * gib},
+	"16384": {32 * gib, 120 * gib},
 }
+
+const gib = 1024 // in MiB
 
 func taskSize(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
 	cpu, memory := aws.ToString(td.Cpu), aws.ToString(td.Memory)
-	least, most, known := fargateMemory(cpu)
+	size, known := fargateMemory[cpu]
 	x.record("CPU units", "a size that Fargate offers", cpu, known)
 	var mib int64
 	if _, err := fmt.Sscan(memory, &mib); err != nil {
 		x.record("memory in MiB", "a number", memory, false)
 		return nil
 	}
-	x.within("memory in MiB", least, most, mib)
+	x.within("memory in MiB", size.least, size.most, mib)
 	return nil
 }
 
 func taskPlatform(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
-	var needs []string
-	for _, c := range td.RequiresCompatibilities {
-		needs = append(needs, string(c))
-	}
-	x.sameSet("requires", []string{"FARGATE"}, needs)
+	x.sameSet("requires", []string{"FARGATE"}, texts(td.RequiresCompatibilities, func(c ecstypes.Compatibility) string { return string(c) }))
 	x.equal("network mode", "awsvpc", td.NetworkMode)
 	var p ecstypes.RuntimePlatform
 	if td.RuntimePlatform != nil {
@@ -536,20 +493,11 @@ func secretSource(valueFrom string) string {
 }
 
 func secretsInjected(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
-	own, err := e.configurationARNs(ctx)
-	if err != nil {
-		return err
-	}
-	database, err := e.output(lib.OutputDBSecretArn)
-	if err != nil {
-		return err
-	}
-	keys, err := e.output(lib.OutputAPIKeysSecretArn)
-	if err != nil {
-		return err
-	}
-	c, err := essential(td)
-	if err != nil {
+	own, err1 := e.configurationARNs(ctx)
+	database, err2 := e.output(lib.OutputDBSecretArn)
+	keys, err3 := e.output(lib.OutputAPIKeysSecretArn)
+	c, err4 := essential(td)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	var sources []string
@@ -562,23 +510,15 @@ func secretsInjected(ctx context.Context, e *Env, x subject, kind serviceKind, t
 	if kind.name == partPaymentAPI {
 		wanted = append(wanted, keys)
 	}
-	x.includes("sources of secrets", wanted, slices.Compact(slices.Sorted(slices.Values(sources))))
+	x.includes("sources of secrets", wanted, distinct(sources))
 	return nil
 }
 
 // noSecretInEnvironment looks for the real values of the stack's secrets, and for names that promise one.
 func noSecretInEnvironment(ctx context.Context, e *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
-	var values []string
-	for _, output := range secretOutputs() {
-		fields, err := e.secretFields(ctx, output)
-		if err != nil {
-			return err
-		}
-		for name, v := range fields {
-			if looksSecret(name) && len(v) > 0 {
-				values = append(values, v)
-			}
-		}
+	values, err := e.secretValues(ctx)
+	if err != nil {
+		return err
 	}
 	x.record("secrets to look for", "at least 1", len(values), len(values) > 0)
 	for _, c := range td.ContainerDefinitions {
@@ -592,20 +532,14 @@ func noSecretInEnvironment(ctx context.Context, e *Env, x subject, _ serviceKind
 	return nil
 }
 
-func looksSecret(name string) bool {
-	lower := strings.ToLower(name)
-	return slices.ContainsFunc([]string{"password", "passwd", "secret", "token", "apikey", "api_key", "privatekey", "private_key", "credential", "connectionstring"}, func(word string) bool {
-		return strings.Contains(lower, word)
-	})
-}
+var secretName = regexp.MustCompile(`(?i)password|passwd|secret|token|api_?key|private_?key|credential|connectionstring`)
+
+func looksSecret(name string) bool { return secretName.MatchString(name) }
 
 func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
-	groups, err := e.cloud.LogGroups(ctx)
-	if err != nil {
-		return err
-	}
-	service, err := e.output(kind.output)
-	if err != nil {
+	groups, err1 := e.cloud.LogGroups(ctx)
+	service, err2 := e.output(kind.output)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	for _, c := range td.ContainerDefinitions {

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -118,12 +119,7 @@ func probeServices(shows func(ecstypes.Service) bool) func(context.Context, *Env
 }
 
 func anyShows[T any](items []T, shows func(T) bool) bool {
-	for _, item := range items {
-		if shows(item) {
-			return true
-		}
-	}
-	return len(items) == 0
+	return len(items) == 0 || slices.ContainsFunc(items, shows)
 }
 
 // probeTasks tells a target that starts no tasks from a service whose tasks fail: the latter leaves events, stopped

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -88,12 +89,9 @@ type albEndpoint struct {
 
 // albInterface is the load balancer's network interface; its id is empty where there is none.
 func (e *Env) albInterface(ctx context.Context) (arn, id string, err error) {
-	b, err := e.alb(ctx)
-	if err != nil {
-		return "", "", err
-	}
-	all, err := e.cloud.NetworkInterfaces(ctx)
-	if err != nil {
+	b, err1 := e.alb(ctx)
+	all, err2 := e.cloud.NetworkInterfaces(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return "", "", err
 	}
 	arn = aws.ToString(b.LoadBalancerArn)
@@ -115,12 +113,9 @@ func (e *Env) reachableALB(ctx context.Context) (albEndpoint, error) {
 		if id == "" {
 			return albEndpoint{}, fmt.Errorf("%s has no network interface", arn)
 		}
-		b, err := e.alb(ctx)
-		if err != nil {
-			return albEndpoint{}, err
-		}
-		output, err := e.output(lib.OutputAPIURL)
-		if err != nil {
+		b, err1 := e.alb(ctx)
+		output, err2 := e.output(lib.OutputAPIURL)
+		if err := cmp.Or(err1, err2); err != nil {
 			return albEndpoint{}, err
 		}
 		address, err := url.Parse(output)

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -83,12 +84,9 @@ func parametersStored(ctx context.Context, e *Env, rec *recorder) error {
 const mostTimeoutSeconds, mostRetries = 900, 100
 
 func parameterValues(ctx context.Context, e *Env, rec *recorder) error {
-	all, err := e.parameters(ctx)
-	if err != nil {
-		return err
-	}
-	queue, err := e.output(lib.OutputQueueURL)
-	if err != nil {
+	all, err1 := e.parameters(ctx)
+	queue, err2 := e.output(lib.OutputQueueURL)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	for _, n := range []struct {
@@ -112,21 +110,10 @@ func parameterValues(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func parametersNotSecret(ctx context.Context, e *Env, rec *recorder) error {
-	all, err := e.parameters(ctx)
-	if err != nil {
+	all, err1 := e.parameters(ctx)
+	secrets, err2 := e.secretValues(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
-	}
-	var secrets []string
-	for _, output := range secretOutputs() {
-		fields, err := e.secretFields(ctx, output)
-		if err != nil {
-			return err
-		}
-		for name, v := range fields {
-			if looksSecret(name) && v != "" {
-				secrets = append(secrets, v)
-			}
-		}
 	}
 	for role, p := range all {
 		holds := slices.ContainsFunc(secrets, func(v string) bool { return strings.Contains(aws.ToString(p.Value), v) })

@@ -1,8 +1,8 @@
 package verify
 
 import (
+	"cmp"
 	"context"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -171,24 +171,15 @@ func databaseChecks() []Check {
 }
 
 func (e *Env) dbCluster(ctx context.Context) (rdstypes.DBCluster, error) {
-	id, err := e.output(lib.OutputClusterIdentifier)
-	if err != nil {
-		return rdstypes.DBCluster{}, err
-	}
-	all, err := e.cloud.DBClusters(ctx)
-	if err != nil {
-		return rdstypes.DBCluster{}, err
-	}
-	return findOne("database cluster "+id, all, func(c rdstypes.DBCluster) bool { return aws.ToString(c.DBClusterIdentifier) == id })
+	return byOutput(ctx, e, "database cluster", lib.OutputClusterIdentifier, e.cloud.DBClusters, func(c rdstypes.DBCluster) *string {
+		return c.DBClusterIdentifier
+	})
 }
 
 func (e *Env) dbInstances(ctx context.Context) ([]rdstypes.DBInstance, error) {
-	cluster, err := e.dbCluster(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all, err := e.cloud.DBInstances(ctx)
-	if err != nil {
+	cluster, err1 := e.dbCluster(ctx)
+	all, err2 := e.cloud.DBInstances(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
 	id := aws.ToString(cluster.DBClusterIdentifier)
@@ -220,12 +211,9 @@ func eachInstance(look func(subject, rdstypes.DBInstance)) func(context.Context,
 }
 
 func databaseEngine(ctx context.Context, e *Env, rec *recorder) error {
-	c, err := e.dbCluster(ctx)
-	if err != nil {
-		return err
-	}
-	version, err := e.output(lib.OutputDBEngineVersion)
-	if err != nil {
+	c, err1 := e.dbCluster(ctx)
+	version, err2 := e.output(lib.OutputDBEngineVersion)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	x := rec.on(aws.ToString(c.DBClusterArn))
@@ -243,12 +231,9 @@ func databaseEngine(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func databaseTopology(ctx context.Context, e *Env, rec *recorder) error {
-	c, err := e.dbCluster(ctx)
-	if err != nil {
-		return err
-	}
-	instances, err := e.dbInstances(ctx)
-	if err != nil {
+	c, err1 := e.dbCluster(ctx)
+	instances, err2 := e.dbInstances(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	var writers, readers []string
@@ -272,33 +257,21 @@ func databaseTopology(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func databaseZones(ctx context.Context, e *Env, rec *recorder) error {
-	c, err := e.dbCluster(ctx)
-	if err != nil {
+	c, err1 := e.dbCluster(ctx)
+	instances, err2 := e.dbInstances(ctx)
+	zones, err3 := e.outputList(lib.OutputAvailabilityZones)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
-	instances, err := e.dbInstances(ctx)
-	if err != nil {
-		return err
-	}
-	zones, err := e.outputList(lib.OutputAvailabilityZones)
-	if err != nil {
-		return err
-	}
-	var got []string
-	for _, i := range instances {
-		got = append(got, aws.ToString(i.AvailabilityZone))
-	}
+	got := texts(instances, func(i rdstypes.DBInstance) string { return aws.ToString(i.AvailabilityZone) })
 	rec.on(aws.ToString(c.DBClusterArn)).sameSet("zones of the instances", zones, got)
 	return nil
 }
 
 func (e *Env) dbSubnetGroup(ctx context.Context) (rdstypes.DBSubnetGroup, error) {
-	c, err := e.dbCluster(ctx)
-	if err != nil {
-		return rdstypes.DBSubnetGroup{}, err
-	}
-	all, err := e.cloud.DBSubnetGroups(ctx)
-	if err != nil {
+	c, err1 := e.dbCluster(ctx)
+	all, err2 := e.cloud.DBSubnetGroups(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return rdstypes.DBSubnetGroup{}, err
 	}
 	name := aws.ToString(c.DBSubnetGroup)
@@ -306,23 +279,17 @@ func (e *Env) dbSubnetGroup(ctx context.Context) (rdstypes.DBSubnetGroup, error)
 }
 
 func databaseSubnets(ctx context.Context, e *Env, rec *recorder) error {
-	group, err := e.dbSubnetGroup(ctx)
-	if err != nil {
-		return err
-	}
-	private, err := e.outputList(lib.OutputPrivateSubnetIDs)
-	if err != nil {
-		return err
-	}
-	tables, err := e.routeTables(ctx)
-	if err != nil {
+	group, err1 := e.dbSubnetGroup(ctx)
+	private, err2 := e.outputList(lib.OutputPrivateSubnetIDs)
+	tables, err3 := e.routeTables(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	var ids, zones []string
 	for _, n := range group.Subnets {
 		id := aws.ToString(n.SubnetIdentifier)
 		ids = append(ids, id)
-		if n.SubnetAvailabilityZone != nil && !slices.Contains(zones, aws.ToString(n.SubnetAvailabilityZone.Name)) {
+		if n.SubnetAvailabilityZone != nil {
 			zones = append(zones, aws.ToString(n.SubnetAvailabilityZone.Name))
 		}
 		table, found := effectiveTable(id, tables)
@@ -330,7 +297,7 @@ func databaseSubnets(ctx context.Context, e *Env, rec *recorder) error {
 	}
 	x := rec.on(aws.ToString(group.DBSubnetGroupArn))
 	x.sameSet("subnets", private, ids)
-	x.within("zones", 2, zonesWanted, int64(len(zones)))
+	x.within("zones", 2, zonesWanted, int64(len(distinct(zones))))
 	return nil
 }
 
@@ -412,18 +379,12 @@ func databaseLibraries(ctx context.Context, e *Env, rec *recorder) error {
 
 // promotionTiers does not ask which instance writes: after a failover another one does, and nothing is wrong.
 func promotionTiers(ctx context.Context, e *Env, rec *recorder) error {
-	c, err := e.dbCluster(ctx)
-	if err != nil {
+	c, err1 := e.dbCluster(ctx)
+	instances, err2 := e.dbInstances(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
-	instances, err := e.dbInstances(ctx)
-	if err != nil {
-		return err
-	}
-	var tiers []string
-	for _, i := range instances {
-		tiers = append(tiers, text(i.PromotionTier))
-	}
+	tiers := texts(instances, func(i rdstypes.DBInstance) string { return text(i.PromotionTier) })
 	rec.on(aws.ToString(c.DBClusterArn)).sameSet("promotion tiers", []string{"0", "1", "1"}, tiers)
 	return nil
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -73,12 +74,9 @@ func albUnprotected(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func noManualSnapshots(ctx context.Context, e *Env, rec *recorder) error {
-	c, err := e.dbCluster(ctx)
-	if err != nil {
-		return err
-	}
-	all, err := e.cloud.DBClusterSnapshots(ctx)
-	if err != nil {
+	c, err1 := e.dbCluster(ctx)
+	all, err2 := e.cloud.DBClusterSnapshots(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	var manual []string
@@ -131,12 +129,9 @@ func bucketUnlocked(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func logGroupsUnprotected(ctx context.Context, e *Env, rec *recorder) error {
-	groups, err := e.cloud.LogGroups(ctx)
-	if err != nil {
-		return err
-	}
-	named, err := e.outputList(lib.OutputLogGroupNames)
-	if err != nil {
+	groups, err1 := e.cloud.LogGroups(ctx)
+	named, err2 := e.outputList(lib.OutputLogGroupNames)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	for _, name := range named {
@@ -151,12 +146,9 @@ func logGroupsUnprotected(ctx context.Context, e *Env, rec *recorder) error {
 
 // deletionAllowed looks for resource policies that would keep a resource from the administrators of its own account.
 func deletionAllowed(ctx context.Context, e *Env, rec *recorder) error {
-	caller, err := e.cloud.Identity(ctx)
-	if err != nil {
-		return err
-	}
-	deletionPolicies, err := e.deletionPolicies(ctx)
-	if err != nil {
+	caller, err1 := e.cloud.Identity(ctx)
+	deletionPolicies, err2 := e.deletionPolicies(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	for _, g := range deletionPolicies {
@@ -200,12 +192,9 @@ func (e *Env) deletionPolicies(ctx context.Context) ([]deletionPolicy, error) {
 	}
 	out = append(out, deletionPolicy{topic["TopicArn"], topic["Policy"], []string{"sns:DeleteTopic"}})
 	for _, output := range secretOutputs() {
-		id, err := e.output(output)
-		if err != nil {
-			return nil, err
-		}
-		document, err := e.secretPolicy(ctx, output)
-		if err != nil {
+		id, err1 := e.output(output)
+		document, err2 := e.secretPolicy(ctx, output)
+		if err := cmp.Or(err1, err2); err != nil {
 			return nil, err
 		}
 		out = append(out, deletionPolicy{id, document, []string{"secretsmanager:DeleteSecret"}})

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -93,12 +94,9 @@ func bucketEncrypted(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func bucketOverTLS(ctx context.Context, e *Env, rec *recorder) error {
-	name, err := e.bucket(ctx)
-	if err != nil {
-		return err
-	}
-	caller, err := e.cloud.Identity(ctx)
-	if err != nil {
+	name, err1 := e.bucket(ctx)
+	caller, err2 := e.cloud.Identity(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	document, err := e.cloud.BucketPolicy(ctx, name)

@@ -1,12 +1,16 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
 	"slices"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"tapstack/lib"
 	"tapstack/lib/cloud"
 	"tapstack/lib/inventory"
 )
@@ -87,6 +91,28 @@ func (e *Env) inventory(ctx context.Context) ([]inventory.Resource, error) {
 	return cloud.Once(ctx, e.cloud, "the inventory", func(ctx context.Context) ([]inventory.Resource, error) {
 		return inventory.OfStack(ctx, e.cloud, e.Suffix, e.outputs)
 	})
+}
+
+// byOutput is the one of a list whose id or name is the value of an output.
+func byOutput[T any](
+	ctx context.Context, e *Env, what, output string, list func(context.Context) ([]T, error), id func(T) *string,
+) (found T, err error) {
+	want, err1 := e.output(output)
+	all, err2 := list(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
+		return found, err
+	}
+	return findOne(what+" "+want, all, func(v T) bool { return aws.ToString(id(v)) == want })
+}
+
+// inVPC are those of a list that are in the stack's VPC.
+func inVPC[T any](ctx context.Context, e *Env, what string, list func(context.Context) ([]T, error), vpcOf func(T) *string) ([]T, error) {
+	id, err1 := e.output(lib.OutputVpcID)
+	all, err2 := list(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
+		return nil, err
+	}
+	return findAll(what+" in VPC "+id, all, func(v T) bool { return aws.ToString(vpcOf(v)) == id })
 }
 
 // findOne returns the first item that fits.

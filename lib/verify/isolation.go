@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib"
 )
@@ -104,19 +106,13 @@ func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var groups []string
-	for _, g := range cluster.VpcSecurityGroups {
-		groups = append(groups, aws.ToString(g.VpcSecurityGroupId))
-	}
+	groups := texts(cluster.VpcSecurityGroups, func(g rdstypes.VpcSecurityGroupMembership) string { return aws.ToString(g.VpcSecurityGroupId) })
 	if err := note(partDatabase, groups); err != nil {
 		return nil, err
 	}
-	endpoints, err := e.cloud.VPCEndpoints(ctx)
-	if err != nil {
-		return nil, err
-	}
-	vpc, err := e.output(lib.OutputVpcID)
-	if err != nil {
+	endpoints, err1 := e.cloud.VPCEndpoints(ctx)
+	vpc, err2 := e.output(lib.OutputVpcID)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
 	for _, v := range endpoints {
@@ -133,42 +129,25 @@ func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
 }
 
 func (e *Env) securityGroups(ctx context.Context) ([]ec2types.SecurityGroup, error) {
-	id, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return nil, err
-	}
-	all, err := e.cloud.SecurityGroups(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return findAll("security group in VPC "+id, all, func(g ec2types.SecurityGroup) bool { return aws.ToString(g.VpcId) == id })
+	return inVPC(ctx, e, "security group", e.cloud.SecurityGroups, func(g ec2types.SecurityGroup) *string { return g.VpcId })
 }
 
 // segments are the security groups of the VPC under the names of what they are attached to, and the VPC's address ranges. A
 // group attached to nothing is a node under its own name: its rules count like any others.
 func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, err error) {
-	groups, err := e.securityGroups(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	parts, err := e.attachedGroups(ctx)
-	if err != nil {
+	groups, err1 := e.securityGroups(ctx)
+	parts, err2 := e.attachedGroups(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, nil, err
 	}
 	vpc, err = e.vpcPrefixes(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	public, err := e.subnetPrefixes(ctx, lib.OutputPublicSubnetIDs)
-	if err != nil {
-		return nil, nil, err
-	}
-	private, err := e.subnetPrefixes(ctx, lib.OutputPrivateSubnetIDs)
-	if err != nil {
-		return nil, nil, err
-	}
-	lists, err := e.prefixLists(ctx, groups)
-	if err != nil {
+	public, err1 := e.subnetPrefixes(ctx, lib.OutputPublicSubnetIDs)
+	private, err2 := e.subnetPrefixes(ctx, lib.OutputPrivateSubnetIDs)
+	lists, err3 := e.prefixLists(ctx, groups)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, nil, err
 	}
 	for _, g := range groups {
@@ -214,31 +193,29 @@ func (e *Env) prefixLists(ctx context.Context, groups []ec2types.SecurityGroup) 
 		for _, p := range slices.Concat(g.IpPermissions, g.IpPermissionsEgress) {
 			for _, l := range p.PrefixListIds {
 				id := aws.ToString(l.PrefixListId)
-				entries, err := e.prefixList(ctx, id)
+				entries, err := e.cloud.PrefixListCIDRs(ctx, id)
 				if err != nil {
 					return nil, err
 				}
-				lists[id] = entries
+				if lists[id], err = parsePrefixes("prefix list "+id, entries); err != nil {
+					return nil, err
+				}
 			}
 		}
 	}
 	return lists, nil
 }
 
-func (e *Env) prefixList(ctx context.Context, id string) ([]netip.Prefix, error) {
-	entries, err := e.cloud.PrefixListCIDRs(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	var out []netip.Prefix
-	for _, cidr := range entries {
+func parsePrefixes(of string, cidrs []string) ([]netip.Prefix, error) {
+	var all []netip.Prefix
+	for _, cidr := range cidrs {
 		p, err := netip.ParsePrefix(cidr)
 		if err != nil {
-			return nil, fmt.Errorf("prefix list %s: %w", id, err)
+			return nil, fmt.Errorf("%s: %w", of, err)
 		}
-		out = append(out, p)
+		all = append(all, p)
 	}
-	return out, nil
+	return all, nil
 }
 
 func groupPart(g ec2types.SecurityGroup, parts map[string]string) string {
@@ -268,13 +245,11 @@ func (e *Env) subnetPrefixes(ctx context.Context, output string) ([]netip.Prefix
 		for _, a := range n.Ipv6CidrBlockAssociationSet {
 			cidrs = append(cidrs, aws.ToString(a.Ipv6CidrBlock))
 		}
-		for _, cidr := range cidrs {
-			p, err := netip.ParsePrefix(cidr)
-			if err != nil {
-				return nil, fmt.Errorf("subnet %s: %w", aws.ToString(n.SubnetId), err)
-			}
-			out = append(out, p)
+		prefixes, err := parsePrefixes("subnet "+aws.ToString(n.SubnetId), cidrs)
+		if err != nil {
+			return nil, err
 		}
+		out = append(out, prefixes...)
 	}
 	return out, nil
 }
@@ -324,12 +299,9 @@ func allowedRules(direction string, containerPort int32) map[string][]string {
 
 func rulesAre(direction string) func(context.Context, *Env, *recorder) error {
 	return func(ctx context.Context, e *Env, rec *recorder) error {
-		nodes, vpc, err := e.segments(ctx)
-		if err != nil {
-			return err
-		}
-		port, err := e.containerPort(ctx)
-		if err != nil {
+		nodes, vpc, err1 := e.segments(ctx)
+		port, err2 := e.containerPort(ctx)
+		if err := cmp.Or(err1, err2); err != nil {
 			return err
 		}
 		parts := partsByGroup(nodes)
@@ -342,12 +314,7 @@ func rulesAre(direction string) func(context.Context, *Env, *recorder) error {
 			if direction == "egress" {
 				rules = n.egress
 			}
-			var got []string
-			for _, r := range rules {
-				if line := r.peerName(parts, vpc) + " " + r.ports.String(); !slices.Contains(got, line) {
-					got = append(got, line)
-				}
-			}
+			got := distinct(texts(rules, func(r rule) string { return r.peerName(parts, vpc) + " " + r.ports.String() }))
 			rec.on(e.cloud.EC2ARN(ctx, "security-group", n.group)).sameSet(direction+" of "+n.part, allowed[n.part], got)
 		}
 		return nil
@@ -355,16 +322,10 @@ func rulesAre(direction string) func(context.Context, *Env, *recorder) error {
 }
 
 func reachability(ctx context.Context, e *Env, rec *recorder) error {
-	got, endpoints, err := e.reachable(ctx)
-	if err != nil {
-		return err
-	}
-	port, err := e.containerPort(ctx)
-	if err != nil {
-		return err
-	}
-	vpc, err := e.output(lib.OutputVpcID)
-	if err != nil {
+	got, endpoints, err1 := e.reachable(ctx)
+	port, err2 := e.containerPort(ctx)
+	vpc, err3 := e.output(lib.OutputVpcID)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	allowed := allowedFlows(port, endpoints)
@@ -372,13 +333,7 @@ func reachability(ctx context.Context, e *Env, rec *recorder) error {
 	for _, f := range allowed {
 		x.record("allowed: "+f.String(), "open", openOrShut(slices.Contains(got, f)), slices.Contains(got, f))
 	}
-	var others []string
-	for _, f := range got {
-		if !slices.Contains(allowed, f) {
-			others = append(others, f.String())
-		}
-	}
-	x.sameSet("open beyond the table", nil, others)
+	x.sameSet("open beyond the table", nil, texts(except(got, allowed), flow.String))
 	return nil
 }
 
@@ -433,31 +388,21 @@ func rulesDescribed(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func databaseReachable(ctx context.Context, e *Env, rec *recorder) error {
-	got, _, err := e.reachable(ctx)
-	if err != nil {
+	got, _, err1 := e.reachable(ctx)
+	nodes, vpc, err2 := e.segments(ctx)
+	cluster, err3 := e.dbCluster(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
-	nodes, vpc, err := e.segments(ctx)
-	if err != nil {
-		return err
-	}
-	cluster, err := e.dbCluster(ctx)
-	if err != nil {
-		return err
-	}
+	services := []string{partPaymentAPI, partJobProcessor}
 	var wanted, into, letIn []string
-	for _, part := range []string{partPaymentAPI, partJobProcessor} {
+	for _, part := range services {
 		wanted = append(wanted, flow{from: part, to: partDatabase, ports: ports{protocol: "tcp", from: postgresPort, to: postgresPort}}.String())
 	}
 	parts := partsByGroup(nodes)
 	for _, n := range nodes {
-		if n.part != partDatabase {
-			continue
-		}
-		for _, r := range n.ingress {
-			if line := r.peerName(parts, vpc); !slices.Contains(letIn, line) {
-				letIn = append(letIn, line)
-			}
+		if n.part == partDatabase {
+			letIn = append(letIn, texts(n.ingress, func(r rule) string { return r.peerName(parts, vpc) })...)
 		}
 	}
 	for _, f := range got {
@@ -469,6 +414,6 @@ func databaseReachable(ctx context.Context, e *Env, rec *recorder) error {
 	x.equal("port", postgresPort, cluster.Port)
 	x.sameSet("what reaches the database", wanted, into)
 	// Today's groups are not all that may ever stand in the VPC: whoever the database would let in counts as well.
-	x.sameSet("whom the database would let in", []string{partPaymentAPI, partJobProcessor}, letIn)
+	x.sameSet("whom the database would let in", services, distinct(letIn))
 	return nil
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"tapstack/lib"
 	"tapstack/lib/inventory"
@@ -135,15 +137,7 @@ func loadBalancingChecks() []Check {
 }
 
 func (e *Env) alb(ctx context.Context) (elbtypes.LoadBalancer, error) {
-	id, err := e.output(lib.OutputAlbArn)
-	if err != nil {
-		return elbtypes.LoadBalancer{}, err
-	}
-	all, err := e.cloud.LoadBalancers(ctx)
-	if err != nil {
-		return elbtypes.LoadBalancer{}, err
-	}
-	return findOne("load balancer "+id, all, func(b elbtypes.LoadBalancer) bool { return aws.ToString(b.LoadBalancerArn) == id })
+	return byOutput(ctx, e, "load balancer", lib.OutputAlbArn, e.cloud.LoadBalancers, func(b elbtypes.LoadBalancer) *string { return b.LoadBalancerArn })
 }
 
 // listener is the load balancer's listener on a port.
@@ -194,22 +188,13 @@ func eachTargetGroup(look func(x subject, kind serviceKind, g elbtypes.TargetGro
 }
 
 func albPublic(ctx context.Context, e *Env, rec *recorder) error {
-	b, err := e.alb(ctx)
-	if err != nil {
+	b, err1 := e.alb(ctx)
+	public, err2 := e.outputList(lib.OutputPublicSubnetIDs)
+	vpc, err3 := e.output(lib.OutputVpcID)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
-	public, err := e.outputList(lib.OutputPublicSubnetIDs)
-	if err != nil {
-		return err
-	}
-	vpc, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return err
-	}
-	var subnets []string
-	for _, z := range b.AvailabilityZones {
-		subnets = append(subnets, aws.ToString(z.SubnetId))
-	}
+	subnets := texts(b.AvailabilityZones, func(z elbtypes.AvailabilityZone) string { return aws.ToString(z.SubnetId) })
 	x := rec.on(aws.ToString(b.LoadBalancerArn))
 	x.equal("type", "application", b.Type)
 	x.equal("scheme", "internet-facing", scheme(b))
@@ -256,19 +241,13 @@ func albAttributes(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func accessLogs(ctx context.Context, e *Env, rec *recorder) error {
-	attributes, id, err := e.albAttributes(ctx)
-	if err != nil {
-		return err
-	}
-	buckets, err := e.cloud.Buckets(ctx)
-	if err != nil {
+	attributes, id, err1 := e.albAttributes(ctx)
+	buckets, err2 := e.cloud.Buckets(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	name := attributes["access_logs.s3.bucket"]
-	exists := false
-	for _, b := range buckets {
-		exists = exists || aws.ToString(b.Name) == name
-	}
+	exists := slices.ContainsFunc(buckets, func(b s3types.Bucket) bool { return aws.ToString(b.Name) == name })
 	x := rec.on(id)
 	x.equal("access logs", "true", attributes["access_logs.s3.enabled"])
 	x.record("bucket", "one of this account and stack", name, exists && inventory.Bucket.MayBelong(name, e.Suffix))
@@ -276,27 +255,21 @@ func accessLogs(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func targetGroups(ctx context.Context, e *Env, rec *recorder) error {
-	vpc, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return err
-	}
-	lb, err := e.output(lib.OutputAlbArn)
-	if err != nil {
-		return err
-	}
-	port, err := e.containerPort(ctx)
-	if err != nil {
+	vpc, err1 := e.output(lib.OutputVpcID)
+	lb, err2 := e.output(lib.OutputAlbArn)
+	port, err3 := e.containerPort(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	var seen []string
-	err = eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
+	err := eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
 		seen = append(seen, aws.ToString(g.TargetGroupArn))
 		x.equal("target type", "ip", g.TargetType)
 		x.equal("port", port, g.Port)
 		x.equal("VPC", vpc, g.VpcId)
-		x.sameSet("load balancers", []string{lb}, slices.Compact(slices.Sorted(slices.Values(g.LoadBalancerArns))))
+		x.sameSet("load balancers", []string{lb}, distinct(g.LoadBalancerArns))
 	})(ctx, e, rec)
-	rec.on(lb).equal("target groups", len(serviceKinds()), len(slices.Compact(slices.Sorted(slices.Values(seen)))))
+	rec.on(lb).equal("target groups", len(serviceKinds()), len(distinct(seen)))
 	return err
 }
 
@@ -332,13 +305,10 @@ func (e *Env) routeTo(ctx context.Context, v request) (receivers []string, to de
 	return receivers, to, listener, nil
 }
 
-// methods are those of the samples: payments are made with POST.
-func methods() []string { return []string{"GET", "POST"} }
-
 func routing(table map[string][]string) func(context.Context, *Env, *recorder) error {
 	return func(ctx context.Context, e *Env, rec *recorder) error {
 		for _, path := range slices.Sorted(maps.Keys(table)) {
-			for _, method := range methods() {
+			for _, method := range []string{"GET", "POST"} { // payments are made with POST
 				receivers, to, listener, err := e.routeTo(ctx, request{method, path})
 				if err != nil {
 					return err
@@ -417,10 +387,7 @@ func httpRedirect(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	var ports []string
-	for _, l := range all {
-		ports = append(ports, text(l.Port))
-	}
+	ports := texts(all, func(l elbtypes.Listener) string { return text(l.Port) })
 	rec.on(id).sameSet("ports listened on", []string{"80", "443"}, ports)
 	l, err := e.listener(ctx, httpPort)
 	if err != nil {
@@ -476,20 +443,11 @@ func healthyTargets(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func albOutputs(ctx context.Context, e *Env, rec *recorder) error {
-	b, err := e.alb(ctx)
-	if err != nil {
-		return err
-	}
-	name, err := e.output(lib.OutputAlbDNSName)
-	if err != nil {
-		return err
-	}
-	zone, err := e.output(lib.OutputAlbZoneID)
-	if err != nil {
-		return err
-	}
-	address, err := e.output(lib.OutputAPIURL)
-	if err != nil {
+	b, err1 := e.alb(ctx)
+	name, err2 := e.output(lib.OutputAlbDNSName)
+	zone, err3 := e.output(lib.OutputAlbZoneID)
+	address, err4 := e.output(lib.OutputAPIURL)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	x := rec.on(aws.ToString(b.LoadBalancerArn))

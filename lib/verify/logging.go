@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -72,12 +73,9 @@ func serviceLogGroups(ctx context.Context, e *Env, rec *recorder) error {
 
 // logRetention looks at the groups that the stack puts out and at all others that carry its suffix.
 func logRetention(ctx context.Context, e *Env, rec *recorder) error {
-	groups, err := e.cloud.LogGroups(ctx)
-	if err != nil {
-		return err
-	}
-	named, err := e.outputList(lib.OutputLogGroupNames)
-	if err != nil {
+	groups, err1 := e.cloud.LogGroups(ctx)
+	named, err2 := e.outputList(lib.OutputLogGroupNames)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	for _, name := range named {
@@ -95,16 +93,10 @@ func logRetention(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func foreignLogGroups(ctx context.Context, e *Env, rec *recorder) error {
-	groups, err := e.cloud.LogGroups(ctx)
-	if err != nil {
-		return err
-	}
-	database, err := e.output(lib.OutputClusterIdentifier)
-	if err != nil {
-		return err
-	}
-	cluster, err := e.output(lib.OutputEcsClusterName)
-	if err != nil {
+	groups, err1 := e.cloud.LogGroups(ctx)
+	database, err2 := e.output(lib.OutputClusterIdentifier)
+	cluster, err3 := e.output(lib.OutputEcsClusterName)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	for _, name := range []string{

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -67,7 +68,7 @@ func networkChecks() []Check {
 			ID:   "network.flow-logs",
 			Says: "Flow logs of all traffic to CloudWatch, with their own role (beyond the brief)",
 			PCI:  []string{"10.2.1"},
-			Run:  recorded(flowLogs),
+			Run:  recorded(flowLogsToCloudWatch),
 		},
 		{
 			ID:   "network.s3-endpoint",
@@ -83,15 +84,7 @@ func networkChecks() []Check {
 }
 
 func (e *Env) vpc(ctx context.Context) (ec2types.Vpc, error) {
-	id, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return ec2types.Vpc{}, err
-	}
-	all, err := e.cloud.VPCs(ctx)
-	if err != nil {
-		return ec2types.Vpc{}, err
-	}
-	return findOne("VPC "+id, all, func(v ec2types.Vpc) bool { return aws.ToString(v.VpcId) == id })
+	return byOutput(ctx, e, "VPC", lib.OutputVpcID, e.cloud.VPCs, func(v ec2types.Vpc) *string { return v.VpcId })
 }
 
 // vpcPrefixes are the address ranges of the VPC.
@@ -117,12 +110,9 @@ func (e *Env) vpcPrefixes(ctx context.Context) ([]netip.Prefix, error) {
 
 // subnets are those that an output names, as the API shows them.
 func (e *Env) subnets(ctx context.Context, output string) ([]ec2types.Subnet, error) {
-	ids, err := e.outputList(output)
-	if err != nil {
-		return nil, err
-	}
-	all, err := e.cloud.Subnets(ctx)
-	if err != nil {
+	ids, err1 := e.outputList(output)
+	all, err2 := e.cloud.Subnets(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
 	var found []ec2types.Subnet
@@ -138,27 +128,11 @@ func (e *Env) subnets(ctx context.Context, output string) ([]ec2types.Subnet, er
 
 // vpcSubnets are all subnets of the VPC, whether an output names them or not.
 func (e *Env) vpcSubnets(ctx context.Context) ([]ec2types.Subnet, error) {
-	id, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return nil, err
-	}
-	all, err := e.cloud.Subnets(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return findAll("subnet in VPC "+id, all, func(s ec2types.Subnet) bool { return aws.ToString(s.VpcId) == id })
+	return inVPC(ctx, e, "subnet", e.cloud.Subnets, func(s ec2types.Subnet) *string { return s.VpcId })
 }
 
 func (e *Env) routeTables(ctx context.Context) ([]routeTable, error) {
-	id, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return nil, err
-	}
-	all, err := e.cloud.RouteTables(ctx)
-	if err != nil {
-		return nil, err
-	}
-	ours, err := findAll("route table in VPC "+id, all, func(t ec2types.RouteTable) bool { return aws.ToString(t.VpcId) == id })
+	ours, err := inVPC(ctx, e, "route table", e.cloud.RouteTables, func(t ec2types.RouteTable) *string { return t.VpcId })
 	if err != nil {
 		return nil, err
 	}
@@ -170,29 +144,20 @@ func (e *Env) routeTables(ctx context.Context) ([]routeTable, error) {
 }
 
 func (e *Env) natGateways(ctx context.Context) ([]ec2types.NatGateway, error) {
-	id, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return nil, err
-	}
-	all, err := e.cloud.NATGateways(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return findAll("NAT gateway in VPC "+id, all, func(n ec2types.NatGateway) bool { return aws.ToString(n.VpcId) == id })
+	return inVPC(ctx, e, "NAT gateway", e.cloud.NATGateways, func(n ec2types.NatGateway) *string { return n.VpcId })
 }
 
 func (e *Env) internetGateways(ctx context.Context) ([]ec2types.InternetGateway, error) {
-	id, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return nil, err
-	}
-	all, err := e.cloud.InternetGateways(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return findAll("internet gateway on VPC "+id, all, func(g ec2types.InternetGateway) bool {
-		return slices.ContainsFunc(g.Attachments, func(a ec2types.InternetGatewayAttachment) bool { return aws.ToString(a.VpcId) == id })
+	return inVPC(ctx, e, "internet gateway", e.cloud.InternetGateways, func(g ec2types.InternetGateway) *string {
+		if len(g.Attachments) == 0 {
+			return nil
+		}
+		return g.Attachments[0].VpcId // AWS attaches a gateway to one VPC at most
 	})
+}
+
+func (e *Env) flowLogs(ctx context.Context) ([]ec2types.FlowLog, error) {
+	return inVPC(ctx, e, "flow log", e.cloud.FlowLogs, func(f ec2types.FlowLog) *string { return f.ResourceId })
 }
 
 func vpcStands(ctx context.Context, e *Env, rec *recorder) error {
@@ -201,12 +166,9 @@ func vpcStands(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	id := aws.ToString(vpc.VpcId)
-	support, err := e.cloud.VPCAttribute(ctx, id, ec2types.VpcAttributeNameEnableDnsSupport)
-	if err != nil {
-		return err
-	}
-	hostnames, err := e.cloud.VPCAttribute(ctx, id, ec2types.VpcAttributeNameEnableDnsHostnames)
-	if err != nil {
+	support, err1 := e.cloud.VPCAttribute(ctx, id, ec2types.VpcAttributeNameEnableDnsSupport)
+	hostnames, err2 := e.cloud.VPCAttribute(ctx, id, ec2types.VpcAttributeNameEnableDnsHostnames)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	x := rec.on(e.cloud.EC2ARN(ctx, "vpc", id))
@@ -218,25 +180,19 @@ func vpcStands(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func threeZones(ctx context.Context, e *Env, rec *recorder) error {
-	vpc, err := e.vpc(ctx)
-	if err != nil {
-		return err
-	}
-	zones, err := e.outputList(lib.OutputAvailabilityZones)
-	if err != nil {
+	vpc, err1 := e.vpc(ctx)
+	zones, err2 := e.outputList(lib.OutputAvailabilityZones)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	id := aws.ToString(vpc.VpcId)
 	x := rec.on(e.cloud.EC2ARN(ctx, "vpc", id))
-	x.equal("number of availability zones", zonesWanted, len(slices.Compact(slices.Sorted(slices.Values(zones)))))
+	x.equal("number of availability zones", zonesWanted, len(distinct(zones)))
 	all, err := e.vpcSubnets(ctx)
 	if err != nil {
 		return err
 	}
-	var known, ownResources []string
-	for _, n := range all {
-		ownResources = append(ownResources, aws.ToString(n.SubnetId))
-	}
+	var known []string
 	for _, kind := range []struct{ name, output string }{{"public", lib.OutputPublicSubnetIDs}, {"private", lib.OutputPrivateSubnetIDs}} {
 		subnets, err := e.subnets(ctx, kind.output)
 		if err != nil {
@@ -250,29 +206,19 @@ func threeZones(ctx context.Context, e *Env, rec *recorder) error {
 			known = append(known, aws.ToString(n.SubnetId))
 		}
 	}
-	x.sameSet("subnets of the VPC", known, ownResources)
+	x.sameSet("subnets of the VPC", known, texts(all, func(n ec2types.Subnet) string { return aws.ToString(n.SubnetId) }))
 	return nil
 }
 
 func subnetZones(subnets []ec2types.Subnet) []string {
-	var zones []string
-	for _, n := range subnets {
-		zones = append(zones, aws.ToString(n.AvailabilityZone))
-	}
-	return zones
+	return texts(subnets, func(n ec2types.Subnet) string { return aws.ToString(n.AvailabilityZone) })
 }
 
 func publicRoutes(ctx context.Context, e *Env, rec *recorder) error {
-	subnets, err := e.subnets(ctx, lib.OutputPublicSubnetIDs)
-	if err != nil {
-		return err
-	}
-	tables, err := e.routeTables(ctx)
-	if err != nil {
-		return err
-	}
-	gateways, err := e.internetGateways(ctx)
-	if err != nil {
+	subnets, err1 := e.subnets(ctx, lib.OutputPublicSubnetIDs)
+	tables, err2 := e.routeTables(ctx)
+	gateways, err3 := e.internetGateways(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	gateway := aws.ToString(gateways[0].InternetGatewayId)
@@ -310,16 +256,10 @@ func noAutomaticAddresses(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func natPerZone(ctx context.Context, e *Env, rec *recorder) error {
-	vpc, err := e.vpc(ctx)
-	if err != nil {
-		return err
-	}
-	subnets, err := e.subnets(ctx, lib.OutputPublicSubnetIDs)
-	if err != nil {
-		return err
-	}
-	gateways, err := e.natGateways(ctx)
-	if err != nil {
+	vpc, err1 := e.vpc(ctx)
+	subnets, err2 := e.subnets(ctx, lib.OutputPublicSubnetIDs)
+	gateways, err3 := e.natGateways(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	zoneOf := map[string]string{}
@@ -350,20 +290,11 @@ func natAddress(g ec2types.NatGateway) string {
 }
 
 func privateRoutes(ctx context.Context, e *Env, rec *recorder) error {
-	private, err := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
-	if err != nil {
-		return err
-	}
-	all, err := e.vpcSubnets(ctx)
-	if err != nil {
-		return err
-	}
-	tables, err := e.routeTables(ctx)
-	if err != nil {
-		return err
-	}
-	gateways, err := e.natGateways(ctx)
-	if err != nil {
+	private, err1 := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
+	all, err2 := e.vpcSubnets(ctx)
+	tables, err3 := e.routeTables(ctx)
+	gateways, err4 := e.natGateways(ctx)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	zoneOfSubnet, zoneOfNAT := map[string]string{}, map[string]string{}
@@ -386,12 +317,9 @@ func privateRoutes(ctx context.Context, e *Env, rec *recorder) error {
 
 // privateAddresses looks at every interface in the private subnets, whoever made it.
 func privateAddresses(ctx context.Context, e *Env, rec *recorder) error {
-	subnets, err := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
-	if err != nil {
-		return err
-	}
-	all, err := e.cloud.NetworkInterfaces(ctx)
-	if err != nil {
+	subnets, err1 := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
+	all, err2 := e.cloud.NetworkInterfaces(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	for _, n := range subnets {
@@ -428,16 +356,10 @@ func publicAddresses(i ec2types.NetworkInterface) []string {
 // publicInterfaces leaves out interfaces that the stack's own NAT gateways use, and those that AWS manages for load
 // balancers; whatever is left has no business in a public subnet.
 func publicInterfaces(ctx context.Context, e *Env, rec *recorder) error {
-	subnets, err := e.subnets(ctx, lib.OutputPublicSubnetIDs)
-	if err != nil {
-		return err
-	}
-	all, err := e.cloud.NetworkInterfaces(ctx)
-	if err != nil {
-		return err
-	}
-	gateways, err := e.natGateways(ctx)
-	if err != nil {
+	subnets, err1 := e.subnets(ctx, lib.OutputPublicSubnetIDs)
+	all, err2 := e.cloud.NetworkInterfaces(ctx)
+	gateways, err3 := e.natGateways(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	var nat []string
@@ -464,21 +386,10 @@ func ofLoadBalancer(i ec2types.NetworkInterface) bool {
 	return i.InterfaceType == ec2types.NetworkInterfaceTypeNatGateway || strings.HasPrefix(aws.ToString(i.Description), "ELB ")
 }
 
-func flowLogs(ctx context.Context, e *Env, rec *recorder) error {
-	id, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return err
-	}
-	all, err := e.cloud.FlowLogs(ctx)
-	if err != nil {
-		return err
-	}
-	ours, err := findAll("flow log of VPC "+id, all, func(f ec2types.FlowLog) bool { return aws.ToString(f.ResourceId) == id })
-	if err != nil {
-		return err
-	}
-	groups, err := e.cloud.LogGroups(ctx)
-	if err != nil {
+func flowLogsToCloudWatch(ctx context.Context, e *Env, rec *recorder) error {
+	ours, err1 := e.flowLogs(ctx)
+	groups, err2 := e.cloud.LogGroups(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	for _, f := range ours {
@@ -503,36 +414,24 @@ func flowLogGroup(f ec2types.FlowLog) string {
 }
 
 func s3Endpoint(ctx context.Context, e *Env, rec *recorder) error {
-	id, err := e.output(lib.OutputVpcID)
-	if err != nil {
+	id, err1 := e.output(lib.OutputVpcID)
+	all, err2 := e.cloud.VPCEndpoints(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
-	all, err := e.cloud.VPCEndpoints(ctx)
-	if err != nil {
-		return err
-	}
-	gateway, err := findOne("S3 gateway endpoint in VPC "+id, all, func(v ec2types.VpcEndpoint) bool {
+	gateway, err1 := findOne("S3 gateway endpoint in VPC "+id, all, func(v ec2types.VpcEndpoint) bool {
 		return aws.ToString(v.VpcId) == id && v.VpcEndpointType == ec2types.VpcEndpointTypeGateway &&
 			strings.HasSuffix(aws.ToString(v.ServiceName), ".s3")
 	})
-	if err != nil {
+	private, err2 := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
+	tables, err3 := e.routeTables(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
-	private, err := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
-	if err != nil {
-		return err
-	}
-	tables, err := e.routeTables(ctx)
-	if err != nil {
-		return err
-	}
-	var wanted []string
-	for _, n := range private {
+	wanted := distinct(texts(private, func(n ec2types.Subnet) string {
 		t, _ := effectiveTable(aws.ToString(n.SubnetId), tables)
-		if !slices.Contains(wanted, t.id) {
-			wanted = append(wanted, t.id)
-		}
-	}
+		return t.id
+	}))
 	x := rec.on(e.cloud.EC2ARN(ctx, "vpc-endpoint", aws.ToString(gateway.VpcEndpointId)))
 	x.equal("state", "available", strings.ToLower(string(gateway.State)))
 	x.sameSet("route tables", wanted, gateway.RouteTableIds)
@@ -552,12 +451,9 @@ func interfaceEndpoints(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	id := aws.ToString(vpc.VpcId)
-	private, err := e.outputList(lib.OutputPrivateSubnetIDs)
-	if err != nil {
-		return err
-	}
-	all, err := e.cloud.VPCEndpoints(ctx)
-	if err != nil {
+	private, err1 := e.outputList(lib.OutputPrivateSubnetIDs)
+	all, err2 := e.cloud.VPCEndpoints(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	prefix := "." + e.cloud.Region + "."

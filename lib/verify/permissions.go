@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -9,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
@@ -81,19 +81,15 @@ type role struct {
 	boundary *policy.Policy // its permissions boundary, where it has one
 }
 
-// roleARNs are the roles that the stack's resources use, and all others that carry its suffix.
+// roleNames are the roles that the stack's resources use, and all others that carry its suffix.
 func (e *Env) roleNames(ctx context.Context) ([]string, error) {
 	all, err := e.cloud.Roles(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	note := func(id string) {
-		if id == "" {
-			return
-		}
-		name := id[strings.LastIndex(id, "/")+1:]
-		if !slices.Contains(names, name) {
+	note := func(id *string) {
+		if name := roleName(id); name != "" && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}
@@ -106,32 +102,29 @@ func (e *Env) roleNames(ctx context.Context) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		note(aws.ToString(td.ExecutionRoleArn))
-		note(aws.ToString(td.TaskRoleArn))
+		note(td.ExecutionRoleArn)
+		note(td.TaskRoleArn)
 	}
 	instances, err := e.dbInstances(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for _, i := range instances {
-		note(aws.ToString(i.MonitoringRoleArn))
+		note(i.MonitoringRoleArn)
 	}
-	vpc, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return nil, err
-	}
-	flowLogs, err := e.cloud.FlowLogs(ctx)
-	if err != nil {
+	vpc, err1 := e.output(lib.OutputVpcID)
+	flowLogs, err2 := e.cloud.FlowLogs(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
 	for _, f := range flowLogs {
 		if aws.ToString(f.ResourceId) == vpc {
-			note(aws.ToString(f.DeliverLogsPermissionArn))
+			note(f.DeliverLogsPermissionArn)
 		}
 	}
 	for _, r := range all {
 		if inventory.Role.MayBelong(aws.ToString(r.RoleName), e.Suffix) {
-			note(aws.ToString(r.RoleName))
+			note(r.RoleName)
 		}
 	}
 	return names, nil
@@ -207,12 +200,9 @@ func (e *Env) managedPolicy(ctx context.Context, id string) (policy.Policy, erro
 
 func eachRole(look func(x subject, r role, caller cloud.Identity)) func(context.Context, *Env, *recorder) error {
 	return func(ctx context.Context, e *Env, rec *recorder) error {
-		caller, err := e.cloud.Identity(ctx)
-		if err != nil {
-			return err
-		}
-		names, err := e.roleNames(ctx)
-		if err != nil {
+		caller, err1 := e.cloud.Identity(ctx)
+		names, err2 := e.roleNames(ctx)
+		if err := cmp.Or(err1, err2); err != nil {
 			return err
 		}
 		for _, name := range names {
@@ -350,20 +340,11 @@ func understood(d policy.Decision, err error) policy.Decision {
 
 // forbidden are requests that no role of the stack has any business with, on the stack's own resources.
 func (e *Env) forbidden(ctx context.Context, d *duties, r role) error {
-	main, dead, err := e.queues(ctx)
-	if err != nil {
-		return err
-	}
-	topic, err := e.output(lib.OutputAlertsTopicArn)
-	if err != nil {
-		return err
-	}
-	cluster, err := e.dbCluster(ctx)
-	if err != nil {
-		return err
-	}
-	bucket, err := e.bucket(ctx)
-	if err != nil {
+	main, dead, err1 := e.queues(ctx)
+	topic, err2 := e.output(lib.OutputAlertsTopicArn)
+	cluster, err3 := e.dbCluster(ctx)
+	bucket, err4 := e.bucket(ctx)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	d.not(main["QueueArn"], "sqs:PurgeQueue", "sqs:DeleteQueue", "sqs:SetQueueAttributes")
@@ -442,12 +423,9 @@ func executionRole(ctx context.Context, e *Env, x subject, kind serviceKind, td 
 }
 
 func taskRole(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
-	r, err := e.role(ctx, roleName(td.TaskRoleArn))
-	if err != nil {
-		return err
-	}
-	d, err := e.taskDuties(ctx, kind)
-	if err != nil {
+	r, err1 := e.role(ctx, roleName(td.TaskRoleArn))
+	d, err2 := e.taskDuties(ctx, kind)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	if err := e.forbidden(ctx, &d, r); err != nil {
@@ -467,20 +445,11 @@ func ownParameters(kind serviceKind) []string {
 
 // taskDuties is the brief's division of labour: one service puts jobs into the queue, the other works them off.
 func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) {
-	main, err := e.queue(ctx, lib.OutputQueueURL)
-	if err != nil {
-		return duties{}, err
-	}
-	cluster, err := e.dbCluster(ctx)
-	if err != nil {
-		return duties{}, err
-	}
-	all, err := e.parameters(ctx)
-	if err != nil {
-		return duties{}, err
-	}
-	topic, err := e.topic(ctx)
-	if err != nil {
+	main, err1 := e.queue(ctx, lib.OutputQueueURL)
+	cluster, err2 := e.dbCluster(ctx)
+	all, err3 := e.parameters(ctx)
+	topic, err4 := e.topic(ctx)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return duties{}, err
 	}
 	var d duties
@@ -512,12 +481,9 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 }
 
 func parameterAccess(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
-	r, err := e.role(ctx, roleName(td.TaskRoleArn))
-	if err != nil {
-		return err
-	}
-	all, err := e.parameters(ctx)
-	if err != nil {
+	r, err1 := e.role(ctx, roleName(td.TaskRoleArn))
+	all, err2 := e.parameters(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	own := ownParameters(kind)
@@ -535,15 +501,7 @@ func parameterAccess(ctx context.Context, e *Env, x subject, kind serviceKind, t
 
 // infrastructureRoles are the two that AWS itself takes on: one writes flow logs, the other the instances' metrics.
 func infrastructureRoles(ctx context.Context, e *Env, rec *recorder) error {
-	vpc, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return err
-	}
-	flowLogs, err := e.cloud.FlowLogs(ctx)
-	if err != nil {
-		return err
-	}
-	ours, err := findAll("flow log of VPC "+vpc, flowLogs, func(f ec2types.FlowLog) bool { return aws.ToString(f.ResourceId) == vpc })
+	ours, err := e.flowLogs(ctx)
 	if err != nil {
 		return err
 	}
@@ -600,12 +558,9 @@ func (e *Env) monitoringRole(ctx context.Context) (string, error) {
 }
 
 func logDelivery(ctx context.Context, e *Env, rec *recorder) error {
-	caller, err := e.cloud.Identity(ctx)
-	if err != nil {
-		return err
-	}
-	all, err := e.cloud.LogResourcePolicies(ctx)
-	if err != nil {
+	caller, err1 := e.cloud.Identity(ctx)
+	all, err2 := e.cloud.LogResourcePolicies(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	for _, rp := range all {

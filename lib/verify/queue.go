@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -135,17 +136,25 @@ func queueNumber(output, attribute string, want int) func(context.Context, *Env,
 
 func queuesNamed(ctx context.Context, e *Env, rec *recorder) error {
 	for _, q := range []struct{ output, role string }{{lib.OutputQueueURL, "payment-jobs"}, {lib.OutputDlqURL, "payment-jobs-dlq"}} {
-		name, err := e.queueName(q.output)
-		if err != nil {
-			return err
-		}
-		a, err := e.queue(ctx, q.output)
-		if err != nil {
+		name, err1 := e.queueName(q.output)
+		a, err2 := e.queue(ctx, q.output)
+		if err := cmp.Or(err1, err2); err != nil {
 			return err
 		}
 		x := rec.on(a["QueueArn"])
 		x.equal("name", lib.PhysicalName(q.role, e.Suffix), name)
 		x.record("kind", "standard", "FIFO: "+orNone(a["FifoQueue"]), a["FifoQueue"] != "true")
+	}
+	return nil
+}
+
+// readPolicy reads an attribute of a queue that is JSON.
+func readPolicy(queue map[string]string, attribute string, into any) error {
+	if queue[attribute] == "" {
+		return fmt.Errorf("%s has no %s", queue["QueueArn"], attribute)
+	}
+	if err := json.Unmarshal([]byte(queue[attribute]), into); err != nil {
+		return fmt.Errorf("reading the %s of %s: %w", attribute, queue["QueueArn"], err)
 	}
 	return nil
 }
@@ -160,11 +169,8 @@ func redrive(ctx context.Context, e *Env, rec *recorder) error {
 		Target string      `json:"deadLetterTargetArn"`
 		Count  json.Number `json:"maxReceiveCount"`
 	}
-	if main["RedrivePolicy"] == "" {
-		return fmt.Errorf("%s has no redrive policy", main["QueueArn"])
-	}
-	if err := json.Unmarshal([]byte(main["RedrivePolicy"]), &p); err != nil {
-		return fmt.Errorf("reading the redrive policy of %s: %w", main["QueueArn"], err)
+	if err := readPolicy(main, "RedrivePolicy", &p); err != nil {
+		return err
 	}
 	x := rec.on(main["QueueArn"])
 	x.equal("dead-letter queue", dead["QueueArn"], p.Target)
@@ -181,11 +187,8 @@ func redriveAllow(ctx context.Context, e *Env, rec *recorder) error {
 		Permission string   `json:"redrivePermission"`
 		Sources    []string `json:"sourceQueueArns"`
 	}
-	if dead["RedriveAllowPolicy"] == "" {
-		return fmt.Errorf("%s has no redrive allow policy", dead["QueueArn"])
-	}
-	if err := json.Unmarshal([]byte(dead["RedriveAllowPolicy"]), &p); err != nil {
-		return fmt.Errorf("reading the redrive allow policy of %s: %w", dead["QueueArn"], err)
+	if err := readPolicy(dead, "RedriveAllowPolicy", &p); err != nil {
+		return err
 	}
 	x := rec.on(dead["QueueArn"])
 	x.equal("permission", "byQueue", p.Permission)

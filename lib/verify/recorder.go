@@ -48,7 +48,7 @@ func (x subject) sameSet(what string, expected, actual []string) {
 
 // includes wants every expected value among the actual ones; more may be there.
 func (x subject) includes(what string, expected, actual []string) {
-	x.record(what, "includes "+listText(expected), listText(actual), len(missing(expected, actual)) == 0)
+	x.record(what, "includes "+listText(expected), listText(actual), len(except(expected, actual)) == 0)
 }
 
 // present wants a value that is not empty, and shows it.
@@ -93,12 +93,19 @@ func listText(list []string) string {
 	return strings.Join(slices.Sorted(slices.Values(list)), ", ")
 }
 
-func missing(expected, actual []string) []string {
-	var out []string
-	for _, e := range expected {
-		if !slices.Contains(actual, e) {
-			out = append(out, e)
-		}
+// texts are a text of each item.
+func texts[T any](items []T, of func(T) string) []string {
+	all := make([]string, len(items))
+	for i, item := range items {
+		all[i] = of(item)
 	}
-	return out
+	return all
+}
+
+// distinct are the different texts of a list, sorted.
+func distinct(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+
+// except are the items of a list that are not in another.
+func except[T comparable](list, others []T) []T {
+	return slices.DeleteFunc(slices.Clone(list), func(v T) bool { return slices.Contains(others, v) })
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -35,24 +36,18 @@ func scalingChecks() []Check {
 
 // scalingResource is how Application Auto Scaling names a service.
 func (e *Env) scalingResource(kind serviceKind) (string, error) {
-	cluster, err := e.output(lib.OutputEcsClusterName)
-	if err != nil {
-		return "", err
-	}
-	service, err := e.output(kind.output)
-	if err != nil {
+	cluster, err1 := e.output(lib.OutputEcsClusterName)
+	service, err2 := e.output(kind.output)
+	if err := cmp.Or(err1, err2); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("service/%s/%s", cluster, service), nil
 }
 
 func (e *Env) scalableTarget(ctx context.Context, kind serviceKind) (astypes.ScalableTarget, error) {
-	resource, err := e.scalingResource(kind)
-	if err != nil {
-		return astypes.ScalableTarget{}, err
-	}
-	all, err := e.cloud.ScalableTargets(ctx)
-	if err != nil {
+	resource, err1 := e.scalingResource(kind)
+	all, err2 := e.cloud.ScalableTargets(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return astypes.ScalableTarget{}, err
 	}
 	return findOne("scalable target "+resource, all, func(t astypes.ScalableTarget) bool {
@@ -62,12 +57,9 @@ func (e *Env) scalableTarget(ctx context.Context, kind serviceKind) (astypes.Sca
 
 // trackingPolicies are the target tracking policies of a service.
 func (e *Env) trackingPolicies(ctx context.Context, kind serviceKind) ([]astypes.ScalingPolicy, error) {
-	resource, err := e.scalingResource(kind)
-	if err != nil {
-		return nil, err
-	}
-	all, err := e.cloud.ScalingPolicies(ctx)
-	if err != nil {
+	resource, err1 := e.scalingResource(kind)
+	all, err2 := e.cloud.ScalingPolicies(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
 	return findAll("target tracking policy of "+resource, all, func(p astypes.ScalingPolicy) bool {
@@ -121,12 +113,9 @@ func cpuTracking(ctx context.Context, e *Env, rec *recorder, kind serviceKind) e
 }
 
 func backlogTracking(ctx context.Context, e *Env, rec *recorder) error {
-	policies, err := e.trackingPolicies(ctx, serviceKinds()[1])
-	if err != nil {
-		return err
-	}
-	queue, err := e.queueName(lib.OutputQueueURL)
-	if err != nil {
+	policies, err1 := e.trackingPolicies(ctx, serviceKinds()[1])
+	queue, err2 := e.queueName(lib.OutputQueueURL)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	p, err := findOne("backlog policy of "+partJobProcessor, policies, func(p astypes.ScalingPolicy) bool {
@@ -144,18 +133,18 @@ func backlogTracking(ctx context.Context, e *Env, rec *recorder) error {
 
 func watchedQueues(m astypes.CustomizedMetricSpecification) []string {
 	var names []string
-	for _, d := range m.Dimensions {
-		if aws.ToString(d.Name) == "QueueName" {
-			names = append(names, aws.ToString(d.Value))
+	note := func(dimension, value *string) {
+		if aws.ToString(dimension) == "QueueName" {
+			names = append(names, aws.ToString(value))
 		}
 	}
+	for _, d := range m.Dimensions {
+		note(d.Name, d.Value)
+	}
 	for _, q := range m.Metrics {
-		if q.MetricStat == nil || q.MetricStat.Metric == nil {
-			continue
-		}
-		for _, d := range q.MetricStat.Metric.Dimensions {
-			if aws.ToString(d.Name) == "QueueName" {
-				names = append(names, aws.ToString(d.Value))
+		if q.MetricStat != nil && q.MetricStat.Metric != nil {
+			for _, d := range q.MetricStat.Metric.Dimensions {
+				note(d.Name, d.Value)
 			}
 		}
 	}

@@ -1,10 +1,12 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strconv"
@@ -75,6 +77,23 @@ func (e *Env) secretFields(ctx context.Context, output string) (map[string]strin
 	})
 }
 
+// secretValues are the values of all fields that are named like secrets.
+func (e *Env) secretValues(ctx context.Context) ([]string, error) {
+	var values []string
+	for _, output := range secretOutputs() {
+		fields, err := e.secretFields(ctx, output)
+		if err != nil {
+			return nil, err
+		}
+		for name, v := range fields {
+			if looksSecret(name) && v != "" {
+				values = append(values, v)
+			}
+		}
+	}
+	return values, nil
+}
+
 // parseSecret reads a secret's JSON object. Its errors hold nothing of the value, which an error of the JSON package
 // would.
 func parseSecret(value string) (map[string]string, error) {
@@ -97,16 +116,10 @@ func parseSecret(value string) (map[string]string, error) {
 }
 
 func databaseSecret(ctx context.Context, e *Env, rec *recorder) error {
-	d, err := e.secret(ctx, lib.OutputDBSecretArn)
-	if err != nil {
-		return err
-	}
-	fields, err := e.secretFields(ctx, lib.OutputDBSecretArn)
-	if err != nil {
-		return err
-	}
-	c, err := e.dbCluster(ctx)
-	if err != nil {
+	d, err1 := e.secret(ctx, lib.OutputDBSecretArn)
+	fields, err2 := e.secretFields(ctx, lib.OutputDBSecretArn)
+	c, err3 := e.dbCluster(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	x := rec.on(aws.ToString(d.ARN))
@@ -127,7 +140,7 @@ func databaseSecret(ctx context.Context, e *Env, rec *recorder) error {
 		x.record("field "+f.name, f.want, withheld(fields[f.name], f.ok), f.ok)
 	}
 	for _, end := range []struct{ name, host string }{{"writer", writer}, {"reader", reader}} {
-		found := slices.ContainsFunc(mapValues(fields), func(v string) bool { return isConnectionString(v, end.host, fields) })
+		found := slices.ContainsFunc(slices.Collect(maps.Values(fields)), func(v string) bool { return isConnectionString(v, end.host, fields) })
 		x.record("connection string for the "+end.name, "names it and demands sslmode=verify-full", yesOrNo(found), found)
 	}
 	return nil
@@ -151,14 +164,6 @@ func yesOrNo(b bool) string {
 	return "no"
 }
 
-func mapValues(m map[string]string) []string {
-	values := make([]string, 0, len(m))
-	for _, v := range m {
-		values = append(values, v)
-	}
-	return values
-}
-
 // isConnectionString tells whether v is a PostgreSQL URL for the host, with the secret's own credentials, that checks
 // the server's certificate and name.
 func isConnectionString(v, host string, fields map[string]string) bool {
@@ -173,12 +178,9 @@ func isConnectionString(v, host string, fields map[string]string) bool {
 }
 
 func apiKeysSecret(ctx context.Context, e *Env, rec *recorder) error {
-	d, err := e.secret(ctx, lib.OutputAPIKeysSecretArn)
-	if err != nil {
-		return err
-	}
-	fields, err := e.secretFields(ctx, lib.OutputAPIKeysSecretArn)
-	if err != nil {
+	d, err1 := e.secret(ctx, lib.OutputAPIKeysSecretArn)
+	fields, err2 := e.secretFields(ctx, lib.OutputAPIKeysSecretArn)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	x := rec.on(aws.ToString(d.ARN))
@@ -242,12 +244,9 @@ func secretsOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	for _, output := range secretOutputs() {
-		d, err := e.secret(ctx, output)
-		if err != nil {
-			return err
-		}
-		document, err := e.secretPolicy(ctx, output)
-		if err != nil {
+		d, err1 := e.secret(ctx, output)
+		document, err2 := e.secretPolicy(ctx, output)
+		if err := cmp.Or(err1, err2); err != nil {
 			return err
 		}
 		resourcePolicy(rec.on(aws.ToString(d.ARN)), caller, document, "secretsmanager:GetSecretValue")

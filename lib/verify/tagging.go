@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -177,7 +178,7 @@ type named struct{ arn, name string }
 // namesEndInSuffix does not look for the suffix in order to find things, or it could not find a thing without one.
 func namesEndInSuffix(ctx context.Context, e *Env, rec *recorder) error {
 	for _, related := range []func(context.Context, *Env) ([]named, error){
-		inVPC, ofDatabase, ofApplication, ofBalancer, ofOutputs, ofTopic,
+		ofVPC, ofDatabase, ofApplication, ofBalancer, ofOutputs, ofTopic,
 	} {
 		all, err := related(ctx, e)
 		if err != nil {
@@ -198,14 +199,11 @@ func carriesSuffix(name, suffix string) bool {
 	})
 }
 
-// inVPC is what stands in the VPC, and the addresses of its NAT gateways.
-func inVPC(ctx context.Context, e *Env) ([]named, error) {
-	vpc, err := e.output(lib.OutputVpcID)
-	if err != nil {
-		return nil, err
-	}
-	gateways, err := e.natGateways(ctx)
-	if err != nil {
+// ofVPC is what stands in the VPC, and the addresses of its NAT gateways.
+func ofVPC(ctx context.Context, e *Env) ([]named, error) {
+	vpc, err1 := e.output(lib.OutputVpcID)
+	gateways, err2 := e.natGateways(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
 	var addresses []string
@@ -250,12 +248,9 @@ func ofDatabase(ctx context.Context, e *Env) ([]named, error) {
 	for _, i := range instances {
 		out = append(out, named{aws.ToString(i.DBInstanceArn), aws.ToString(i.DBInstanceIdentifier)})
 	}
-	topic, err := e.output(lib.OutputAlertsTopicArn)
-	if err != nil {
-		return nil, err
-	}
-	subscriptions, err := e.cloud.EventSubscriptions(ctx)
-	if err != nil {
+	topic, err1 := e.output(lib.OutputAlertsTopicArn)
+	subscriptions, err2 := e.cloud.EventSubscriptions(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
 	subscriptions = slices.DeleteFunc(slices.Clone(subscriptions), func(v rdstypes.EventSubscription) bool { return aws.ToString(v.SnsTopicArn) != topic })
@@ -309,12 +304,9 @@ func ofBalancer(ctx context.Context, e *Env) ([]named, error) {
 func ofOutputs(ctx context.Context, e *Env) ([]named, error) {
 	var out []named
 	for _, output := range []string{lib.OutputQueueURL, lib.OutputDlqURL} {
-		a, err := e.queue(ctx, output)
-		if err != nil {
-			return nil, err
-		}
-		name, err := e.queueName(output)
-		if err != nil {
+		a, err1 := e.queue(ctx, output)
+		name, err2 := e.queueName(output)
+		if err := cmp.Or(err1, err2); err != nil {
 			return nil, err
 		}
 		out = append(out, named{a["QueueArn"], name})
