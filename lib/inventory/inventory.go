@@ -64,6 +64,21 @@ func Kinds() []*Kind {
 	)
 }
 
+// RemovalOrder is every kind in the order in which the sweeper deletes them: what uses something before what is used, what
+// cannot be tagged before what proves whose it is, and last the log groups and the bucket that services go on writing to
+// while they end.
+func RemovalOrder() []*Kind {
+	return []*Kind{
+		Alarm, Dashboard, EventRule, DNSRecord, EventSubscription,
+		ScalingPolicy, ScalableTarget, ECSService, ListenerRule, Listener, LoadBalancer, TargetGroup, WebACL, Certificate, TaskDefinition, ECSCluster,
+		DBSnapshot, DBInstance, DBCluster, DBClusterBackup, DBSubnetGroup, DBClusterParameterGroup,
+		Queue, Topic, Secret, Parameter, KeyAlias, Key,
+		VPCEndpoint, NATGateway, ElasticIP, FlowLog, NetworkInterface, SecurityGroupRule, SecurityGroup, Subnet, RouteTable, InternetGateway, VPC,
+		Role, LogResourcePolicy, LogGroup, Bucket,
+		Policy, Other,
+	}
+}
+
 // Other is what the tagging API finds of services that no other kind is of. The stack makes none.
 var Other = &Kind{Name: "other resource", Untagged: true, Removal: Removal{Never: true}, Free: notDeclared, NotInIAM: notDeclared}
 

@@ -222,7 +222,7 @@ func TestWrongOptionsAreRefused(t *testing.T) {
 func TestEveryKindCanBeDeletedSaveThoseThatNeverAre(t *testing.T) {
 	calls := removals()
 	for _, k := range inventory.Kinds() {
-		assert.Equal(t, !k.Removal.Never, calls[k].remove != nil, "lib/sweep/kinds.go must say how the %s is deleted, if it ever is", k)
+		assert.Equal(t, !k.Removal.Never, calls[k].remove != nil, "lib/sweep/remove.go must say how the %s is deleted, if it ever is", k)
 	}
 }
 
