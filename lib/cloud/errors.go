@@ -3,6 +3,7 @@ package cloud
 import (
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -44,19 +45,14 @@ func IsUnimplemented(err error) bool {
 	return false
 }
 
+var refusal = regexp.MustCompile(
+	`(?i)accessdenied|unauthorized|authfailure|notauthorized|authorizationerror|invalidclienttoken|expiredtoken|unrecognizedclient|optinrequired`)
+
 // IsRefused tells whether an API says that the credentials may not ask, or are none at all.
 func IsRefused(err error) bool {
 	var api smithy.APIError
-	if errors.As(err, &api) {
-		code := strings.ToLower(api.ErrorCode())
-		for _, word := range []string{
-			"accessdenied", "unauthorized", "authfailure", "notauthorized", "authorizationerror", "invalidclienttoken", "expiredtoken",
-			"unrecognizedclient", "optinrequired",
-		} {
-			if strings.Contains(code, word) {
-				return true
-			}
-		}
+	if errors.As(err, &api) && refusal.MatchString(api.ErrorCode()) {
+		return true
 	}
 	var answer *awshttp.ResponseError
 	return errors.As(err, &answer) &&

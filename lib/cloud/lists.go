@@ -191,15 +191,12 @@ func (r *Reader) ECSClusters(ctx context.Context) ([]ecstypes.Cluster, error) {
 		if err != nil {
 			return nil, err
 		}
-		all, err := chunks(ctx, arns, 100, func(ctx context.Context, some []string) ([]ecstypes.Cluster, error) {
-			out, err := r.ECS.DescribeClusters(ctx, &ecs.DescribeClustersInput{
-				Clusters: some, Include: []ecstypes.ClusterField{ecstypes.ClusterFieldSettings, ecstypes.ClusterFieldTags},
-			})
-			if err != nil {
-				return nil, err
-			}
-			return out.Clusters, nil
-		})
+		fields := []ecstypes.ClusterField{ecstypes.ClusterFieldSettings, ecstypes.ClusterFieldTags}
+		all, err := chunks(ctx, arns, 100, r.ECS.DescribeClusters,
+			func(some []string) *ecs.DescribeClustersInput {
+				return &ecs.DescribeClustersInput{Clusters: some, Include: fields}
+			},
+			func(o *ecs.DescribeClustersOutput) []ecstypes.Cluster { return o.Clusters })
 		return slices.DeleteFunc(all, func(c ecstypes.Cluster) bool { return aws.ToString(c.Status) == "INACTIVE" }), err
 	})
 }
@@ -212,15 +209,11 @@ func (r *Reader) ECSServices(ctx context.Context, cluster string) ([]ecstypes.Se
 		if err != nil {
 			return nil, err
 		}
-		all, err := chunks(ctx, arns, 10, func(ctx context.Context, some []string) ([]ecstypes.Service, error) {
-			out, err := r.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{
-				Cluster: &cluster, Services: some, Include: []ecstypes.ServiceField{ecstypes.ServiceFieldTags},
-			})
-			if err != nil {
-				return nil, err
-			}
-			return out.Services, nil
-		})
+		all, err := chunks(ctx, arns, 10, r.ECS.DescribeServices,
+			func(some []string) *ecs.DescribeServicesInput {
+				return &ecs.DescribeServicesInput{Cluster: &cluster, Services: some, Include: []ecstypes.ServiceField{ecstypes.ServiceFieldTags}}
+			},
+			func(o *ecs.DescribeServicesOutput) []ecstypes.Service { return o.Services })
 		return slices.DeleteFunc(all, func(s ecstypes.Service) bool { return aws.ToString(s.Status) == "INACTIVE" }), err
 	})
 }
@@ -237,13 +230,11 @@ func (r *Reader) ECSTasks(ctx context.Context, cluster string) ([]ecstypes.Task,
 			}
 			arns = append(arns, some...)
 		}
-		return chunks(ctx, arns, 100, func(ctx context.Context, some []string) ([]ecstypes.Task, error) {
-			out, err := r.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: some})
-			if err != nil {
-				return nil, err
-			}
-			return out.Tasks, nil
-		})
+		return chunks(ctx, arns, 100, r.ECS.DescribeTasks,
+			func(some []string) *ecs.DescribeTasksInput {
+				return &ecs.DescribeTasksInput{Cluster: &cluster, Tasks: some}
+			},
+			func(o *ecs.DescribeTasksOutput) []ecstypes.Task { return o.Tasks })
 	})
 }
 

@@ -84,14 +84,17 @@ func getPart[In, Out, Opt, T any](
 }
 
 // chunks asks about many ids at a time, no more than a call takes.
-func chunks[T any](ctx context.Context, ids []string, most int, ask func(context.Context, []string) ([]T, error)) ([]T, error) {
+func chunks[In, Out, Opt, T any](
+	ctx context.Context, ids []string, most int, ask func(context.Context, *In, ...func(*Opt)) (*Out, error), about func([]string) *In,
+	items func(*Out) []T,
+) ([]T, error) {
 	var all []T
 	for some := range slices.Chunk(ids, most) {
-		items, err := ask(ctx, some)
+		out, err := ask(ctx, about(some))
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, items...)
+		all = append(all, items(out)...)
 	}
 	return all, nil
 }

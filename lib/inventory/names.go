@@ -80,9 +80,9 @@ var placeholders = strings.NewReplacer(marker, "{S}", markerRegion, "{region}", 
 
 // NamesIn are the names of a kind in the stack with a suffix.
 func (k *Kind) NamesIn(suffix string) []string {
-	var names []string
-	for _, name := range k.Names() {
-		names = append(names, strings.ReplaceAll(name, "{S}", suffix))
+	names := k.Names()
+	for i, name := range names {
+		names[i] = strings.ReplaceAll(name, "{S}", suffix)
 	}
 	return names
 }

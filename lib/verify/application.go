@@ -183,7 +183,7 @@ func serviceNetwork(svc ecstypes.Service) ecstypes.AwsVpcConfiguration {
 	return *svc.NetworkConfiguration.AwsvpcConfiguration
 }
 
-// container is the essential container of a service's task definition.
+// essential is the essential container of a service's task definition.
 func essential(td cloud.TaskDefinition) (ecstypes.ContainerDefinition, error) {
 	return findOne("essential container in "+aws.ToString(td.TaskDefinitionArn), td.ContainerDefinitions, func(c ecstypes.ContainerDefinition) bool {
 		return c.Essential == nil || *c.Essential
@@ -493,12 +493,16 @@ func secretSource(valueFrom string) string {
 }
 
 func secretsInjected(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
-	own, err1 := e.configurationARNs(ctx)
-	database, err2 := e.output(lib.OutputDBSecretArn)
-	keys, err3 := e.output(lib.OutputAPIKeysSecretArn)
+	database, err1 := e.output(lib.OutputDBSecretArn)
+	keys, err2 := e.output(lib.OutputAPIKeysSecretArn)
+	parameters, err3 := e.parameters(ctx)
 	c, err4 := essential(td)
 	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return err
+	}
+	own := []string{database, keys}
+	for _, p := range parameters {
+		own = append(own, aws.ToString(p.ARN))
 	}
 	var sources []string
 	for _, s := range c.Secrets {

@@ -121,23 +121,3 @@ func parametersNotSecret(ctx context.Context, e *Env, rec *recorder) error {
 	}
 	return nil
 }
-
-// configurationARNs are the stack's own secrets and parameters.
-func (e *Env) configurationARNs(ctx context.Context) ([]string, error) {
-	var out []string
-	for _, output := range secretOutputs() {
-		id, err := e.output(output)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, id)
-	}
-	all, err := e.parameters(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range all {
-		out = append(out, aws.ToString(p.ARN))
-	}
-	return out, nil
-}

@@ -213,17 +213,14 @@ func eachInstance(look func(subject, rdstypes.DBInstance)) func(context.Context,
 func databaseEngine(ctx context.Context, e *Env, rec *recorder) error {
 	c, err1 := e.dbCluster(ctx)
 	version, err2 := e.output(lib.OutputDBEngineVersion)
-	if err := cmp.Or(err1, err2); err != nil {
+	instances, err3 := e.dbInstances(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	x := rec.on(aws.ToString(c.DBClusterArn))
 	x.equal("engine", "aurora-postgresql", c.Engine)
 	x.equal("engine version", version, c.EngineVersion)
 	x.equal("status", "available", c.Status)
-	instances, err := e.dbInstances(ctx)
-	if err != nil {
-		return err
-	}
 	for _, i := range instances {
 		rec.on(aws.ToString(i.DBInstanceArn)).equal("engine", "aurora-postgresql", i.Engine)
 	}

@@ -154,27 +154,22 @@ func deletionAllowed(ctx context.Context, e *Env, rec *recorder) error {
 	for _, g := range deletionPolicies {
 		x := rec.on(g.arn)
 		if g.document == "" {
-			for _, action := range g.actions {
-				x.equal(action, policy.Allowed, policy.Allowed)
-			}
+			x.equal(g.action, policy.Allowed, policy.Allowed)
 			continue
 		}
 		p, err := policy.Parse(g.document)
 		if err != nil {
 			return fmt.Errorf("the policy of %s: %w", g.arn, err)
 		}
-		for _, action := range g.actions {
-			request := policy.Request{Action: action, Resource: g.arn}
-			x.equal(action, policy.Allowed, understood(policy.EvaluateForAdministrator(p, request, caller.Account)))
-		}
+		request := policy.Request{Action: g.action, Resource: g.arn}
+		x.equal(g.action, policy.Allowed, understood(policy.EvaluateForAdministrator(p, request, caller.Account)))
 	}
 	return logGroupsUnprotected(ctx, e, rec)
 }
 
-// guard is a resource with a policy of its own, and what it takes to remove it.
+// deletionPolicy is a resource with a policy of its own, and what it takes to remove it.
 type deletionPolicy struct {
-	arn, document string
-	actions       []string
+	arn, document, action string
 }
 
 func (e *Env) deletionPolicies(ctx context.Context) ([]deletionPolicy, error) {
@@ -184,20 +179,23 @@ func (e *Env) deletionPolicies(ctx context.Context) ([]deletionPolicy, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, deletionPolicy{a["QueueArn"], a["Policy"], []string{"sqs:DeleteQueue"}})
+		out = append(out, deletionPolicy{a["QueueArn"], a["Policy"], "sqs:DeleteQueue"})
 	}
 	topic, err := e.topic(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out = append(out, deletionPolicy{topic["TopicArn"], topic["Policy"], []string{"sns:DeleteTopic"}})
+	out = append(out, deletionPolicy{topic["TopicArn"], topic["Policy"], "sns:DeleteTopic"})
 	for _, output := range secretOutputs() {
-		id, err1 := e.output(output)
-		document, err2 := e.secretPolicy(ctx, output)
-		if err := cmp.Or(err1, err2); err != nil {
+		id, err := e.output(output)
+		if err != nil {
 			return nil, err
 		}
-		out = append(out, deletionPolicy{id, document, []string{"secretsmanager:DeleteSecret"}})
+		document, err := e.cloud.SecretPolicy(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, deletionPolicy{id, document, "secretsmanager:DeleteSecret"})
 	}
 	bucket, err := e.bucket(ctx)
 	if err != nil {
@@ -208,13 +206,13 @@ func (e *Env) deletionPolicies(ctx context.Context) ([]deletionPolicy, error) {
 		return nil, err
 	}
 	id := e.bucketARN(ctx, bucket)
-	out = append(out, deletionPolicy{id, document, []string{"s3:DeleteBucket"}}, deletionPolicy{id + "/any", document, []string{"s3:DeleteObject"}})
+	out = append(out, deletionPolicy{id, document, "s3:DeleteBucket"}, deletionPolicy{id + "/any", document, "s3:DeleteObject"})
 	if key := topic["KmsMasterKeyId"]; key != "" {
 		document, err := e.cloud.KeyPolicy(ctx, key)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, deletionPolicy{key, document, []string{"kms:ScheduleKeyDeletion"}})
+		out = append(out, deletionPolicy{key, document, "kms:ScheduleKeyDeletion"})
 	}
 	return out, nil
 }

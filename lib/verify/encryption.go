@@ -61,11 +61,7 @@ func (e *Env) bucket(ctx context.Context) (string, error) {
 }
 
 func (e *Env) bucketARN(ctx context.Context, name string) string {
-	partition := e.target(ctx).Partition
-	if partition == "" {
-		partition = "aws"
-	}
-	return "arn:" + partition + ":s3:::" + name
+	return "arn:" + cmp.Or(e.target(ctx).Partition, "aws") + ":s3:::" + name
 }
 
 func bucketEncrypted(ctx context.Context, e *Env, rec *recorder) error {
@@ -138,17 +134,14 @@ func bucketPrivate(ctx context.Context, e *Env, rec *recorder) error {
 const twelveMonths = 365
 
 func bucketLifecycle(ctx context.Context, e *Env, rec *recorder) error {
-	name, err := e.bucket(ctx)
-	if err != nil {
+	name, err1 := e.bucket(ctx)
+	attributes, _, err2 := e.albAttributes(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	out, err := e.cloud.S3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
 	if err != nil {
 		return fmt.Errorf("reading the lifecycle of %s: %w", name, err)
-	}
-	attributes, _, err := e.albAttributes(ctx)
-	if err != nil {
-		return err
 	}
 	// Access logs lie under prefix/AWSLogs/account.
 	logs := strings.TrimPrefix(attributes["access_logs.s3.prefix"]+"/AWSLogs/", "/")

@@ -86,8 +86,11 @@ func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
 		}
 		return nil
 	}
-	lb, err := e.alb(ctx)
-	if err != nil {
+	lb, err1 := e.alb(ctx)
+	cluster, err2 := e.dbCluster(ctx)
+	endpoints, err3 := e.cloud.VPCEndpoints(ctx)
+	vpc, err4 := e.output(lib.OutputVpcID)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return nil, err
 	}
 	if err := note(partALB, lb.SecurityGroups); err != nil {
@@ -102,17 +105,8 @@ func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
 			return nil, err
 		}
 	}
-	cluster, err := e.dbCluster(ctx)
-	if err != nil {
-		return nil, err
-	}
 	groups := texts(cluster.VpcSecurityGroups, func(g rdstypes.VpcSecurityGroupMembership) string { return aws.ToString(g.VpcSecurityGroupId) })
 	if err := note(partDatabase, groups); err != nil {
-		return nil, err
-	}
-	endpoints, err1 := e.cloud.VPCEndpoints(ctx)
-	vpc, err2 := e.output(lib.OutputVpcID)
-	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
 	for _, v := range endpoints {
@@ -152,17 +146,17 @@ func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, e
 	}
 	for _, g := range groups {
 		n := node{
-			part:     groupPart(g, parts),
+			part:     cmp.Or(parts[aws.ToString(g.GroupId)], aws.ToString(g.GroupName)),
 			group:    aws.ToString(g.GroupId),
 			prefixes: private,
 			ingress:  parseRules(g.IpPermissions, lists),
 			egress:   parseRules(g.IpPermissionsEgress, lists),
 		}
-		switch _, worn := parts[n.group]; {
+		switch _, attached := parts[n.group]; {
 		case n.part == partALB:
 			n.prefixes = public
-		case !worn:
-			n.prefixes = vpc // whoever puts it on may stand anywhere
+		case !attached:
+			n.prefixes = vpc // it may be attached to anything in it
 		}
 		nodes = append(nodes, n)
 	}
@@ -216,13 +210,6 @@ func parsePrefixes(of string, cidrs []string) ([]netip.Prefix, error) {
 		all = append(all, p)
 	}
 	return all, nil
-}
-
-func groupPart(g ec2types.SecurityGroup, parts map[string]string) string {
-	if part, ok := parts[aws.ToString(g.GroupId)]; ok {
-		return part
-	}
-	return aws.ToString(g.GroupName)
 }
 
 // partsByGroup maps the groups' ids to the parts of the stack that they are attached to.

@@ -182,16 +182,13 @@ func vpcStands(ctx context.Context, e *Env, rec *recorder) error {
 func threeZones(ctx context.Context, e *Env, rec *recorder) error {
 	vpc, err1 := e.vpc(ctx)
 	zones, err2 := e.outputList(lib.OutputAvailabilityZones)
-	if err := cmp.Or(err1, err2); err != nil {
+	all, err3 := e.vpcSubnets(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	id := aws.ToString(vpc.VpcId)
 	x := rec.on(e.cloud.EC2ARN(ctx, "vpc", id))
 	x.equal("number of availability zones", zonesWanted, len(distinct(zones)))
-	all, err := e.vpcSubnets(ctx)
-	if err != nil {
-		return err
-	}
 	var known []string
 	for _, kind := range []struct{ name, output string }{{"public", lib.OutputPublicSubnetIDs}, {"private", lib.OutputPrivateSubnetIDs}} {
 		subnets, err := e.subnets(ctx, kind.output)
@@ -446,16 +443,13 @@ func endpointServices() []string {
 // interfaceEndpoints are a choice of the configuration, but not half a choice: some without the others would send part
 // of the tasks' calls another way than the rest.
 func interfaceEndpoints(ctx context.Context, e *Env, rec *recorder) error {
-	vpc, err := e.vpc(ctx)
-	if err != nil {
+	vpc, err1 := e.vpc(ctx)
+	private, err2 := e.outputList(lib.OutputPrivateSubnetIDs)
+	all, err3 := e.cloud.VPCEndpoints(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	id := aws.ToString(vpc.VpcId)
-	private, err1 := e.outputList(lib.OutputPrivateSubnetIDs)
-	all, err2 := e.cloud.VPCEndpoints(ctx)
-	if err := cmp.Or(err1, err2); err != nil {
-		return err
-	}
 	prefix := "." + e.cloud.Region + "."
 	var services []string
 	for _, v := range all {

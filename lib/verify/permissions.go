@@ -190,11 +190,7 @@ func (e *Env) managedPolicy(ctx context.Context, id string) (policy.Policy, erro
 		if err != nil {
 			return policy.Policy{}, err
 		}
-		p, err := policy.Parse(aws.ToString(version.PolicyVersion.Document))
-		if err != nil {
-			return policy.Policy{}, fmt.Errorf("%s: %w", id, err)
-		}
-		return p, nil
+		return policy.Parse(aws.ToString(version.PolicyVersion.Document))
 	})
 }
 
@@ -309,8 +305,11 @@ func requestKeys(r policy.Request) policy.Request {
 	return r
 }
 
-// permits holds a role's policies, evaluated, to its duties.
-func (r role) permits(x subject, who string, d duties) {
+// permits holds a role's policies, evaluated, to its duties and to what is forbidden to all.
+func (e *Env) permits(ctx context.Context, x subject, who string, r role, d duties) error {
+	if err := e.forbidden(ctx, &d, r); err != nil {
+		return err
+	}
 	for _, f := range d.may {
 		x.equal(who+": "+f.String(), policy.Allowed, r.decide(f))
 	}
@@ -318,6 +317,7 @@ func (r role) permits(x subject, who string, d duties) {
 		x.equal(who+": "+f.String(), policy.Denied, r.decide(f))
 	}
 	x.sameSet(who+": granted beyond its duties", nil, policy.Excess(r.policies, d.permitted))
+	return nil
 }
 
 // decide evaluates the role's policies, and its permissions boundary where it has one.
@@ -415,11 +415,7 @@ func executionRole(ctx context.Context, e *Env, x subject, kind serviceKind, td 
 			d.not(id, "ssm:GetParameters")
 		}
 	}
-	if err := e.forbidden(ctx, &d, r); err != nil {
-		return err
-	}
-	r.permits(x, kind.name, d)
-	return nil
+	return e.permits(ctx, x, kind.name, r, d)
 }
 
 func taskRole(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
@@ -428,11 +424,7 @@ func taskRole(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud
 	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
-	if err := e.forbidden(ctx, &d, r); err != nil {
-		return err
-	}
-	r.permits(x, kind.name, d)
-	return nil
+	return e.permits(ctx, x, kind.name, r, d)
 }
 
 // ownParameters are the parameters that a service reads, by the last part of their names.
@@ -535,11 +527,7 @@ func (e *Env) holdRole(ctx context.Context, rec *recorder, name string, d duties
 	if err != nil {
 		return err
 	}
-	if err := e.forbidden(ctx, &d, r); err != nil {
-		return err
-	}
-	r.permits(rec.on(aws.ToString(r.Arn)), name, d)
-	return nil
+	return e.permits(ctx, rec.on(aws.ToString(r.Arn)), name, r, d)
 }
 
 // monitoringRole is the one that the instances name; a target that does not show it there has it under the name that the

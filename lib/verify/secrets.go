@@ -222,21 +222,7 @@ func rotationRules(d *secretsmanager.DescribeSecretOutput) string {
 	return aws.ToString(d.RotationRules.ScheduleExpression)
 }
 
-func orNone(s string) string {
-	if s == "" {
-		return "none"
-	}
-	return s
-}
-
-// secretPolicy is a secret's resource policy; empty when it has none.
-func (e *Env) secretPolicy(ctx context.Context, output string) (string, error) {
-	id, err := e.output(output)
-	if err != nil {
-		return "", err
-	}
-	return e.cloud.SecretPolicy(ctx, id)
-}
+func orNone(s string) string { return cmp.Or(s, "none") }
 
 func secretsOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 	caller, err := e.cloud.Identity(ctx)
@@ -244,12 +230,15 @@ func secretsOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	for _, output := range secretOutputs() {
-		d, err1 := e.secret(ctx, output)
-		document, err2 := e.secretPolicy(ctx, output)
-		if err := cmp.Or(err1, err2); err != nil {
+		id, err := e.output(output)
+		if err != nil {
 			return err
 		}
-		resourcePolicy(rec.on(aws.ToString(d.ARN)), caller, document, "secretsmanager:GetSecretValue")
+		document, err := e.cloud.SecretPolicy(ctx, id)
+		if err != nil {
+			return err
+		}
+		resourcePolicy(rec.on(id), caller, document, "secretsmanager:GetSecretValue")
 	}
 	return nil
 }

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib"
 	"tapstack/lib/inventory"
@@ -75,6 +74,20 @@ func (e *Env) ownResources(ctx context.Context) ([]inventory.Resource, error) {
 	return e.inventory(ctx)
 }
 
+// eachTagged looks at those of a list that fit, up to one whose tags are not known.
+func eachTagged(all []inventory.Resource, fits func(inventory.Resource) bool, look func(inventory.Resource)) error {
+	for _, r := range all {
+		switch {
+		case !fits(r):
+		case r.TagsErr != nil:
+			return r.TagsErr
+		default:
+			look(r)
+		}
+	}
+	return nil
+}
+
 func tagged(key string) func(context.Context, *Env, *recorder) error {
 	return func(ctx context.Context, e *Env, rec *recorder) error {
 		all, err := e.ownResources(ctx)
@@ -82,16 +95,9 @@ func tagged(key string) func(context.Context, *Env, *recorder) error {
 			return err
 		}
 		want := briefTags()[key]
-		for _, r := range all {
-			if !carriesTags(r) {
-				continue
-			}
-			if r.TagsErr != nil {
-				return r.TagsErr
-			}
+		return eachTagged(all, carriesTags, func(r inventory.Resource) {
 			rec.on(r.ARN).equal(r.Kind.Name+" "+key, want, tagValue(r.Tags, key))
-		}
-		return nil
+		})
 	}
 }
 
@@ -112,18 +118,11 @@ func provenance(ctx context.Context, e *Env, rec *recorder) error {
 	vpc.record("owner", "present", tagValue(want, lib.TagOwner), want[lib.TagOwner] != "")
 	vpc.record("run", "named by its time, or "+lib.ManualRun, tagValue(want, lib.TagRun), named || want[lib.TagRun] == lib.ManualRun)
 	vpc.record("expiry", "a time, or "+lib.NeverExpires, tagValue(want, lib.TagExpires), expiryErr == nil)
-	for _, r := range all {
-		if !carriesTags(r) {
-			continue
-		}
-		if r.TagsErr != nil {
-			return r.TagsErr
-		}
+	return eachTagged(all, carriesTags, func(r inventory.Resource) {
 		for _, key := range []string{lib.TagOwner, lib.TagRun, lib.TagExpires} {
 			rec.on(r.ARN).equal(r.Kind.Name+" "+key, want[key], tagValue(r.Tags, key))
 		}
-	}
-	return nil
+	})
 }
 
 func tagValue(tags map[string]string, key string) any {
@@ -138,18 +137,12 @@ func scalingTagged(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range all {
-		if r.Kind != inventory.ScalableTarget {
-			continue
-		}
-		if r.TagsErr != nil {
-			return r.TagsErr
-		}
+	isTarget := func(r inventory.Resource) bool { return r.Kind == inventory.ScalableTarget }
+	return eachTagged(all, isTarget, func(r inventory.Resource) {
 		for key, want := range briefTags() {
 			rec.on(r.ARN).equal(key, want, tagValue(r.Tags, key))
 		}
-	}
-	return nil
+	})
 }
 
 // namesKnown finds resources whose names end in the suffix, as the convention wants, without being in the
@@ -253,9 +246,10 @@ func ofDatabase(ctx context.Context, e *Env) ([]named, error) {
 	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
-	subscriptions = slices.DeleteFunc(slices.Clone(subscriptions), func(v rdstypes.EventSubscription) bool { return aws.ToString(v.SnsTopicArn) != topic })
 	for _, v := range subscriptions {
-		out = append(out, named{aws.ToString(v.EventSubscriptionArn), aws.ToString(v.CustSubscriptionId)})
+		if aws.ToString(v.SnsTopicArn) == topic {
+			out = append(out, named{aws.ToString(v.EventSubscriptionArn), aws.ToString(v.CustSubscriptionId)})
+		}
 	}
 	return out, nil
 }

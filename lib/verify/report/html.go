@@ -173,13 +173,7 @@ func (p page) Place() string {
 
 // Failures are the checks that failed.
 func (p page) Failures() []check {
-	var all []check
-	for _, c := range p.Checks {
-		if status(c.Status) == failed {
-			all = append(all, c)
-		}
-	}
-	return all
+	return slices.DeleteFunc(slices.Clone(p.Checks), func(c check) bool { return status(c.Status) != failed })
 }
 
 // Fault is what was wrong, without the resource, which stands elsewhere.

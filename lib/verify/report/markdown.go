@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -208,10 +209,7 @@ func clip(text string, limit int) string {
 }
 
 func placeName(doc document) string {
-	if doc.Target.Region == "" {
-		return "a region that is not known"
-	}
-	return doc.Target.Region
+	return cmp.Or(doc.Target.Region, "a region that is not known")
 }
 
 func accountName(doc document) string {
