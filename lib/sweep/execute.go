@@ -124,14 +124,6 @@ func (x *execution) whyHeld(arn string) string {
 	return x.held[arn[strings.LastIndex(arn, "/")+1:]] // a VPC is held by its id
 }
 
-// apiError is an error that came in an answer of 200.
-type apiError struct{ code, message string }
-
-func (e *apiError) Error() string                 { return e.code + ": " + e.message }
-func (e *apiError) ErrorCode() string             { return e.code }
-func (e *apiError) ErrorMessage() string          { return e.message }
-func (e *apiError) ErrorFault() smithy.ErrorFault { return smithy.FaultUnknown }
-
 var errBusy = errors.New("a service still uses it")
 
 // transientCodes are the codes, or parts of them, with which services say that something else must go first, or is going.
@@ -156,9 +148,7 @@ func isTransient(err error) bool {
 // isGone also knows the answers that are not named after what is missing: a service that drains or is gone, a key that
 // waits for its deletion.
 func isGone(err error) bool {
-	var api smithy.APIError
-	return cloud.IsNotFound(err) || errors.As(err, &api) &&
-		slices.Contains([]string{"ServiceNotActiveException", "KMSInvalidStateException"}, api.ErrorCode())
+	return cloud.IsNotFound(err) || cloud.HasCode(err, "ServiceNotActiveException", "KMSInvalidStateException")
 }
 
 // retry calls until the resource is gone or the error is none that passes.
