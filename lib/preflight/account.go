@@ -45,35 +45,29 @@ func (in *inspection) lookAtAccount(ctx context.Context) []Finding {
 		err = fmt.Errorf("the answer names no account")
 	}
 	if err != nil {
-		return []Finding{{
-			"credentials", Problem, "not accepted: " + reason(err),
+		return []Finding{problem(
 			"Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (with AWS_SESSION_TOKEN where they are temporary), or log in again.",
-		}}
+			"not accepted: %s", reason(err)).about("credentials")}
 	}
 	in.account = aws.ToString(who.Account)
 	return []Finding{
-		{What: "credentials", Status: OK, Detail: fmt.Sprintf("account %s, as %s", in.account, aws.ToString(who.Arn))},
-		allowed(in.account, in.Config.AllowedAccountIDs, in.Emulated),
+		fine("account %s, as %s", in.account, aws.ToString(who.Arn)).about("credentials"),
+		allowed(in.account, in.Config.AllowedAccountIDs, in.Emulated).about("allowed accounts"),
 	}
 }
 
 func allowed(account string, list []string, emulated bool) Finding {
-	const what = "allowed accounts"
 	switch {
 	case slices.Contains(list, account):
-		return Finding{What: what, Status: OK, Detail: "allowedAccountIds names account " + account}
+		return fine("allowedAccountIds names account %s", account)
 	case len(list) == 0 && emulated:
-		return Finding{What: what, Status: OK, Detail: "no list is needed where no real account answers"}
+		return fine("no list is needed where no real account answers")
 	case len(list) == 0:
-		return Finding{
-			what, Problem, "no account is allowed, and the credentials are those of " + account,
-			"If that is the account to deploy to, set allowedAccountIds=" + account + ".",
-		}
+		return problem("If that is the account to deploy to, set allowedAccountIds="+account+".",
+			"no account is allowed, and the credentials are those of %s", account)
 	}
-	return Finding{
-		what, Problem, fmt.Sprintf("the credentials are those of account %s, and only %s may be deployed to", account, strings.Join(list, ", ")),
-		"Use the credentials of an allowed account, or add " + account + " to allowedAccountIds.",
-	}
+	return problem("Use the credentials of an allowed account, or add "+account+" to allowedAccountIds.",
+		"the credentials are those of account %s, and only %s may be deployed to", account, strings.Join(list, ", "))
 }
 
 // lookAtRegion makes sure that the account may use the region at all.
@@ -81,17 +75,15 @@ func lookAtRegion(ctx context.Context, in *inspection) []Finding {
 	out, err := in.api.EC2.DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(true), RegionNames: []string{in.region}})
 	switch {
 	case cloud.HasCode(err, "InvalidParameterValue"):
-		return []Finding{{Status: Problem, Detail: fmt.Sprintf("%q is no region", in.region), Advice: "Choose one that exists, such as us-east-1."}}
+		return []Finding{problem("Choose one that exists, such as us-east-1.", "%q is no region", in.region)}
 	case err != nil:
-		return []Finding{unknown("region", err)}
+		return []Finding{unread(err)}
 	case len(out.Regions) != 1:
-		return []Finding{{Status: Unknown, Detail: fmt.Sprintf("the answer for %s names %s", in.region, plural(len(out.Regions), "region"))}}
+		return []Finding{unknown("the answer for %s names %s", in.region, plural(len(out.Regions), "region"))}
 	}
 	if state := aws.ToString(out.Regions[0].OptInStatus); state == "not-opted-in" {
-		return []Finding{{
-			Status: Problem, Detail: in.region + " is not enabled for this account",
-			Advice: "Enable it (aws account enable-region --region-name " + in.region + "), or choose another region.",
-		}}
+		return []Finding{problem("Enable it (aws account enable-region --region-name "+in.region+"), or choose another region.",
+			"%s is not enabled for this account", in.region)}
 	}
-	return []Finding{{Status: OK, Detail: in.region}}
+	return []Finding{fine("%s", in.region)}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,11 +23,8 @@ import (
 	"tapstack/lib/cloud"
 )
 
-// Tasks run on this platform (lib/tap_stack.go, task definitions).
-const (
-	platformOS           = "linux"
-	platformArchitecture = "amd64"
-)
+// taskPlatform is what tasks run on (lib/tap_stack.go, task definitions).
+const taskPlatform = "linux/amd64"
 
 var privateRegistry = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$`)
 
@@ -36,13 +34,13 @@ func imageProbe(of func(lib.Config) string) func(context.Context, *inspection) [
 	return func(ctx context.Context, in *inspection) []Finding {
 		reference, err := name.ParseReference(of(in.Config))
 		if err != nil {
-			return []Finding{{Status: Problem, Detail: err.Error(), Advice: "Write it as REGISTRY/REPOSITORY:TAG or with @sha256:DIGEST."}}
+			return []Finding{problem("Write it as REGISTRY/REPOSITORY:TAG or with @sha256:DIGEST.", "%v", err)}
 		}
 		if parts := privateRegistry.FindStringSubmatch(reference.Context().RegistryStr()); parts != nil {
 			return []Finding{in.lookAtPrivateImage(ctx, reference, parts[1], parts[2])}
 		}
 		if in.Emulated {
-			return []Finding{{Status: Unknown, Detail: reference.String() + ": not looked at, since an emulator pulls no images"}}
+			return []Finding{unknown("%s: not looked at, since an emulator pulls no images", reference)}
 		}
 		return []Finding{in.lookAtManifest(ctx, reference, authn.Anonymous)}
 	}
@@ -51,7 +49,7 @@ func imageProbe(of func(lib.Config) string) func(context.Context, *inspection) [
 // lookAtPrivateImage asks ECR in the account and region that the image names.
 func (in *inspection) lookAtPrivateImage(ctx context.Context, reference name.Reference, account, region string) Finding {
 	if in.account == "" {
-		return Finding{Status: Unknown, Detail: reference.String() + ": not looked at, since the credentials are not accepted"}
+		return unknown("%s: not looked at, since the credentials are not accepted", reference)
 	}
 	client := in.ecrClient(region)
 	id := ecrtypes.ImageIdentifier{ImageTag: aws.String(reference.Identifier())}
@@ -64,23 +62,17 @@ func (in *inspection) lookAtPrivateImage(ctx context.Context, reference name.Ref
 	})
 	switch {
 	case cloud.HasCode(err, "RepositoryNotFoundException"):
-		return Finding{
-			Status: Problem, Detail: fmt.Sprintf("account %s has no repository %s in %s", account, repository, region),
-			Advice: "Create it and push the image, or name another.",
-		}
+		return problem("Create it and push the image, or name another.", "account %s has no repository %s in %s", account, repository, region)
 	case cloud.HasCode(err, "ImageNotFoundException"):
-		return Finding{
-			Status: Problem, Detail: fmt.Sprintf("repository %s in %s has no image %s", repository, region, reference.Identifier()),
-			Advice: "Push it, or name another.",
-		}
+		return problem("Push it, or name another.", "repository %s in %s has no image %s", repository, region, reference.Identifier())
 	case err != nil:
-		return unknown("", fmt.Errorf("%s: %w", reference, err))
+		return unread(fmt.Errorf("%s: %w", reference, err))
 	case in.Emulated:
-		return Finding{Status: OK, Detail: reference.String() + " is there"}
+		return fine("%s is there", reference)
 	}
 	login, err := registryLogin(ctx, client)
 	if err != nil {
-		return Finding{Status: Unknown, Detail: fmt.Sprintf("%s is there, but its platform could not be read: %s", reference, reason(err))}
+		return unknown("%s is there, but its platform could not be read: %s", reference, reason(err))
 	}
 	return in.lookAtManifest(ctx, reference, login)
 }
@@ -110,17 +102,13 @@ func (in *inspection) lookAtManifest(ctx context.Context, reference name.Referen
 	}
 	platforms, err := platformsOf(descriptor)
 	if err != nil {
-		return Finding{Status: Unknown, Detail: fmt.Sprintf("%s is there, but its platform could not be read: %s", reference, reason(err))}
+		return unknown("%s is there, but its platform could not be read: %s", reference, reason(err))
 	}
-	for _, platform := range platforms {
-		if platform == platformOS+"/"+platformArchitecture {
-			return Finding{Status: OK, Detail: fmt.Sprintf("%s is there, for %s", reference, platform)}
-		}
+	if slices.Contains(platforms, taskPlatform) {
+		return fine("%s is there, for %s", reference, taskPlatform)
 	}
-	return Finding{
-		Status: Problem, Detail: fmt.Sprintf("%s is for %s, and the tasks run on %s/%s", reference, strings.Join(platforms, ", "), platformOS, platformArchitecture),
-		Advice: fmt.Sprintf("Build it with --platform %s/%s and push it again.", platformOS, platformArchitecture),
-	}
+	return problem("Build it with --platform "+taskPlatform+" and push it again.",
+		"%s is for %s, and the tasks run on %s", reference, strings.Join(platforms, ", "), taskPlatform)
 }
 
 // platformsOf lists what an image, or an index of images, is made for.
@@ -162,24 +150,16 @@ func (in *inspection) judgePull(reference name.Reference, err error) Finding {
 	var lookup *net.DNSError
 	switch {
 	case errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound:
-		return Finding{
-			Status: Problem, Detail: fmt.Sprintf("%s is not in its registry", reference),
-			Advice: "Push it, or name another.",
-		}
+		return problem("Push it, or name another.", "%s is not in its registry", reference)
 	case errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden):
-		return Finding{
-			Status: Problem, Detail: fmt.Sprintf("%s does not exist, or cannot be pulled without credentials, and the tasks have none for %s", reference, reference.Context().RegistryStr()),
-			Advice: "Make it public, or push it to ECR, where the tasks may pull.",
-		}
+		return problem("Make it public, or push it to ECR, where the tasks may pull.",
+			"%s does not exist, or cannot be pulled without credentials, and the tasks have none for %s", reference, reference.Context().RegistryStr())
 	case errors.As(err, &lookup) && lookup.IsNotFound:
-		return Finding{
-			Status: Problem, Detail: fmt.Sprintf("there is no registry %s", reference.Context().RegistryStr()),
-			Advice: "Correct the image's name.",
-		}
+		return problem("Correct the image's name.", "there is no registry %s", reference.Context().RegistryStr())
 	case errors.As(err, &answer):
-		return Finding{Status: Unknown, Detail: fmt.Sprintf("%s: the registry answers with HTTP status %d", reference, answer.StatusCode)}
+		return unknown("%s: the registry answers with HTTP status %d", reference, answer.StatusCode)
 	}
-	return unknown("", fmt.Errorf("%s: %w", reference, err))
+	return unread(fmt.Errorf("%s: %w", reference, err))
 }
 
 // httpsOnly refuses to speak to a registry in plain text.

@@ -23,17 +23,15 @@ func lookAtNames(ctx context.Context, in *inspection) []Finding {
 	left, err := in.existing(ctx)
 	switch {
 	case err != nil:
-		return []Finding{unknown("", err)}
+		return []Finding{unread(err)}
 	case in.Deployed && !slices.ContainsFunc(left, func(r inventory.Resource) bool { return r.Kind == inventory.VPC }):
 		// Roles are the same in every region, so that they prove nothing.
-		return []Finding{{
-			Status: Warning, Detail: fmt.Sprintf("the state knows stack %s, but account %s has no VPC of it in %s", in.Config.EnvironmentSuffix, in.account, in.region),
-			Advice: "Make sure that these are the account and the region where it was deployed.",
-		}}
+		return []Finding{warning("Make sure that these are the account and the region where it was deployed.",
+			"the state knows stack %s, but account %s has no VPC of it in %s", in.Config.EnvironmentSuffix, in.account, in.region)}
 	case in.Deployed:
-		return []Finding{{Status: OK, Detail: fmt.Sprintf("the stack exists, with %s", plural(len(left), "resource"))}}
+		return []Finding{fine("the stack exists, with %s", plural(len(left), "resource"))}
 	case len(left) == 0:
-		return []Finding{{Status: OK, Detail: "nothing has the suffix " + in.Config.EnvironmentSuffix}}
+		return []Finding{fine("nothing has the suffix %s", in.Config.EnvironmentSuffix)}
 	}
 	var named []string
 	for _, leak := range left[:min(len(left), mostNamed)] {
@@ -42,11 +40,8 @@ func lookAtNames(ctx context.Context, in *inspection) []Finding {
 	if more := len(left) - len(named); more > 0 {
 		named = append(named, fmt.Sprintf("and %d more", more))
 	}
-	return []Finding{{
-		Status: Problem,
-		Detail: fmt.Sprintf("%s of suffix %s without a stack: %s", plural(len(left), "resource"), in.Config.EnvironmentSuffix, strings.Join(named, ", ")),
-		Advice: "Remove what an earlier run left (tap sweep shows it), or take another --suffix.",
-	}}
+	return []Finding{problem("Remove what an earlier run left (tap sweep shows it), or take another --suffix.",
+		"%s of suffix %s without a stack: %s", plural(len(left), "resource"), in.Config.EnvironmentSuffix, strings.Join(named, ", "))}
 }
 
 // lookAtSecrets finds deleted secrets that still keep the stack's names. No list shows them unless asked to.
@@ -56,66 +51,55 @@ func lookAtSecrets(ctx context.Context, in *inspection) []Finding {
 		IncludePlannedDeletion: aws.Bool(true),
 		Filters:                []smtypes.Filter{{Key: smtypes.FilterNameStringTypeName, Values: names}},
 	})
+	secrets, err := cloud.Pages(ctx, pages, func(o *secretsmanager.ListSecretsOutput) []smtypes.SecretListEntry { return o.SecretList })
+	if err != nil {
+		return []Finding{unread(err)}
+	}
 	var found []Finding
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return []Finding{unknown("", err)}
-		}
-		for _, secret := range page.SecretList {
-			name := aws.ToString(secret.Name)
-			// The filter takes names that begin with these as well.
-			if secret.DeletedDate == nil || !slices.Contains(names, name) {
-				continue
-			}
-			found = append(found, Finding{
-				Status: Problem, Detail: name + " is scheduled for deletion, and its name is taken until then",
-				Advice: fmt.Sprintf("Delete it now: aws secretsmanager delete-secret --secret-id %s --force-delete-without-recovery --region %s", name, in.region),
-			})
+	for _, secret := range secrets {
+		name := aws.ToString(secret.Name)
+		// The filter takes names that begin with these as well.
+		if secret.DeletedDate != nil && slices.Contains(names, name) {
+			found = append(found, problem(
+				fmt.Sprintf("Delete it now: aws secretsmanager delete-secret --secret-id %s --force-delete-without-recovery --region %s", name, in.region),
+				"%s is scheduled for deletion, and its name is taken until then", name))
 		}
 	}
 	if len(found) == 0 {
-		return []Finding{{Status: OK, Detail: "none has a name of the stack"}}
+		return []Finding{fine("none has a name of the stack")}
 	}
 	return found
 }
 
-// serviceRole is a role that AWS makes in an account for one of its services.
-type serviceRole struct{ name, service string }
-
-// serviceRoles are those of the services that the stack uses (each service's guide, "Using service-linked roles").
-func serviceRoles() []serviceRole {
-	return []serviceRole{
-		{"AWSServiceRoleForECS", "ecs.amazonaws.com"},
-		{"AWSServiceRoleForElasticLoadBalancing", "elasticloadbalancing.amazonaws.com"},
-		{"AWSServiceRoleForRDS", "rds.amazonaws.com"},
-		{"AWSServiceRoleForApplicationAutoScaling_ECSService", "ecs.application-autoscaling.amazonaws.com"},
-	}
+// serviceRoles are the roles that AWS makes in an account for the services that the stack uses (each service's guide,
+// "Using service-linked roles").
+var serviceRoles = []struct{ name, service string }{
+	{"AWSServiceRoleForECS", "ecs.amazonaws.com"},
+	{"AWSServiceRoleForElasticLoadBalancing", "elasticloadbalancing.amazonaws.com"},
+	{"AWSServiceRoleForRDS", "rds.amazonaws.com"},
+	{"AWSServiceRoleForApplicationAutoScaling_ECSService", "ecs.application-autoscaling.amazonaws.com"},
 }
 
 // lookAtServiceRoles tells which of them are not there yet. AWS makes them at first use, if the caller may, and the
 // first use itself sometimes comes too early.
 func lookAtServiceRoles(ctx context.Context, in *inspection) []Finding {
 	if in.Emulated {
-		return []Finding{{Status: Unknown, Detail: "an emulator needs none"}}
+		return []Finding{unknown("an emulator needs none")}
 	}
 	var absent, advice []string
-	for _, role := range serviceRoles() {
+	for _, role := range serviceRoles {
 		_, err := in.api.IAM.GetRole(ctx, &iam.GetRoleInput{RoleName: &role.name})
 		switch {
 		case cloud.HasCode(err, "NoSuchEntity", "NoSuchEntityException"):
 			absent = append(absent, role.name)
 			advice = append(advice, "aws iam create-service-linked-role --aws-service-name "+role.service)
 		case err != nil:
-			return []Finding{unknown("", err)}
+			return []Finding{unread(err)}
 		}
 	}
 	if len(absent) == 0 {
-		return []Finding{{Status: OK, Detail: "all are there"}}
+		return []Finding{fine("all are there")}
 	}
-	return []Finding{{
-		Status: Warning,
-		Detail: fmt.Sprintf("%s not there yet; AWS makes such a role at first use, which needs iam:CreateServiceLinkedRole and can fail once", strings.Join(absent, ", ")),
-		Advice: "To be safe: " + strings.Join(advice, " && "),
-	}}
+	return []Finding{warning("To be safe: "+strings.Join(advice, " && "),
+		"%s not there yet; AWS makes such a role at first use, which needs iam:CreateServiceLinkedRole and can fail once", strings.Join(absent, ", "))}
 }

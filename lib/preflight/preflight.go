@@ -149,7 +149,7 @@ func (in *inspection) run(ctx context.Context) Report {
 	var wait sync.WaitGroup
 	for i, p := range all {
 		if in.account == "" && !p.open {
-			results[i] = []Finding{{What: p.name, Status: Unknown, Detail: "not looked at, since the credentials are not accepted"}}
+			results[i] = []Finding{unknown("not looked at, since the credentials are not accepted")}
 			continue
 		}
 		wait.Go(func() {
@@ -221,9 +221,29 @@ func (in *inspection) ecrClient(region string) *ecr.Client {
 	return cloud.NewClients(cfg).ECR
 }
 
-// unknown is the finding of a question that was not answered.
-func unknown(what string, err error) Finding {
-	return Finding{What: what, Status: Unknown, Detail: "could not be read: " + reason(err)}
+// A finding of these is about what its probe is named after, unless about says otherwise.
+func fine(format string, arguments ...any) Finding {
+	return Finding{Status: OK, Detail: fmt.Sprintf(format, arguments...)}
+}
+
+func warning(advice, format string, arguments ...any) Finding {
+	return Finding{Status: Warning, Detail: fmt.Sprintf(format, arguments...), Advice: advice}
+}
+
+func problem(advice, format string, arguments ...any) Finding {
+	return Finding{Status: Problem, Detail: fmt.Sprintf(format, arguments...), Advice: advice}
+}
+
+func unknown(format string, arguments ...any) Finding {
+	return Finding{Status: Unknown, Detail: fmt.Sprintf(format, arguments...)}
+}
+
+// unread is the finding of a question that was not answered.
+func unread(err error) Finding { return unknown("could not be read: %s", reason(err)) }
+
+func (f Finding) about(what string) Finding {
+	f.What = what
+	return f
 }
 
 // longestReason bounds what an API is quoted with, in bytes.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -59,26 +60,21 @@ func (in *inspection) quotas() ([]quota, error) {
 func lookAtQuotas(ctx context.Context, in *inspection) []Finding {
 	all, err := in.quotas()
 	if err != nil {
-		return []Finding{unknown("", err)}
+		return []Finding{unread(err)}
 	}
-	var asks []func() Finding
-	for _, q := range all {
-		look := in.lookAtQuota
-		if q.PerZone {
-			look = in.lookAtZonesQuota
-		}
-		asks = append(asks, func() Finding { return look(ctx, q) })
-	}
-	asks = append(asks, func() Finding { return in.lookAtFargate(ctx) })
-	found := make([]Finding, len(asks))
+	found := make([]Finding, len(all)+1)
 	var group errgroup.Group
 	group.SetLimit(concurrency)
-	for i, ask := range asks {
+	for i, q := range all {
 		group.Go(func() error {
-			found[i] = ask()
+			found[i] = in.lookAtQuota(ctx, q).about("quota of " + q.What)
 			return nil
 		})
 	}
+	group.Go(func() error {
+		found[len(all)] = in.lookAtFargate(ctx).about("quota of " + fargate.What)
+		return nil
+	})
 	_ = group.Wait() // errors are findings
 	return found
 }
@@ -87,20 +83,22 @@ func lookAtQuotas(ctx context.Context, in *inspection) []Finding {
 const concurrency = 16
 
 func (in *inspection) lookAtQuota(ctx context.Context, q quota) Finding {
-	what := "quota of " + q.What
 	adds, err := in.needs(ctx, q)
 	if err != nil {
-		return unknown(what, err)
+		return unread(err)
 	}
 	limit, err := in.limit(ctx, q.Quota)
 	if err != nil {
-		return unknown(what, err)
+		return unread(err)
+	}
+	if q.PerZone {
+		return in.lookAtFullestZone(ctx, q, limit, min(adds, 1))
 	}
 	used, err := in.used(ctx, q.kind)
 	if err != nil {
-		return unknown(what, err)
+		return unread(err)
 	}
-	return in.judge(what, q.Quota, limit, float64(used), float64(adds))
+	return in.judge(q.Quota, limit, float64(used), float64(adds))
 }
 
 // needs is what of a quota is not there yet.
@@ -121,15 +119,14 @@ func (in *inspection) needs(ctx context.Context, q quota) (int, error) {
 	return adds, nil
 }
 
-func (in *inspection) judge(what string, q inventory.Quota, limit, used, adds float64) Finding {
-	detail := fmt.Sprintf("%s of %s in use, %s more needed", number(used), number(limit), number(adds))
-	if adds == 0 {
-		detail = fmt.Sprintf("%s of %s in use, no more needed", number(used), number(limit))
+func (in *inspection) judge(q inventory.Quota, limit, used, adds float64) Finding {
+	switch {
+	case adds == 0:
+		return fine("%s of %s in use, no more needed", number(used), number(limit))
+	case used+adds <= limit:
+		return fine("%s of %s in use, %s more needed", number(used), number(limit), number(adds))
 	}
-	if adds == 0 || used+adds <= limit {
-		return Finding{What: what, Status: OK, Detail: detail}
-	}
-	return Finding{what, Problem, detail, in.raise(q, used+adds)}
+	return problem(in.raise(q, used+adds), "%s of %s in use, %s more needed", number(used), number(limit), number(adds))
 }
 
 // raise says how to get more of a quota.
@@ -217,32 +214,18 @@ func (in *inspection) accountSummary(ctx context.Context, key iamtypes.SummaryKe
 	return int(value), nil
 }
 
-// lookAtZonesQuota is about the zone, of those that the stack takes, that has the most NAT gateways.
-func (in *inspection) lookAtZonesQuota(ctx context.Context, q quota) Finding {
-	what := "quota of " + q.What
-	missing, err := in.needs(ctx, q)
-	if err != nil {
-		return unknown(what, err)
-	}
-	limit, err := in.limit(ctx, q.Quota)
-	if err != nil {
-		return unknown(what, err)
-	}
+// lookAtFullestZone is about the zone, of those that the stack takes, that has the most NAT gateways.
+func (in *inspection) lookAtFullestZone(ctx context.Context, q quota, limit float64, adds int) Finding {
 	zones, err := in.chosenZones(ctx)
 	if err != nil {
-		return Finding{What: what, Status: Unknown, Detail: "not looked at, since the zones are not known"}
+		return unknown("not looked at, since the zones are not known")
 	}
 	used, err := in.natsByZone(ctx)
 	if err != nil {
-		return unknown(what, err)
+		return unread(err)
 	}
-	fullest := zones[0]
-	for _, z := range zones {
-		if used[z.name] > used[fullest.name] {
-			fullest = z
-		}
-	}
-	finding := in.judge(what, q.Quota, limit, float64(used[fullest.name]), float64(min(missing, 1)))
+	fullest := slices.MaxFunc(zones, func(a, b zone) int { return used[a.name] - used[b.name] })
+	finding := in.judge(q.Quota, limit, float64(used[fullest.name]), float64(adds))
 	finding.Detail += ", in " + fullest.name
 	return finding
 }
@@ -270,28 +253,28 @@ func (in *inspection) natsByZone(ctx context.Context) (map[string]int, error) {
 // cpuUnits are the CPU units of one vCPU.
 const cpuUnits = 1024
 
+var fargate = inventory.Quota{What: "Fargate vCPUs", Service: "fargate", Code: "L-3032A538"}
+
 // lookAtFargate compares the vCPUs of the desired tasks, and of as many as there may come to be.
 func (in *inspection) lookAtFargate(ctx context.Context) Finding {
-	q := inventory.Quota{What: "Fargate vCPUs", Service: "fargate", Code: "L-3032A538"}
-	what := "quota of " + q.What
-	limit, err := in.limit(ctx, q)
+	limit, err := in.limit(ctx, fargate)
 	if err != nil {
-		return unknown(what, err)
+		return unread(err)
 	}
 	used, own, err := in.vCPUs(ctx)
 	if err != nil {
-		return unknown(what, err)
+		return unread(err)
 	}
 	c := in.Config
 	desired := float64(c.APIDesiredCount*c.APICPU+c.JobDesiredCount*c.JobCPU) / cpuUnits
 	most := float64(c.APIMaxCount*c.APICPU+c.JobMaxCount*c.JobCPU) / cpuUnits
 	// A deployment starts as many tasks again before it stops the old ones (maximum 200 percent).
 	most = max(most, 2*desired)
-	finding := in.judge(what, q, limit, used, max(0, desired-own))
+	finding := in.judge(fargate, limit, used, max(0, desired-own))
 	if finding.Status == OK && used-own+most > limit {
 		finding.Status = Warning
 		finding.Detail += fmt.Sprintf("; %s at full scale or during a deployment", number(most))
-		finding.Advice = in.raise(q, used-own+most)
+		finding.Advice = in.raise(fargate, used-own+most)
 	}
 	return finding
 }
@@ -368,11 +351,9 @@ func (in *inspection) meteredVCPUs(ctx context.Context) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	var newest cwtypes.Datapoint
-	for _, p := range out.Datapoints {
-		if newest.Timestamp == nil || aws.ToTime(p.Timestamp).After(*newest.Timestamp) {
-			newest = p
-		}
+	if len(out.Datapoints) == 0 {
+		return 0, nil
 	}
+	newest := slices.MaxFunc(out.Datapoints, func(a, b cwtypes.Datapoint) int { return aws.ToTime(a.Timestamp).Compare(aws.ToTime(b.Timestamp)) })
 	return aws.ToFloat64(newest.Maximum), nil
 }

@@ -34,8 +34,8 @@ func (in *inspection) listZones(ctx context.Context) ([]zone, error) {
 	return found, nil
 }
 
-// chosen is where the stack goes: the configured zones, or the three that the program takes.
-func (in *inspection) chosen(usable []zone) ([]zone, error) {
+// choose is where the stack goes: the configured zones, or the three that the program takes.
+func (in *inspection) choose(usable []zone) ([]zone, error) {
 	wanted := in.Config.AvailabilityZones
 	if len(wanted) == 0 {
 		var names, ids []string
@@ -77,28 +77,25 @@ func (in *inspection) chosenZones(ctx context.Context) ([]zone, error) {
 	if err != nil {
 		return nil, err
 	}
-	return in.chosen(usable)
+	return in.choose(usable)
 }
 
 func lookAtZones(ctx context.Context, in *inspection) []Finding {
 	usable, err := in.zones(ctx)
 	if err != nil {
-		return []Finding{unknown("", err)}
+		return []Finding{unread(err)}
 	}
-	zones, err := in.chosen(usable)
+	zones, err := in.choose(usable)
 	if err != nil {
-		return []Finding{{
-			Status: Problem, Detail: err.Error(),
-			Advice: "Choose another region, or three of its zones with availabilityZones.",
-		}}
+		return []Finding{problem("Choose another region, or three of its zones with availabilityZones.", "%v", err)}
 	}
 	var texts []string
 	for _, z := range zones {
 		texts = append(texts, fmt.Sprintf("%s (%s)", z.name, z.id))
 	}
-	detail := strings.Join(texts, ", ")
+	found := fine("%s", strings.Join(texts, ", "))
 	if in.Deployed {
-		detail += "; a stack that exists stays where it is"
+		found.Detail += "; a stack that exists stays where it is"
 	}
-	return []Finding{{Status: OK, Detail: detail}}
+	return []Finding{found}
 }
