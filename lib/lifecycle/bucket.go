@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -264,9 +263,9 @@ func (b *Bucket) holders(ctx context.Context, stack string) ([]holder, error) {
 		if err != nil {
 			return nil, err
 		}
-		held := holder{file: b.String() + "/" + key}
-		if err := json.Unmarshal(content, &held); err != nil {
-			return nil, fmt.Errorf("reading the lock %s: %w", held.file, err)
+		held, err := readHolder(b.String()+"/"+key, content)
+		if err != nil {
+			return nil, err
 		}
 		holders = append(holders, held)
 	}

@@ -70,27 +70,19 @@ func (c *bucketCloud) contents(t *testing.T) map[string]string {
 	return contents
 }
 
-// machine opens the stack dev as a machine does that has never seen it.
-func (c *bucketCloud) machine(t *testing.T, bucket *lifecycle.Bucket, cloud *toy, change func(*lifecycle.Options)) *lifecycle.Stack {
+func (c *bucketCloud) put(t *testing.T, key, content string) {
 	t.Helper()
-	stack, err := c.tryMachine(t, bucket, cloud, change)
+	_, err := c.objects.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String("states"), Key: &key, Body: strings.NewReader(content)})
 	require.NoError(t, err)
-	t.Cleanup(stack.Close)
-	return stack
 }
 
-func (c *bucketCloud) tryMachine(t *testing.T, bucket *lifecycle.Bucket, cloud *toy, change func(*lifecycle.Options)) (*lifecycle.Stack, error) {
+// machine opens the stack dev as a machine does that has never seen it.
+func (c *bucketCloud) machine(t *testing.T, bucket *lifecycle.Bucket, cloud *toy, change ...func(*lifecycle.Options)) *lifecycle.Stack {
 	t.Helper()
-	engine, err := lifecycle.FindEngine(t.Context(), func(message string) { t.Log(message) })
-	require.NoError(t, err)
-	options := lifecycle.Options{
-		Project: "toy", Stack: "dev", Program: things(thingArgs{Title: "one"}, thingArgs{Title: "two"}),
-		Dir: t.TempDir(), Bucket: bucket, Env: c.Env(), Provider: cloud, Config: map[string]string{"colour": "green"},
-	}
-	if change != nil {
-		change(&options)
-	}
-	return lifecycle.Open(t.Context(), engine, options)
+	return openWith(t, lifecycle.Options{
+		Program: things(thingArgs{Title: "one"}, thingArgs{Title: "two"}),
+		Dir:     t.TempDir(), Bucket: bucket, Env: c.Env(), Provider: cloud,
+	}, change...)
 }
 
 func TestAStackInABucketGoesOnOnAnotherMachine(t *testing.T) {
@@ -101,8 +93,7 @@ func TestAStackInABucketGoesOnOnAnotherMachine(t *testing.T) {
 	exists, err := here.Exists(ctx, "dev")
 	require.NoError(t, err)
 	require.False(t, exists)
-	made, err := c.machine(t, here, cloud, nil).Up(ctx)
-	require.NoError(t, err)
+	made := run(t, c.machine(t, here, cloud).Up)
 	require.Equal(t, 3, made.Changes["create"])
 
 	for key, content := range c.contents(t) {
@@ -124,16 +115,13 @@ func TestAStackInABucketGoesOnOnAnotherMachine(t *testing.T) {
 	require.NoError(t, err)
 	require.EqualValues(t, 2, outputs["count"])
 	require.Equal(t, "[secret]", outputs["hidden"])
-	still, err := stack.Refresh(ctx)
-	require.NoError(t, err)
+	still := run(t, stack.Refresh)
 	require.Zero(t, still.Altered(), "%v", still.Changes)
 
-	again, err := c.machine(t, there, cloud, nil).Up(ctx)
-	require.NoError(t, err)
+	again := run(t, c.machine(t, there, cloud).Up)
 	require.Zero(t, again.Altered(), "%v", again.Changes)
 
-	_, err = c.machine(t, there, cloud, nil).Destroy(ctx)
-	require.NoError(t, err)
+	run(t, c.machine(t, there, cloud).Destroy)
 	require.Zero(t, cloud.count())
 	require.NoError(t, there.Forget(ctx, "dev"))
 	var left []string
@@ -153,8 +141,7 @@ func TestForgettingAStackSparesItsNeighbours(t *testing.T) {
 	}
 	for _, key := range ours {
 		for _, key := range []string{key, strings.ReplaceAll(key, "dev", "dev-2"), strings.ReplaceAll(key, "toy", "toys"), "nightly/" + key} {
-			_, err := c.objects.PutObject(ctx, &s3.PutObjectInput{Bucket: aws.String("states"), Key: &key, Body: strings.NewReader("{}")})
-			require.NoError(t, err)
+			c.put(t, key, "{}")
 		}
 	}
 	require.NoError(t, bucket.Forget(ctx, "dev"))
@@ -172,69 +159,34 @@ func TestAStackThatLostItsSettingsStillKnowsItsKey(t *testing.T) {
 	t.Parallel()
 	c, cloud, ctx := newBucketCloud(t), newToy(), t.Context()
 	bucket := c.bucket(t, "s3://states", "awskms://"+stateKey)
-	_, err := c.machine(t, bucket, cloud, nil).Up(ctx)
+	run(t, c.machine(t, bucket, cloud).Up)
+	_, err := c.objects.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String("states"), Key: aws.String(".tapstack/toy/Pulumi.dev.yaml")})
 	require.NoError(t, err)
-	_, err = c.objects.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: aws.String("states"), Key: aws.String(".tapstack/toy/Pulumi.dev.yaml")})
-	require.NoError(t, err)
-	_, err = c.machine(t, c.bucket(t, "s3://states", ""), cloud, nil).Destroy(ctx)
-	require.NoError(t, err)
+	run(t, c.machine(t, c.bucket(t, "s3://states", ""), cloud).Destroy)
 	require.Zero(t, cloud.count())
 }
 
 func TestALockFromAnotherMachineIsToldAndRemovedWhenAsked(t *testing.T) {
 	t.Parallel()
-	c, cloud, ctx := newBucketCloud(t), newToy(), t.Context()
+	c, cloud := newBucketCloud(t), newToy()
 	bucket := c.bucket(t, "s3://states", "awskms://"+stateKey)
-	_, err := c.machine(t, bucket, cloud, nil).Up(ctx)
-	require.NoError(t, err)
+	run(t, c.machine(t, bucket, cloud).Up)
 	lock := ".pulumi/locks/organization/toy/dev/0badcafe.json"
-	_, err = c.objects.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: aws.String("states"), Key: &lock,
-		Body: strings.NewReader(`{"pid":17,"username":"runner","hostname":"runner-1","timestamp":"2026-11-24T03:00:00Z"}`),
-	})
-	require.NoError(t, err)
+	c.put(t, lock, `{"pid":17,"username":"runner","hostname":"runner-1","timestamp":"2026-11-24T03:00:00Z"}`)
 
-	_, err = c.machine(t, bucket, cloud, nil).Refresh(ctx)
+	_, err := c.machine(t, bucket, cloud).Refresh(t.Context())
 	require.EqualError(t, err, "refresh of stack dev failed: the stack is locked by process 17 on runner-1, since 2026-11-24T03:00:00Z\n"+
 		"Wait for that process to end, then run the command again. If you know it to be dead, run the command with --unlock, "+
 		"which removes s3://states/"+lock+".")
-	_, err = c.machine(t, bucket, cloud, func(o *lifecycle.Options) { o.Unlock = true }).Destroy(ctx)
-	require.NoError(t, err)
+	run(t, c.machine(t, bucket, cloud, func(o *lifecycle.Options) { o.Unlock = true }).Destroy)
 	require.NotContains(t, c.contents(t), lock)
 }
 
 func TestWhatAKilledEngineLeftInABucketIsRepairedElsewhere(t *testing.T) {
 	t.Parallel()
-	c, cloud, ctx := newBucketCloud(t), newToy(), t.Context()
-	bucket, engine := c.bucket(t, "s3://states", "awskms://"+stateKey), &recorder{}
-	killed, err := lifecycle.FindEngine(ctx, func(string) {})
-	require.NoError(t, err)
-	options := lifecycle.Options{
-		Project: "toy", Stack: "dev", Program: things(thingArgs{Title: "quick"}, thingArgs{Title: "slow", Millis: 3000}),
-		Dir: t.TempDir(), Bucket: bucket, Env: c.Env(), Provider: cloud,
-	}
-	stack, err := lifecycle.Open(ctx, killed, options)
-	require.NoError(t, err)
-	go func() {
-		for name := range cloud.creating {
-			if name == "thing-1" {
-				killed.Kill()
-				return
-			}
-		}
-	}()
-	_, err = stack.Up(ctx)
-	require.Error(t, err)
-	stack.Close()
-
-	options.Dir, options.Observer = t.TempDir(), engine
-	again, err := lifecycle.Open(ctx, killed, options)
-	require.NoError(t, err)
-	defer again.Close()
-	_, err = again.Up(ctx)
-	require.NoError(t, err, "the dead engine's lock and its pending create are cleared")
-	require.Contains(t, engine.diagnostics[0].Message, "killed while creating")
-	require.Equal(t, 2, cloud.count())
+	c := newBucketCloud(t)
+	bucket := c.bucket(t, "s3://states", "awskms://"+stateKey)
+	killAndRepair(t, lifecycle.Options{Dir: t.TempDir(), Bucket: bucket, Env: c.Env()}, t.TempDir())
 }
 
 func TestWrongPlacesAndKeysGiveOneClearErrorEach(t *testing.T) {
@@ -246,10 +198,10 @@ func TestWrongPlacesAndKeysGiveOneClearErrorEach(t *testing.T) {
 	var fault *lifecycle.StateError
 	require.ErrorAs(t, err, &fault)
 
-	_, err = c.machine(t, c.bucket(t, "s3://states", ""), newToy(), nil).Up(ctx)
+	_, err = c.machine(t, c.bucket(t, "s3://states", ""), newToy()).Up(ctx)
 	require.EqualError(t, err, "stack dev cannot be made in s3://states without --secrets-provider: a passphrase made here would be lost with this machine")
 
-	_, err = c.machine(t, c.bucket(t, "s3://states", "awskms://alias/nobody"), newToy(), nil).Up(ctx)
+	_, err = c.machine(t, c.bucket(t, "s3://states", "awskms://alias/nobody"), newToy()).Up(ctx)
 	require.ErrorContains(t, err, "creation of stack dev failed: the KMS key of the secrets cannot be used: secrets (code=NotFound): "+
 		"operation error KMS: Encrypt, NotFoundException: Alias arn:aws:kms:us-east-1:123456789012:alias/nobody is not found.\n"+
 		"Correct --secrets-provider. ")
@@ -258,9 +210,10 @@ func TestWrongPlacesAndKeysGiveOneClearErrorEach(t *testing.T) {
 	require.NoError(t, err)
 	require.False(t, exists)
 
-	_, err = c.machine(t, c.bucket(t, "s3://states", "awskms://"+stateKey), newToy(), nil).Up(ctx)
-	require.NoError(t, err)
-	_, err = c.tryMachine(t, c.bucket(t, "s3://states", "awskms://alias/other"), newToy(), nil)
+	run(t, c.machine(t, c.bucket(t, "s3://states", "awskms://"+stateKey), newToy()).Up)
+	_, err = lifecycle.Open(ctx, &lifecycle.Engine{}, lifecycle.Options{
+		Project: "toy", Stack: "dev", Dir: t.TempDir(), Bucket: c.bucket(t, "s3://states", "awskms://alias/other"), Env: c.Env(),
+	})
 	require.EqualError(t, err, "the secrets of stack dev are encrypted with awskms://alias/states?awssdk=v2&region=us-east-1, "+
 		"not with awskms://alias/other?awssdk=v2&region=us-east-1: correct --secrets-provider, or leave it out")
 }
@@ -307,8 +260,7 @@ func TestFoldersKeepWhatABucketWould(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, stacks)
 	stack := open(t, filepath.Join(folders.Home, "dev"), newToy(), func(*pulumi.Context) error { return nil }, nil)
-	_, err = stack.Up(ctx)
-	require.NoError(t, err)
+	run(t, stack.Up)
 	stack.Close()
 	stacks, err = folders.List(ctx)
 	require.NoError(t, err)

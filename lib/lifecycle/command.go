@@ -15,6 +15,7 @@ import (
 	"github.com/blang/semver"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/process"
 )
 
@@ -34,8 +35,7 @@ type command struct {
 	attached string
 	// operating is true while an operation runs.
 	operating bool
-
-	mutex  sync.Mutex
+	// stderr is what the last command wrote to its standard error.
 	stderr string
 }
 
@@ -92,13 +92,11 @@ func (c *command) Run(ctx context.Context, workdir string, stdin io.Reader, stdo
 
 	err := child.Start()
 	if err == nil {
-		c.engine.running.add(child.Process.Pid)
+		c.engine.running.note(child.Process.Pid, true)
 		err = child.Wait()
-		c.engine.running.remove(child.Process.Pid)
+		c.engine.running.note(child.Process.Pid, false)
 	}
-	c.mutex.Lock()
 	c.stderr = stderr.String()
-	c.mutex.Unlock()
 	code := -2
 	var exit *exec.ExitError
 	switch {
@@ -110,29 +108,20 @@ func (c *command) Run(ctx context.Context, workdir string, stdin io.Reader, stdo
 	return stdout.String(), stderr.String(), code, err
 }
 
-// lastStderr is what the last command wrote to its standard error.
-func (c *command) lastStderr() string {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	return c.stderr
-}
-
 // processes are the process groups that run now.
 type processes struct {
 	mutex  sync.Mutex
 	groups []int
 }
 
-func (p *processes) add(pid int) {
+func (p *processes) note(pid int, runs bool) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	p.groups = append(p.groups, pid)
-}
-
-func (p *processes) remove(pid int) {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	p.groups = slices.DeleteFunc(p.groups, func(group int) bool { return group == pid })
+	if runs {
+		p.groups = append(p.groups, pid)
+	} else {
+		p.groups = slices.DeleteFunc(p.groups, func(group int) bool { return group == pid })
+	}
 }
 
 // kill ends all groups and waits a moment for them to be gone, lest a dead engine look alive to the next command.
@@ -142,15 +131,10 @@ func (p *processes) kill() {
 		_ = process.KillGroup(group)
 	}
 	p.mutex.Unlock()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(killGrace); !p.none() && time.Now().Before(deadline); {
-		<-tick.C
-	}
-}
-
-func (p *processes) none() bool {
-	p.mutex.Lock()
-	defer p.mutex.Unlock()
-	return len(p.groups) == 0
+	wait := cloud.Wait{Limit: killGrace, First: 10 * time.Millisecond, Longest: 10 * time.Millisecond}
+	_ = cloud.Poll(context.Background(), wait, func(context.Context) (bool, error) {
+		p.mutex.Lock()
+		defer p.mutex.Unlock()
+		return len(p.groups) == 0, nil
+	})
 }

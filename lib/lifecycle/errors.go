@@ -45,24 +45,21 @@ type OperationError struct {
 }
 
 func (e *OperationError) Error() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%s of stack %s", e.Operation, e.Stack)
+	outcome, separator := "failed", "\n  "
 	if e.Interrupted {
-		text.WriteString(" was interrupted")
-	} else {
-		text.WriteString(" failed")
+		outcome = "was interrupted"
 	}
-	for index, failure := range e.Failures {
-		if index == 0 && len(e.Failures) == 1 {
-			fmt.Fprintf(&text, ": %s", failure)
-			break
-		}
-		fmt.Fprintf(&text, "\n  %s", failure)
+	if len(e.Failures) == 1 {
+		separator = ": "
+	}
+	text := fmt.Sprintf("%s of stack %s %s", e.Operation, e.Stack, outcome)
+	for _, failure := range e.Failures {
+		text += separator + failure.String()
 	}
 	if e.Next != "" {
-		fmt.Fprintf(&text, "\n%s", e.Next)
+		text += "\n" + e.Next
 	}
-	return text.String()
+	return text
 }
 
 // Unwrap lets errors.Is see an interrupt.

@@ -25,13 +25,11 @@ func TestAPreviewTellsEveryPlannedResourceWithItsInputs(t *testing.T) {
 	t.Parallel()
 	dir, cloud := t.TempDir(), newToy()
 	stack := open(t, dir, cloud, titled(pulumi.String("one")), nil)
-	defer func() { stack.Close() }()
 
 	planned := map[string]lifecycle.Resource{}
 	preview := func() {
 		t.Helper()
-		result, err := stack.Preview(t.Context())
-		require.NoError(t, err)
+		result := run(t, stack.Preview)
 		clear(planned)
 		for _, resource := range result.Planned {
 			require.NotContains(t, planned, resource.Name, "each resource once")
@@ -46,8 +44,7 @@ func TestAPreviewTellsEveryPlannedResourceWithItsInputs(t *testing.T) {
 	require.Equal(t, lifecycle.Unknown, planned["second"].Inputs["title"])
 	require.Contains(t, planned, "toy-dev", "the stack itself")
 
-	deployed, err := stack.Up(t.Context())
-	require.NoError(t, err)
+	deployed := run(t, stack.Up)
 	require.Empty(t, deployed.Planned, "only previews plan")
 
 	preview()
@@ -63,6 +60,5 @@ func TestAPreviewTellsEveryPlannedResourceWithItsInputs(t *testing.T) {
 	stack = open(t, dir, cloud, things(), nil)
 	preview()
 	require.NotContains(t, planned, "first", "what is to be deleted is not planned")
-	_, err = stack.Destroy(t.Context())
-	require.NoError(t, err)
+	run(t, stack.Destroy)
 }

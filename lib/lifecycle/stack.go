@@ -244,20 +244,25 @@ func (s *Stack) Destroy(ctx context.Context) (Result, error) {
 
 // Outputs are the stack's outputs. Those that are secret read "[secret]".
 func (s *Stack) Outputs(ctx context.Context) (map[string]any, error) {
+	outputs := make(map[string]any)
+	err := s.read(ctx, "outputs", &outputs, "stack", "output", "--json")
+	return outputs, err
+}
+
+// read has the CLI tell something of the stack as JSON.
+func (s *Stack) read(ctx context.Context, what string, into any, arguments ...string) error {
 	if _, err := s.existing(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	stdout, stderr, _, err := s.command.Run(ctx, s.folder.project(), nil, nil, nil, nil,
-		"stack", "output", "--json", "--stack", s.options.Stack)
+	stdout, stderr, _, err := s.command.Run(ctx, s.folder.project(), nil, nil, nil, nil, append(arguments, "--stack", s.options.Stack)...)
 	if err != nil {
 		failure, _ := fromStderr(stderr)
-		return nil, fmt.Errorf("reading the outputs of stack %s: %s", s.options.Stack, s.mask(failure.Message))
+		return fmt.Errorf("reading the %s of stack %s: %s", what, s.options.Stack, s.mask(failure.Message))
 	}
-	outputs := make(map[string]any)
-	if err := json.Unmarshal([]byte(stdout), &outputs); err != nil {
-		return nil, fmt.Errorf("reading the outputs of stack %s: %w", s.options.Stack, err)
+	if err := json.Unmarshal([]byte(stdout), into); err != nil {
+		return fmt.Errorf("reading the %s of stack %s: %w", what, s.options.Stack, err)
 	}
-	return outputs, nil
+	return nil
 }
 
 // recover brings the state of a stack whose last run was killed back in line with the cloud: the operations that were
@@ -330,7 +335,7 @@ func (s *Stack) explain(ctx context.Context, operation string, failures []Failur
 		fault.Failures = slices.DeleteFunc(fault.Failures, Failure.stopped)
 		return fault
 	}
-	if held, err := s.holders(ctx); err == nil && len(held) > 0 && locked(s.command.lastStderr()) {
+	if held, err := s.holders(ctx); err == nil && len(held) > 0 && locked(s.command.stderr) {
 		fault.Failures = []Failure{{Message: fmt.Sprintf("the stack is locked by process %d on %s, since %s",
 			held[0].PID, held[0].Hostname, held[0].Timestamp.UTC().Format(time.RFC3339))}}
 		fault.Next = fmt.Sprintf("Wait for that process to end, then run the command again. "+
@@ -338,7 +343,7 @@ func (s *Stack) explain(ctx context.Context, operation string, failures []Failur
 		return fault
 	}
 	if len(fault.Failures) == 0 {
-		failure, next := fromStderr(s.command.lastStderr())
+		failure, next := fromStderr(s.command.stderr)
 		failure.Message = s.mask(failure.Message)
 		fault.Failures, fault.Next = []Failure{failure}, next
 	}
@@ -347,7 +352,7 @@ func (s *Stack) explain(ctx context.Context, operation string, failures []Failur
 
 // freeDeadLock removes the engine's lock when the process that took it is gone, or when that was asked for.
 func (s *Stack) freeDeadLock(ctx context.Context, stack *auto.Stack) bool {
-	if !locked(s.command.lastStderr()) {
+	if !locked(s.command.stderr) {
 		return false
 	}
 	held, err := s.holders(ctx)

@@ -18,22 +18,18 @@ func TestAStackIsPreviewedDeployedRefreshedAndDestroyed(t *testing.T) {
 	t.Parallel()
 	dir, cloud, heard := t.TempDir(), newToy(), &recorder{}
 	stack := open(t, dir, cloud, things(thingArgs{Title: "one"}, thingArgs{Title: "two"}), heard)
-	defer stack.Close()
 	ctx := t.Context()
 
-	planned, err := stack.Preview(ctx)
-	require.NoError(t, err)
+	planned := run(t, stack.Preview)
 	require.Equal(t, 3, planned.Altered(), "two things and the stack itself")
 	require.Zero(t, cloud.count())
 
-	deployed, err := stack.Up(ctx)
-	require.NoError(t, err)
+	deployed := run(t, stack.Up)
 	require.Equal(t, planned.Total(), deployed.Changes["create"])
 	require.Equal(t, 2, cloud.count())
 	require.Contains(t, heard.done, "create thing-1")
 
-	again, err := stack.Up(ctx)
-	require.NoError(t, err)
+	again := run(t, stack.Up)
 	require.Zero(t, again.Altered(), "%v", again.Changes)
 
 	outputs, err := stack.Outputs(ctx)
@@ -41,14 +37,12 @@ func TestAStackIsPreviewedDeployedRefreshedAndDestroyed(t *testing.T) {
 	require.EqualValues(t, 2, outputs["count"])
 	require.Equal(t, "[secret]", outputs["hidden"])
 
-	still, err := stack.Refresh(ctx)
-	require.NoError(t, err)
+	still := run(t, stack.Refresh)
 	require.Zero(t, still.Altered(), "%v", still.Changes)
 
 	cloud.set("thing-0", thingArgs{Title: "changed by hand"})
 	cloud.remove("thing-1")
-	drift, err := stack.Refresh(ctx)
-	require.NoError(t, err)
+	drift := run(t, stack.Refresh)
 	require.Len(t, drift.Changed, 2)
 	byName := map[string]lifecycle.Step{}
 	for _, step := range drift.Changed {
@@ -58,8 +52,7 @@ func TestAStackIsPreviewedDeployedRefreshedAndDestroyed(t *testing.T) {
 	require.Contains(t, byName["thing-0"].Properties, "title")
 	require.Equal(t, "delete", byName["thing-1"].Op)
 
-	destroyed, err := stack.Destroy(ctx)
-	require.NoError(t, err)
+	destroyed := run(t, stack.Destroy)
 	require.Equal(t, 2, destroyed.Changes["delete"])
 	require.Zero(t, cloud.count())
 	_, err = stack.Outputs(ctx)
@@ -69,7 +62,6 @@ func TestAStackIsPreviewedDeployedRefreshedAndDestroyed(t *testing.T) {
 func TestAStackThatDoesNotExistIsNamed(t *testing.T) {
 	t.Parallel()
 	stack := open(t, t.TempDir(), newToy(), things(), nil)
-	defer stack.Close()
 	for name, operation := range map[string]func(context.Context) (lifecycle.Result, error){
 		"refresh": stack.Refresh, "destroy": stack.Destroy,
 	} {
@@ -87,7 +79,6 @@ func TestAFailureNamesTheResourceAndMasksSecrets(t *testing.T) {
 		thingArgs{Title: "bad", Fault: "api error QuotaExceeded: no more; password=hunter2hunter2"},
 		thingArgs{Title: "never reached"},
 	), heard)
-	defer stack.Close()
 
 	_, err := stack.Up(t.Context())
 	var fault *lifecycle.OperationError
@@ -95,8 +86,7 @@ func TestAFailureNamesTheResourceAndMasksSecrets(t *testing.T) {
 	require.Equal(t, "up of stack dev failed: toy:index:Thing thing-1: api error QuotaExceeded: no more; password=[secret]", err.Error())
 	require.Equal(t, []string{"create thing-1"}, heard.failed)
 	require.Equal(t, 1, cloud.count())
-	_, err = stack.Destroy(t.Context())
-	require.NoError(t, err)
+	run(t, stack.Destroy)
 	require.Zero(t, cloud.count())
 }
 
@@ -104,7 +94,6 @@ func TestAnInterruptedUpFinishesWhatIsInFlightAndLosesNothing(t *testing.T) {
 	t.Parallel()
 	dir, cloud := t.TempDir(), newToy()
 	stack := open(t, dir, cloud, things(thingArgs{Title: "slow", Millis: 1500}, thingArgs{Title: "next", Millis: 1500}), nil)
-	defer stack.Close()
 	ctx, cancel := context.WithCancelCause(t.Context())
 	go func() {
 		<-cloud.creating
@@ -118,19 +107,25 @@ func TestAnInterruptedUpFinishesWhatIsInFlightAndLosesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, state.Pending, "the create in flight was waited for")
 	require.Equal(t, 1, cloud.count())
-	_, err = stack.Destroy(t.Context())
-	require.NoError(t, err)
+	run(t, stack.Destroy)
 	require.Zero(t, cloud.count())
 }
 
 func TestAKilledEngineLeavesAStackThatTheNextRunRepairs(t *testing.T) {
-	processtest.SkipIfShort(t)
 	t.Parallel()
-	dir, cloud, heard := t.TempDir(), newToy(), &recorder{}
-	program := things(thingArgs{Title: "quick"}, thingArgs{Title: "slow", Millis: 2000})
+	dir := t.TempDir()
+	killAndRepair(t, lifecycle.Options{Dir: dir}, dir)
+}
+
+// killAndRepair kills the engine while it creates a thing, then deploys again, from the folder elsewhere.
+func killAndRepair(t *testing.T, options lifecycle.Options, elsewhere string) {
+	t.Helper()
+	processtest.SkipIfShort(t)
+	cloud, heard := newToy(), &recorder{}
 	engine, err := lifecycle.FindEngine(t.Context(), func(string) {})
 	require.NoError(t, err)
-	options := lifecycle.Options{Project: "toy", Stack: "dev", Program: program, Dir: dir, Provider: cloud, Observer: heard}
+	options.Project, options.Stack, options.Provider, options.Observer = "toy", "dev", cloud, heard
+	options.Program = things(thingArgs{Title: "quick"}, thingArgs{Title: "slow", Millis: 2000})
 	stack, err := lifecycle.Open(t.Context(), engine, options)
 	require.NoError(t, err)
 	go func() {
@@ -148,23 +143,21 @@ func TestAKilledEngineLeavesAStackThatTheNextRunRepairs(t *testing.T) {
 	require.Len(t, state.Pending, 1)
 	stack.Close()
 
+	options.Dir = elsewhere
 	again, err := lifecycle.Open(t.Context(), engine, options)
 	require.NoError(t, err)
 	defer again.Close()
-	_, err = again.Up(t.Context())
-	require.NoError(t, err, "the dead engine's lock and its pending create are cleared")
+	run(t, again.Up) // the dead engine's lock and its pending create are cleared
 	require.Equal(t, 2, cloud.count())
-	require.True(t, strings.Contains(heard.diagnostics[0].Message, "killed while creating"), "%v", heard.diagnostics)
-	_, err = again.Destroy(t.Context())
-	require.NoError(t, err)
+	require.Contains(t, heard.diagnostics[0].Message, "killed while creating")
+	run(t, again.Destroy)
 	require.Zero(t, cloud.count())
 }
 
 func TestTwoAtOnceAreKeptApart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	stack := open(t, dir, newToy(), things(), nil)
-	defer stack.Close()
+	open(t, dir, newToy(), things(), nil)
 	engine, err := lifecycle.FindEngine(t.Context(), func(string) {})
 	require.NoError(t, err)
 	_, err = lifecycle.Open(t.Context(), engine, lifecycle.Options{Project: "toy", Stack: "dev", Dir: dir})
@@ -175,8 +168,7 @@ func TestTheStateIsForItsOwnerOnlyAndHoldsNoSecretInClear(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state")
 	stack := open(t, dir, newToy(), things(thingArgs{Title: "one"}), nil)
-	_, err := stack.Up(t.Context())
-	require.NoError(t, err)
+	run(t, stack.Up)
 	stack.Close()
 
 	for path, mode := range map[string]fs.FileMode{dir: 0o700, filepath.Join(dir, "passphrase"): 0o600} {
@@ -195,11 +187,6 @@ func TestTheStateIsForItsOwnerOnlyAndHoldsNoSecretInClear(t *testing.T) {
 		require.NotContains(t, string(content), strings.TrimSpace(string(passphrase)), path)
 		return err
 	}))
-	require.True(t, lifecycle.Exists(dir, "toy", "dev"))
-	require.False(t, lifecycle.Exists(dir, "toy", "other"))
-	stored, err := lifecycle.StoredConfig(dir, "toy", "dev")
-	require.NoError(t, err)
-	require.Equal(t, map[string]string{"colour": "green"}, stored)
 }
 
 func TestAStateFolderMayBeGivenRelativeToTheWorkingDirectory(t *testing.T) {
@@ -208,8 +195,6 @@ func TestAStateFolderMayBeGivenRelativeToTheWorkingDirectory(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	stack := open(t, dir, newToy(), things(thingArgs{Title: "one"}), nil)
-	defer stack.Close()
-	planned, err := stack.Preview(t.Context())
-	require.NoError(t, err)
+	planned := run(t, stack.Preview)
 	require.Equal(t, 2, planned.Altered())
 }

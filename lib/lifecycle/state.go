@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/renameio/v2/maybe"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"gopkg.in/yaml.v3"
 
@@ -36,6 +36,11 @@ func (f folder) settings(stack string) string {
 	return filepath.Join(f.project(), "Pulumi."+stack+".yaml")
 }
 
+// state is where Pulumi's file backend has the state.
+func (f folder) state(project, stack string) string {
+	return filepath.Join(f.backend(), ".pulumi", "stacks", project, stack+".json")
+}
+
 // make creates what is missing, for the user's eyes only.
 func (f folder) make() error {
 	for _, path := range []string{string(f), f.home(), f.backend(), f.project()} {
@@ -53,7 +58,7 @@ func (f folder) make() error {
 // from reading the state beside them, are removed: it does without. In place of a state that is cut short comes the engine's
 // copy of the last one but one; what came between the two is settled as after any killed run.
 func (f folder) mend(project, stack string) error {
-	state := filepath.Join(f.backend(), ".pulumi", "stacks", project, stack+".json")
+	state := f.state(project, stack)
 	for _, attributes := range []string{state + ".attrs", state + ".bak.attrs"} {
 		content, err := os.ReadFile(attributes)
 		if err == nil && !json.Valid(content) {
@@ -74,11 +79,7 @@ func (f folder) mend(project, stack string) error {
 	if err != nil || !json.Valid(former) {
 		return nil // the engine tells what is wrong
 	}
-	whole := state + ".mended"
-	if err = os.WriteFile(whole, former, 0o600); err == nil {
-		err = os.Rename(whole, state)
-	}
-	if err != nil {
+	if err := maybe.WriteFile(state, former, 0o600); err != nil {
 		return fmt.Errorf("putting back the state of stack %s, which was cut short: %w", stack, err)
 	}
 	return nil
@@ -118,11 +119,7 @@ func (f folder) secret(stack string) (string, error) {
 		return "", fmt.Errorf("the state in %s is encrypted with a passphrase that is not there: set %s",
 			f, passphraseVariable)
 	}
-	random := make([]byte, 32)
-	if _, err := rand.Read(random); err != nil {
-		return "", fmt.Errorf("making a passphrase: %w", err)
-	}
-	made := base64.RawURLEncoding.EncodeToString(random)
+	made := rand.Text() + rand.Text()
 	if err := os.WriteFile(f.passphrase(), []byte(made+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("writing the passphrase: %w", err)
 	}
@@ -158,13 +155,21 @@ func (f folder) holders(project, stack string) ([]holder, error) {
 		if err != nil {
 			return nil, fmt.Errorf("reading a lock: %w", err)
 		}
-		held := holder{file: file}
-		if err := json.Unmarshal(content, &held); err != nil {
-			return nil, fmt.Errorf("reading the lock %s: %w", file, err)
+		held, err := readHolder(file, content)
+		if err != nil {
+			return nil, err
 		}
 		holders = append(holders, held)
 	}
 	return holders, nil
+}
+
+func readHolder(file string, content []byte) (holder, error) {
+	held := holder{file: file}
+	if err := json.Unmarshal(content, &held); err != nil {
+		return held, fmt.Errorf("reading the lock %s: %w", file, err)
+	}
+	return held, nil
 }
 
 // States is where the states of one project's stacks are kept.
@@ -191,11 +196,12 @@ var _ States = Folders{}
 
 // Exists says whether a stack has a state.
 func (f Folders) Exists(_ context.Context, stack string) (bool, error) {
-	return Exists(filepath.Join(f.Home, stack), f.Project, stack), nil
+	_, err := os.Stat(f.folder(stack).state(f.Project, stack))
+	return err == nil, nil
 }
 
 // List names the stacks that have a state.
-func (f Folders) List(context.Context) ([]string, error) {
+func (f Folders) List(ctx context.Context) ([]string, error) {
 	entries, err := os.ReadDir(f.Home)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -205,7 +211,7 @@ func (f Folders) List(context.Context) ([]string, error) {
 	}
 	var stacks []string
 	for _, entry := range entries {
-		if entry.IsDir() && Exists(filepath.Join(f.Home, entry.Name()), f.Project, entry.Name()) {
+		if exists, _ := f.Exists(ctx, entry.Name()); exists {
 			stacks = append(stacks, entry.Name())
 		}
 	}
@@ -214,35 +220,22 @@ func (f Folders) List(context.Context) ([]string, error) {
 
 // Config is the configuration that a stack was last deployed with.
 func (f Folders) Config(_ context.Context, stack string) (map[string]string, error) {
-	return StoredConfig(filepath.Join(f.Home, stack), f.Project, stack)
+	content, err := os.ReadFile(f.folder(stack).settings(stack))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("reading the stored configuration: %w", err)
+	}
+	return configIn(content, f.Project)
 }
 
 // Forget removes the stack's folder.
 func (f Folders) Forget(_ context.Context, stack string) error {
-	if err := os.RemoveAll(filepath.Join(f.Home, stack)); err != nil {
+	if err := os.RemoveAll(string(f.folder(stack))); err != nil {
 		return fmt.Errorf("removing the state of stack %s: %w", stack, err)
 	}
 	return nil
 }
 
-// Exists says whether dir holds the state of a stack, in the layout of Pulumi's file backend.
-func Exists(dir, project, stack string) bool {
-	_, err := os.Stat(filepath.Join(folder(dir).backend(), ".pulumi", "stacks", project, stack+".json"))
-	return err == nil
-}
-
-// StoredConfig reads back the configuration that a stack in dir was last deployed with, without the project's
-// namespace. It is empty for a stack that was never deployed.
-func StoredConfig(dir, project, stack string) (map[string]string, error) {
-	content, err := os.ReadFile(folder(dir).settings(stack))
-	if errors.Is(err, fs.ErrNotExist) {
-		return map[string]string{}, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("reading the stored configuration: %w", err)
-	}
-	return configIn(content, project)
-}
+func (f Folders) folder(stack string) folder { return folder(filepath.Join(f.Home, stack)) }
 
 // configIn reads the program's configuration out of a stack's settings.
 func configIn(content []byte, project string) (map[string]string, error) {
@@ -269,20 +262,11 @@ type State struct {
 
 // State reads the engine's state. Secrets stay encrypted on the way.
 func (s *Stack) State(ctx context.Context) (State, error) {
-	if _, err := s.existing(ctx); err != nil {
-		return State{}, err
-	}
-	stdout, stderr, _, err := s.command.Run(ctx, s.folder.project(), nil, nil, nil, nil,
-		"stack", "export", "--stack", s.options.Stack)
-	if err != nil {
-		failure, _ := fromStderr(stderr)
-		return State{}, fmt.Errorf("reading the state of stack %s: %s", s.options.Stack, s.mask(failure.Message))
-	}
 	var exported struct {
 		Deployment apitype.DeploymentV3 `json:"deployment"`
 	}
-	if err := json.Unmarshal([]byte(stdout), &exported); err != nil {
-		return State{}, fmt.Errorf("reading the state of stack %s: %w", s.options.Stack, err)
+	if err := s.read(ctx, "state", &exported, "stack", "export"); err != nil {
+		return State{}, err
 	}
 	state := State{Resources: len(exported.Deployment.Resources)}
 	for _, pending := range exported.Deployment.PendingOperations {

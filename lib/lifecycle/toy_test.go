@@ -177,15 +177,30 @@ func (r *recorder) Diagnostic(diagnostic lifecycle.Diagnostic) {
 // open opens the stack "dev" of a program over a toy cloud in dir.
 func open(t *testing.T, dir string, cloud *toy, program pulumi.RunFunc, observer lifecycle.Observer) *lifecycle.Stack {
 	t.Helper()
+	return openWith(t, lifecycle.Options{Program: program, Dir: dir, Provider: cloud, Observer: observer})
+}
+
+func openWith(t *testing.T, options lifecycle.Options, change ...func(*lifecycle.Options)) *lifecycle.Stack {
+	t.Helper()
 	processtest.SkipIfShort(t)
+	options.Project, options.Stack, options.Config = "toy", "dev", map[string]string{"colour": "green"}
+	for _, change := range change {
+		change(&options)
+	}
 	engine, err := lifecycle.FindEngine(t.Context(), func(message string) { t.Log(message) })
 	require.NoError(t, err)
-	stack, err := lifecycle.Open(t.Context(), engine, lifecycle.Options{
-		Project: "toy", Stack: "dev", Program: program, Dir: dir, Provider: cloud, Observer: observer,
-		Config: map[string]string{"colour": "green"},
-	})
+	stack, err := lifecycle.Open(t.Context(), engine, options)
 	require.NoError(t, err)
+	t.Cleanup(stack.Close)
 	return stack
+}
+
+// run runs an operation that must succeed.
+func run(t *testing.T, operation func(context.Context) (lifecycle.Result, error)) lifecycle.Result {
+	t.Helper()
+	result, err := operation(t.Context())
+	require.NoError(t, err)
+	return result
 }
 
 func TestMain(m *testing.M) {
