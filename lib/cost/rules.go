@@ -35,7 +35,7 @@ var rules = map[string]rule{
 	"aws:rds/clusterInstance:ClusterInstance":                         {database, auroraInstance},
 	"aws:ecs/service:Service":                                         {compute, fargateService},
 	"aws:ecs/cluster:Cluster":                                         {monitoring, ecsCluster},
-	"aws:ec2/natGateway:NatGateway":                                   {network, natGateway},
+	"aws:ec2/natGateway:NatGateway":                                   {network, each("nat.hour", "NAT gateway", "nat-gb")},
 	"aws:ec2/eip:Eip":                                                 {network, func(s *sheet) { s.charge("ipv4.hour", "public IPv4 address", one) }},
 	"aws:ec2/vpcEndpoint:VpcEndpoint":                                 {network, vpcEndpoint},
 	"aws:ec2/flowLog:FlowLog":                                         {monitoring, func(s *sheet) { s.assume("flow-logs-gb", one) }},
@@ -46,13 +46,21 @@ var rules = map[string]rule{
 	"aws:appautoscaling/policy:Policy":                                {monitoring, scalingPolicy},
 	"aws:cloudwatch/dashboard:Dashboard":                              {monitoring, func(s *sheet) { s.charge("dashboard", "dashboard", one) }},
 	"aws:cloudwatch/logGroup:LogGroup":                                {monitoring, func(s *sheet) { s.assume("logs-kept-gb", one) }},
-	"aws:kms/key:Key":                                                 {keys, kmsKey},
-	"aws:secretsmanager/secret:Secret":                                {keys, secret},
+	"aws:kms/key:Key":                                                 {keys, each("kms.key", "key", "kms-requests")},
+	"aws:secretsmanager/secret:Secret":                                {keys, each("secret", "secret", "secret-requests")},
 	"aws:sqs/queue:Queue":                                             {messaging, func(s *sheet) { s.assume("sqs-requests", one) }},
 	"aws:sns/topic:Topic":                                             {messaging, func(s *sheet) { s.assume("sns-requests", one) }},
 	"aws:sns/topicSubscription:TopicSubscription":                     {messaging, topicSubscription},
 	"aws:s3/bucketV2:BucketV2":                                        {messaging, func(s *sheet) { s.assume("log-file-gb", one) }},
 	"aws:route53/record:Record":                                       {messaging, dnsRecord},
+}
+
+// each bills a price for the resource, and what is assumed to be used of it.
+func each(key, what, assumption string) func(*sheet) {
+	return func(s *sheet) {
+		s.charge(key, what, one)
+		s.assume(assumption, one)
+	}
 }
 
 // freeInsights is how many days of Performance Insights are kept for nothing.
@@ -189,11 +197,6 @@ func ecsCluster(s *sheet) {
 	}
 }
 
-func natGateway(s *sheet) {
-	s.charge("nat.hour", "NAT gateway", one)
-	s.assume("nat-gb", one)
-}
-
 func vpcEndpoint(s *sheet) {
 	switch kind, _ := s.text("vpcEndpointType"); kind {
 	case "", "Gateway": // free
@@ -297,16 +300,6 @@ func scalingPolicy(s *sheet) {
 		metrics = 1
 	}
 	s.charge("alarm.standard", "alarm metrics of scaling", Whole(alarms*metrics))
-}
-
-func kmsKey(s *sheet) {
-	s.charge("kms.key", "key", one)
-	s.assume("kms-requests", one)
-}
-
-func secret(s *sheet) {
-	s.charge("secret", "secret", one)
-	s.assume("secret-requests", one)
 }
 
 func topicSubscription(s *sheet) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/big"
 	"net/url"
+	"slices"
 	"time"
 )
 
@@ -135,13 +136,8 @@ func (t *Table) fault(price Price) error {
 
 // Checked is the day on which the price that was longest left alone was last looked up.
 func (t *Table) Checked() Date {
-	oldest := t.Prices[0].Checked
-	for _, price := range t.Prices {
-		if time.Time(price.Checked).Before(time.Time(oldest)) {
-			oldest = price.Checked
-		}
-	}
-	return oldest
+	age := func(a, b Price) int { return time.Time(a.Checked).Compare(time.Time(b.Checked)) }
+	return slices.MinFunc(t.Prices, age).Checked
 }
 
 // Stale says whether the prices are so old that they should be looked up again.

@@ -111,23 +111,22 @@ func appliesTo(s Statement, r Request) (bool, error) {
 
 // coversAction tells whether a statement is about an action. Case makes no difference.
 func coversAction(s Statement, action string) bool {
-	named := func(pattern string) bool { return matchAction(pattern, action) }
-	if but := Values(s.NotAction); len(but) > 0 {
+	return covers(s.Action, s.NotAction, func(pattern string) bool { return matchAction(pattern, action) })
+}
+
+func coversResource(s Statement, resource string) bool {
+	return covers(s.Resource, s.NotResource, func(pattern string) bool { return Match(pattern, resource) })
+}
+
+func covers(element, not *iampolicy.StringOrSlice, named func(pattern string) bool) bool {
+	if but := Values(not); len(but) > 0 {
 		return !slices.ContainsFunc(but, named)
 	}
-	return slices.ContainsFunc(Values(s.Action), named)
+	return slices.ContainsFunc(Values(element), named)
 }
 
 func matchAction(pattern, action string) bool {
 	return Match(strings.ToLower(pattern), strings.ToLower(action))
-}
-
-func coversResource(s Statement, resource string) bool {
-	named := func(pattern string) bool { return Match(pattern, resource) }
-	if but := Values(s.NotResource); len(but) > 0 {
-		return !slices.ContainsFunc(but, named)
-	}
-	return slices.ContainsFunc(Values(s.Resource), named)
 }
 
 // ConditionsHold tells whether all conditions of a statement hold for the condition keys of a request.

@@ -5,8 +5,10 @@
 package workflows
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -162,21 +164,22 @@ func (s *Set) read(file string) error {
 		return err
 	}
 	s.files[file] = text
-	var into any
-	if strings.HasPrefix(file, ".github/workflows/") {
-		s.Workflows[path.Base(file)] = &Workflow{}
-		into = s.Workflows[path.Base(file)]
-	} else {
-		name := path.Base(path.Dir(file))
-		s.Actions[name] = &Action{}
-		into = s.Actions[name]
-	}
 	decoder := yaml.NewDecoder(strings.NewReader(text))
 	decoder.KnownFields(true)
-	if err := decoder.Decode(into); err != nil {
+	if strings.HasPrefix(file, ".github/workflows/") {
+		s.Workflows[path.Base(file)], err = decoded[Workflow](decoder)
+	} else {
+		s.Actions[path.Base(path.Dir(file))], err = decoded[Action](decoder)
+	}
+	if err != nil {
 		return fmt.Errorf("reading %s: %w", file, err)
 	}
 	return nil
+}
+
+func decoded[T any](decoder *yaml.Decoder) (*T, error) {
+	into := new(T)
+	return into, decoder.Decode(into)
 }
 
 // Script is a run script with where it stands.
@@ -206,11 +209,7 @@ func (s *Set) eachStep(visit func(where string, step Step)) {
 
 func eachOf(where string, steps []Step, visit func(string, Step)) {
 	for index, step := range steps {
-		name := step.Name
-		if name == "" {
-			name = fmt.Sprintf("step %d", index+1)
-		}
-		visit(where+": "+name, step)
+		visit(where+": "+cmp.Or(step.Name, fmt.Sprintf("step %d", index+1)), step)
 	}
 }
 
@@ -223,11 +222,4 @@ func (s *Set) eachJob(visit func(where string, job *Job)) {
 	}
 }
 
-func sorted[T any](of map[string]T) []string {
-	keys := make([]string, 0, len(of))
-	for key := range of {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	return keys
-}
+func sorted[T any](of map[string]T) []string { return slices.Sorted(maps.Keys(of)) }
