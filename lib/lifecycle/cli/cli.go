@@ -144,9 +144,8 @@ func cached() (string, error) {
 	return filepath.Join(dir, "pulumi-"+Version, "bin", "pulumi"), nil
 }
 
-// buildFlags make the CLI. Most of it is libraries that a deployment hardly runs: those are compiled without inlining, which
-// saves a fifth of the build. The engine itself, what it talks with, and Go's library are not, since every run would pay for
-// it. The linker drops debugging information anyway. The version is stamped into it because the Automation API refuses an
+// buildFlags make the CLI. Most of it is libraries that a deployment hardly runs: those are compiled without inlining, which is
+// quicker. The engine itself, what it talks with, and Go's library are not, since every run would pay for it. The linker drops debugging information anyway. The version is stamped into it because the Automation API refuses an
 // unversioned CLI for inline programs.
 var buildFlags = []string{
 	"-trimpath", "-gcflags=all=-l -dwarf=false",
