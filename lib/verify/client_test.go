@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"math/big"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
 
@@ -109,13 +109,8 @@ func albAPI(serial string) acts {
 
 // colons is a serial number as ACM writes it: 0a:1b:2c.
 func colons(serial string) string {
-	if len(serial)%2 == 1 {
-		serial = "0" + serial
-	}
-	return strings.Join(slices.Collect(func(yield func(string) bool) {
-		for i := 0; i < len(serial) && yield(serial[i:i+2]); i += 2 {
-		}
-	}), ":")
+	n, _ := new(big.Int).SetString(serial, 16)
+	return strings.ReplaceAll(fmt.Sprintf("% x", n.Bytes()), " ", ":")
 }
 
 func clientCheckIDs() []string {

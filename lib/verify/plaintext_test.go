@@ -76,17 +76,8 @@ func broken(r *http.Request) *http.Response {
 func (w *wire) look(t *testing.T) Report {
 	t.Helper()
 	w.asked = map[string]int{}
-	cfg := aws.Config{
-		Region: briefRegion, HTTPClient: w, Retryer: func() aws.Retryer { return aws.NopRetryer{} },
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
-		}),
-	}
-	if w.scheme == "http" {
-		cfg.BaseEndpoint = aws.String("http://elasticloadbalancing.example.com")
-	}
 	report, err := Run(t.Context(), Options{
-		AWS: cfg, Suffix: "dev", Only: []string{"queue.refuses-plain-text", "bucket.refuses-plain-text"}, Act: true,
+		AWS: answeredBy(w.Do), Suffix: "dev", Only: []string{"queue.refuses-plain-text", "bucket.refuses-plain-text"}, Act: true,
 		Outputs: map[string]any{lib.OutputQueueURL: testQueue, lib.OutputDlqURL: strings.Replace(testQueue, "jobs", "jobs-dlq", 1), lib.OutputAlbArn: testALB},
 	})
 	require.NoError(t, err)

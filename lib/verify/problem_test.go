@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -62,17 +63,22 @@ func completeOutputs(account, region string) map[string]any {
 	return outputs
 }
 
-func TestCredentialsThatMayNotReadFailEveryCheckAndHideBehindNoGap(t *testing.T) {
-	report, err := Run(t.Context(), Options{AWS: answeredBy(refusal), Outputs: completeOutputs(testAccount, briefRegion), Suffix: "dev", Act: true})
-	require.NoError(t, err)
-	assert.False(t, report.OK())
-	for _, r := range report.Results {
-		assert.Equal(t, Failed, r.Status, r.ID)
-		assert.NotEmpty(t, r.Reason, r.ID)
+func TestWhoeverMayNotReadOrReachesNobodySeesEveryCheckFailAndNoneHidden(t *testing.T) {
+	unreachable := func(*http.Request) (*http.Response, error) { return nil, syscall.ECONNREFUSED }
+	for why, client := range map[string]answering{"AccessDenied": refusal, "connection refused": unreachable} {
+		for _, outputs := range []map[string]any{nil, completeOutputs(testAccount, briefRegion)} {
+			report, err := Run(t.Context(), Options{AWS: answeredBy(client), Outputs: outputs, Suffix: "dev", Act: true})
+			require.NoError(t, err)
+			assert.False(t, report.OK())
+			for _, r := range report.Results {
+				assert.Equal(t, Failed, r.Status, r.ID)
+				assert.NotEmpty(t, r.Reason, r.ID)
+			}
+			assert.Contains(t, report.Problem, why)
+			assert.NotContains(t, report.Problem, "\n")
+			assert.NotZero(t, report.APICalls)
+		}
 	}
-	assert.Contains(t, report.Problem, "AccessDenied")
-	assert.NotContains(t, report.Problem, "\n")
-	assert.NotZero(t, report.APICalls)
 }
 
 func TestRefusedOperationsAreNamedInOneLine(t *testing.T) {

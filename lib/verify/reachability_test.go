@@ -54,17 +54,7 @@ func testVPC() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("10.
 // beyond lists what is open beyond the allowed table, and what of the table is shut.
 func beyond(nodes []node) (open, shut []string) {
 	got, allowed := flows(append(nodes, externalGroups(nodes)...), testVPC()), allowedFlows(testPort, false)
-	for _, f := range got {
-		if !slices.Contains(allowed, f) {
-			open = append(open, f.String())
-		}
-	}
-	for _, f := range allowed {
-		if !slices.Contains(got, f) {
-			shut = append(shut, f.String())
-		}
-	}
-	return open, shut
+	return texts(except(got, allowed), flow.String), texts(except(allowed, got), flow.String)
 }
 
 func TestTheStacksRulesOpenExactlyTheAllowedFlows(t *testing.T) {
