@@ -212,14 +212,10 @@ func (e *Env) containerPort(ctx context.Context) (int32, error) {
 	return port, nil
 }
 
-func eachService(look func(ctx context.Context, e *Env, x subject, svc ecstypes.Service) error) func(context.Context, *Env, *recorder) error {
+func eachKind(look func(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error) func(context.Context, *Env, *recorder) error {
 	return func(ctx context.Context, e *Env, rec *recorder) error {
 		for _, kind := range serviceKinds() {
-			svc, err := e.service(ctx, kind)
-			if err != nil {
-				return err
-			}
-			if err := look(ctx, e, rec.on(aws.ToString(svc.ServiceArn)), svc); err != nil {
+			if err := look(ctx, e, rec, kind); err != nil {
 				return err
 			}
 		}
@@ -227,23 +223,28 @@ func eachService(look func(ctx context.Context, e *Env, x subject, svc ecstypes.
 	}
 }
 
-func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error) func(context.Context, *Env, *recorder) error {
-	return func(ctx context.Context, e *Env, rec *recorder) error {
-		for _, kind := range serviceKinds() {
-			svc, err := e.service(ctx, kind)
-			if err != nil {
-				return err
-			}
-			td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
-			if err != nil {
-				return err
-			}
-			if err := look(ctx, e, rec.on(aws.ToString(td.TaskDefinitionArn)), kind, td); err != nil {
-				return err
-			}
+func eachService(look func(ctx context.Context, e *Env, x subject, svc ecstypes.Service) error) func(context.Context, *Env, *recorder) error {
+	return eachKind(func(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
+		svc, err := e.service(ctx, kind)
+		if err != nil {
+			return err
 		}
-		return nil
-	}
+		return look(ctx, e, rec.on(aws.ToString(svc.ServiceArn)), svc)
+	})
+}
+
+func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error) func(context.Context, *Env, *recorder) error {
+	return eachKind(func(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
+		svc, err := e.service(ctx, kind)
+		if err != nil {
+			return err
+		}
+		td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+		if err != nil {
+			return err
+		}
+		return look(ctx, e, rec.on(aws.ToString(td.TaskDefinitionArn)), kind, td)
+	})
 }
 
 func ecsCluster(ctx context.Context, e *Env, rec *recorder) error {

@@ -111,19 +111,3 @@ func TestEveryCheckIsClaimedByABulletOrAClause(t *testing.T) {
 		assert.True(t, claimed[c.ID] || len(c.PCI) > 0, "no bullet and no PCI clause claims %s: %s", c.ID, c.Says)
 	}
 }
-
-func TestEverySabotageIsOfACheckThatExists(t *testing.T) {
-	known := map[string]bool{}
-	for _, c := range Checks() {
-		known[c.ID] = true
-	}
-	for line := range strings.Lines(sabotages) {
-		id, mutation, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		assert.True(t, ok && known[id] && strings.TrimSpace(mutation) != "", "sabotage.txt has the line %q", line)
-	}
-	count := 0
-	for _, list := range Sabotages() {
-		count += len(list)
-	}
-	assert.Equal(t, strings.Count(sabotages, "\n"), count)
-}

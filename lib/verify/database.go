@@ -334,14 +334,20 @@ func databaseBackups(ctx context.Context, e *Env, rec *recorder) error {
 	})(ctx, e, rec)
 }
 
+// dbParameters are the cluster and the values of the parameter group that it uses.
+func (e *Env) dbParameters(ctx context.Context) (rdstypes.DBCluster, map[string]string, error) {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return c, nil, err
+	}
+	values, err := e.cloud.DBClusterParameters(ctx, aws.ToString(c.DBClusterParameterGroup))
+	return c, values, err
+}
+
 // parametersAre holds the parameter group that the cluster uses to values. PostgreSQL's flags may read 1 or on.
 func parametersAre(wanted map[string]string) func(context.Context, *Env, *recorder) error {
 	return func(ctx context.Context, e *Env, rec *recorder) error {
-		c, err := e.dbCluster(ctx)
-		if err != nil {
-			return err
-		}
-		values, err := e.cloud.DBClusterParameters(ctx, aws.ToString(c.DBClusterParameterGroup))
+		c, values, err := e.dbParameters(ctx)
 		if err != nil {
 			return err
 		}
@@ -361,11 +367,7 @@ func parametersAre(wanted map[string]string) func(context.Context, *Env, *record
 }
 
 func databaseLibraries(ctx context.Context, e *Env, rec *recorder) error {
-	c, err := e.dbCluster(ctx)
-	if err != nil {
-		return err
-	}
-	values, err := e.cloud.DBClusterParameters(ctx, aws.ToString(c.DBClusterParameterGroup))
+	c, values, err := e.dbParameters(ctx)
 	if err != nil {
 		return err
 	}

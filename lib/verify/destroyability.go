@@ -42,7 +42,7 @@ func destroyabilityChecks() []Check {
 		{
 			ID:   "destroyable.bucket",
 			Says: "All resources must be destroyable: nothing locks the objects of the access log bucket",
-			Run:  recorded(bucketUnlocked),
+			Run:  recorded(ofBucket(bucketUnlocked)),
 		},
 		{
 			ID:   "destroyable.policies",
@@ -103,12 +103,7 @@ func secretsNotPending(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 // bucketUnlocked wants the bucket to let its objects go: no lock on them, and no second factor for their removal.
-func bucketUnlocked(ctx context.Context, e *Env, rec *recorder) error {
-	name, err := e.bucket(ctx)
-	if err != nil {
-		return err
-	}
-	x := rec.on(e.bucketARN(ctx, name))
+func bucketUnlocked(ctx context.Context, e *Env, x subject, name string) error {
 	lock := "none"
 	out, err := e.cloud.S3.GetObjectLockConfiguration(ctx, &s3.GetObjectLockConfigurationInput{Bucket: &name})
 	var api smithy.APIError

@@ -18,25 +18,25 @@ func encryptionChecks() []Check {
 			ID:   "bucket.encrypted",
 			Says: "All data encryption at rest and in transit: the bucket of the access logs is encrypted",
 			PCI:  []string{"3.5.1"},
-			Run:  recorded(bucketEncrypted),
+			Run:  recorded(ofBucket(bucketEncrypted)),
 		},
 		{
 			ID:   "bucket.tls-only",
 			Says: "All data encryption at rest and in transit: the bucket of the access logs refuses requests without TLS",
 			PCI:  []string{"4.2.1"},
-			Run:  recorded(bucketOverTLS),
+			Run:  recorded(ofBucket(bucketOverTLS)),
 		},
 		{
 			ID:   "bucket.private",
 			Says: "The bucket of the access logs blocks every way to public access (beyond the brief)",
 			PCI:  []string{"1.4.4", "10.3.2"},
-			Run:  recorded(bucketPrivate),
+			Run:  recorded(ofBucket(bucketPrivate)),
 		},
 		{
 			ID:   "bucket.lifecycle",
 			Says: "Access logs expire, and not before twelve months (beyond the brief)",
 			PCI:  []string{"10.5.1"},
-			Run:  recorded(bucketLifecycle),
+			Run:  recorded(ofBucket(bucketLifecycle)),
 		},
 		{
 			ID:   "secrets.encrypted",
@@ -64,16 +64,21 @@ func (e *Env) bucketARN(ctx context.Context, name string) string {
 	return "arn:" + cmp.Or(e.target(ctx).Partition, "aws") + ":s3:::" + name
 }
 
-func bucketEncrypted(ctx context.Context, e *Env, rec *recorder) error {
-	name, err := e.bucket(ctx)
-	if err != nil {
-		return err
+func ofBucket(look func(ctx context.Context, e *Env, x subject, name string) error) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
+		name, err := e.bucket(ctx)
+		if err != nil {
+			return err
+		}
+		return look(ctx, e, rec.on(e.bucketARN(ctx, name)), name)
 	}
+}
+
+func bucketEncrypted(ctx context.Context, e *Env, x subject, name string) error {
 	out, err := e.cloud.S3.GetBucketEncryption(ctx, &s3.GetBucketEncryptionInput{Bucket: &name})
 	if err != nil {
 		return fmt.Errorf("reading the encryption of %s: %w", name, err)
 	}
-	x := rec.on(e.bucketARN(ctx, name))
 	if out.ServerSideEncryptionConfiguration == nil {
 		x.record("encryption", "SSE-S3", notSet, false)
 		return nil
@@ -89,17 +94,12 @@ func bucketEncrypted(ctx context.Context, e *Env, rec *recorder) error {
 	return nil
 }
 
-func bucketOverTLS(ctx context.Context, e *Env, rec *recorder) error {
-	name, err1 := e.bucket(ctx)
-	caller, err2 := e.cloud.Identity(ctx)
+func bucketOverTLS(ctx context.Context, e *Env, x subject, name string) error {
+	caller, err1 := e.cloud.Identity(ctx)
+	document, err2 := e.cloud.BucketPolicy(ctx, name)
 	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
-	document, err := e.cloud.BucketPolicy(ctx, name)
-	if err != nil {
-		return err
-	}
-	x := rec.on(e.bucketARN(ctx, name))
 	resourcePolicy(x, caller, document, "s3:GetObject", elbLogDelivery)
 	resourcePolicy(x, caller, document, "s3:PutObject", elbLogDelivery)
 	return nil
@@ -109,11 +109,7 @@ func bucketOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 // the policy lets it write to has the account in it (ELB user guide, "Access logs").
 const elbLogDelivery = "logdelivery.elasticloadbalancing.amazonaws.com"
 
-func bucketPrivate(ctx context.Context, e *Env, rec *recorder) error {
-	name, err := e.bucket(ctx)
-	if err != nil {
-		return err
-	}
+func bucketPrivate(ctx context.Context, e *Env, x subject, name string) error {
 	out, err := e.cloud.S3.GetPublicAccessBlock(ctx, &s3.GetPublicAccessBlockInput{Bucket: &name})
 	if err != nil {
 		return fmt.Errorf("reading the public access block of %s: %w", name, err)
@@ -122,7 +118,6 @@ func bucketPrivate(ctx context.Context, e *Env, rec *recorder) error {
 	if out.PublicAccessBlockConfiguration != nil {
 		c = *out.PublicAccessBlockConfiguration
 	}
-	x := rec.on(e.bucketARN(ctx, name))
 	x.equal("BlockPublicAcls", true, c.BlockPublicAcls)
 	x.equal("BlockPublicPolicy", true, c.BlockPublicPolicy)
 	x.equal("IgnorePublicAcls", true, c.IgnorePublicAcls)
@@ -133,10 +128,9 @@ func bucketPrivate(ctx context.Context, e *Env, rec *recorder) error {
 // twelveMonths is what PCI DSS 10.5.1 wants logs to be kept, in days.
 const twelveMonths = 365
 
-func bucketLifecycle(ctx context.Context, e *Env, rec *recorder) error {
-	name, err1 := e.bucket(ctx)
-	attributes, _, err2 := e.albAttributes(ctx)
-	if err := cmp.Or(err1, err2); err != nil {
+func bucketLifecycle(ctx context.Context, e *Env, x subject, name string) error {
+	attributes, _, err := e.albAttributes(ctx)
+	if err != nil {
 		return err
 	}
 	out, err := e.cloud.S3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
@@ -145,7 +139,6 @@ func bucketLifecycle(ctx context.Context, e *Env, rec *recorder) error {
 	}
 	// Access logs lie under prefix/AWSLogs/account.
 	logs := strings.TrimPrefix(attributes["access_logs.s3.prefix"]+"/AWSLogs/", "/")
-	x := rec.on(e.bucketARN(ctx, name))
 	expire := false
 	for _, r := range out.Rules {
 		if r.Status != s3types.ExpirationStatusEnabled || r.Expiration == nil {

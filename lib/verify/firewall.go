@@ -21,19 +21,19 @@ func firewallChecks() []Check {
 			ID:   "waf.in-front",
 			Says: "Maintaining PCI DSS compliance: a web application firewall stands in front of the load balancer and blocks (beyond the brief)",
 			PCI:  []string{"6.4.2"},
-			Run:  recorded(firewallInFront),
+			Run:  recorded(ofFirewall(firewallInFront)),
 		},
 		{
 			ID:   "waf.rules",
 			Says: "The firewall has AWS's rules against common attacks, known bad inputs, SQL injection and bad addresses, and a rate limit (beyond the brief)",
 			PCI:  []string{"6.4.2"},
-			Run:  recorded(firewallRules),
+			Run:  recorded(ofFirewall(firewallRules)),
 		},
 		{
 			ID:   "waf.logging",
 			Says: "The firewall logs to its own log group, with the authorization header redacted (beyond the brief)",
 			PCI:  []string{"6.4.2", "10.2.1"},
-			Run:  recorded(firewallLogs),
+			Run:  recorded(ofFirewall(firewallLogs)),
 		},
 	}
 }
@@ -64,12 +64,17 @@ func (e *Env) firewall(ctx context.Context) (*waftypes.WebACL, error) {
 	return acl, err
 }
 
-func firewallInFront(ctx context.Context, e *Env, rec *recorder) error {
-	acl, err := e.firewall(ctx)
-	if err != nil {
-		return err
+func ofFirewall(look func(ctx context.Context, e *Env, x subject, acl *waftypes.WebACL) error) func(context.Context, *Env, *recorder) error {
+	return func(ctx context.Context, e *Env, rec *recorder) error {
+		acl, err := e.firewall(ctx)
+		if err != nil {
+			return err
+		}
+		return look(ctx, e, rec.on(aws.ToString(acl.ARN)), acl)
 	}
-	x := rec.on(aws.ToString(acl.ARN))
+}
+
+func firewallInFront(_ context.Context, _ *Env, x subject, acl *waftypes.WebACL) error {
 	x.record("rules", "at least 1", len(acl.Rules), len(acl.Rules) > 0)
 	var bypasses []string
 	for _, r := range acl.Rules {
@@ -82,11 +87,7 @@ func firewallInFront(ctx context.Context, e *Env, rec *recorder) error {
 	return nil
 }
 
-func firewallRules(ctx context.Context, e *Env, rec *recorder) error {
-	acl, err := e.firewall(ctx)
-	if err != nil {
-		return err
-	}
+func firewallRules(_ context.Context, _ *Env, x subject, acl *waftypes.WebACL) error {
 	var blocking []string
 	rateLimited := false
 	for _, r := range acl.Rules {
@@ -99,7 +100,6 @@ func firewallRules(ctx context.Context, e *Env, rec *recorder) error {
 			rateLimited = rateLimited || aws.ToInt64(st.RateBasedStatement.Limit) > 0
 		}
 	}
-	x := rec.on(aws.ToString(acl.ARN))
 	x.includes("managed rule groups that block", managedRules(), blocking)
 	x.equal("rate limit that blocks", true, rateLimited)
 	return nil
@@ -112,11 +112,7 @@ func blocks(r waftypes.Rule) bool {
 		len(group.ExcludedRules) == 0 && len(group.RuleActionOverrides) == 0
 }
 
-func firewallLogs(ctx context.Context, e *Env, rec *recorder) error {
-	acl, err := e.firewall(ctx)
-	if err != nil {
-		return err
-	}
+func firewallLogs(ctx context.Context, e *Env, x subject, acl *waftypes.WebACL) error {
 	out, err := e.cloud.WAF.GetLoggingConfiguration(ctx, &wafv2.GetLoggingConfigurationInput{ResourceArn: acl.ARN})
 	if err != nil {
 		return fmt.Errorf("reading the firewall's logging: %w", err)
@@ -128,7 +124,6 @@ func firewallLogs(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	x := rec.on(aws.ToString(acl.ARN))
 	destinations := out.LoggingConfiguration.LogDestinationConfigs
 	x.equal("destinations", 1, len(destinations))
 	for _, d := range destinations {

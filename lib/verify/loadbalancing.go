@@ -52,14 +52,14 @@ func loadBalancingChecks() []Check {
 			ID:   "alb.tls-to-targets",
 			Says: "All data encryption at rest and in transit: the load balancer speaks HTTPS to the tasks",
 			PCI:  []string{"4.2.1"},
-			Run: recorded(eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
+			Run: recorded(eachTargetGroup(func(x subject, g elbtypes.TargetGroup, _ map[string]string) {
 				x.equal("protocol", "HTTPS", g.Protocol)
 			})),
 		},
 		{
 			ID:   "alb.health-checks",
 			Says: "Enable connection draining and health checks: each target group asks /health and takes 200 for fine",
-			Run: recorded(eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
+			Run: recorded(eachTargetGroup(func(x subject, g elbtypes.TargetGroup, _ map[string]string) {
 				x.equal("health checks", true, g.HealthCheckEnabled)
 				x.equal("path", healthPath, g.HealthCheckPath)
 				x.equal("protocol of the check", string(g.Protocol), g.HealthCheckProtocol)
@@ -73,7 +73,7 @@ func loadBalancingChecks() []Check {
 		{
 			ID:   "alb.draining",
 			Says: "Enable connection draining and health checks: a target that leaves has 30 s to finish",
-			Run: recorded(eachTargetGroup(func(x subject, _ serviceKind, _ elbtypes.TargetGroup, attributes map[string]string) {
+			Run: recorded(eachTargetGroup(func(x subject, _ elbtypes.TargetGroup, attributes map[string]string) {
 				x.equal("deregistration delay in seconds", drainSeconds, attributes["deregistration_delay.timeout_seconds"])
 			})),
 		},
@@ -126,7 +126,7 @@ func loadBalancingChecks() []Check {
 			ID:    "alb.healthy-targets",
 			Says:  "Functionality: all AWS services deployed and integrated correctly: the load balancer finds healthy tasks of both services",
 			Needs: []Capability{capTasks},
-			Run:   recorded(healthyTargets),
+			Run:   recorded(eachKind(healthyTargets)),
 		},
 		{
 			ID:   "alb.outputs",
@@ -170,21 +170,19 @@ func (e *Env) targetGroup(ctx context.Context, kind serviceKind) (elbtypes.Targe
 	return findOne("target group "+id, all, func(g elbtypes.TargetGroup) bool { return aws.ToString(g.TargetGroupArn) == id })
 }
 
-func eachTargetGroup(look func(x subject, kind serviceKind, g elbtypes.TargetGroup, attributes map[string]string)) func(context.Context, *Env, *recorder) error {
-	return func(ctx context.Context, e *Env, rec *recorder) error {
-		for _, kind := range serviceKinds() {
-			g, err := e.targetGroup(ctx, kind)
-			if err != nil {
-				return err
-			}
-			attributes, err := e.cloud.TargetGroupAttributes(ctx, aws.ToString(g.TargetGroupArn))
-			if err != nil {
-				return err
-			}
-			look(rec.on(aws.ToString(g.TargetGroupArn)), kind, g, attributes)
+func eachTargetGroup(look func(x subject, g elbtypes.TargetGroup, attributes map[string]string)) func(context.Context, *Env, *recorder) error {
+	return eachKind(func(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
+		g, err := e.targetGroup(ctx, kind)
+		if err != nil {
+			return err
 		}
+		attributes, err := e.cloud.TargetGroupAttributes(ctx, aws.ToString(g.TargetGroupArn))
+		if err != nil {
+			return err
+		}
+		look(rec.on(aws.ToString(g.TargetGroupArn)), g, attributes)
 		return nil
-	}
+	})
 }
 
 func albPublic(ctx context.Context, e *Env, rec *recorder) error {
@@ -262,7 +260,7 @@ func targetGroups(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	var seen []string
-	err := eachTargetGroup(func(x subject, _ serviceKind, g elbtypes.TargetGroup, _ map[string]string) {
+	err := eachTargetGroup(func(x subject, g elbtypes.TargetGroup, _ map[string]string) {
 		seen = append(seen, aws.ToString(g.TargetGroupArn))
 		x.equal("target type", "ip", g.TargetType)
 		x.equal("port", port, g.Port)
@@ -421,24 +419,22 @@ func httpRedirect(ctx context.Context, e *Env, rec *recorder) error {
 	return nil
 }
 
-func healthyTargets(ctx context.Context, e *Env, rec *recorder) error {
-	for _, kind := range serviceKinds() {
-		g, err := e.targetGroup(ctx, kind)
-		if err != nil {
-			return err
-		}
-		health, err := e.cloud.TargetHealth(ctx, aws.ToString(g.TargetGroupArn))
-		if err != nil {
-			return err
-		}
-		healthy := 0
-		for _, h := range health {
-			if h.TargetHealth != nil && h.TargetHealth.State == elbtypes.TargetHealthStateEnumHealthy {
-				healthy++
-			}
-		}
-		rec.on(aws.ToString(g.TargetGroupArn)).record("healthy targets", fmt.Sprintf("at least %d", kind.desired), healthy, healthy >= int(kind.desired))
+func healthyTargets(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
+	g, err := e.targetGroup(ctx, kind)
+	if err != nil {
+		return err
 	}
+	health, err := e.cloud.TargetHealth(ctx, aws.ToString(g.TargetGroupArn))
+	if err != nil {
+		return err
+	}
+	healthy := 0
+	for _, h := range health {
+		if h.TargetHealth != nil && h.TargetHealth.State == elbtypes.TargetHealthStateEnumHealthy {
+			healthy++
+		}
+	}
+	rec.on(aws.ToString(g.TargetGroupArn)).record("healthy targets", fmt.Sprintf("at least %d", kind.desired), healthy, healthy >= int(kind.desired))
 	return nil
 }
 

@@ -53,13 +53,13 @@ func (t routeTable) lookup(addr netip.Addr) (route, bool) {
 	return best, found && best.active
 }
 
-// towards tells whether any route of the table leads to a target whose id has the prefix, blackholes included.
-func (t routeTable) towards(prefix string) bool {
-	return slices.ContainsFunc(t.routes, func(r route) bool { return strings.HasPrefix(r.target, prefix) })
+// toInternetGateway tells whether the table has any way to or from the internet that is not address translation, blackholes
+// included.
+func (t routeTable) toInternetGateway() bool {
+	return slices.ContainsFunc(t.routes, func(r route) bool {
+		return strings.HasPrefix(r.target, "igw-") || strings.HasPrefix(r.target, "eigw-")
+	})
 }
-
-// toInternetGateway tells whether the table has any way to or from the internet that is not address translation.
-func (t routeTable) toInternetGateway() bool { return t.towards("igw-") || t.towards("eigw-") }
 
 // publicAddress is an address of the public internet, to ask route tables about.
 var publicAddress = netip.AddrFrom4([4]byte{198, 41, 0, 4})

@@ -48,7 +48,7 @@ func TestAHiddenHalfOfTheInternetThroughAnInternetGatewayIsSeen(t *testing.T) {
 		{prefix: netip.MustParsePrefix("128.0.0.0/1"), target: "igw-1", active: true},
 	}}
 	assert.Equal(t, "igw-1", wayOut("subnet-1", []routeTable{{main: true, routes: table.routes}}))
-	assert.True(t, table.towards("igw-"))
+	assert.True(t, table.toInternetGateway())
 }
 
 func TestARouteForAPrefixListToAnInternetGatewayIsSeen(t *testing.T) {

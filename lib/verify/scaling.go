@@ -19,12 +19,12 @@ func scalingChecks() []Check {
 		{
 			ID:   "scaling.targets",
 			Says: "Enable auto-scaling based on CPU utilization: both services may grow and shrink, not below the brief's counts",
-			Run:  recorded(eachTarget(scalingBounds)),
+			Run:  recorded(eachKind(scalingBounds)),
 		},
 		{
 			ID:   "scaling.cpu",
 			Says: "Enable auto-scaling based on CPU utilization",
-			Run:  recorded(eachTarget(cpuTracking)),
+			Run:  recorded(eachKind(cpuTracking)),
 		},
 		{
 			ID:   "scaling.backlog",
@@ -66,17 +66,6 @@ func (e *Env) trackingPolicies(ctx context.Context, kind serviceKind) ([]astypes
 		return aws.ToString(p.ResourceId) == resource && p.PolicyType == astypes.PolicyTypeTargetTrackingScaling &&
 			p.TargetTrackingScalingPolicyConfiguration != nil
 	})
-}
-
-func eachTarget(look func(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error) func(context.Context, *Env, *recorder) error {
-	return func(ctx context.Context, e *Env, rec *recorder) error {
-		for _, kind := range serviceKinds() {
-			if err := look(ctx, e, rec, kind); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
 }
 
 func scalingBounds(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
