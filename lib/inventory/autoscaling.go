@@ -6,6 +6,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	scalingtypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
+
+	"tapstack/lib/cloud"
 )
 
 func autoScalingKinds() []*Kind { return []*Kind{ScalableTarget, ScalingPolicy} }
@@ -16,13 +18,10 @@ var ScalableTarget = &Kind{
 	Free:    "its alarms are billed with its policies",
 	Removal: Removal{Proof: ByOwnerAndName},
 	IAM:     []IAMResource{{Sid: "Target", Types: []string{"ScalableTarget"}, ARN: "scalable-target/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.ScalableTargets(ctx)
-		return listed(all, err, func(t scalingtypes.ScalableTarget) Resource {
-			name := aws.ToString(t.ResourceId)
-			return Resource{Name: name, ARN: aws.ToString(t.ScalableTargetARN), PartOf: []string{s.ARN(ctx, "ecs", name)}}
-		})
-	},
+	list: each((*cloud.Reader).ScalableTargets, func(ctx context.Context, s *search, t scalingtypes.ScalableTarget) Resource {
+		name := aws.ToString(t.ResourceId)
+		return Resource{Name: name, ARN: aws.ToString(t.ScalableTargetARN), PartOf: []string{s.ARN(ctx, "ecs", name)}}
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		return s.ScalingTags(ctx, r.ARN)
 	},

@@ -22,19 +22,16 @@ var Alarm = &Kind{
 	AWSNames: []AWSName{{Before: scalingAlarms + "service/", Of: ECSCluster, After: "/*"}},
 	Removal:  Removal{Proof: ByOwnerAndName},
 	IAM:      []IAMResource{{Sid: "Alarm", Types: []string{"alarm"}, ARN: "alarm:{name}", Pattern: "*-alarm-{S}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.Alarms(ctx)
-		return listed(all, err, func(a cwtypes.MetricAlarm) Resource {
-			r := Resource{Name: aws.ToString(a.AlarmName), ARN: aws.ToString(a.AlarmArn)}
-			if IsScalingAlarm(r.Name) {
-				for _, action := range a.AlarmActions { // the scaling policy's ARN, at times with more behind it
-					policy, _, _ := strings.Cut(action, ":createdBy/")
-					r.PartOf = append(r.PartOf, policy)
-				}
+	list: each((*cloud.Reader).Alarms, func(_ context.Context, _ *search, a cwtypes.MetricAlarm) Resource {
+		r := Resource{Name: aws.ToString(a.AlarmName), ARN: aws.ToString(a.AlarmArn)}
+		if IsScalingAlarm(r.Name) {
+			for _, action := range a.AlarmActions { // the scaling policy's ARN, at times with more behind it
+				policy, _, _ := strings.Cut(action, ":createdBy/")
+				r.PartOf = append(r.PartOf, policy)
 			}
-			return r
-		})
-	},
+		}
+		return r
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		out, err := s.CloudWatch.ListTagsForResource(ctx, &cloudwatch.ListTagsForResourceInput{ResourceARN: &r.ARN})
 		if err != nil {
@@ -54,12 +51,9 @@ func IsScalingAlarm(name string) bool { return strings.HasPrefix(name, scalingAl
 var Dashboard = &Kind{
 	Name: "dashboard", Service: "cloudwatch", Types: []string{"aws:cloudwatch/dashboard:Dashboard"}, NameInput: "dashboardName", Untagged: true,
 	IAM: []IAMResource{{Sid: "Dashboard", Types: []string{"dashboard"}, ARN: "arn:aws:cloudwatch::{account}:dashboard/{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.Dashboards(ctx)
-		return listed(all, err, func(d cwtypes.DashboardEntry) Resource {
-			return Resource{Name: aws.ToString(d.DashboardName), ARN: aws.ToString(d.DashboardArn)}
-		})
-	},
+	list: each((*cloud.Reader).Dashboards, func(_ context.Context, _ *search, d cwtypes.DashboardEntry) Resource {
+		return Resource{Name: aws.ToString(d.DashboardName), ARN: aws.ToString(d.DashboardArn)}
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		out, err := s.CloudWatch.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &r.Name})
 		if err != nil {

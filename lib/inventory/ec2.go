@@ -20,20 +20,18 @@ var VPC = &Kind{
 	Name: "VPC", Service: "ec2", Types: []string{"aws:ec2/vpc:Vpc"}, Free: noCharge,
 	Quota: &Quota{What: "VPCs", Service: "vpc", Code: "L-F678F1CE"},
 	IAM:   []IAMResource{{Sid: "Vpc", Types: []string{"vpc"}, ARN: "vpc/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.VPCs(ctx)
-		return listed(all, err, func(v ec2types.Vpc) Resource { return s.ec2(ctx, "vpc", v.VpcId, v.Tags, v.VpcId) })
-	},
+	list: each((*cloud.Reader).VPCs, func(ctx context.Context, s *search, v ec2types.Vpc) Resource {
+		return s.ec2(ctx, "vpc", v.VpcId, v.Tags, v.VpcId)
+	}),
 }
 
 var Subnet = &Kind{
 	Name: "subnet", Service: "ec2", Types: []string{"aws:ec2/subnet:Subnet"}, Free: noCharge,
 	Removal: Removal{Limit: networkLimit},
 	IAM:     []IAMResource{{Sid: "Subnet", Types: []string{"subnet"}, ARN: "subnet/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.Subnets(ctx)
-		return listed(all, err, func(n ec2types.Subnet) Resource { return s.ec2(ctx, "subnet", n.SubnetId, n.Tags, n.VpcId) })
-	},
+	list: each((*cloud.Reader).Subnets, func(ctx context.Context, s *search, n ec2types.Subnet) Resource {
+		return s.ec2(ctx, "subnet", n.SubnetId, n.Tags, n.VpcId)
+	}),
 }
 
 var InternetGateway = &Kind{
@@ -41,16 +39,13 @@ var InternetGateway = &Kind{
 	Removal: Removal{Limit: networkLimit},
 	Quota:   &Quota{What: "internet gateways", Service: "vpc", Code: "L-A4707A72"},
 	IAM:     []IAMResource{{Sid: "Gateway", Types: []string{"internet-gateway"}, ARN: "internet-gateway/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.InternetGateways(ctx)
-		return listed(all, err, func(g ec2types.InternetGateway) Resource {
-			var vpc *string
-			if len(g.Attachments) > 0 {
-				vpc = g.Attachments[0].VpcId
-			}
-			return s.ec2(ctx, "internet-gateway", g.InternetGatewayId, g.Tags, vpc)
-		})
-	},
+	list: each((*cloud.Reader).InternetGateways, func(ctx context.Context, s *search, g ec2types.InternetGateway) Resource {
+		var vpc *string
+		if len(g.Attachments) > 0 {
+			vpc = g.Attachments[0].VpcId
+		}
+		return s.ec2(ctx, "internet-gateway", g.InternetGatewayId, g.Tags, vpc)
+	}),
 }
 
 var NATGateway = &Kind{
@@ -58,12 +53,9 @@ var NATGateway = &Kind{
 	Removal: Removal{Limit: networkLimit},
 	Quota:   &Quota{What: "NAT gateways in a zone", Service: "vpc", Code: "L-FE5A380F", PerZone: true},
 	IAM:     []IAMResource{{Sid: "Nat", Types: []string{"natgateway"}, ARN: "natgateway/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.NATGateways(ctx)
-		return listed(all, err, func(g ec2types.NatGateway) Resource {
-			return s.ec2(ctx, "natgateway", g.NatGatewayId, g.Tags, g.VpcId)
-		})
-	},
+	list: each((*cloud.Reader).NATGateways, func(ctx context.Context, s *search, g ec2types.NatGateway) Resource {
+		return s.ec2(ctx, "natgateway", g.NatGatewayId, g.Tags, g.VpcId)
+	}),
 }
 
 var ElasticIP = &Kind{
@@ -113,18 +105,15 @@ var SecurityGroup = &Kind{
 	Removal: Removal{Proof: ByOwner, Limit: networkLimit},
 	Quota:   &Quota{What: "security groups", Service: "vpc", Code: "L-E79EC296"},
 	IAM:     []IAMResource{{Sid: "Group", Types: []string{"security-group"}, ARN: "security-group/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.SecurityGroups(ctx)
-		return listed(all, err, func(g ec2types.SecurityGroup) Resource {
-			r := s.ec2(ctx, "security-group", g.GroupId, g.Tags, g.VpcId)
-			if aws.ToString(g.GroupName) == defaultGroup {
-				r.PartOf, r.RemovedByAWS = []string{s.EC2ARN(ctx, "vpc", r.VPC)}, true
-			} else {
-				r.Name = aws.ToString(g.GroupName)
-			}
-			return r
-		})
-	},
+	list: each((*cloud.Reader).SecurityGroups, func(ctx context.Context, s *search, g ec2types.SecurityGroup) Resource {
+		r := s.ec2(ctx, "security-group", g.GroupId, g.Tags, g.VpcId)
+		if aws.ToString(g.GroupName) == defaultGroup {
+			r.PartOf, r.RemovedByAWS = []string{s.EC2ARN(ctx, "vpc", r.VPC)}, true
+		} else {
+			r.Name = aws.ToString(g.GroupName)
+		}
+		return r
+	}),
 }
 
 var SecurityGroupRule = &Kind{
@@ -158,23 +147,17 @@ var VPCEndpoint = &Kind{
 		Input: "vpcEndpointType", Value: string(ec2types.VpcEndpointTypeGateway),
 	},
 	IAM: []IAMResource{{Sid: "Endpoint", Types: []string{"vpc-endpoint"}, ARN: "vpc-endpoint/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.VPCEndpoints(ctx)
-		return listed(all, err, func(v ec2types.VpcEndpoint) Resource {
-			return s.ec2(ctx, "vpc-endpoint", v.VpcEndpointId, v.Tags, v.VpcId)
-		})
-	},
+	list: each((*cloud.Reader).VPCEndpoints, func(ctx context.Context, s *search, v ec2types.VpcEndpoint) Resource {
+		return s.ec2(ctx, "vpc-endpoint", v.VpcEndpointId, v.Tags, v.VpcId)
+	}),
 }
 
 var FlowLog = &Kind{
 	Name: "flow log", Service: "ec2", Types: []string{"aws:ec2/flowLog:FlowLog"},
 	IAM: []IAMResource{{Sid: "FlowLog", Types: []string{"vpc-flow-log"}, ARN: "vpc-flow-log/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.FlowLogs(ctx)
-		return listed(all, err, func(f ec2types.FlowLog) Resource {
-			return s.ec2(ctx, "vpc-flow-log", f.FlowLogId, f.Tags, f.ResourceId)
-		})
-	},
+	list: each((*cloud.Reader).FlowLogs, func(ctx context.Context, s *search, f ec2types.FlowLog) Resource {
+		return s.ec2(ctx, "vpc-flow-log", f.FlowLogId, f.Tags, f.ResourceId)
+	}),
 }
 
 // NetworkInterface is what services put into a VPC.
@@ -182,16 +165,13 @@ var NetworkInterface = &Kind{
 	Name: "network interface", Service: "ec2", Untagged: true, Free: notDeclared,
 	Removal: Removal{Proof: ByOwner, Limit: networkLimit},
 	IAM:     []IAMResource{{Sid: "Interface", Types: []string{"network-interface"}, ARN: "network-interface/*", ByOthers: true}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.NetworkInterfaces(ctx)
-		return listed(all, err, func(i ec2types.NetworkInterface) Resource {
-			r := s.ec2(ctx, "network-interface", i.NetworkInterfaceId, i.TagSet, i.VpcId)
-			if i.Attachment == nil || i.Attachment.InstanceId == nil {
-				r.PartOf = []string{s.EC2ARN(ctx, "vpc", r.VPC)} // a service's; the stack has no machines
-			}
-			return r
-		})
-	},
+	list: each((*cloud.Reader).NetworkInterfaces, func(ctx context.Context, s *search, i ec2types.NetworkInterface) Resource {
+		r := s.ec2(ctx, "network-interface", i.NetworkInterfaceId, i.TagSet, i.VpcId)
+		if i.Attachment == nil || i.Attachment.InstanceId == nil {
+			r.PartOf = []string{s.EC2ARN(ctx, "vpc", r.VPC)} // a service's; the stack has no machines
+		}
+		return r
+	}),
 }
 
 // ec2 is a resource whose name is its Name tag.

@@ -17,12 +17,9 @@ var ECSCluster = &Kind{
 	Name: "ECS cluster", Service: "ecs", Types: []string{"aws:ecs/cluster:Cluster"}, NameInput: "name",
 	Parts: map[string]string{"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": noCharge},
 	IAM:   []IAMResource{{Sid: "Cluster", Types: []string{"cluster"}, ARN: "cluster/{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.ECSClusters(ctx)
-		return listed(all, err, func(c ecstypes.Cluster) Resource {
-			return Resource{Name: aws.ToString(c.ClusterName), ARN: aws.ToString(c.ClusterArn), Tags: ecsTags(c.Tags)}
-		})
-	},
+	list: each((*cloud.Reader).ECSClusters, func(_ context.Context, _ *search, c ecstypes.Cluster) Resource {
+		return Resource{Name: aws.ToString(c.ClusterName), ARN: aws.ToString(c.ClusterArn), Tags: ecsTags(c.Tags)}
+	}),
 }
 
 // ECSService is looked for in clusters whose names may be the stack's.
@@ -61,13 +58,10 @@ var TaskDefinition = &Kind{
 	Name: "task definition", Service: "ecs", Types: []string{"aws:ecs/taskDefinition:TaskDefinition"}, NameInput: "family",
 	Free: "what it starts is billed with what uses it",
 	IAM:  []IAMResource{{Sid: "Definition", Types: []string{"task-definition"}, ARN: "task-definition/{name}:*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.TaskDefinitionARNs(ctx)
-		return listed(all, err, func(arn string) Resource {
-			family, _, _ := strings.Cut(arn[strings.LastIndex(arn, "/")+1:], ":")
-			return Resource{Name: family, ARN: arn}
-		})
-	},
+	list: each((*cloud.Reader).TaskDefinitionARNs, func(_ context.Context, _ *search, arn string) Resource {
+		family, _, _ := strings.Cut(arn[strings.LastIndex(arn, "/")+1:], ":")
+		return Resource{Name: family, ARN: arn}
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		d, err := s.TaskDefinition(ctx, r.ARN)
 		return ecsTags(d.Tags), err

@@ -23,12 +23,9 @@ var LoadBalancer = &Kind{
 	Removal: Removal{Limit: networkLimit},
 	Quota:   &Quota{What: "load balancers", Service: "elasticloadbalancing", Code: "L-53DA6B97"},
 	IAM:     []IAMResource{{Sid: elbSid, ARN: "loadbalancer/app/{name}/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.LoadBalancers(ctx)
-		return listed(all, err, func(b elbtypes.LoadBalancer) Resource {
-			return Resource{Name: aws.ToString(b.LoadBalancerName), ARN: aws.ToString(b.LoadBalancerArn), VPC: aws.ToString(b.VpcId)}
-		})
-	},
+	list: each((*cloud.Reader).LoadBalancers, func(_ context.Context, _ *search, b elbtypes.LoadBalancer) Resource {
+		return Resource{Name: aws.ToString(b.LoadBalancerName), ARN: aws.ToString(b.LoadBalancerArn), VPC: aws.ToString(b.VpcId)}
+	}),
 	tags: askELB,
 }
 
@@ -36,12 +33,9 @@ var TargetGroup = &Kind{
 	Name: "target group", Service: "elasticloadbalancing", Types: []string{"aws:lb/targetGroup:TargetGroup"}, NameInput: "name", Free: partOf,
 	Quota: &Quota{What: "target groups", Service: "elasticloadbalancing", Code: "L-B22855CB"},
 	IAM:   []IAMResource{{Sid: elbSid, ARN: "targetgroup/{name}/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.TargetGroups(ctx)
-		return listed(all, err, func(g elbtypes.TargetGroup) Resource {
-			return Resource{Name: aws.ToString(g.TargetGroupName), ARN: aws.ToString(g.TargetGroupArn), VPC: aws.ToString(g.VpcId)}
-		})
-	},
+	list: each((*cloud.Reader).TargetGroups, func(_ context.Context, _ *search, g elbtypes.TargetGroup) Resource {
+		return Resource{Name: aws.ToString(g.TargetGroupName), ARN: aws.ToString(g.TargetGroupArn), VPC: aws.ToString(g.VpcId)}
+	}),
 	tags: askELB,
 }
 

@@ -18,12 +18,9 @@ var EventRule = &Kind{
 	Name: "event rule", Service: "events", Types: []string{"aws:cloudwatch/eventRule:EventRule"}, NameInput: "name", Free: eventsAreFree,
 	Parts: map[string]string{"aws:cloudwatch/eventTarget:EventTarget": eventsAreFree},
 	IAM:   []IAMResource{{Sid: "Rule", Types: []string{"rule-on-default-event-bus"}, ARN: "rule/{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.EventRules(ctx)
-		return listed(all, err, func(r eventtypes.Rule) Resource {
-			return Resource{Name: aws.ToString(r.Name), ARN: aws.ToString(r.Arn)}
-		})
-	},
+	list: each((*cloud.Reader).EventRules, func(_ context.Context, _ *search, r eventtypes.Rule) Resource {
+		return Resource{Name: aws.ToString(r.Name), ARN: aws.ToString(r.Arn)}
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		out, err := s.EventBridge.ListTagsForResource(ctx, &eventbridge.ListTagsForResourceInput{ResourceARN: &r.ARN})
 		if err != nil {

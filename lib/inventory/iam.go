@@ -20,12 +20,9 @@ var Role = &Kind{
 	Parts: map[string]string{"aws:iam/rolePolicy:RolePolicy": noCharge},
 	Quota: &Quota{What: "IAM roles"}, // IAM itself tells the limit
 	IAM:   []IAMResource{{Sid: "Role", Types: []string{"role"}, ARN: "arn:aws:iam::{account}:role/{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.Roles(ctx)
-		return listed(all, err, func(r iamtypes.Role) Resource {
-			return Resource{Name: aws.ToString(r.RoleName), ARN: aws.ToString(r.Arn)}
-		})
-	},
+	list: each((*cloud.Reader).Roles, func(_ context.Context, _ *search, r iamtypes.Role) Resource {
+		return Resource{Name: aws.ToString(r.RoleName), ARN: aws.ToString(r.Arn)}
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		tags, err := cloud.Pages(ctx, iam.NewListRoleTagsPaginator(s.IAM, &iam.ListRoleTagsInput{RoleName: &r.Name}),
 			func(o *iam.ListRoleTagsOutput) []iamtypes.Tag { return o.Tags })
@@ -49,10 +46,7 @@ func RolesOf(service string) []string {
 var Policy = &Kind{
 	Name: "IAM policy", Service: "iam", Untagged: true, Free: notDeclared, NotInIAM: notDeclared,
 	Removal: Removal{Never: true},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.Policies(ctx)
-		return listed(all, err, func(p iamtypes.Policy) Resource {
-			return Resource{Name: aws.ToString(p.PolicyName), ARN: aws.ToString(p.Arn)}
-		})
-	},
+	list: each((*cloud.Reader).Policies, func(_ context.Context, _ *search, p iamtypes.Policy) Resource {
+		return Resource{Name: aws.ToString(p.PolicyName), ARN: aws.ToString(p.Arn)}
+	}),
 }

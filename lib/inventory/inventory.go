@@ -267,6 +267,16 @@ func (r *Resource) complete(k *Kind) {
 	}
 }
 
+// each lists what the account has of a kind, as resources.
+func each[T any](
+	read func(*cloud.Reader, context.Context) ([]T, error), resource func(context.Context, *search, T) Resource,
+) func(context.Context, *search) ([]Resource, error) {
+	return func(ctx context.Context, s *search) ([]Resource, error) {
+		all, err := read(s.Reader, ctx)
+		return listed(all, err, func(item T) Resource { return resource(ctx, s, item) })
+	}
+}
+
 // listed makes resources of the items of an answer.
 func listed[T any](items []T, err error, each func(T) Resource) ([]Resource, error) {
 	if err != nil {

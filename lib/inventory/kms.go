@@ -59,13 +59,10 @@ var KeyAlias = &Kind{
 	Name: "KMS alias", Service: "kms", Types: []string{"aws:kms/alias:Alias"}, NameInput: "name", Untagged: true, Free: partOf,
 	Removal: Removal{Proof: ByOwnerAndName, HoldsOwner: true},
 	IAM:     []IAMResource{{Sid: "Alias", Types: []string{"alias"}, ARN: "{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.KeyAliases(ctx)
-		return listed(all, err, func(a kmstypes.AliasListEntry) Resource {
-			return Resource{
-				Name: aws.ToString(a.AliasName), ARN: aws.ToString(a.AliasArn),
-				PartOf: []string{s.ARN(ctx, "kms", "key/"+aws.ToString(a.TargetKeyId))},
-			}
-		})
-	},
+	list: each((*cloud.Reader).KeyAliases, func(ctx context.Context, s *search, a kmstypes.AliasListEntry) Resource {
+		return Resource{
+			Name: aws.ToString(a.AliasName), ARN: aws.ToString(a.AliasArn),
+			PartOf: []string{s.ARN(ctx, "kms", "key/"+aws.ToString(a.TargetKeyId))},
+		}
+	}),
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 
+	"tapstack/lib/cloud"
 	"tapstack/lib/policy"
 )
 
@@ -18,13 +19,10 @@ var LogGroup = &Kind{
 	AWSNames: logGroupsByAWS,
 	Removal:  Removal{Proof: ByOwnerAndName},
 	IAM:      []IAMResource{{Sid: "Group", Types: []string{"log-group", "log-stream"}, ARN: "log-group:{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.LogGroups(ctx)
-		return listed(all, err, func(g logtypes.LogGroup) Resource {
-			name := aws.ToString(g.LogGroupName)
-			return Resource{Name: name, ARN: strings.TrimSuffix(aws.ToString(g.Arn), ":*"), PartOf: s.writers(ctx, name)}
-		})
-	},
+	list: each((*cloud.Reader).LogGroups, func(ctx context.Context, s *search, g logtypes.LogGroup) Resource {
+		name := aws.ToString(g.LogGroupName)
+		return Resource{Name: name, ARN: strings.TrimSuffix(aws.ToString(g.Arn), ":*"), PartOf: s.writers(ctx, name)}
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		out, err := s.Logs.ListTagsForResource(ctx, &cloudwatchlogs.ListTagsForResourceInput{ResourceArn: &r.ARN})
 		if err != nil {
@@ -58,13 +56,10 @@ var LogResourcePolicy = &Kind{
 	Untagged: true, Free: noCharge, NotInIAM: "IAM asks about no resource",
 	Removal: Removal{Proof: ByOwnerAndName},
 	Quota:   &Quota{What: "log resource policies", Limit: 10},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.LogResourcePolicies(ctx)
-		return listed(all, err, func(p logtypes.ResourcePolicy) Resource {
-			name := aws.ToString(p.PolicyName)
-			return Resource{Name: name, ARN: s.ARN(ctx, "logs", "resource-policy:"+name), PartOf: resourcesIn(aws.ToString(p.PolicyDocument))}
-		})
-	},
+	list: each((*cloud.Reader).LogResourcePolicies, func(ctx context.Context, s *search, p logtypes.ResourcePolicy) Resource {
+		name := aws.ToString(p.PolicyName)
+		return Resource{Name: name, ARN: s.ARN(ctx, "logs", "resource-policy:"+name), PartOf: resourcesIn(aws.ToString(p.PolicyDocument))}
+	}),
 }
 
 // resourcesIn are the log groups that a resource policy lets services write to, and whatever else it names; nil when nobody

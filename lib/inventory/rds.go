@@ -20,12 +20,9 @@ var DBCluster = &Kind{
 	Removal: Removal{Limit: databaseLimit},
 	Quota:   &Quota{What: "database clusters", Service: "rds", Code: "L-952B80B8"},
 	IAM:     []IAMResource{{Sid: "Cluster", Types: []string{"cluster"}, ARN: "cluster:{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.DBClusters(ctx)
-		return listed(all, err, func(c rdstypes.DBCluster) Resource {
-			return Resource{Name: aws.ToString(c.DBClusterIdentifier), ARN: aws.ToString(c.DBClusterArn), Tags: rdsTags(c.TagList)}
-		})
-	},
+	list: each((*cloud.Reader).DBClusters, func(_ context.Context, _ *search, c rdstypes.DBCluster) Resource {
+		return Resource{Name: aws.ToString(c.DBClusterIdentifier), ARN: aws.ToString(c.DBClusterArn), Tags: rdsTags(c.TagList)}
+	}),
 }
 
 var DBInstance = &Kind{
@@ -33,28 +30,22 @@ var DBInstance = &Kind{
 	Removal: Removal{HoldsOwner: true, Limit: databaseLimit},
 	Quota:   &Quota{What: "database instances", Service: "rds", Code: "L-7B6409FD"},
 	IAM:     []IAMResource{{Sid: "Instance", Types: []string{"db"}, ARN: "db:{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.DBInstances(ctx)
-		return listed(all, err, func(i rdstypes.DBInstance) Resource {
-			r := Resource{Name: aws.ToString(i.DBInstanceIdentifier), ARN: aws.ToString(i.DBInstanceArn), Tags: rdsTags(i.TagList)}
-			if i.DBClusterIdentifier != nil {
-				r.PartOf = []string{s.ARN(ctx, "rds", "cluster:"+*i.DBClusterIdentifier)}
-			}
-			return r
-		})
-	},
+	list: each((*cloud.Reader).DBInstances, func(ctx context.Context, s *search, i rdstypes.DBInstance) Resource {
+		r := Resource{Name: aws.ToString(i.DBInstanceIdentifier), ARN: aws.ToString(i.DBInstanceArn), Tags: rdsTags(i.TagList)}
+		if i.DBClusterIdentifier != nil {
+			r.PartOf = []string{s.ARN(ctx, "rds", "cluster:"+*i.DBClusterIdentifier)}
+		}
+		return r
+	}),
 }
 
 var DBSubnetGroup = &Kind{
 	Name: "database subnet group", Service: "rds", Types: []string{"aws:rds/subnetGroup:SubnetGroup"}, NameInput: "name", Free: noCharge,
 	Quota: &Quota{What: "database subnet groups", Service: "rds", Code: "L-48C6BF61"},
 	IAM:   []IAMResource{{Sid: "Subnets", Types: []string{"subgrp"}, ARN: "subgrp:{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.DBSubnetGroups(ctx)
-		return listed(all, err, func(g rdstypes.DBSubnetGroup) Resource {
-			return Resource{Name: aws.ToString(g.DBSubnetGroupName), ARN: aws.ToString(g.DBSubnetGroupArn)}
-		})
-	},
+	list: each((*cloud.Reader).DBSubnetGroups, func(_ context.Context, _ *search, g rdstypes.DBSubnetGroup) Resource {
+		return Resource{Name: aws.ToString(g.DBSubnetGroupName), ARN: aws.ToString(g.DBSubnetGroupArn)}
+	}),
 	tags: askRDS,
 }
 
@@ -63,12 +54,9 @@ var DBClusterParameterGroup = &Kind{
 	Types: []string{"aws:rds/clusterParameterGroup:ClusterParameterGroup"},
 	Quota: &Quota{What: "database cluster parameter groups", Service: "rds", Code: "L-E4C808A8"},
 	IAM:   []IAMResource{{Sid: "Settings", Types: []string{"cluster-pg"}, ARN: "cluster-pg:{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.DBClusterParameterGroups(ctx)
-		return listed(all, err, func(g rdstypes.DBClusterParameterGroup) Resource {
-			return Resource{Name: aws.ToString(g.DBClusterParameterGroupName), ARN: aws.ToString(g.DBClusterParameterGroupArn)}
-		})
-	},
+	list: each((*cloud.Reader).DBClusterParameterGroups, func(_ context.Context, _ *search, g rdstypes.DBClusterParameterGroup) Resource {
+		return Resource{Name: aws.ToString(g.DBClusterParameterGroupName), ARN: aws.ToString(g.DBClusterParameterGroupArn)}
+	}),
 	tags: askRDS,
 }
 
@@ -77,12 +65,9 @@ var EventSubscription = &Kind{
 	Types: []string{"aws:rds/eventSubscription:EventSubscription"},
 	Quota: &Quota{What: "RDS event subscriptions", Service: "rds", Code: "L-A59F4C87"},
 	IAM:   []IAMResource{{Sid: "Events", Types: []string{"es"}, ARN: "es:{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.EventSubscriptions(ctx)
-		return listed(all, err, func(v rdstypes.EventSubscription) Resource {
-			return Resource{Name: aws.ToString(v.CustSubscriptionId), ARN: aws.ToString(v.EventSubscriptionArn)}
-		})
-	},
+	list: each((*cloud.Reader).EventSubscriptions, func(_ context.Context, _ *search, v rdstypes.EventSubscription) Resource {
+		return Resource{Name: aws.ToString(v.CustSubscriptionId), ARN: aws.ToString(v.EventSubscriptionArn)}
+	}),
 	tags: askRDS,
 }
 

@@ -26,13 +26,10 @@ var Bucket = &Kind{
 		{Sid: "Bucket", Types: []string{"bucket"}, ARN: "arn:aws:s3:::{name}"},
 		{Sid: "Objects", Types: []string{"object"}, ARN: "arn:aws:s3:::{name}/*"},
 	},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.Buckets(ctx)
-		return listed(all, err, func(b s3types.Bucket) Resource {
-			name := aws.ToString(b.Name)
-			return Resource{Name: name, ARN: arn.ARN{Partition: s.partition(ctx), Service: "s3", Resource: name}.String()}
-		})
-	},
+	list: each((*cloud.Reader).Buckets, func(ctx context.Context, s *search, b s3types.Bucket) Resource {
+		name := aws.ToString(b.Name)
+		return Resource{Name: name, ARN: arn.ARN{Partition: s.partition(ctx), Service: "s3", Resource: name}.String()}
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		out, err := s.S3.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: &r.Name})
 		if cloud.HasCode(err, "NoSuchTagSet") {

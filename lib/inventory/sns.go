@@ -17,13 +17,10 @@ var Topic = &Kind{
 	Name: "topic", Service: "sns", Types: []string{"aws:sns/topic:Topic"}, NameInput: "name",
 	Parts: map[string]string{"aws:sns/topicPolicy:TopicPolicy": partOf, "aws:sns/topicSubscription:TopicSubscription": ""},
 	IAM:   []IAMResource{{Sid: "Topic", ARN: "{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.Topics(ctx)
-		return listed(all, err, func(t snstypes.Topic) Resource {
-			arn := aws.ToString(t.TopicArn)
-			return Resource{Name: arn[strings.LastIndex(arn, ":")+1:], ARN: arn}
-		})
-	},
+	list: each((*cloud.Reader).Topics, func(_ context.Context, _ *search, t snstypes.Topic) Resource {
+		arn := aws.ToString(t.TopicArn)
+		return Resource{Name: arn[strings.LastIndex(arn, ":")+1:], ARN: arn}
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		out, err := s.SNS.ListTagsForResource(ctx, &sns.ListTagsForResourceInput{ResourceArn: &r.ARN})
 		if err != nil {

@@ -17,13 +17,10 @@ var Parameter = &Kind{
 	Name: "parameter", Service: "ssm", Types: []string{"aws:ssm/parameter:Parameter"}, NameInput: "name",
 	Free: "standard parameters are free",
 	IAM:  []IAMResource{{Sid: "Parameter", Types: []string{"parameter"}, ARN: "parameter{name}"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.Parameters(ctx)
-		return listed(all, err, func(p ssmtypes.ParameterMetadata) Resource {
-			name := aws.ToString(p.Name)
-			return Resource{Name: name, ARN: s.ARN(ctx, "ssm", "parameter/"+strings.TrimPrefix(name, "/"))}
-		})
-	},
+	list: each((*cloud.Reader).Parameters, func(ctx context.Context, s *search, p ssmtypes.ParameterMetadata) Resource {
+		name := aws.ToString(p.Name)
+		return Resource{Name: name, ARN: s.ARN(ctx, "ssm", "parameter/"+strings.TrimPrefix(name, "/"))}
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		out, err := s.SSM.ListTagsForResource(ctx, &ssm.ListTagsForResourceInput{
 			ResourceType: ssmtypes.ResourceTypeForTaggingParameter, ResourceId: &r.Name,

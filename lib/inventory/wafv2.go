@@ -20,12 +20,9 @@ var WebACL = &Kind{
 	},
 	Removal: Removal{Limit: networkLimit},
 	IAM:     []IAMResource{{Sid: "Acl", Types: []string{"webacl"}, ARN: "regional/webacl/{name}/*"}},
-	list: func(ctx context.Context, s *search) ([]Resource, error) {
-		all, err := s.WebACLs(ctx)
-		return listed(all, err, func(a waftypes.WebACLSummary) Resource {
-			return Resource{Name: aws.ToString(a.Name), ARN: aws.ToString(a.ARN)}
-		})
-	},
+	list: each((*cloud.Reader).WebACLs, func(_ context.Context, _ *search, a waftypes.WebACLSummary) Resource {
+		return Resource{Name: aws.ToString(a.Name), ARN: aws.ToString(a.ARN)}
+	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		out, err := s.WAF.ListTagsForResource(ctx, &wafv2.ListTagsForResourceInput{ResourceARN: &r.ARN})
 		if err != nil || out.TagInfoForResource == nil {
