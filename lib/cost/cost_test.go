@@ -12,8 +12,10 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"tapstack/lib"
 	"tapstack/lib/cost"
 	"tapstack/lib/cost/prices"
+	"tapstack/lib/declared"
 )
 
 const nightly = 90 * time.Minute
@@ -22,6 +24,25 @@ func table(t require.TestingT) *cost.Table {
 	table, err := prices.USEast1()
 	require.NoError(t, err)
 	return table
+}
+
+// stack is what the program declares.
+func stack(t *testing.T, settings map[string]string) []cost.Resource {
+	t.Helper()
+	values := map[string]string{
+		lib.ConfigEnvironmentSuffix: "dev", lib.ConfigPaymentAPIImage: "payment-api:1", lib.ConfigJobProcessorImage: "job-processor:1",
+		lib.ConfigAlertEmail: "ops@example.com",
+	}
+	maps.Copy(values, settings)
+	config, err := lib.ParseConfig(values)
+	require.NoError(t, err)
+	all, err := declared.Resources(config, "us-east-1")
+	require.NoError(t, err)
+	var planned []cost.Resource
+	for _, r := range all {
+		planned = append(planned, cost.Resource{Type: r.Type, Name: r.Name, Inputs: r.Inputs.Mappable()})
+	}
+	return planned
 }
 
 func estimate(t require.TestingT, planned []cost.Resource, options cost.Options) cost.Estimate {
@@ -46,7 +67,7 @@ func of(e cost.Estimate, key string) cost.Costs {
 
 func TestTheDefaultStackCostsWhatArithmeticByHandSays(t *testing.T) {
 	// Without the alarms, whose number may change; what one costs is below.
-	plan := slices.DeleteFunc(golden(t, "graph.golden"), func(r cost.Resource) bool { return r.Type == "aws:cloudwatch/metricAlarm:MetricAlarm" })
+	plan := slices.DeleteFunc(stack(t, nil), func(r cost.Resource) bool { return r.Type == "aws:cloudwatch/metricAlarm:MetricAlarm" })
 	found := estimate(t, plan, cost.Options{})
 	require.Empty(t, found.Missing)
 	// Of a run of 90 minutes: instances and tasks by the second, the rest by the started hour, of which there are 2.
@@ -76,8 +97,8 @@ func TestTheDefaultStackCostsWhatArithmeticByHandSays(t *testing.T) {
 }
 
 func TestInterfaceEndpointsCostByTheZone(t *testing.T) {
-	plan := golden(t, "graph.golden")
-	with := slices.Concat(plan, golden(t, "interface-endpoints.golden"))
+	plan := stack(t, nil)
+	with := stack(t, map[string]string{"interfaceEndpoints": "true"})
 	before, after := estimate(t, plan, cost.Options{}), estimate(t, with, cost.Options{})
 	require.Empty(t, after.Missing)
 	require.Equal(t, "153.3", after.Planned.Month.Minus(before.Planned.Month).String(), "7 endpoints × 3 zones × 0.01 × 730")
@@ -85,8 +106,10 @@ func TestInterfaceEndpointsCostByTheZone(t *testing.T) {
 }
 
 func TestEveryTypeOfTheStackIsPricedOrFree(t *testing.T) {
-	for _, name := range []string{"graph.golden", "interface-endpoints.golden", "domain-name.golden"} {
-		found := estimate(t, golden(t, name), cost.Options{})
+	for _, settings := range []map[string]string{
+		nil, {"interfaceEndpoints": "true"}, {"domainName": "pay.example.com", "hostedZoneId": "Z0123456789ABCDEFGHIJ"},
+	} {
+		found := estimate(t, stack(t, settings), cost.Options{})
 		for _, it := range found.Missing {
 			require.NotContains(t, it.Why, "type", "%s %s", it.Type, it.Resource)
 		}
@@ -260,7 +283,7 @@ func TestWhatAResourceIsBilledForFollowsFromItsInputs(t *testing.T) {
 }
 
 func TestShortRunsAreBilledAtTheirMinimum(t *testing.T) {
-	plan := golden(t, "graph.golden")
+	plan := stack(t, nil)
 	for _, c := range []struct {
 		run                          time.Duration
 		aurora, fargate, nat, secret string
@@ -325,7 +348,7 @@ func TestMoreNeverCostsLess(t *testing.T) {
 }
 
 func TestTheSumsAreThoseOfTheLines(t *testing.T) {
-	found := estimate(t, golden(t, "graph.golden"), cost.Options{})
+	found := estimate(t, stack(t, nil), cost.Options{})
 	sum := cost.Costs{}
 	for _, line := range found.Lines {
 		sum = sum.Plus(line.Costs)

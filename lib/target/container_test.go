@@ -1,7 +1,6 @@
 package target_test
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"os"
@@ -98,24 +97,11 @@ func TestLocalStackLivesInAContainerAsLongAsTheTool(t *testing.T) {
 }
 
 func TestAKilledToolLeavesNoContainer(t *testing.T) {
-	image := localStackImage(t)
-	self, err := os.Executable()
-	require.NoError(t, err)
-	tool := exec.Command(self)
-	tool.Env = append(os.Environ(), helperVariable+"="+target.LocalStack, "LOCALSTACK_IMAGE="+image, "LOCALSTACK_ENDPOINT=")
-	tool.Stderr = os.Stderr
-	stdout, err := tool.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, tool.Start())
-	line, err := bufio.NewReader(stdout).ReadString('\n')
-	require.NoError(t, err)
-	fields := strings.Fields(line) // the local emulator's process, LocalStack's endpoint
-	require.Len(t, containers(t, fields[1]), 1)
-
-	require.NoError(t, tool.Process.Kill())
-	_ = tool.Wait()
+	pid, endpoint, kill := startTool(t, helperVariable+"="+target.LocalStack, "LOCALSTACK_IMAGE="+localStackImage(t), "LOCALSTACK_ENDPOINT=")
+	require.Len(t, containers(t, endpoint), 1)
+	kill()
 	require.Eventually(t, func() bool {
-		return len(containers(t, fields[1])) == 0 && (fields[0] == "0" || !running(t, fields[0]))
+		return len(containers(t, endpoint)) == 0 && (pid == "0" || !running(t, pid))
 	}, 30*time.Second, 100*time.Millisecond)
 }
 

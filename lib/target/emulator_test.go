@@ -12,17 +12,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cloud"
-	"tapstack/lib/process/processtest"
-	"tapstack/lib/target"
 )
 
 func TestAChangedScalingPolicyLeavesNoAlarmsOfItsFormerSelf(t *testing.T) {
-	processtest.SkipIfShort(t)
-	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, opened.Close()) }()
-	containers := cloud.NewClients(opened.Config).ECS
-	_, err = containers.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("payments")})
+	clients := cloud.NewClients(localMoto(t).Config)
+	containers := clients.ECS
+	_, err := containers.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("payments")})
 	require.NoError(t, err)
 	_, err = containers.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
 		Family: aws.String("api"), ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("api"), Image: aws.String("api:1"), Memory: aws.Int32(512)}},
@@ -33,7 +28,7 @@ func TestAChangedScalingPolicyLeavesNoAlarmsOfItsFormerSelf(t *testing.T) {
 	})
 	require.NoError(t, err)
 
-	client := cloud.NewClients(opened.Config).AutoScaling
+	client := clients.AutoScaling
 	service, count := aws.String("service/payments/api"), scaling.ScalableDimensionECSServiceDesiredCount
 	_, err = client.RegisterScalableTarget(t.Context(), &applicationautoscaling.RegisterScalableTargetInput{
 		ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: service, ScalableDimension: count,
@@ -61,24 +56,15 @@ func TestAChangedScalingPolicyLeavesNoAlarmsOfItsFormerSelf(t *testing.T) {
 		names = append(names, aws.ToString(alarm.AlarmName))
 	}
 	require.NotEmpty(t, names)
-	require.ElementsMatch(t, names, alarmNames(t, opened), "alarms in the account")
-}
-
-func alarmNames(t *testing.T, opened *target.Target) (names []string) {
-	t.Helper()
-	client := cloud.NewClients(opened.Config).CloudWatch
-	out, err := client.DescribeAlarms(t.Context(), &cloudwatch.DescribeAlarmsInput{})
+	all, err := clients.CloudWatch.DescribeAlarms(t.Context(), &cloudwatch.DescribeAlarmsInput{})
 	require.NoError(t, err)
-	for _, alarm := range out.MetricAlarms {
-		names = append(names, aws.ToString(alarm.AlarmName))
+	require.Len(t, all.MetricAlarms, len(names), "alarms in the account")
+	for _, alarm := range all.MetricAlarms {
+		require.Contains(t, names, aws.ToString(alarm.AlarmName))
 	}
-	return names
 }
 
 func TestAnEmulatorHeedsNoProfileOfTheUsers(t *testing.T) {
-	processtest.SkipIfShort(t)
 	t.Setenv("AWS_PROFILE", "of-an-account-that-is-not-here")
-	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
-	require.NoError(t, err)
-	require.NoError(t, opened.Close())
+	localMoto(t)
 }

@@ -113,9 +113,7 @@ func free() map[string]http.HandlerFunc {
 func localMoto(t *testing.T) *target.Target {
 	t.Helper()
 	processtest.SkipIfShort(t)
-	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
-	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, opened.Close()) })
+	opened, _ := open(t, target.Options{Name: target.Local})
 	return opened
 }
 
@@ -127,6 +125,13 @@ func open(t *testing.T, options target.Options) (*target.Target, *[]string) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, opened.Close()) })
 	return opened, &notes
+}
+
+func look(t *testing.T, at *imitation) target.Look {
+	t.Helper()
+	look, err := target.LookForLocalStack(t.Context(), target.Options{Name: target.LocalStack, Endpoint: at.URL})
+	require.NoError(t, err)
+	return look
 }
 
 func TestARunningLocalStackIsAskedWhatItHas(t *testing.T) {
@@ -152,8 +157,7 @@ func TestARunningLocalStackIsAskedWhatItHas(t *testing.T) {
 		require.True(t, listening(whole.URL), "what was given is not ours to stop")
 	})
 	t.Run("the free edition lacks what it says is for others", func(t *testing.T) {
-		look, err := target.LookForLocalStack(t.Context(), target.Options{Name: target.LocalStack, Endpoint: imitate(t, behind, free()).URL})
-		require.NoError(t, err)
+		look := look(t, imitate(t, behind, free()))
 		require.Equal(t, []string{"application-autoscaling", "ecs", "elbv2", "rds", "wafv2"}, services(look.Gaps))
 		require.Equal(t, "LocalStack 0.0.1 imitated", look.Told)
 	})
@@ -168,9 +172,7 @@ func TestARunningLocalStackIsAskedWhatItHas(t *testing.T) {
 			}
 			w.WriteHeader(http.StatusServiceUnavailable)
 		}}
-		look, err := target.LookForLocalStack(t.Context(), target.Options{Name: target.LocalStack, Endpoint: starting.URL})
-		require.NoError(t, err)
-		require.Empty(t, look.Gaps)
+		require.Empty(t, look(t, starting).Gaps)
 		require.EqualValues(t, 3, refused.Load())
 	})
 	t.Run("a refusal is no gap", func(t *testing.T) {
@@ -190,9 +192,7 @@ func TestARunningLocalStackIsAskedWhatItHas(t *testing.T) {
 			action := r.Form.Get("Action")
 			_, _ = fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult></%[1]sResult></%[1]sResponse>", action)
 		}})
-		look, err := target.LookForLocalStack(t.Context(), target.Options{Name: target.LocalStack, Endpoint: forgetful.URL})
-		require.NoError(t, err)
-		require.Equal(t, []target.Gap{{Service: "cloudwatch", Call: "PutMetricAlarm"}}, look.Gaps)
+		require.Equal(t, []target.Gap{{Service: "cloudwatch", Call: "PutMetricAlarm"}}, look(t, forgetful).Gaps)
 	})
 	t.Run("anything else is not taken for LocalStack", func(t *testing.T) {
 		_, err := target.Open(t.Context(), target.Options{Name: target.LocalStack, Endpoint: behind.Endpoint})

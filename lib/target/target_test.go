@@ -86,12 +86,10 @@ func TestEndpointsKeepTheirStatesApart(t *testing.T) {
 }
 
 func TestTheLocalCloudAnswersAndLeavesNoProcess(t *testing.T) {
-	processtest.SkipIfShort(t)
-	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
-	require.NoError(t, err)
+	opened := localMoto(t)
 	require.True(t, strings.HasPrefix(opened.Endpoint, "http://127.0.0.1:"), opened.Endpoint)
 	queues := cloud.NewClients(opened.Config).SQS
-	_, err = queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
+	_, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
 	require.NoError(t, err)
 	require.Equal(t, opened.Endpoint, opened.Env()["AWS_ENDPOINT_URL"])
 
@@ -103,11 +101,7 @@ func TestTheLocalCloudAnswersAndLeavesNoProcess(t *testing.T) {
 }
 
 func TestAQueueKeepsItsPolicyWhenAnotherAttributeIsSet(t *testing.T) {
-	processtest.SkipIfShort(t)
-	opened, err := target.Open(t.Context(), target.Options{Name: target.Local})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, opened.Close()) }()
-	queues := cloud.NewClients(opened.Config).SQS
+	queues := cloud.NewClients(localMoto(t).Config).SQS
 	made, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
 	require.NoError(t, err)
 	for _, attributes := range []map[string]string{
@@ -136,23 +130,31 @@ func TestABusyPortGivesOneClearLine(t *testing.T) {
 }
 
 func TestAKilledToolLeavesNoEmulator(t *testing.T) {
+	pid, endpoint, kill := startTool(t, helperVariable+"="+target.Local)
+	require.True(t, listening(endpoint))
+	kill()
+	require.Eventually(t, func() bool { return !listening(endpoint) && !running(t, pid) }, 10*time.Second, 20*time.Millisecond)
+}
+
+// startTool starts this test's binary as a tool, and answers with its emulator's process and endpoint.
+func startTool(t *testing.T, environment ...string) (pid, endpoint string, kill func()) {
+	t.Helper()
 	processtest.SkipIfShort(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	tool := exec.Command(self)
-	tool.Env = append(os.Environ(), helperVariable+"="+target.Local)
+	tool.Env = append(os.Environ(), environment...)
 	tool.Stderr = os.Stderr
 	stdout, err := tool.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, tool.Start())
 	line, err := bufio.NewReader(stdout).ReadString('\n')
 	require.NoError(t, err)
-	pid, endpoint, _ := strings.Cut(strings.TrimSpace(line), " ")
-	require.True(t, listening(endpoint))
-
-	require.NoError(t, tool.Process.Kill())
-	_ = tool.Wait()
-	require.Eventually(t, func() bool { return !listening(endpoint) && !running(t, pid) }, 10*time.Second, 20*time.Millisecond)
+	pid, endpoint, _ = strings.Cut(strings.TrimSpace(line), " ")
+	return pid, endpoint, func() {
+		require.NoError(t, tool.Process.Kill())
+		_ = tool.Wait()
+	}
 }
 
 func TestAKeptEmulatorIsFoundAgainAndStopped(t *testing.T) {
@@ -236,12 +238,8 @@ func TestAWrongEndpointGivesOneClearLine(t *testing.T) {
 }
 
 func TestAnEndpointIsReachedAsGiven(t *testing.T) {
-	processtest.SkipIfShort(t)
-	local, err := target.Open(t.Context(), target.Options{Name: target.Local})
-	require.NoError(t, err)
-	defer func() { require.NoError(t, local.Close()) }()
-	opened, err := target.Open(t.Context(), target.Options{Name: target.Endpoint, Endpoint: local.Endpoint + "/"})
-	require.NoError(t, err)
+	local := localMoto(t)
+	opened, _ := open(t, target.Options{Name: target.Endpoint, Endpoint: local.Endpoint + "/"})
 	require.Equal(t, local.Endpoint, opened.Endpoint)
 	require.NoError(t, opened.Close())
 	require.True(t, listening(local.Endpoint), "an endpoint is not ours to stop")
