@@ -17,21 +17,17 @@ import (
 
 func TestDirFollowsItsVariables(t *testing.T) {
 	t.Setenv("HOME", "/home/someone")
-	t.Setenv("XDG_CACHE_HOME", "")
-	t.Setenv(cache.EnvDir, "")
-	dir, err := cache.Dir()
-	require.NoError(t, err)
-	require.Equal(t, "/home/someone/.cache/tapstack", dir)
-
-	t.Setenv("XDG_CACHE_HOME", "/var/cache/someone")
-	dir, err = cache.Dir()
-	require.NoError(t, err)
-	require.Equal(t, "/var/cache/someone/tapstack", dir)
-
-	t.Setenv(cache.EnvDir, "/elsewhere")
-	dir, err = cache.Dir()
-	require.NoError(t, err)
-	require.Equal(t, "/elsewhere", dir)
+	for _, c := range []struct{ xdg, own, want string }{
+		{"", "", "/home/someone/.cache/tapstack"},
+		{"/var/cache/someone", "", "/var/cache/someone/tapstack"},
+		{"/var/cache/someone", "/elsewhere", "/elsewhere"},
+	} {
+		t.Setenv("XDG_CACHE_HOME", c.xdg)
+		t.Setenv(cache.EnvDir, c.own)
+		dir, err := cache.Dir()
+		require.NoError(t, err)
+		require.Equal(t, c.want, dir)
+	}
 }
 
 func TestMakeBuildsOnceForManyAtTheSameTime(t *testing.T) {

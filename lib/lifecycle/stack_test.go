@@ -40,8 +40,8 @@ func TestAStackIsPreviewedDeployedRefreshedAndDestroyed(t *testing.T) {
 	still := run(t, stack.Refresh)
 	require.Zero(t, still.Altered(), "%v", still.Changes)
 
-	cloud.set("thing-0", thingArgs{Title: "changed by hand"})
-	cloud.remove("thing-1")
+	cloud.things.Store("thing-0", thingArgs{Title: "changed by hand"})
+	cloud.things.Delete("thing-1")
 	drift := run(t, stack.Refresh)
 	require.Len(t, drift.Changed, 2)
 	byName := map[string]lifecycle.Step{}

@@ -23,8 +23,7 @@ import (
 
 // toy is a provider of one type, whose cloud is a map in memory.
 type toy struct {
-	mutex  sync.Mutex
-	things map[string]thingArgs
+	things sync.Map // thingArgs by name
 	stop   chan bool
 	done   <-chan error
 	// creating is told the name of each thing whose creation begins.
@@ -39,7 +38,7 @@ type thingArgs struct {
 
 type thing struct{ cloud *toy }
 
-func newToy() *toy { return &toy{things: map[string]thingArgs{}, creating: make(chan string, 64)} }
+func newToy() *toy { return &toy{creating: make(chan string, 64)} }
 
 func (t *toy) Attach(context.Context) (map[string]int, error) {
 	server, err := p.RawServer("toy", "1.0.0", infer.Provider(infer.Options{
@@ -65,22 +64,9 @@ func (t *toy) Close() error {
 	return <-t.done
 }
 
-func (t *toy) count() int {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	return len(t.things)
-}
-
-func (t *toy) set(id string, args thingArgs) {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	t.things[id] = args
-}
-
-func (t *toy) remove(id string) {
-	t.mutex.Lock()
-	defer t.mutex.Unlock()
-	delete(t.things, id)
+func (t *toy) count() (n int) {
+	t.things.Range(func(any, any) bool { n++; return true })
+	return n
 }
 
 func (th *thing) Annotate(a infer.Annotator) { a.SetToken("index", "Thing") }
@@ -95,23 +81,22 @@ func (th *thing) Create(_ context.Context, req infer.CreateRequest[thingArgs]) (
 	if req.Inputs.Fault != "" {
 		return infer.CreateResponse[thingArgs]{}, errors.New(req.Inputs.Fault)
 	}
-	th.cloud.set(req.Name, req.Inputs)
+	th.cloud.things.Store(req.Name, req.Inputs)
 	return infer.CreateResponse[thingArgs]{ID: req.Name, Output: req.Inputs}, nil
 }
 
 func (th *thing) Read(_ context.Context, req infer.ReadRequest[thingArgs, thingArgs]) (infer.ReadResponse[thingArgs, thingArgs], error) {
-	th.cloud.mutex.Lock()
-	defer th.cloud.mutex.Unlock()
-	found, exists := th.cloud.things[req.ID]
+	stored, exists := th.cloud.things.Load(req.ID)
 	if !exists {
 		return infer.ReadResponse[thingArgs, thingArgs]{}, nil
 	}
+	found := stored.(thingArgs)
 	return infer.ReadResponse[thingArgs, thingArgs]{ID: req.ID, Inputs: found, State: found}, nil
 }
 
 func (th *thing) Update(_ context.Context, req infer.UpdateRequest[thingArgs, thingArgs]) (infer.UpdateResponse[thingArgs], error) {
 	if !req.DryRun {
-		th.cloud.set(req.ID, req.Inputs)
+		th.cloud.things.Store(req.ID, req.Inputs)
 	}
 	return infer.UpdateResponse[thingArgs]{Output: req.Inputs}, nil
 }
@@ -120,7 +105,7 @@ func (th *thing) Delete(ctx context.Context, req infer.DeleteRequest[thingArgs])
 	if ctx.Err() != nil {
 		return infer.DeleteResponse{}, ctx.Err()
 	}
-	th.cloud.remove(req.ID)
+	th.cloud.things.Delete(req.ID)
 	return infer.DeleteResponse{}, nil
 }
 
@@ -148,31 +133,17 @@ func things(all ...thingArgs) pulumi.RunFunc {
 
 // recorder remembers what it hears.
 type recorder struct {
-	mutex       sync.Mutex
-	done        []string
-	failed      []string
-	diagnostics []lifecycle.Diagnostic
+	done, failed []string
+	diagnostics  []lifecycle.Diagnostic
 }
 
 func (r *recorder) Started(lifecycle.Step) {}
 
-func (r *recorder) Done(step lifecycle.Step) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	r.done = append(r.done, step.Op+" "+step.Name)
-}
+func (r *recorder) Done(step lifecycle.Step) { r.done = append(r.done, step.Op+" "+step.Name) }
 
-func (r *recorder) Failed(step lifecycle.Step) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	r.failed = append(r.failed, step.Op+" "+step.Name)
-}
+func (r *recorder) Failed(step lifecycle.Step) { r.failed = append(r.failed, step.Op+" "+step.Name) }
 
-func (r *recorder) Diagnostic(diagnostic lifecycle.Diagnostic) {
-	r.mutex.Lock()
-	defer r.mutex.Unlock()
-	r.diagnostics = append(r.diagnostics, diagnostic)
-}
+func (r *recorder) Diagnostic(d lifecycle.Diagnostic) { r.diagnostics = append(r.diagnostics, d) }
 
 // open opens the stack "dev" of a program over a toy cloud in dir.
 func open(t *testing.T, dir string, cloud *toy, program pulumi.RunFunc, observer lifecycle.Observer) *lifecycle.Stack {

@@ -6,15 +6,19 @@ import (
 	"tapstack/lib/policy"
 )
 
-// A queue that only takes messages over TLS, and a role that may send to it.
-func Example() {
-	role, err := policy.Parse(`{"Version": "2012-10-17", "Statement": [
-		{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:us-east-1:123456789012:jobs"},
-		{"Effect": "Deny", "Action": "sqs:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}`)
+func parse(document string) policy.Policy {
+	p, err := policy.Parse(document)
 	if err != nil {
 		fmt.Println(err)
-		return
 	}
+	return p
+}
+
+// A queue that only takes messages over TLS, and a role that may send to it.
+func Example() {
+	role := parse(`{"Version": "2012-10-17", "Statement": [
+		{"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:us-east-1:123456789012:jobs"},
+		{"Effect": "Deny", "Action": "sqs:*", "Resource": "*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}]}`)
 	send := policy.Request{Action: "sqs:SendMessage", Resource: "arn:aws:sqs:us-east-1:123456789012:jobs"}
 	for _, request := range []policy.Request{
 		send.With("aws:SecureTransport", "true"),
@@ -30,14 +34,10 @@ func Example() {
 }
 
 func ExampleExternalPrincipals() {
-	topic, err := policy.Parse(`{"Version": "2012-10-17", "Statement": [
+	topic := parse(`{"Version": "2012-10-17", "Statement": [
 		{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sns:*", "Resource": "*"},
 		{"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::210987654321:root"}, "Action": "sns:Publish", "Resource": "*"},
 		{"Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sns:Publish", "Resource": "*"}]}`)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
 	fmt.Println(policy.ExternalPrincipals(topic, "123456789012"))
 	fmt.Println(policy.ExternalPrincipals(topic, "123456789012", "events.amazonaws.com"))
 	// Output:
@@ -46,11 +46,7 @@ func ExampleExternalPrincipals() {
 }
 
 func ExampleExcess() {
-	role, err := policy.Parse(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["sqs:Send*", "sns:Publish"], "Resource": "arn:x"}}`)
-	if err != nil {
-		fmt.Println(err)
-		return
-	}
+	role := parse(`{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": ["sqs:Send*", "sns:Publish"], "Resource": "arn:x"}}`)
 	fmt.Println(policy.Excess([]policy.Policy{role}, []policy.Permission{{Action: "sqs:SendMessage", Resource: "arn:x"}, {Action: "sns:*", Resource: "arn:x"}}))
 	// Output: [sqs:Send* on arn:x]
 }

@@ -328,9 +328,3 @@ func TestWhatAFailedResourceProvesIsNotTried(t *testing.T) {
 	require.ErrorContains(t, err, "not tried")
 	require.False(t, called)
 }
-
-func TestPollStopsAtTheEndOfItsContext(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	err := until(ctx, time.Hour, func() (bool, error) { cancel(); return false, nil })
-	require.ErrorIs(t, err, context.Canceled)
-}

@@ -34,7 +34,6 @@ func TestAnOldCLIIsPassedOverForTheCachedOne(t *testing.T) {
 	fakeCLI(t, folder, "v3.100.0")
 	t.Setenv("PATH", folder+":/bin:/usr/bin")
 	t.Setenv(cache.EnvDir, cached)
-
 	found, err := Look(t.Context())
 	require.NoError(t, err)
 	require.Empty(t, found.Path, "it is yet to be built")
