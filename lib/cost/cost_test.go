@@ -125,22 +125,15 @@ func TestATypeWithoutARuleIsNamedAndNotGuessed(t *testing.T) {
 	require.True(t, found.Total.Month.Zero())
 }
 
+type object = map[string]any
+
 func TestWhatAResourceIsBilledForFollowsFromItsInputs(t *testing.T) {
-	object := func(pairs ...any) map[string]any {
-		made := map[string]any{}
-		for index := 0; index < len(pairs); index += 2 {
-			made[pairs[index].(string)] = pairs[index+1]
-		}
-		return made
-	}
-	task := cost.Resource{Type: "aws:ecs/taskDefinition:TaskDefinition", Name: "task", Inputs: object("family", "api", "cpu", "256", "memory", "512")}
-	arm := cost.Resource{Type: task.Type, Name: "arm", Inputs: object("family", "arm", "cpu", "1024", "memory", "2048",
-		"runtimePlatform", object("cpuArchitecture", "ARM64", "operatingSystemFamily", "LINUX"), "ephemeralStorage", object("sizeInGib", 30.0))}
-	windows := cost.Resource{Type: task.Type, Name: "windows", Inputs: object("family", "windows", "cpu", "1024", "memory", "2048",
-		"runtimePlatform", object("operatingSystemFamily", "WINDOWS_SERVER_2022_CORE"))}
-	query := func(period any) any { return object("metric", object("period", period)) }
+	task := cost.Resource{Type: "aws:ecs/taskDefinition:TaskDefinition", Name: "task", Inputs: object{"family": "api", "cpu": "256", "memory": "512"}}
+	arm := cost.Resource{Type: task.Type, Name: "arm", Inputs: object{"family": "arm", "cpu": "1024", "memory": "2048", "runtimePlatform": object{"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"}, "ephemeralStorage": object{"sizeInGib": 30.0}}}
+	windows := cost.Resource{Type: task.Type, Name: "windows", Inputs: object{"family": "windows", "cpu": "1024", "memory": "2048", "runtimePlatform": object{"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}}}
+	query := func(period any) any { return object{"metric": object{"period": period}} }
 	managed := func(name string) any {
-		return object("statement", object("managedRuleGroupStatement", object("vendorName", "AWS", "name", name)))
+		return object{"statement": object{"managedRuleGroupStatement": object{"vendorName": "AWS", "name": name}}}
 	}
 	for name, c := range map[string]struct {
 		kind    string
@@ -151,112 +144,111 @@ func TestWhatAResourceIsBilledForFollowsFromItsInputs(t *testing.T) {
 	}{
 		"a cheaper instance": {
 			kind:   "aws:rds/clusterInstance:ClusterInstance",
-			inputs: object("engine", "aurora-postgresql", "instanceClass", "db.t4g.medium"), want: map[string]string{"aurora.db.t4g.medium": "1"},
+			inputs: object{"engine": "aurora-postgresql", "instanceClass": "db.t4g.medium"}, want: map[string]string{"aurora.db.t4g.medium": "1"},
 		},
 		"an unknown instance class": {
 			kind:   "aws:rds/clusterInstance:ClusterInstance",
-			inputs: object("engine", "aurora-postgresql", "instanceClass", "db.r99x.large"), missing: `no price is known for instance class "db.r99x.large"`,
+			inputs: object{"engine": "aurora-postgresql", "instanceClass": "db.r99x.large"}, missing: `no price is known for instance class "db.r99x.large"`,
 		},
 		"another engine": {
 			kind:   "aws:rds/clusterInstance:ClusterInstance",
-			inputs: object("engine", "mysql", "instanceClass", "db.r6g.large"), missing: `no price is known for database engine "mysql"`,
+			inputs: object{"engine": "mysql", "instanceClass": "db.r6g.large"}, missing: `no price is known for database engine "mysql"`,
 		},
 		"Performance Insights for longer": {
 			kind:   "aws:rds/clusterInstance:ClusterInstance",
-			inputs: object("engine", "aurora-postgresql", "instanceClass", "db.r6g.large", "performanceInsightsRetentionPeriod", 31.0),
+			inputs: object{"engine": "aurora-postgresql", "instanceClass": "db.r6g.large", "performanceInsightsRetentionPeriod": 31.0},
 			want:   map[string]string{"aurora.db.r6g.large": "1"}, missing: "31 days of Performance Insights: 7 are free",
 		},
 		"enhanced monitoring twice as often": {
 			kind:   "aws:rds/clusterInstance:ClusterInstance",
-			inputs: object("engine", "aurora-postgresql", "instanceClass", "db.r6g.large", "monitoringInterval", 30.0),
+			inputs: object{"engine": "aurora-postgresql", "instanceClass": "db.r6g.large", "monitoringInterval": 30.0},
 			want:   map[string]string{"aurora.db.r6g.large": "1", "logs.gb": "1"},
 		},
 		"I/O-optimized storage": {
 			kind:   "aws:rds/cluster:Cluster",
-			inputs: object("engine", "aurora-postgresql", "storageType", "aurora-iopt1"), missing: `storage type "aurora-iopt1"`,
+			inputs: object{"engine": "aurora-postgresql", "storageType": "aurora-iopt1"}, missing: `storage type "aurora-iopt1"`,
 		},
 		"tasks of a definition that is about to be made": {
 			kind: "aws:ecs/service:Service", plan: []cost.Resource{arm, task},
-			inputs: object("launchType", "FARGATE", "name", "api", "desiredCount", 4.0, "taskDefinition", "[unknown]"),
+			inputs: object{"launchType": "FARGATE", "name": "api", "desiredCount": 4.0, "taskDefinition": "[unknown]"},
 			want:   map[string]string{"fargate.x86.vcpu": "1", "fargate.x86.memory": "2", "logs.gb": "0.8"},
 		},
 		"tasks of a definition that is known, on ARM, with more storage": {
 			kind: "aws:ecs/service:Service", plan: []cost.Resource{task, arm},
-			inputs: object("launchType", "FARGATE", "name", "api", "desiredCount", 2.0,
-				"taskDefinition", "arn:aws:ecs:us-east-1:123456789012:task-definition/arm:7"),
-			want: map[string]string{"fargate.arm.vcpu": "2", "fargate.arm.memory": "4", "fargate.storage": "20", "logs.gb": "0.4"},
+			inputs: object{"launchType": "FARGATE", "name": "api", "desiredCount": 2.0, "taskDefinition": "arn:aws:ecs:us-east-1:123456789012:task-definition/arm:7"},
+			want:   map[string]string{"fargate.arm.vcpu": "2", "fargate.arm.memory": "4", "fargate.storage": "20", "logs.gb": "0.4"},
 		},
 		"tasks on Windows": {
 			kind: "aws:ecs/service:Service", plan: []cost.Resource{windows},
-			inputs: object("launchType", "FARGATE", "name", "windows", "desiredCount", 1.0), want: map[string]string{"logs.gb": "0.2"},
+			inputs: object{"launchType": "FARGATE", "name": "windows", "desiredCount": 1.0}, want: map[string]string{"logs.gb": "0.2"},
 			missing: `system "WINDOWS_SERVER_2022_CORE"`,
 		},
 		"tasks without a definition": {
 			kind:   "aws:ecs/service:Service",
-			inputs: object("launchType", "FARGATE", "name", "api", "desiredCount", 2.0), missing: "its task definition is not in the plan",
+			inputs: object{"launchType": "FARGATE", "name": "api", "desiredCount": 2.0}, missing: "its task definition is not in the plan",
 		},
 		"tasks of unknown number": {
 			kind: "aws:ecs/service:Service", plan: []cost.Resource{task},
-			inputs: object("launchType", "FARGATE", "name", "api", "desiredCount", "[unknown]"), missing: "desiredCount is not known",
+			inputs: object{"launchType": "FARGATE", "name": "api", "desiredCount": "[unknown]"}, missing: "desiredCount is not known",
 		},
-		"tasks on instances": {kind: "aws:ecs/service:Service", inputs: object("launchType", "EC2"), missing: `launch type "EC2"`},
+		"tasks on instances": {kind: "aws:ecs/service:Service", inputs: object{"launchType": "EC2"}, missing: `launch type "EC2"`},
 		"Container Insights": {
 			kind:   "aws:ecs/cluster:Cluster",
-			inputs: object("settings", []any{object("name", "containerInsights", "value", "enabled")}), want: map[string]string{"metric": "11"},
+			inputs: object{"settings": []any{object{"name": "containerInsights", "value": "enabled"}}}, want: map[string]string{"metric": "11"},
 		},
 		"Container Insights, enhanced": {
 			kind:   "aws:ecs/cluster:Cluster",
-			inputs: object("settings", []any{object("name", "containerInsights", "value", "enhanced")}),
+			inputs: object{"settings": []any{object{"name": "containerInsights", "value": "enhanced"}}},
 			want:   map[string]string{"metric": "11"}, missing: `Container Insights "enhanced"`,
 		},
 		"no Container Insights": {
 			kind:   "aws:ecs/cluster:Cluster",
-			inputs: object("settings", []any{object("name", "containerInsights", "value", "disabled")}),
+			inputs: object{"settings": []any{object{"name": "containerInsights", "value": "disabled"}}},
 		},
 		"an interface endpoint in two zones": {
 			kind:   "aws:ec2/vpcEndpoint:VpcEndpoint",
-			inputs: object("vpcEndpointType", "Interface", "subnetIds", []any{"[unknown]", "[unknown]"}),
+			inputs: object{"vpcEndpointType": "Interface", "subnetIds": []any{"[unknown]", "[unknown]"}},
 			want:   map[string]string{"endpoint.hour": "2", "endpoint.gb": "1"},
 		},
-		"a gateway endpoint": {kind: "aws:ec2/vpcEndpoint:VpcEndpoint", inputs: object("vpcEndpointType", "Gateway")},
+		"a gateway endpoint": {kind: "aws:ec2/vpcEndpoint:VpcEndpoint", inputs: object{"vpcEndpointType": "Gateway"}},
 		"an endpoint of a load balancer": {
 			kind:   "aws:ec2/vpcEndpoint:VpcEndpoint",
-			inputs: object("vpcEndpointType", "GatewayLoadBalancer"), missing: `endpoint type "GatewayLoadBalancer"`,
+			inputs: object{"vpcEndpointType": "GatewayLoadBalancer"}, missing: `endpoint type "GatewayLoadBalancer"`,
 		},
 		"an internal load balancer": {
 			kind:   "aws:lb/loadBalancer:LoadBalancer",
-			inputs: object("internal", true, "subnets", []any{"a", "b"}), want: map[string]string{"alb.hour": "1", "alb.lcu": "7.3"},
+			inputs: object{"internal": true, "subnets": []any{"a", "b"}}, want: map[string]string{"alb.hour": "1", "alb.lcu": "7.3"},
 		},
 		"a public load balancer with access logs": {
 			kind:   "aws:lb/loadBalancer:LoadBalancer",
-			inputs: object("internal", false, "subnets", []any{"a", "b"}, "accessLogs", object("enabled", true)),
+			inputs: object{"internal": false, "subnets": []any{"a", "b"}, "accessLogs": object{"enabled": true}},
 			want:   map[string]string{"alb.hour": "1", "alb.lcu": "7.3", "ipv4.hour": "2", "transfer.out.gb": "0", "s3.put": "17.52"},
 		},
-		"a network load balancer": {kind: "aws:lb/loadBalancer:LoadBalancer", inputs: object("loadBalancerType", "network"), missing: `load balancer type "network"`},
+		"a network load balancer": {kind: "aws:lb/loadBalancer:LoadBalancer", inputs: object{"loadBalancerType": "network"}, missing: `load balancer type "network"`},
 		"a firewall": {
-			kind: "aws:wafv2/webAcl:WebAcl", inputs: object("rules", []any{object("name", "limit"), managed("AWSManagedRulesSQLiRuleSet")}),
+			kind: "aws:wafv2/webAcl:WebAcl", inputs: object{"rules": []any{object{"name": "limit"}, managed("AWSManagedRulesSQLiRuleSet")}},
 			want: map[string]string{"waf.acl": "1", "waf.rule": "2", "waf.requests": "0.1"},
 		},
 		"a firewall with a paid rule group": {
-			kind: "aws:wafv2/webAcl:WebAcl", inputs: object("rules", []any{managed("AWSManagedRulesBotControlRuleSet")}),
+			kind: "aws:wafv2/webAcl:WebAcl", inputs: object{"rules": []any{managed("AWSManagedRulesBotControlRuleSet")}},
 			want: map[string]string{"waf.acl": "1", "waf.rule": "1", "waf.requests": "0.1"}, missing: "subscription to AWSManagedRulesBotControlRuleSet of AWS",
 		},
-		"an alarm":                  {kind: "aws:cloudwatch/metricAlarm:MetricAlarm", inputs: object("period", 60.0), want: map[string]string{"alarm.standard": "1"}},
-		"an alarm every 10 seconds": {kind: "aws:cloudwatch/metricAlarm:MetricAlarm", inputs: object("period", 10.0), want: map[string]string{"alarm.high": "1"}},
+		"an alarm":                  {kind: "aws:cloudwatch/metricAlarm:MetricAlarm", inputs: object{"period": 60.0}, want: map[string]string{"alarm.standard": "1"}},
+		"an alarm every 10 seconds": {kind: "aws:cloudwatch/metricAlarm:MetricAlarm", inputs: object{"period": 10.0}, want: map[string]string{"alarm.high": "1"}},
 		"an alarm on an expression over two metrics": {
 			kind:   "aws:cloudwatch/metricAlarm:MetricAlarm",
-			inputs: object("metricQueries", []any{query(60.0), query(60.0), object("expression", "a - b")}), want: map[string]string{"alarm.standard": "2"},
+			inputs: object{"metricQueries": []any{query(60.0), query(60.0), object{"expression": "a - b"}}}, want: map[string]string{"alarm.standard": "2"},
 		},
 		"an alarm on an expression over a metric every 10 seconds": {
 			kind:   "aws:cloudwatch/metricAlarm:MetricAlarm",
-			inputs: object("metricQueries", []any{query(60.0), query(10.0), object("expression", "a - b")}), want: map[string]string{"alarm.high": "2"},
+			inputs: object{"metricQueries": []any{query(60.0), query(10.0), object{"expression": "a - b"}}}, want: map[string]string{"alarm.high": "2"},
 		},
-		"step scaling, whose alarms are in the plan": {kind: "aws:appautoscaling/policy:Policy", inputs: object("policyType", "StepScaling")},
-		"an e-mail subscription":                     {kind: "aws:sns/topicSubscription:TopicSubscription", inputs: object("protocol", "email"), want: map[string]string{"sns.email": "0.1"}},
-		"a queue's subscription":                     {kind: "aws:sns/topicSubscription:TopicSubscription", inputs: object("protocol", "sqs")},
-		"a text message":                             {kind: "aws:sns/topicSubscription:TopicSubscription", inputs: object("protocol", "sms"), missing: `deliveries by "sms"`},
-		"a record":                                   {kind: "aws:route53/record:Record", inputs: object("records", []any{"x"}), want: map[string]string{"route53.queries": "0.01"}},
-		"an alias record":                            {kind: "aws:route53/record:Record", inputs: object("aliases", []any{object("name", "alb")})},
+		"step scaling, whose alarms are in the plan": {kind: "aws:appautoscaling/policy:Policy", inputs: object{"policyType": "StepScaling"}},
+		"an e-mail subscription":                     {kind: "aws:sns/topicSubscription:TopicSubscription", inputs: object{"protocol": "email"}, want: map[string]string{"sns.email": "0.1"}},
+		"a queue's subscription":                     {kind: "aws:sns/topicSubscription:TopicSubscription", inputs: object{"protocol": "sqs"}},
+		"a text message":                             {kind: "aws:sns/topicSubscription:TopicSubscription", inputs: object{"protocol": "sms"}, missing: `deliveries by "sms"`},
+		"a record":                                   {kind: "aws:route53/record:Record", inputs: object{"records": []any{"x"}}, want: map[string]string{"route53.queries": "0.01"}},
+		"an alias record":                            {kind: "aws:route53/record:Record", inputs: object{"aliases": []any{object{"name": "alb"}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := estimate(t, append([]cost.Resource{{Type: c.kind, Name: "it", Inputs: c.inputs}}, c.plan...), cost.Options{})

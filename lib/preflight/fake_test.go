@@ -3,12 +3,13 @@ package preflight
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"log"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -124,7 +125,9 @@ func emptyAccount() *account {
 			DBClusterParameterGroups: []rdstypes.DBClusterParameterGroup{{DBClusterParameterGroupName: aws.String("default.aurora-postgresql16")}},
 		}),
 		"RDS DescribeEventSubscriptions": always(&rds.DescribeEventSubscriptionsOutput{}),
-		"RDS DescribeDBEngineVersions":   always(versionsOutput("16.6")),
+		"RDS DescribeDBEngineVersions": always(&rds.DescribeDBEngineVersionsOutput{
+			DBEngineVersions: []rdstypes.DBEngineVersion{{EngineVersion: aws.String("16.6")}},
+		}),
 		"RDS DescribeOrderableDBInstanceOptions": always(orderableOutput(
 			"us-east-1a", "us-east-1b", "us-east-1c", "us-east-1d")),
 		"Elastic Load Balancing v2 DescribeLoadBalancers": always(&elasticloadbalancingv2.DescribeLoadBalancersOutput{}),
@@ -150,14 +153,6 @@ func zonesOutput(ids ...string) *ec2.DescribeAvailabilityZonesOutput {
 	return out
 }
 
-func versionsOutput(versions ...string) *rds.DescribeDBEngineVersionsOutput {
-	out := &rds.DescribeDBEngineVersionsOutput{}
-	for _, version := range versions {
-		out.DBEngineVersions = append(out.DBEngineVersions, rdstypes.DBEngineVersion{EngineVersion: &version})
-	}
-	return out
-}
-
 func orderableOutput(zones ...string) *rds.DescribeOrderableDBInstanceOptionsOutput {
 	option := rdstypes.OrderableDBInstanceOption{}
 	for _, zone := range zones {
@@ -173,9 +168,7 @@ func config(t *testing.T, keys map[string]string) lib.Config {
 		"environmentSuffix": "dev", "paymentApiImage": apiImage, "jobProcessorImage": jobImage, "alertEmail": "ops@example.com",
 		"allowedAccountIds": ownAccount,
 	}
-	for key, value := range keys {
-		values[key] = value
-	}
+	maps.Copy(values, keys)
 	parsed, err := lib.ParseConfig(values)
 	require.NoError(t, err)
 	return parsed
@@ -243,14 +236,18 @@ func inspect(t *testing.T, a *account, c lib.Config) *inspection {
 	return in
 }
 
+// runDeployed looks at an account in which the stack is, whole or in part.
+func runDeployed(t *testing.T, a *account) Report {
+	t.Helper()
+	in := inspect(t, a, config(t, nil))
+	in.Deployed = true
+	return in.run(t.Context())
+}
+
 // about is the finding about one thing.
 func about(t *testing.T, report Report, what string) Finding {
 	t.Helper()
-	for _, f := range report.Findings {
-		if f.What == what {
-			return f
-		}
-	}
-	require.Fail(t, fmt.Sprintf("nothing is said about %q", what), "%+v", report.Findings)
-	return Finding{}
+	at := slices.IndexFunc(report.Findings, func(f Finding) bool { return f.What == what })
+	require.GreaterOrEqual(t, at, 0, "nothing is said about %q: %+v", what, report.Findings)
+	return report.Findings[at]
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -196,14 +197,10 @@ func TestEveryQuotaThatIsFullIsAProblemOfItsOwn(t *testing.T) {
 			for i := range a.leaks {
 				a.leaks[i].Kind = q.kind
 			}
-			in := inspect(t, a, c)
-			in.Deployed = true
-			require.NoError(t, in.run(t.Context()).Err(), "an update needs no more")
+			require.NoError(t, runDeployed(t, a).Err(), "an update needs no more")
 			if q.declared > 1 {
 				a.leaks = a.leaks[1:]
-				in := inspect(t, a, c)
-				in.Deployed = true
-				require.ErrorContains(t, in.run(t.Context()).Err(), "1 more needed", "a stack that was deployed in part needs the rest")
+				require.ErrorContains(t, runDeployed(t, a).Err(), "1 more needed", "a stack that was deployed in part needs the rest")
 			}
 		})
 	}
@@ -228,7 +225,7 @@ func TestNATGatewaysAreCountedInTheFullestZoneOfTheStack(t *testing.T) {
 		{SubnetId: aws.String("b"), AvailabilityZone: aws.String("us-east-1b")},
 		{SubnetId: aws.String("c"), AvailabilityZone: aws.String("us-east-1c")},
 	}})
-	gateways := func(states map[string]ec2types.NatGatewayState, subnets ...string) any {
+	gateways := func(subnets ...string) any {
 		out := &ec2.DescribeNatGatewaysOutput{}
 		for _, subnet := range subnets {
 			id, state, _ := strings.Cut(subnet, ":")
@@ -236,13 +233,13 @@ func TestNATGatewaysAreCountedInTheFullestZoneOfTheStack(t *testing.T) {
 		}
 		return out
 	}
-	a.answers["EC2 DescribeNatGateways"] = always(gateways(nil, "a:available", "b:deleting", "b:available"))
+	a.answers["EC2 DescribeNatGateways"] = always(gateways("a:available", "b:deleting", "b:available"))
 	f := about(t, inspect(t, a, config(t, nil)).run(t.Context()), "quota of NAT gateways in a zone")
 	require.Equal(t, Problem, f.Status)
 	require.Equal(t, "2 of 2 in use, 1 more needed, in us-east-1b", f.Detail)
 
 	// us-east-1c is the zone that the stack leaves out; deleted gateways take no place.
-	a.answers["EC2 DescribeNatGateways"] = always(gateways(nil, "c:available", "c:available", "a:deleted", "b:deleted", "b:deleted", "b:failed"))
+	a.answers["EC2 DescribeNatGateways"] = always(gateways("c:available", "c:available", "a:deleted", "b:deleted", "b:deleted", "b:failed"))
 	f = about(t, inspect(t, a, config(t, nil)).run(t.Context()), "quota of NAT gateways in a zone")
 	require.Equal(t, OK, f.Status, "%+v", f)
 }
@@ -325,7 +322,7 @@ func TestEachThingThatIsWrongIsToldWithAdvice(t *testing.T) {
 		},
 		{"a zone that is closed", map[string]string{"availabilityZones": "us-east-1a,us-east-1b,us-east-1f"}, nil, "availability zones", Problem, "cannot use us-east-1f of availabilityZones; it can use us-east-1a, us-east-1b, us-east-1c, us-east-1d"},
 		{"zones of one's own", map[string]string{"availabilityZones": "us-east-1d,us-east-1c,us-east-1b"}, nil, "availability zones", OK, "us-east-1d (use1-az4), us-east-1c (use1-az3), us-east-1b (use1-az2)"},
-		{"no such version", map[string]string{"dbEngineVersion": "16.99"}, answers{"RDS DescribeDBEngineVersions": always(versionsOutput())}, "database version", Problem, "aurora-postgresql has no version 16.99 in us-east-1"},
+		{"no such version", map[string]string{"dbEngineVersion": "16.99"}, answers{"RDS DescribeDBEngineVersions": always(&rds.DescribeDBEngineVersionsOutput{})}, "database version", Problem, "aurora-postgresql has no version 16.99 in us-east-1"},
 		{"another major version only", map[string]string{"dbEngineVersion": "17"}, nil, "database version", Problem, "has no version 17"},
 		{"a full version", map[string]string{"dbEngineVersion": "16.6"}, nil, "database version", OK, "aurora-postgresql 16.6"},
 		{
@@ -367,9 +364,7 @@ func TestEachThingThatIsWrongIsToldWithAdvice(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := emptyAccount()
-			for call, answer := range c.answers {
-				a.answers[call] = answer
-			}
+			maps.Copy(a.answers, c.answers)
 			report := inspect(t, a, config(t, c.config)).run(t.Context())
 			f := about(t, report, c.what)
 			require.Equal(t, c.status, f.Status, "%+v", f)
@@ -418,8 +413,7 @@ func TestAReportIsReadableAsJSON(t *testing.T) {
 }
 
 func TestAReasonIsOneShortLine(t *testing.T) {
-	long := refuse("UnauthorizedOperation")
-	_, err := long(nil)
+	_, err := refuse("UnauthorizedOperation")(nil)
 	text := reason(fmt.Errorf("%w\n%s", err, strings.Repeat("x", 1000)))
 	require.Equal(t, "UnauthorizedOperation: says the test", text)
 	text = reason(errors.New(strings.Repeat("line\n", 1000)))
@@ -445,9 +439,7 @@ func TestAStackThatTheStateKnowsButTheCloudDoesNotIsWorthAWord(t *testing.T) {
 		for _, kind := range kinds {
 			a.leaks = append(a.leaks, inventory.Resource{Kind: kind})
 		}
-		in := inspect(t, a, config(t, nil))
-		in.Deployed = true
-		return about(t, in.run(t.Context()), "names")
+		return about(t, runDeployed(t, a), "names")
 	}
 	f := deployed(inventory.Role, inventory.Role)
 	require.Equal(t, Warning, f.Status, "%+v", f)

@@ -227,46 +227,35 @@ func TestEveryKindCanBeDeletedSaveThoseThatNeverAre(t *testing.T) {
 }
 
 func TestTheOrderOfDeletionKeepsWhatIsUsedUntilItsUsersAreGone(t *testing.T) {
-	for _, pair := range [][2]*inventory.Kind{
-		{inventory.ScalingPolicy, inventory.ScalableTarget},
-		{inventory.Alarm, inventory.ScalingPolicy},
-		{inventory.ScalableTarget, inventory.ECSService},
-		{inventory.ECSService, inventory.ECSCluster},
-		{inventory.ECSService, inventory.LoadBalancer},
-		{inventory.ECSService, inventory.Role},
+	order := inventory.RemovalOrder()
+	for _, chain := range [][]*inventory.Kind{
+		{inventory.Alarm, inventory.ScalingPolicy, inventory.ScalableTarget, inventory.ECSService, inventory.ECSCluster, inventory.LogGroup},
 		{inventory.ECSService, inventory.TaskDefinition},
-		{inventory.ListenerRule, inventory.Listener},
-		{inventory.Listener, inventory.LoadBalancer},
+		{inventory.ECSService, inventory.LoadBalancer, inventory.WebACL},
+		{inventory.ListenerRule, inventory.Listener, inventory.LoadBalancer, inventory.Bucket},
 		{inventory.Listener, inventory.TargetGroup},
 		{inventory.Listener, inventory.Certificate},
-		{inventory.LoadBalancer, inventory.WebACL},
-		{inventory.LoadBalancer, inventory.Bucket},
 		{inventory.DNSRecord, inventory.LoadBalancer},
-		{inventory.DBInstance, inventory.DBCluster},
-		{inventory.DBCluster, inventory.DBSubnetGroup},
+		{inventory.DBInstance, inventory.DBCluster, inventory.DBSubnetGroup},
 		{inventory.DBCluster, inventory.DBClusterParameterGroup},
 		{inventory.DBCluster, inventory.LogGroup},
 		{inventory.DBCluster, inventory.SecurityGroup},
-		{inventory.ECSCluster, inventory.LogGroup},
-		{inventory.EventSubscription, inventory.Topic},
+		{inventory.EventSubscription, inventory.Topic, inventory.Key},
 		{inventory.EventRule, inventory.Topic},
-		{inventory.Topic, inventory.Key},
 		{inventory.KeyAlias, inventory.Key},
 		{inventory.LogResourcePolicy, inventory.LogGroup},
 		{inventory.FlowLog, inventory.LogGroup},
-		{inventory.FlowLog, inventory.Role},
-		{inventory.NATGateway, inventory.ElasticIP},
-		{inventory.ElasticIP, inventory.InternetGateway},
-		{inventory.VPCEndpoint, inventory.NetworkInterface},
-		{inventory.NetworkInterface, inventory.SecurityGroup},
-		{inventory.NetworkInterface, inventory.Subnet},
+		{inventory.NATGateway, inventory.ElasticIP, inventory.InternetGateway, inventory.VPC},
+		{inventory.VPCEndpoint, inventory.NetworkInterface, inventory.SecurityGroup, inventory.VPC},
+		{inventory.NetworkInterface, inventory.Subnet, inventory.VPC},
 		{inventory.SecurityGroupRule, inventory.SecurityGroup},
-		{inventory.Subnet, inventory.VPC},
 		{inventory.RouteTable, inventory.VPC},
-		{inventory.SecurityGroup, inventory.VPC},
-		{inventory.InternetGateway, inventory.VPC},
+		{inventory.ECSService, inventory.Role},
+		{inventory.FlowLog, inventory.Role},
 	} {
-		assert.Less(t, slices.Index(inventory.RemovalOrder(), pair[0]), slices.Index(inventory.RemovalOrder(), pair[1]), "%s goes before %s", pair[0], pair[1])
+		for i, later := range chain[1:] {
+			assert.Less(t, slices.Index(order, chain[i]), slices.Index(order, later), "%s goes before %s", chain[i], later)
+		}
 	}
 	// What cannot carry tags goes before what proves it, so that a sweep can be repeated.
 	p, err := New([]inventory.Resource{
