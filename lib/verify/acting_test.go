@@ -118,12 +118,6 @@ func (s *stage) LookupHost(_ context.Context, host string) ([]string, error) {
 
 func TestWhatActsIsLeftOutUnlessAskedForAndNeverDoneByTheWay(t *testing.T) {
 	checks := []Check{{ID: "a.looks"}, {ID: "b.acts", Acts: true}, {ID: "c.looks"}, {ID: "d.acts", Acts: true}}
-	ids := func(list []Check) (out []string) {
-		for _, c := range list {
-			out = append(out, c.ID)
-		}
-		return out
-	}
 	for _, c := range []struct {
 		only []string
 		act  bool
@@ -140,7 +134,7 @@ func TestWhatActsIsLeftOutUnlessAskedForAndNeverDoneByTheWay(t *testing.T) {
 		got, err := selectChecks(checks, c.only, c.act)
 		assert.Equal(t, c.bad, err != nil, "%v, act %t: %v", c.only, c.act, err)
 		if !c.bad {
-			assert.Equal(t, c.want, ids(got), "%v, act %t", c.only, c.act)
+			assert.Equal(t, c.want, texts(got, func(c Check) string { return c.ID }), "%v, act %t", c.only, c.act)
 		}
 	}
 }

@@ -52,28 +52,18 @@ func TestEveryPublicAddressOfAnInterfaceIsSeen(t *testing.T) {
 }
 
 func TestAManagedRuleGroupBlocksOnlyAsAWSMadeIt(t *testing.T) {
-	rule := func(change func(*waftypes.Rule, *waftypes.ManagedRuleGroupStatement)) waftypes.Rule {
-		group := &waftypes.ManagedRuleGroupStatement{Name: aws.String("AWSManagedRulesCommonRuleSet")}
-		r := waftypes.Rule{OverrideAction: &waftypes.OverrideAction{None: &waftypes.NoneAction{}}, Statement: &waftypes.Statement{ManagedRuleGroupStatement: group}}
-		change(&r, group)
-		return r
+	blocksWith := func(override waftypes.OverrideAction, group waftypes.ManagedRuleGroupStatement) bool {
+		return blocks(waftypes.Rule{OverrideAction: &override, Statement: &waftypes.Statement{ManagedRuleGroupStatement: &group}})
 	}
-	assert.True(t, blocks(rule(func(*waftypes.Rule, *waftypes.ManagedRuleGroupStatement) {})))
-	for what, r := range map[string]waftypes.Rule{
-		"counts": rule(func(r *waftypes.Rule, _ *waftypes.ManagedRuleGroupStatement) {
-			r.OverrideAction.Count = &waftypes.CountAction{}
-		}),
-		"has a silent rule": rule(func(_ *waftypes.Rule, g *waftypes.ManagedRuleGroupStatement) {
-			g.RuleActionOverrides = []waftypes.RuleActionOverride{{}}
-		}),
-		"leaves a rule out": rule(func(_ *waftypes.Rule, g *waftypes.ManagedRuleGroupStatement) {
-			g.ExcludedRules = []waftypes.ExcludedRule{{}}
-		}),
-		"looks at some only": rule(func(_ *waftypes.Rule, g *waftypes.ManagedRuleGroupStatement) {
-			g.ScopeDownStatement = &waftypes.Statement{}
-		}),
+	none, counts := waftypes.OverrideAction{None: &waftypes.NoneAction{}}, waftypes.OverrideAction{Count: &waftypes.CountAction{}}
+	assert.True(t, blocksWith(none, waftypes.ManagedRuleGroupStatement{}))
+	assert.False(t, blocksWith(counts, waftypes.ManagedRuleGroupStatement{}), "a group that counts")
+	for what, group := range map[string]waftypes.ManagedRuleGroupStatement{
+		"has a silent rule":  {RuleActionOverrides: []waftypes.RuleActionOverride{{}}},
+		"leaves a rule out":  {ExcludedRules: []waftypes.ExcludedRule{{}}},
+		"looks at some only": {ScopeDownStatement: &waftypes.Statement{}},
 	} {
-		assert.False(t, blocks(r), "a group that %s", what)
+		assert.False(t, blocksWith(none, group), "a group that %s", what)
 	}
 }
 

@@ -41,23 +41,21 @@ func TestTheLongestPrefixWinsAndABlackholeSwallows(t *testing.T) {
 	assert.False(t, ok, "nor does an empty table")
 }
 
-func TestAHiddenHalfOfTheInternetThroughAnInternetGatewayIsSeen(t *testing.T) {
+func TestEveryWayThroughAnInternetGatewayIsSeen(t *testing.T) {
 	// Two halves are more specific than the default route: a table may look private and not be.
-	table := routeTable{routes: []route{
+	hiddenHalf := routeTable{main: true, routes: []route{
 		{prefix: netip.MustParsePrefix("0.0.0.0/0"), target: "nat-1", active: true},
 		{prefix: netip.MustParsePrefix("128.0.0.0/1"), target: "igw-1", active: true},
 	}}
-	assert.Equal(t, "igw-1", wayOut("subnet-1", []routeTable{{main: true, routes: table.routes}}))
-	assert.True(t, table.toInternetGateway())
-}
-
-func TestARouteForAPrefixListToAnInternetGatewayIsSeen(t *testing.T) {
-	table := parseRouteTable(ec2types.RouteTable{Routes: []ec2types.Route{
-		{DestinationCidrBlock: aws.String("0.0.0.0/0"), NatGatewayId: aws.String("nat-1"), State: ec2types.RouteStateActive},
-		{DestinationPrefixListId: aws.String("pl-1"), GatewayId: aws.String("igw-1"), State: ec2types.RouteStateActive},
-	}})
-	assert.True(t, table.toInternetGateway())
-	got, ok := table.lookup(publicAddress)
-	assert.True(t, ok)
-	assert.Equal(t, "nat-1", got.target)
+	prefixList := parseRouteTable(ec2types.RouteTable{
+		Associations: []ec2types.RouteTableAssociation{{Main: aws.Bool(true)}},
+		Routes: []ec2types.Route{
+			{DestinationCidrBlock: aws.String("0.0.0.0/0"), NatGatewayId: aws.String("nat-1"), State: ec2types.RouteStateActive},
+			{DestinationPrefixListId: aws.String("pl-1"), GatewayId: aws.String("igw-1"), State: ec2types.RouteStateActive},
+		},
+	})
+	for out, table := range map[string]routeTable{"igw-1": hiddenHalf, "nat-1": prefixList} {
+		assert.Equal(t, out, wayOut("subnet-1", []routeTable{table}))
+		assert.True(t, table.toInternetGateway())
+	}
 }
