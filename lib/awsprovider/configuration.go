@@ -29,7 +29,7 @@ type configuration struct {
 
 // settings are the provider arguments that the local provider understands. Each either acts here or is satisfied by
 // construction: the target already fixed endpoint, credentials and addressing style.
-var settings = map[string]string{
+var settings = map[string]string{ //nolint:gosec // "credentials" is a word here
 	"region":                    "the region of every call",
 	"defaultTags":               "tags for every taggable resource",
 	"allowedAccountIds":         "the accounts that may be touched",

@@ -49,8 +49,7 @@ func TestReplacementIsForcedWhereTheOfficialProviderForcesIt(t *testing.T) {
 	got := replacementTable(slices.Concat(awsprovider.Resources(), random.Resources()))
 	golden := filepath.Join("testdata", "replacement.txt")
 	if *update {
-		require.NoError(t, os.MkdirAll(filepath.Dir(golden), 0o755))
-		require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+		require.NoError(t, os.WriteFile(golden, []byte(got), 0o600))
 	}
 	file, err := os.ReadFile(golden)
 	require.NoError(t, err, "write it with -update, then review it")

@@ -44,7 +44,7 @@ func Make(ctx context.Context, path string, build func(ctx context.Context, fold
 	if exists(path) {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 		return fmt.Errorf("making the cache folder: %w", err)
 	}
 	unlock, err := Lock(ctx, path+".lock")

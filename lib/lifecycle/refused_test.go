@@ -59,7 +59,7 @@ func TestEachRefusalOfS3IsToldWithItsRemedy(t *testing.T) {
 }
 
 func TestAnS3ThatDoesNotAnswerIsNamed(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	endpoint := "http://" + listener.Addr().String()
 	require.NoError(t, listener.Close())

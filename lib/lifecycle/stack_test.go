@@ -178,11 +178,12 @@ func TestTheStateIsForItsOwnerOnlyAndHoldsNoSecretInClear(t *testing.T) {
 	}
 	passphrase, err := os.ReadFile(filepath.Join(dir, "passphrase"))
 	require.NoError(t, err)
-	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+	state := os.DirFS(dir)
+	require.NoError(t, fs.WalkDir(state, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || entry.Name() == "passphrase" {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := fs.ReadFile(state, path)
 		require.NotContains(t, string(content), "a-secret-output", path)
 		require.NotContains(t, string(content), strings.TrimSpace(string(passphrase)), path)
 		return err
@@ -190,10 +191,10 @@ func TestTheStateIsForItsOwnerOnlyAndHoldsNoSecretInClear(t *testing.T) {
 }
 
 func TestAStateFolderMayBeGivenRelativeToTheWorkingDirectory(t *testing.T) {
-	// Below the repository, which the engine's pinned version is read from.
-	dir, err := os.MkdirTemp(".", "state-*")
+	here, err := os.Getwd()
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
+	dir, err := filepath.Rel(here, t.TempDir())
+	require.NoError(t, err)
 	stack := open(t, dir, newToy(), things(thingArgs{Title: "one"}), nil)
 	planned := run(t, stack.Preview)
 	require.Equal(t, 2, planned.Altered())

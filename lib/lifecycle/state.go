@@ -92,7 +92,7 @@ func (f folder) sharePlugins() error {
 		return err
 	}
 	shared := filepath.Join(dir, "plugins")
-	if err := os.MkdirAll(shared, 0o755); err != nil {
+	if err := os.MkdirAll(shared, 0o750); err != nil {
 		return fmt.Errorf("making the plugin cache: %w", err)
 	}
 	err = os.Symlink(shared, filepath.Join(f.home(), "plugins"))

@@ -53,10 +53,10 @@ func whole(kind *inventory.Kind, name, suffix string, tags map[string]string) in
 	return inventory.Resource{Kind: kind, Name: name, Suffix: suffix, ARN: "arn:" + kind.Name + ":" + name, Taggable: true, Tags: tags}
 }
 
-func inVPC(f inventory.Resource, vpc string) inventory.Resource {
-	f.VPC = vpc
+func inVPC(f inventory.Resource) inventory.Resource {
+	f.VPC = "vpc-1"
 	if f.Kind == inventory.VPC {
-		f.ID = vpc
+		f.ID = f.VPC
 	}
 	return f
 }
@@ -181,20 +181,20 @@ func TestWhatHangsOnAResourceSparesIt(t *testing.T) {
 	at := made(t, usual(), key, part(inventory.KeyAlias, "alias/mine", "", key.ARN))
 	require.Contains(t, at["key"], "blocked: KMS alias alias/mine hangs on it, which is kept: not provably ours")
 
-	vpc := inVPC(whole(inventory.VPC, "vpc-a", "a", expired()), "vpc-1")
-	subnet := inVPC(whole(inventory.Subnet, "private-subnet-1-a", "a", expired()), "vpc-1")
-	theirs := inVPC(whole(inventory.Subnet, "mine", "", nil), "vpc-1")
+	vpc := inVPC(whole(inventory.VPC, "vpc-a", "a", expired()))
+	subnet := inVPC(whole(inventory.Subnet, "private-subnet-1-a", "a", expired()))
+	theirs := inVPC(whole(inventory.Subnet, "mine", "", nil))
 	at = made(t, usual(), vpc, subnet, theirs)
 	require.Contains(t, at["vpc-a"], "blocked: subnet mine hangs on it")
 	require.Contains(t, at["private-subnet-1-a"], "delete: ")
 
 	group := part(inventory.SecurityGroup, "default", "", vpc.ARN)
 	group.RemovedByAWS = true
-	at = made(t, usual(), vpc, subnet, inVPC(group, "vpc-1"))
+	at = made(t, usual(), vpc, subnet, inVPC(group))
 	require.Contains(t, at["vpc-a"], "delete: ", "what AWS removes with the VPC does not hold it")
 	require.Contains(t, at["default"], "along: ")
 
-	balancer := inVPC(whole(inventory.LoadBalancer, "alb-a", "a", expired()), "vpc-1")
+	balancer := inVPC(whole(inventory.LoadBalancer, "alb-a", "a", expired()))
 	listener := part(inventory.Listener, "theirs", "", balancer.ARN)
 	listener.Tags = but(lib.TagOwner, "somebody")
 	at = made(t, usual(), vpc, balancer, listener)
@@ -305,7 +305,7 @@ func TestWhatAFailedResourceProvesIsNotTried(t *testing.T) {
 	alias := Item{Resource: part(inventory.KeyAlias, "alias/a", "a", "arn:key")}
 	x.note(alias, errors.New("denied"), 0)
 	require.Equal(t, "KMS alias alias/a is still there", x.whyHeld("arn:key"))
-	subnet := Item{Resource: inVPC(whole(inventory.Subnet, "s", "a", nil), "vpc-1")}
+	subnet := Item{Resource: inVPC(whole(inventory.Subnet, "s", "a", nil))}
 	x.note(subnet, errors.New("denied"), 0)
 	require.Equal(t, "subnet s is still there", x.whyHeld("arn:aws:ec2:us-east-1:1:vpc/vpc-1"))
 	require.Empty(t, x.whyHeld("arn:aws:ec2:us-east-1:1:vpc/vpc-2"))

@@ -35,7 +35,7 @@ func localStackImage(t *testing.T) string {
 // docker runs the docker command.
 func docker(t *testing.T, arguments ...string) string {
 	t.Helper()
-	output, err := exec.Command("docker", arguments...).CombinedOutput()
+	output, err := exec.CommandContext(context.WithoutCancel(t.Context()), "docker", arguments...).CombinedOutput()
 	require.NoError(t, err, "docker %s: %s", strings.Join(arguments, " "), output)
 	return strings.TrimSpace(string(output))
 }
@@ -192,12 +192,12 @@ func TestWithoutAnEngineOneLineSaysSo(t *testing.T) {
 	self, err := os.Executable()
 	require.NoError(t, err)
 	// A process of its own, with nothing where the engine's socket is: testcontainers-go looks there whatever DOCKER_HOST says.
-	tool := exec.Command(self)
+	tool := exec.CommandContext(t.Context(), self)
 	if _, err := os.Stat(engineSocket); err == nil {
 		if os.Getuid() != 0 {
 			t.Skip("only root can hide the engine that answers here")
 		}
-		tool = exec.Command("unshare", "--mount", "sh", "-c", `mount --bind /dev/null "$1" && exec "$0"`, self, engineSocket)
+		tool = exec.CommandContext(t.Context(), "unshare", "--mount", "sh", "-c", `mount --bind /dev/null "$1" && exec "$0"`, self, engineSocket)
 	}
 	tool.Env = append(os.Environ(), helperVariable+"="+target.LocalStack, "LOCALSTACK_IMAGE=none.invalid/none:1.0.0",
 		"LOCALSTACK_ENDPOINT=", "DOCKER_HOST=tcp://127.0.0.1:1")

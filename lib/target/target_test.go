@@ -120,7 +120,7 @@ func TestAQueueKeepsItsPolicyWhenAnotherAttributeIsSet(t *testing.T) {
 }
 
 func TestABusyPortGivesOneClearLine(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	port := listener.Addr().(*net.TCPAddr).Port
@@ -142,7 +142,7 @@ func startTool(t *testing.T, environment ...string) (pid, endpoint string, kill 
 	processtest.SkipIfShort(t)
 	self, err := os.Executable()
 	require.NoError(t, err)
-	tool := exec.Command(self)
+	tool := exec.CommandContext(t.Context(), self)
 	tool.Env = append(os.Environ(), environment...)
 	tool.Stderr = os.Stderr
 	stdout, err := tool.StdoutPipe()
@@ -218,7 +218,7 @@ func TestAStrangerOnTheRecordedPortIsNotTakenForTheEmulator(t *testing.T) {
 }
 
 func TestAWrongEndpointGivesOneClearLine(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	silent := "http://" + listener.Addr().String()
 	require.NoError(t, listener.Close())
@@ -246,7 +246,7 @@ func TestAnEndpointIsReachedAsGiven(t *testing.T) {
 }
 
 func listening(endpoint string) bool {
-	connection, err := net.DialTimeout("tcp", strings.TrimPrefix(endpoint, "http://"), time.Second)
+	connection, err := (&net.Dialer{Timeout: time.Second}).DialContext(context.Background(), "tcp", strings.TrimPrefix(endpoint, "http://"))
 	if err != nil {
 		return false
 	}

@@ -31,6 +31,7 @@ done`
 
 // startWatchdog watches over the container of that name, which need not exist yet, of the engine at host.
 func startWatchdog(docker, host, container string) (*watchdog, error) {
+	//nolint:noctx // it is to outlive this process
 	command := exec.Command("/bin/sh", "-c", watchdogScript, container, docker)
 	command.Env = append(os.Environ(), "DOCKER_HOST="+host)
 	process.OwnSession(command)

@@ -304,7 +304,7 @@ func (r *nightlyRun) hold(t *testing.T, file, recorded string) {
 	require.NoError(t, err)
 	path := filepath.Join(root, "fixtures", "nightly", file)
 	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(recorded), 0o644))
+		require.NoError(t, os.WriteFile(path, []byte(recorded), 0o600))
 	}
 	committed, err := os.ReadFile(path)
 	require.NoError(t, err)

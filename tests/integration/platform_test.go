@@ -236,11 +236,12 @@ func (p *platform) secrets(ctx context.Context, t *testing.T, outputs map[string
 	p.heard.note(string(said))
 	for name, value := range p.secretValues(ctx, t, outputs) {
 		require.NotContains(t, p.heard.text(), value, "%s in a log, a report or an output", name)
-		err := filepath.WalkDir(p.dir, func(path string, entry fs.DirEntry, err error) error {
+		state := os.DirFS(p.dir)
+		err := fs.WalkDir(state, ".", func(path string, entry fs.DirEntry, err error) error {
 			if err != nil || !entry.Type().IsRegular() {
 				return err
 			}
-			content, err := os.ReadFile(path)
+			content, err := fs.ReadFile(state, path)
 			if err == nil && strings.Contains(string(content), value) {
 				err = fmt.Errorf("%s in %s", name, path)
 			}

@@ -76,7 +76,7 @@ func projectFolder(t *testing.T, root string) string {
 	moved := strings.Replace(string(content), "main: bin/stack", "main: "+filepath.Join(root, "bin", "stack"), 1)
 	require.NotEqual(t, string(content), moved, "Pulumi.yaml names another program than bin/stack")
 	folder := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte(moved), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "Pulumi.yaml"), []byte(moved), 0o600)) //nolint:gosec // a folder of this test
 	return folder
 }
 

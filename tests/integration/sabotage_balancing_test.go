@@ -172,7 +172,7 @@ func (s *saboteur) changeRule(ctx context.Context, path string, change func(*elb
 
 // weakCertificate imports a self-signed certificate with an RSA key of 1024 bits, which is deleted later.
 func (s *saboteur) weakCertificate(ctx context.Context) (*string, error) {
-	key, err := rsa.GenerateKey(rand.Reader, 1024)
+	key, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that it is weak is the sabotage
 	if err != nil {
 		return nil, err
 	}

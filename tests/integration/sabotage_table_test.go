@@ -47,7 +47,7 @@ func TestEverySabotageIsWhole(t *testing.T) {
 		require.False(t, said[s.Check+s.Says], "%s: %q is there twice", s.Check, s.Says)
 		said[s.Check+s.Says] = true
 		require.NotContains(t, s.Says, "\t")
-		require.True(t, (s.Do == nil) != (s.Answer == nil), "%s: %q changes either the cloud or its answer", s.Check, s.Says)
+		require.NotEqual(t, s.Do == nil, s.Answer == nil, "%s: %q changes either the cloud or its answer", s.Check, s.Says)
 		require.Equal(t, s.Answer != nil, s.Why != "", "%s: %q says why no call does it, if none does", s.Check, s.Says)
 		require.False(t, s.Answer != nil && s.Unhealable != "", "%s: %q leaves nothing to heal", s.Check, s.Says)
 		require.NotContains(t, s.Also, s.Check)
@@ -66,7 +66,7 @@ func TestTheListOfSabotagesIsTheTable(t *testing.T) {
 	slices.Sort(lines)
 	want := strings.Join(lines, "")
 	if *update {
-		require.NoError(t, os.WriteFile(sabotageList, []byte(want), 0o644))
+		require.NoError(t, os.WriteFile(sabotageList, []byte(want), 0o600))
 	}
 	got, err := os.ReadFile(sabotageList)
 	require.NoError(t, err)

@@ -128,11 +128,12 @@ func TestTheConfigurationPageListsEveryKey(t *testing.T) {
 func messagesOf(t *testing.T, folder string) []string {
 	t.Helper()
 	var messages []string
-	require.NoError(t, filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+	sources := os.DirFS(folder)
+	require.NoError(t, fs.WalkDir(sources, ".", func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		content, err := os.ReadFile(path)
+		content, err := fs.ReadFile(sources, path)
 		if err != nil || filepath.Ext(path) != ".go" {
 			messages = append(messages, string(content))
 			return err
@@ -335,11 +336,12 @@ func testNames(t *testing.T) []string {
 	t.Helper()
 	var names []string
 	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(`)
-	require.NoError(t, filepath.WalkDir(root, func(file string, entry fs.DirEntry, err error) error {
+	sources := os.DirFS(root)
+	require.NoError(t, fs.WalkDir(sources, ".", func(file string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() || !strings.HasSuffix(file, "_test.go") {
 			return err
 		}
-		content, err := os.ReadFile(file)
+		content, err := fs.ReadFile(sources, file)
 		for _, found := range declaration.FindAllStringSubmatch(string(content), -1) {
 			names = append(names, found[1])
 		}

@@ -5,8 +5,6 @@ package appautoscaling
 import (
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"tapstack/lib/awsprovider/resource"
 )
 
@@ -24,4 +22,4 @@ func Resources() []resource.Resource {
 	}
 }
 
-func int32Of(n int) *int32 { return aws.Int32(int32(n)) }
+func int32Of(n int) *int32 { return resource.Int32(&n) }

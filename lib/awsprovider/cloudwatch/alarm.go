@@ -250,7 +250,7 @@ func putAlarmInput(a MetricAlarmArgs) *cloudwatch.PutMetricAlarmInput {
 	return &cloudwatch.PutMetricAlarmInput{
 		AlarmName: &a.Name, AlarmDescription: a.AlarmDescription,
 		ComparisonOperator: types.ComparisonOperator(a.ComparisonOperator),
-		EvaluationPeriods:  aws.Int32(int32(a.EvaluationPeriods)), DatapointsToAlarm: resource.Int32(a.DatapointsToAlarm),
+		EvaluationPeriods:  resource.Int32(&a.EvaluationPeriods), DatapointsToAlarm: resource.Int32(a.DatapointsToAlarm),
 		Threshold: a.Threshold, ThresholdMetricId: a.ThresholdMetricID, TreatMissingData: a.TreatMissingData,
 		EvaluateLowSampleCountPercentile: a.EvaluateLowSampleCountPercentiles, Namespace: a.Namespace, MetricName: a.MetricName,
 		Dimensions: dimensionList(a.Dimensions), Statistic: types.Statistic(aws.ToString(a.Statistic)),
@@ -270,7 +270,7 @@ func queryList(queries []MetricQuery) []types.MetricDataQuery {
 		if m := q.Metric; m != nil {
 			out.MetricStat = &types.MetricStat{
 				Metric: &types.Metric{Namespace: m.Namespace, MetricName: &m.MetricName, Dimensions: dimensionList(m.Dimensions)},
-				Period: aws.Int32(int32(m.Period)), Stat: &m.Stat, Unit: types.StandardUnit(aws.ToString(m.Unit)),
+				Period: resource.Int32(&m.Period), Stat: &m.Stat, Unit: types.StandardUnit(aws.ToString(m.Unit)),
 			}
 		}
 		list = append(list, out)

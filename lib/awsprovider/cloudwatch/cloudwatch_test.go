@@ -129,7 +129,7 @@ func TestRuleAndTargetIDsAreTheOfficialOnes(t *testing.T) {
 func TestAnEventPatternKeepsItsComparisonSigns(t *testing.T) {
 	got, err := normalPattern(`{ "detail": {"n": [{"numeric": ["<", 5]}]} }`)
 	require.NoError(t, err)
-	assert.Equal(t, `{"detail":{"n":[{"numeric":["<",5]}]}}`, got)
+	assert.Equal(t, `{"detail":{"n":[{"numeric":["<",5]}]}}`, got) //nolint:testifylint // how it is written is what counts
 	f := checkRule(&EventRuleArgs{EventPattern: aws.String("{")})
 	require.Len(t, f, 1)
 	assert.Equal(t, "eventPattern", f[0].Property)

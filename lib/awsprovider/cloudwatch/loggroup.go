@@ -144,7 +144,7 @@ func setRetention(ctx context.Context, c *resource.Cloud, name string, old, days
 			return err
 		}
 		_, err := c.Logs.PutRetentionPolicy(ctx, &logs.PutRetentionPolicyInput{
-			LogGroupName: &name, RetentionInDays: aws.Int32(int32(days)),
+			LogGroupName: &name, RetentionInDays: resource.Int32(&days),
 		})
 		return err
 	})

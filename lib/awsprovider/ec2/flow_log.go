@@ -123,7 +123,7 @@ func createFlowLog(ctx context.Context, c *resource.Cloud, a FlowLogArgs) (strin
 		DeliverLogsPermissionArn: a.IamRoleArn, TagSpecifications: tagged(types.ResourceTypeVpcFlowLog, a.Tags),
 	}
 	if a.MaxAggregationInterval != nil {
-		in.MaxAggregationInterval = aws.Int32(int32(*a.MaxAggregationInterval))
+		in.MaxAggregationInterval = resource.Int32(a.MaxAggregationInterval)
 	}
 	var id string
 	var refusal error

@@ -107,7 +107,7 @@ var vpcEndpoint = resource.Description[VpcEndpointArgs, VpcEndpointState]{
 			if gone := ask(findEndpoint(ctx, c, id)); resource.NotFound(gone) {
 				return nil
 			}
-			return fmt.Errorf("deleting it was refused: %s", err)
+			return fmt.Errorf("deleting it was refused: %s", err) //nolint:errorlint // wrapped, it would read as the endpoint's own "not found"
 		}
 		return resource.PollGone(ctx, "VPC endpoint "+id, endpointWait, func(ctx context.Context) error {
 			return ask(findEndpoint(ctx, c, id))

@@ -112,7 +112,7 @@ func putCapacityProviders(ctx context.Context, c *resource.Cloud, a CapacityProv
 	}
 	for _, it := range a.DefaultCapacityProviderStrategies {
 		in.DefaultCapacityProviderStrategy = append(in.DefaultCapacityProviderStrategy, types.CapacityProviderStrategyItem{
-			CapacityProvider: &it.CapacityProvider, Base: int32(aws.ToInt(it.Base)), Weight: int32(aws.ToInt(it.Weight)),
+			CapacityProvider: &it.CapacityProvider, Base: aws.ToInt32(resource.Int32(it.Base)), Weight: aws.ToInt32(resource.Int32(it.Weight)),
 		})
 	}
 	return resource.Retry(ctx, "cluster "+a.ClusterName+" takes its capacity providers", clusterTimeout,

@@ -381,7 +381,7 @@ func loadBalancers(a ServiceArgs) []types.LoadBalancer {
 	var list []types.LoadBalancer
 	for _, it := range a.LoadBalancers {
 		list = append(list, types.LoadBalancer{
-			TargetGroupArn: it.TargetGroupArn, ContainerName: &it.ContainerName, ContainerPort: aws.Int32(int32(it.ContainerPort)),
+			TargetGroupArn: it.TargetGroupArn, ContainerName: &it.ContainerName, ContainerPort: resource.Int32(&it.ContainerPort),
 		})
 	}
 	return list

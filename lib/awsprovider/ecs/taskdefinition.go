@@ -130,7 +130,7 @@ func registerTaskDefinition(ctx context.Context, c *resource.Cloud, a TaskDefini
 		}
 	}
 	if e := a.EphemeralStorage; e != nil {
-		in.EphemeralStorage = &types.EphemeralStorage{SizeInGiB: int32(e.SizeInGib)}
+		in.EphemeralStorage = &types.EphemeralStorage{SizeInGiB: *resource.Int32(&e.SizeInGib)}
 	}
 	for _, it := range a.Volumes {
 		volume := types.Volume{Name: &it.Name}

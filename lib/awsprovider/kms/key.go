@@ -204,7 +204,7 @@ func deleteKey(ctx context.Context, c *resource.Cloud, id string, s KeyState) er
 	}
 	in := &kms.ScheduleKeyDeletionInput{KeyId: &id}
 	if s.DeletionWindowInDays != nil {
-		in.PendingWindowInDays = aws.Int32(int32(*s.DeletionWindowInDays))
+		in.PendingWindowInDays = resource.Int32(s.DeletionWindowInDays)
 	}
 	if _, err := c.KMS.ScheduleKeyDeletion(ctx, in); err != nil {
 		return err
@@ -261,7 +261,7 @@ func setRotation(ctx context.Context, c *resource.Cloud, id string, enabled bool
 		if enabled {
 			in := &kms.EnableKeyRotationInput{KeyId: &id}
 			if days != nil {
-				in.RotationPeriodInDays = aws.Int32(int32(*days))
+				in.RotationPeriodInDays = resource.Int32(days)
 			}
 			_, err := c.KMS.EnableKeyRotation(ctx, in)
 			return err

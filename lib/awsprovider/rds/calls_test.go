@@ -28,7 +28,7 @@ func recorder(t *testing.T, results map[string]string) (*resource.Cloud, *[]url.
 		if !strings.HasPrefix(action, "Describe") {
 			changes = append(changes, r.PostForm)
 		}
-		_, _ = fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult></%[1]sResponse>", action, results[action])
+		_, _ = fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult></%[1]sResponse>", action, results[action]) //nolint:gosec // no browser reads it
 	}))
 	t.Cleanup(server.Close)
 	return resource.NewCloud(aws.Config{

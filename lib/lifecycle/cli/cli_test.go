@@ -14,9 +14,9 @@ import (
 // fakeCLI puts a pulumi that answers with version on a PATH of its own.
 func fakeCLI(t *testing.T, folder, version string) string {
 	t.Helper()
-	require.NoError(t, os.MkdirAll(folder, 0o755))
+	require.NoError(t, os.MkdirAll(folder, 0o700))
 	path := filepath.Join(folder, "pulumi")
-	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\necho "+version+"\n"), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\necho "+version+"\n"), 0o700))
 	return path
 }
 
@@ -74,12 +74,12 @@ func TestNothingIsBuiltFromARepositoryOfSomebodyElse(t *testing.T) {
 		t.Skip("only root can give a file away")
 	}
 	foreign := t.TempDir()
-	require.NoError(t, os.Mkdir(filepath.Join(foreign, "tools"), 0o755))
+	require.NoError(t, os.Mkdir(filepath.Join(foreign, "tools"), 0o700))
 	for _, name := range []string{"go.mod", "tools/go.mod", "tools/go.sum"} {
-		require.NoError(t, os.WriteFile(filepath.Join(foreign, name), []byte("module "+repository+"\n"), 0o644))
+		require.NoError(t, os.WriteFile(filepath.Join(foreign, name), []byte("module "+repository+"\n"), 0o600))
 	}
 	below := filepath.Join(foreign, "work")
-	require.NoError(t, os.Mkdir(below, 0o755))
+	require.NoError(t, os.Mkdir(below, 0o700))
 	t.Setenv("PATH", "/nowhere")
 	t.Setenv(cache.EnvDir, t.TempDir())
 	t.Chdir(below)
@@ -104,8 +104,8 @@ func TestTheCLIThatIsBuiltIsTheOneOfTheToolsModule(t *testing.T) {
 	file, err := modfile.Parse(path, content, nil)
 	require.NoError(t, err)
 	versions := map[string]string{}
-	for _, require := range file.Require {
-		versions[require.Mod.Path] = require.Mod.Version
+	for _, required := range file.Require {
+		versions[required.Mod.Path] = required.Mod.Version
 	}
-	require.Equal(t, versions[module], Version, "Version in lib/lifecycle/engine.go is what tools/go.mod requires")
+	require.Equal(t, Version, versions[module], "Version in lib/lifecycle/engine.go is what tools/go.mod requires")
 }

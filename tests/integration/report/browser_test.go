@@ -137,8 +137,8 @@ func (b *browser) shoot(name, anchor string) {
 	if dir == "" {
 		dir = b.t.TempDir()
 	}
-	require.NoError(b.t, os.MkdirAll(dir, 0o755))
-	require.NoError(b.t, os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o644))
+	require.NoError(b.t, os.MkdirAll(dir, 0o750))
+	require.NoError(b.t, os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o600))
 }
 
 func (b *browser) shots(name string) {
