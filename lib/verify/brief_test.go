@@ -103,11 +103,7 @@ func TestEveryCheckIsClaimedByABulletOrAClause(t *testing.T) {
 			claimed[id] = true
 		}
 	}
-	clause := regexp.MustCompile(`^\d+\.\d+(\.\d+)?$`)
 	for _, c := range Checks() {
-		for _, p := range c.PCI {
-			assert.Regexp(t, clause, p, c.ID)
-		}
 		assert.True(t, claimed[c.ID] || len(c.PCI) > 0, "no bullet and no PCI clause claims %s: %s", c.ID, c.Says)
 	}
 }

@@ -50,32 +50,27 @@ func TestATargetGroupThatWeighsNothingGetsNothing(t *testing.T) {
 }
 
 func TestARuleThatIsNotUnderstoodMakesItUnclearWhereARequestGoes(t *testing.T) {
-	with := func(change func(*elbtypes.Rule)) elbtypes.Rule {
+	route := func(path string, change func(*elbtypes.Rule)) string {
 		rule := pathRule("1", "/api/*", map[string]int32{"api": 1})
 		change(&rule)
-		return rule
+		return routeRequest(request{"GET", path}, []elbtypes.Rule{rule, notFound()}).String()
 	}
-	for what, rule := range map[string]elbtypes.Rule{
-		"a condition on a header": with(func(r *elbtypes.Rule) {
-			r.Conditions = append(r.Conditions, elbtypes.RuleCondition{Field: aws.String("http-header")})
-		}),
-		"a condition on the sender alone": with(func(r *elbtypes.Rule) {
-			r.Conditions = []elbtypes.RuleCondition{{Field: aws.String("source-ip")}}
-		}),
-		"a regular expression": with(func(r *elbtypes.Rule) { r.Conditions[0].PathPatternConfig.RegexValues = []string{"^/api"} }),
-		"a transformation":     with(func(r *elbtypes.Rule) { r.Transforms = []elbtypes.RuleTransform{{}} }),
-		"an action in between": with(func(r *elbtypes.Rule) {
-			r.Actions = append([]elbtypes.Action{{Type: elbtypes.ActionTypeEnumAuthenticateOidc}}, r.Actions...)
-		}),
-		"no condition": with(func(r *elbtypes.Rule) { r.Conditions = nil }),
-	} {
-		assert.Contains(t, routeRequest(request{"GET", "/api/v1"}, []elbtypes.Rule{rule, notFound()}).String(), "not understood", what)
-	}
-	// A rule whose path does not fit takes nothing, whatever else it asks for.
-	header := with(func(r *elbtypes.Rule) {
+	onHeader := func(r *elbtypes.Rule) {
 		r.Conditions = append(r.Conditions, elbtypes.RuleCondition{Field: aws.String("http-header")})
-	})
-	assert.Equal(t, "404", routeRequest(request{"GET", "/other"}, []elbtypes.Rule{header, notFound()}).String())
+	}
+	for what, change := range map[string]func(*elbtypes.Rule){
+		"a condition on a header":         onHeader,
+		"a condition on the sender alone": func(r *elbtypes.Rule) { r.Conditions = []elbtypes.RuleCondition{{Field: aws.String("source-ip")}} },
+		"a regular expression":            func(r *elbtypes.Rule) { r.Conditions[0].PathPatternConfig.RegexValues = []string{"^/api"} },
+		"a transformation":                func(r *elbtypes.Rule) { r.Transforms = []elbtypes.RuleTransform{{}} },
+		"no condition":                    func(r *elbtypes.Rule) { r.Conditions = nil },
+		"an action in between": func(r *elbtypes.Rule) {
+			r.Actions = append([]elbtypes.Action{{Type: elbtypes.ActionTypeEnumAuthenticateOidc}}, r.Actions...)
+		},
+	} {
+		assert.Contains(t, route("/api/v1", change), "not understood", what)
+	}
+	assert.Equal(t, "404", route("/other", onHeader), "a rule whose path does not fit takes nothing, whatever else it asks for")
 }
 
 func TestARuleForOneMethodTakesNoOther(t *testing.T) {
