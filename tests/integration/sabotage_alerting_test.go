@@ -24,17 +24,17 @@ func loggingSabotages() []sabotage {
 		keepsLogs("logs.retention", "keep the firewall's logs for a week", "aws-waf-logs"),
 		{
 			Check: "logs.made-by-others", Says: "delete the log group that Container Insights writes to", Also: []string{"logs.retention", "destroyable.policies"},
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.Logs.DeleteLogGroup, &cloudwatchlogs.DeleteLogGroupInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.Logs.DeleteLogGroup, &cloudwatchlogs.DeleteLogGroupInput{
 					LogGroupName: aws.String("/aws/ecs/containerinsights/" + s.output(lib.OutputEcsClusterName) + "/performance"),
 				})
 			},
 		},
 		{
 			Check: "logs.container-insights", Says: "switch Container Insights off",
-			Do: func(ctx context.Context, s *saboteur) error {
+			Do: func(ctx context.Context, s *saboteur) {
 				// UpdateClusterSettings would do as well, but for an emulator (moto 5.2.1) that does not know it.
-				return call(ctx, s.ECS.UpdateCluster, &ecs.UpdateClusterInput{
+				call(ctx, s, s.ECS.UpdateCluster, &ecs.UpdateClusterInput{
 					Cluster:  aws.String(s.output(lib.OutputEcsClusterName)),
 					Settings: []ecstypes.ClusterSetting{{Name: ecstypes.ClusterSettingNameContainerInsights, Value: aws.String("disabled")}},
 				})
@@ -44,8 +44,8 @@ func loggingSabotages() []sabotage {
 }
 
 func keepsLogs(check, says, role string, also ...string) sabotage {
-	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) error {
-		return call(ctx, s.Logs.PutRetentionPolicy, &cloudwatchlogs.PutRetentionPolicyInput{
+	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) {
+		call(ctx, s, s.Logs.PutRetentionPolicy, &cloudwatchlogs.PutRetentionPolicyInput{
 			LogGroupName: aws.String(s.named(role)), RetentionInDays: aws.Int32(7),
 		})
 	}}
@@ -56,29 +56,23 @@ func alertingSabotages() []sabotage {
 		{
 			Check: "alerts.topic", Says: "delete the topic",
 			Also: []string{"alerts.email", "alerts.topic-policy", "alerts.topic-key", "destroyable.policies", "iam.task-roles"}, On: "topic",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.SNS.DeleteTopic, &sns.DeleteTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.SNS.DeleteTopic, &sns.DeleteTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
 			},
 		},
 		{
 			Check: "alerts.email", Says: "unsubscribe the operations team", On: "topic",
-			Do: func(ctx context.Context, s *saboteur) error {
-				out, err := s.SNS.ListSubscriptionsByTopic(ctx, &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
-				if err != nil {
-					return err
-				}
-				subscription, err := first("subscription", out.Subscriptions)
-				if err != nil {
-					return err
-				}
-				return call(ctx, s.SNS.Unsubscribe, &sns.UnsubscribeInput{SubscriptionArn: subscription.SubscriptionArn})
+			Do: func(ctx context.Context, s *saboteur) {
+				out := call(ctx, s, s.SNS.ListSubscriptionsByTopic, &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+				subscription := first(s, "subscription", out.Subscriptions)
+				call(ctx, s, s.SNS.Unsubscribe, &sns.UnsubscribeInput{SubscriptionArn: subscription.SubscriptionArn})
 			},
 		},
 		{
 			Check: "alerts.topic-policy", Says: "let everyone publish to the topic", On: "topic",
-			Do: func(ctx context.Context, s *saboteur) error {
+			Do: func(ctx context.Context, s *saboteur) {
 				topic := s.output(lib.OutputAlertsTopicArn)
-				return call(ctx, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
+				call(ctx, s, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
 					TopicArn: &topic, AttributeName: aws.String("Policy"),
 					AttributeValue: aws.String(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sns:Publish","Resource":%q}]}`, topic)),
 				})
@@ -86,30 +80,24 @@ func alertingSabotages() []sabotage {
 		},
 		{
 			Check: "alerts.topic-key", Says: "stop the rotation of the topic's key", On: "topic",
-			Do: func(ctx context.Context, s *saboteur) error {
-				topic, err := s.SNS.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
-				if err != nil {
-					return err
-				}
-				key, err := s.KMS.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String(topic.Attributes["KmsMasterKeyId"])})
-				if err != nil {
-					return err
-				}
-				return call(ctx, s.KMS.DisableKeyRotation, &kms.DisableKeyRotationInput{KeyId: key.KeyMetadata.KeyId})
+			Do: func(ctx context.Context, s *saboteur) {
+				topic := call(ctx, s, s.SNS.GetTopicAttributes, &sns.GetTopicAttributesInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+				key := call(ctx, s, s.KMS.DescribeKey, &kms.DescribeKeyInput{KeyId: aws.String(topic.Attributes["KmsMasterKeyId"])})
+				call(ctx, s, s.KMS.DisableKeyRotation, &kms.DisableKeyRotationInput{KeyId: key.KeyMetadata.KeyId})
 			},
 		},
 		{
 			Check: "alerts.topic-key", Says: "stop the encryption of the topic", Also: []string{"iam.task-roles"}, On: "topic",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
 					TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn)), AttributeName: aws.String("KmsMasterKeyId"), AttributeValue: aws.String(""),
 				})
 			},
 		},
 		{
 			Check: "alerts.alarms", Says: "delete the alarm on the database's processors",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.CloudWatch.DeleteAlarms, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{s.named("aurora-cpu-alarm")}})
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.CloudWatch.DeleteAlarms, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{s.named("aurora-cpu-alarm")}})
 			},
 		},
 		changesAlarm("alerts.alarm-actions", "let an alarm tell nobody", "alb-5xx-alarm", func(in *cloudwatch.PutMetricAlarmInput) { in.AlarmActions = nil }),
@@ -118,35 +106,29 @@ func alertingSabotages() []sabotage {
 		}),
 		{
 			Check: "alerts.events", Says: "disable the rule for failed deployments", On: "event rules",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.EventBridge.DisableRule, &eventbridge.DisableRuleInput{Name: aws.String(s.named("ecs-deployment-failed"))})
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.EventBridge.DisableRule, &eventbridge.DisableRuleInput{Name: aws.String(s.named("ecs-deployment-failed"))})
 			},
 		},
 		{
 			Check: "alerts.events", Says: "take the topic away from the rule for exited containers", On: "event rules",
-			Do: func(ctx context.Context, s *saboteur) error {
+			Do: func(ctx context.Context, s *saboteur) {
 				rule := aws.String(s.named("ecs-essential-container-exited"))
-				out, err := s.EventBridge.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: rule})
-				if err != nil {
-					return err
-				}
-				target, err := first("target", out.Targets)
-				if err != nil {
-					return err
-				}
-				return call(ctx, s.EventBridge.RemoveTargets, &eventbridge.RemoveTargetsInput{Rule: rule, Ids: []string{*target.Id}})
+				out := call(ctx, s, s.EventBridge.ListTargetsByRule, &eventbridge.ListTargetsByRuleInput{Rule: rule})
+				target := first(s, "target", out.Targets)
+				call(ctx, s, s.EventBridge.RemoveTargets, &eventbridge.RemoveTargetsInput{Rule: rule, Ids: []string{*target.Id}})
 			},
 		},
 		{
 			Check: "alerts.database-events", Says: "delete the subscription to the database's events",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.RDS.DeleteEventSubscription, &rds.DeleteEventSubscriptionInput{SubscriptionName: aws.String(s.named("rds-events"))})
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.RDS.DeleteEventSubscription, &rds.DeleteEventSubscriptionInput{SubscriptionName: aws.String(s.named("rds-events"))})
 			},
 		},
 		{
 			Check: "alerts.dashboard", Says: "empty the dashboard",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.CloudWatch.PutDashboard, &cloudwatch.PutDashboardInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.CloudWatch.PutDashboard, &cloudwatch.PutDashboardInput{
 					DashboardName: aws.String(s.named("payment-platform")), DashboardBody: aws.String(`{"widgets":[]}`),
 				})
 			},
@@ -156,15 +138,9 @@ func alertingSabotages() []sabotage {
 
 // changesAlarm puts an alarm again as it is, but for one thing. An alarm is always put whole.
 func changesAlarm(check, says, role string, change func(*cloudwatch.PutMetricAlarmInput)) sabotage {
-	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
-		out, err := s.CloudWatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{s.named(role)}})
-		if err != nil {
-			return err
-		}
-		a, err := first("alarm "+role, out.MetricAlarms)
-		if err != nil {
-			return err
-		}
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) {
+		out := call(ctx, s, s.CloudWatch.DescribeAlarms, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{s.named(role)}})
+		a := first(s, "alarm "+role, out.MetricAlarms)
 		in := &cloudwatch.PutMetricAlarmInput{
 			AlarmName: a.AlarmName, AlarmDescription: a.AlarmDescription, ActionsEnabled: a.ActionsEnabled,
 			AlarmActions: a.AlarmActions, OKActions: a.OKActions, ComparisonOperator: a.ComparisonOperator,
@@ -173,14 +149,13 @@ func changesAlarm(check, says, role string, change func(*cloudwatch.PutMetricAla
 			Period: a.Period, Statistic: a.Statistic, Threshold: a.Threshold, TreatMissingData: a.TreatMissingData, Unit: a.Unit,
 		}
 		change(in)
-		return call(ctx, s.CloudWatch.PutMetricAlarm, in)
+		call(ctx, s, s.CloudWatch.PutMetricAlarm, in)
 	}}
 }
 
 // metrics is nil for an alarm that has none, which an empty list is not.
 func metrics(list []cwtypes.MetricDataQuery) []cwtypes.MetricDataQuery {
 	if len(list) == 0 {
-		return nil
 	}
 	return list
 }

@@ -29,8 +29,8 @@ func applicationSabotages() []sabotage {
 	return []sabotage{
 		{
 			Check: "application.cluster", Says: "take Fargate from the cluster", On: "capacity providers",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.ECS.PutClusterCapacityProviders, &ecs.PutClusterCapacityProvidersInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.ECS.PutClusterCapacityProviders, &ecs.PutClusterCapacityProvidersInput{
 					Cluster: aws.String(s.output(lib.OutputEcsClusterName)), CapacityProviders: []string{"FARGATE_SPOT"},
 					DefaultCapacityProviderStrategy: []types.CapacityProviderStrategyItem{{CapacityProvider: aws.String("FARGATE_SPOT"), Weight: 1}},
 				})
@@ -51,12 +51,9 @@ func applicationSabotages() []sabotage {
 		{
 			Check: "application.own-security-group", Says: "let payment-api wear the default security group as well", On: "services",
 			Also: []string{"network.ingress-rules", "network.egress-rules"},
-			Do: func(ctx context.Context, s *saboteur) error {
-				group, err := s.securityGroup(ctx, "default")
-				if err != nil {
-					return err
-				}
-				return s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, was types.Service) {
+			Do: func(ctx context.Context, s *saboteur) {
+				group := s.securityGroup(ctx, "default")
+				s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, was types.Service) {
 					network := *was.NetworkConfiguration.AwsvpcConfiguration
 					network.SecurityGroups = append(slices.Clone(network.SecurityGroups), *group)
 					in.NetworkConfiguration = &types.NetworkConfiguration{AwsvpcConfiguration: &network}
@@ -81,33 +78,25 @@ func applicationSabotages() []sabotage {
 		{
 			Check: "application.running", Says: "stop a service's tasks for good", Unhealable: scaled,
 			Also: []string{"application.payment-api", "application.tasks-spread", "alb.healthy-targets"}, On: "services",
-			Do: func(ctx context.Context, s *saboteur) error { return s.wantTasks(ctx, paymentAPI, 0, 3) },
+			Do: func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, paymentAPI, 0, 3) },
 		},
 		{
 			Check: "application.tasks-spread", Says: "leave a service one task", Unhealable: scaled,
 			Also: []string{"application.job-processor", "alb.healthy-targets"}, On: "services",
-			Do: func(ctx context.Context, s *saboteur) error { return s.wantTasks(ctx, jobProcessor, 1, 2) },
+			Do: func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, jobProcessor, 1, 2) },
 		},
 		{
 			Check: "alb.healthy-targets", Says: "take the job processor's tasks off its target group", On: "services",
 			Unhealable: "targets are ECS's to register, not Pulumi's: a new deployment of the service does",
-			Do: func(ctx context.Context, s *saboteur) error {
-				group, err := s.targetGroup(ctx, jobProcessor)
-				if err != nil {
-					return err
-				}
-				health, err := s.ELB.DescribeTargetHealth(ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: group})
-				if err != nil {
-					return err
-				}
+			Do: func(ctx context.Context, s *saboteur) {
+				group := s.targetGroup(ctx, jobProcessor)
+				health := call(ctx, s, s.ELB.DescribeTargetHealth, &elb.DescribeTargetHealthInput{TargetGroupArn: group})
 				var targets []elbtypes.TargetDescription
 				for _, h := range health.TargetHealthDescriptions {
 					targets = append(targets, *h.Target)
 				}
-				s.later(func(ctx context.Context) error {
-					return call(ctx, s.ELB.RegisterTargets, &elb.RegisterTargetsInput{TargetGroupArn: group, Targets: targets})
-				})
-				return call(ctx, s.ELB.DeregisterTargets, &elb.DeregisterTargetsInput{TargetGroupArn: group, Targets: targets})
+				later(s, s.ELB.RegisterTargets, &elb.RegisterTargetsInput{TargetGroupArn: group, Targets: targets})
+				call(ctx, s, s.ELB.DeregisterTargets, &elb.DeregisterTargetsInput{TargetGroupArn: group, Targets: targets})
 			},
 		},
 		revisesTask("application.load-balanced", "move the container to another port", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
@@ -140,59 +129,47 @@ func applicationSabotages() []sabotage {
 	}
 }
 
-func (s *saboteur) service(ctx context.Context, role string) (types.Service, error) {
-	out, err := s.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{
+func (s *saboteur) service(ctx context.Context, role string) types.Service {
+	out := call(ctx, s, s.ECS.DescribeServices, &ecs.DescribeServicesInput{
 		Cluster: aws.String(s.output(lib.OutputEcsClusterName)), Services: []string{s.named(role)},
 	})
-	if err != nil {
-		return types.Service{}, err
-	}
-	return first("service "+role, out.Services)
+	return first(s, "service "+role, out.Services)
 }
 
-func (s *saboteur) updateService(ctx context.Context, role string, change func(*saboteur, *ecs.UpdateServiceInput, types.Service)) error {
-	was, err := s.service(ctx, role)
-	if err != nil {
-		return err
-	}
+func (s *saboteur) updateService(ctx context.Context, role string, change func(*saboteur, *ecs.UpdateServiceInput, types.Service)) {
+	was := s.service(ctx, role)
 	in := &ecs.UpdateServiceInput{Cluster: was.ClusterArn, Service: was.ServiceName}
 	change(s, in, was)
-	return call(ctx, s.ECS.UpdateService, in)
+	call(ctx, s, s.ECS.UpdateService, in)
 }
 
 func updatesService(check, says string, change func(*saboteur, *ecs.UpdateServiceInput, types.Service), also ...string) sabotage {
-	return sabotage{Check: check, Says: says, Also: also, On: "services", Do: func(ctx context.Context, s *saboteur) error {
-		return s.updateService(ctx, paymentAPI, change)
+	return sabotage{Check: check, Says: says, Also: also, On: "services", Do: func(ctx context.Context, s *saboteur) {
+		s.updateService(ctx, paymentAPI, change)
 	}}
 }
 
 // wantTasks changes how many tasks a service is to have, and puts it back later.
-func (s *saboteur) wantTasks(ctx context.Context, role string, count, usual int32) error {
-	want := func(ctx context.Context, count int32) error {
-		return s.updateService(ctx, role, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) { in.DesiredCount = &count })
+func (s *saboteur) wantTasks(ctx context.Context, role string, count, usual int32) {
+	want := func(ctx context.Context, count int32) {
+		s.updateService(ctx, role, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) { in.DesiredCount = &count })
 	}
-	s.later(func(ctx context.Context) error { return want(ctx, usual) })
-	return want(ctx, count)
+	s.later(func(ctx context.Context) { want(ctx, usual) })
+	want(ctx, count)
 }
 
 func wantsTasks(check, role string, usual int32) sabotage {
 	return sabotage{
 		Check: check, Says: "want one task only", Unhealable: scaled,
-		Do: func(ctx context.Context, s *saboteur) error { return s.wantTasks(ctx, role, 1, usual) },
+		Do: func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, role, 1, usual) },
 	}
 }
 
 // revisesTask makes payment-api run a new revision of its task definition, made from the one that it runs.
 func revisesTask(check, says string, change func(*ecs.RegisterTaskDefinitionInput, *types.ContainerDefinition), also ...string) sabotage {
-	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) error {
-		svc, err := s.service(ctx, paymentAPI)
-		if err != nil {
-			return err
-		}
-		now, err := s.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: svc.TaskDefinition})
-		if err != nil {
-			return err
-		}
+	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) {
+		svc := s.service(ctx, paymentAPI)
+		now := call(ctx, s, s.ECS.DescribeTaskDefinition, &ecs.DescribeTaskDefinitionInput{TaskDefinition: svc.TaskDefinition})
 		td := now.TaskDefinition
 		in := &ecs.RegisterTaskDefinitionInput{
 			Family: td.Family, ContainerDefinitions: td.ContainerDefinitions, Cpu: td.Cpu, Memory: td.Memory,
@@ -201,15 +178,10 @@ func revisesTask(check, says string, change func(*ecs.RegisterTaskDefinitionInpu
 			Tags: tagList(stackTags(*td.Family), func(k, v *string) types.Tag { return types.Tag{Key: k, Value: v} }),
 		}
 		change(in, &in.ContainerDefinitions[0])
-		made, err := s.ECS.RegisterTaskDefinition(ctx, in)
-		if err != nil {
-			return err
-		}
+		made := call(ctx, s, s.ECS.RegisterTaskDefinition, in)
 		revision := made.TaskDefinition.TaskDefinitionArn
-		s.later(func(ctx context.Context) error {
-			return call(ctx, s.ECS.DeregisterTaskDefinition, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: revision})
-		})
-		return s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) { in.TaskDefinition = revision })
+		later(s, s.ECS.DeregisterTaskDefinition, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: revision})
+		s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) { in.TaskDefinition = revision })
 	}}
 }
 
@@ -217,27 +189,24 @@ func scalingSabotages() []sabotage {
 	return []sabotage{
 		{
 			Check: "scaling.targets", Says: "leave payment-api no room to grow", On: "scalable target of payment-api",
-			Do: func(ctx context.Context, s *saboteur) error { return s.scaleBetween(ctx, paymentAPI, 3, 3) },
+			Do: func(ctx context.Context, s *saboteur) { s.scaleBetween(ctx, paymentAPI, 3, 3) },
 		},
 		{
 			Check: "scaling.targets", Says: "let payment-api shrink to one task", On: "scalable target of payment-api",
 			Also: []string{"application.payment-api"},
-			Do:   func(ctx context.Context, s *saboteur) error { return s.scaleBetween(ctx, paymentAPI, 1, 12) },
+			Do:   func(ctx context.Context, s *saboteur) { s.scaleBetween(ctx, paymentAPI, 1, 12) },
 		},
 		{
 			Check: "scaling.cpu", Says: "aim at 99 percent of the processors",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return s.changePolicy(ctx, paymentAPI, false, func(c *scalingtypes.TargetTrackingScalingPolicyConfiguration) { c.TargetValue = aws.Float64(99) })
+			Do: func(ctx context.Context, s *saboteur) {
+				s.changePolicy(ctx, paymentAPI, false, func(c *scalingtypes.TargetTrackingScalingPolicyConfiguration) { c.TargetValue = aws.Float64(99) })
 			},
 		},
 		{
 			Check: "scaling.backlog", Says: "delete the backlog policy",
-			Do: func(ctx context.Context, s *saboteur) error {
-				policy, err := s.scalingPolicy(ctx, jobProcessor, true)
-				if err != nil {
-					return err
-				}
-				return call(ctx, s.AutoScaling.DeleteScalingPolicy, &applicationautoscaling.DeleteScalingPolicyInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				policy := s.scalingPolicy(ctx, jobProcessor, true)
+				call(ctx, s, s.AutoScaling.DeleteScalingPolicy, &applicationautoscaling.DeleteScalingPolicyInput{
 					PolicyName: policy.PolicyName, ResourceId: policy.ResourceId,
 					ScalableDimension: policy.ScalableDimension, ServiceNamespace: policy.ServiceNamespace,
 				})
@@ -250,38 +219,28 @@ func (s *saboteur) scalable(role string) *string {
 	return aws.String(fmt.Sprintf("service/%s/%s", s.output(lib.OutputEcsClusterName), s.named(role)))
 }
 
-func (s *saboteur) scaleBetween(ctx context.Context, role string, least, most int32) error {
-	return call(ctx, s.AutoScaling.RegisterScalableTarget, &applicationautoscaling.RegisterScalableTargetInput{
+func (s *saboteur) scaleBetween(ctx context.Context, role string, least, most int32) {
+	call(ctx, s, s.AutoScaling.RegisterScalableTarget, &applicationautoscaling.RegisterScalableTargetInput{
 		ResourceId: s.scalable(role), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
 		ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount, MinCapacity: &least, MaxCapacity: &most,
 	})
 }
 
 // scalingPolicy is a service's policy on a metric of the stack's own, or the one on its processors.
-func (s *saboteur) scalingPolicy(ctx context.Context, role string, custom bool) (scalingtypes.ScalingPolicy, error) {
-	out, err := s.AutoScaling.DescribeScalingPolicies(ctx, &applicationautoscaling.DescribeScalingPoliciesInput{
+func (s *saboteur) scalingPolicy(ctx context.Context, role string, custom bool) scalingtypes.ScalingPolicy {
+	out := call(ctx, s, s.AutoScaling.DescribeScalingPolicies, &applicationautoscaling.DescribeScalingPoliciesInput{
 		ResourceId: s.scalable(role), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
 	})
-	if err != nil {
-		return scalingtypes.ScalingPolicy{}, err
-	}
-	i := slices.IndexFunc(out.ScalingPolicies, func(p scalingtypes.ScalingPolicy) bool {
+	return find(s, "policy of "+role, out.ScalingPolicies, func(p scalingtypes.ScalingPolicy) bool {
 		c := p.TargetTrackingScalingPolicyConfiguration
 		return c != nil && (c.CustomizedMetricSpecification != nil) == custom
 	})
-	if i < 0 {
-		return scalingtypes.ScalingPolicy{}, fmt.Errorf("%s has no such policy", role)
-	}
-	return out.ScalingPolicies[i], nil
 }
 
-func (s *saboteur) changePolicy(ctx context.Context, role string, custom bool, change func(*scalingtypes.TargetTrackingScalingPolicyConfiguration)) error {
-	policy, err := s.scalingPolicy(ctx, role, custom)
-	if err != nil {
-		return err
-	}
+func (s *saboteur) changePolicy(ctx context.Context, role string, custom bool, change func(*scalingtypes.TargetTrackingScalingPolicyConfiguration)) {
+	policy := s.scalingPolicy(ctx, role, custom)
 	change(policy.TargetTrackingScalingPolicyConfiguration)
-	return call(ctx, s.AutoScaling.PutScalingPolicy, &applicationautoscaling.PutScalingPolicyInput{
+	call(ctx, s, s.AutoScaling.PutScalingPolicy, &applicationautoscaling.PutScalingPolicyInput{
 		PolicyName: policy.PolicyName, PolicyType: policy.PolicyType, ResourceId: policy.ResourceId,
 		ScalableDimension: policy.ScalableDimension, ServiceNamespace: policy.ServiceNamespace,
 		TargetTrackingScalingPolicyConfiguration: policy.TargetTrackingScalingPolicyConfiguration,

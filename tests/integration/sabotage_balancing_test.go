@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/wafv2"
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
 )
@@ -26,8 +27,8 @@ func balancingSabotages() []sabotage {
 	return []sabotage{
 		{
 			Check: "alb.public", Says: "take the load balancer out of a public subnet",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.ELB.SetSubnets, &elb.SetSubnetsInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.ELB.SetSubnets, &elb.SetSubnetsInput{
 					LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn)), Subnets: s.list(lib.OutputPublicSubnetIDs)[:2],
 				})
 			},
@@ -37,184 +38,143 @@ func balancingSabotages() []sabotage {
 		setsBalancer("destroyable.load-balancer", "protect the load balancer from deletion", "deletion_protection.enabled", "true"),
 		{
 			Check: "alb.health-checks", Says: "ask another path for health",
-			Do: func(ctx context.Context, s *saboteur) error {
-				group, err := s.targetGroup(ctx, paymentAPI)
-				if err != nil {
-					return err
-				}
-				return call(ctx, s.ELB.ModifyTargetGroup, &elb.ModifyTargetGroupInput{TargetGroupArn: group, HealthCheckPath: aws.String("/")})
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.ELB.ModifyTargetGroup, &elb.ModifyTargetGroupInput{
+					TargetGroupArn: s.targetGroup(ctx, paymentAPI), HealthCheckPath: aws.String("/"),
+				})
 			},
 		},
 		{
 			Check: "alb.draining", Says: "drop a leaving target at once",
-			Do: func(ctx context.Context, s *saboteur) error {
-				group, err := s.targetGroup(ctx, jobProcessor)
-				if err != nil {
-					return err
-				}
-				return call(ctx, s.ELB.ModifyTargetGroupAttributes, &elb.ModifyTargetGroupAttributesInput{
-					TargetGroupArn: group,
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.ELB.ModifyTargetGroupAttributes, &elb.ModifyTargetGroupAttributesInput{
+					TargetGroupArn: s.targetGroup(ctx, jobProcessor),
 					Attributes:     []types.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("0")}},
 				})
 			},
 		},
 		{
 			Check: "alb.api-routing", Says: "move the API to another path", On: "listener rules",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return s.changeRule(ctx, "/api/*", func(in *elb.ModifyRuleInput, _ types.Rule) {
+			Do: func(ctx context.Context, s *saboteur) {
+				s.changeRule(ctx, "/api/*", func(in *elb.ModifyRuleInput, _ types.Rule) {
 					in.Conditions = []types.RuleCondition{{Field: aws.String("path-pattern"), PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/v2/*"}}}}
 				})
 			},
 		},
 		{
 			Check: "alb.health-routing", Says: "send most health checks to one service", On: "listener rules",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return s.changeRule(ctx, "/health", func(in *elb.ModifyRuleInput, was types.Rule) {
+			Do: func(ctx context.Context, s *saboteur) {
+				s.changeRule(ctx, "/health", func(in *elb.ModifyRuleInput, was types.Rule) {
 					in.Actions = was.Actions
 					in.Actions[0].ForwardConfig.TargetGroups[0].Weight = aws.Int32(99)
 				})
 			},
 		},
 		changesListener("alb.default-404", "answer every unknown path with 200", 443, func(in *elb.ModifyListenerInput) {
-			in.DefaultActions = []types.Action{{
-				Type:                types.ActionTypeEnumFixedResponse,
-				FixedResponseConfig: &types.FixedResponseActionConfig{StatusCode: aws.String("200"), ContentType: aws.String("text/plain"), MessageBody: aws.String("hello")},
-			}}
+			in.DefaultActions = hello()
 		}),
 		changesListener("alb.https", "speak old TLS", 443, func(in *elb.ModifyListenerInput) {
 			in.SslPolicy = aws.String("ELBSecurityPolicy-2016-08")
 		}),
 		changesListener("alb.redirect", "answer HTTP itself", 80, func(in *elb.ModifyListenerInput) {
-			in.DefaultActions = []types.Action{{
-				Type:                types.ActionTypeEnumFixedResponse,
-				FixedResponseConfig: &types.FixedResponseActionConfig{StatusCode: aws.String("200"), ContentType: aws.String("text/plain"), MessageBody: aws.String("hello")},
-			}}
+			in.DefaultActions = hello()
 		}),
 		{
 			Check: "alb.certificate", Says: "serve a certificate with a short key",
-			Do: func(ctx context.Context, s *saboteur) error {
-				id, err := s.weakCertificate(ctx)
-				if err != nil {
-					return err
-				}
-				return s.changeListener(ctx, 443, func(in *elb.ModifyListenerInput) { in.Certificates = []types.Certificate{{CertificateArn: id}} })
+			Do: func(ctx context.Context, s *saboteur) {
+				id := s.weakCertificate(ctx)
+				s.changeListener(ctx, 443, func(in *elb.ModifyListenerInput) { in.Certificates = []types.Certificate{{CertificateArn: id}} })
 			},
 		},
 	}
 }
 
+// hello answers everything itself.
+func hello() []types.Action {
+	return []types.Action{{
+		Type:                types.ActionTypeEnumFixedResponse,
+		FixedResponseConfig: &types.FixedResponseActionConfig{StatusCode: aws.String("200"), ContentType: aws.String("text/plain"), MessageBody: aws.String("hello")},
+	}}
+}
+
 func setsBalancer(check, says, attribute, value string) sabotage {
-	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
-		return call(ctx, s.ELB.ModifyLoadBalancerAttributes, &elb.ModifyLoadBalancerAttributesInput{
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) {
+		call(ctx, s, s.ELB.ModifyLoadBalancerAttributes, &elb.ModifyLoadBalancerAttributesInput{
 			LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn)),
 			Attributes:      []types.LoadBalancerAttribute{{Key: &attribute, Value: &value}},
 		})
 	}}
 }
 
-func (s *saboteur) targetGroup(ctx context.Context, role string) (*string, error) {
-	out, err := s.ELB.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{Names: []string{s.named(role + "-tg")}})
-	if err != nil {
-		return nil, err
-	}
-	group, err := first("target group of "+role, out.TargetGroups)
-	return group.TargetGroupArn, err
+func (s *saboteur) targetGroup(ctx context.Context, role string) *string {
+	out := call(ctx, s, s.ELB.DescribeTargetGroups, &elb.DescribeTargetGroupsInput{Names: []string{s.named(role + "-tg")}})
+	return first(s, "target group of "+role, out.TargetGroups).TargetGroupArn
 }
 
-func (s *saboteur) listener(ctx context.Context, port int32) (*string, error) {
-	out, err := s.ELB.DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn))})
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range out.Listeners {
-		if aws.ToInt32(l.Port) == port {
-			return l.ListenerArn, nil
-		}
-	}
-	return nil, fmt.Errorf("there is no listener on port %d", port)
+func (s *saboteur) listener(ctx context.Context, port int32) *string {
+	out := call(ctx, s, s.ELB.DescribeListeners, &elb.DescribeListenersInput{LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn))})
+	listening := func(l types.Listener) bool { return aws.ToInt32(l.Port) == port }
+	return find(s, fmt.Sprintf("listener on port %d", port), out.Listeners, listening).ListenerArn
 }
 
-func (s *saboteur) changeListener(ctx context.Context, port int32, change func(*elb.ModifyListenerInput)) error {
-	id, err := s.listener(ctx, port)
-	if err != nil {
-		return err
-	}
-	in := &elb.ModifyListenerInput{ListenerArn: id}
+func (s *saboteur) changeListener(ctx context.Context, port int32, change func(*elb.ModifyListenerInput)) {
+	in := &elb.ModifyListenerInput{ListenerArn: s.listener(ctx, port)}
 	change(in)
-	return call(ctx, s.ELB.ModifyListener, in)
+	call(ctx, s, s.ELB.ModifyListener, in)
 }
 
 func changesListener(check, says string, port int32, change func(*elb.ModifyListenerInput)) sabotage {
-	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error { return s.changeListener(ctx, port, change) }}
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) { s.changeListener(ctx, port, change) }}
 }
 
 // changeRule changes the rule of the HTTPS listener for a path.
-func (s *saboteur) changeRule(ctx context.Context, path string, change func(*elb.ModifyRuleInput, types.Rule)) error {
-	listener, err := s.listener(ctx, 443)
-	if err != nil {
-		return err
+func (s *saboteur) changeRule(ctx context.Context, path string, change func(*elb.ModifyRuleInput, types.Rule)) {
+	out := call(ctx, s, s.ELB.DescribeRules, &elb.DescribeRulesInput{ListenerArn: s.listener(ctx, 443)})
+	matches := func(c types.RuleCondition) bool {
+		return slices.Contains(c.Values, path) || c.PathPatternConfig != nil && slices.Contains(c.PathPatternConfig.Values, path)
 	}
-	out, err := s.ELB.DescribeRules(ctx, &elb.DescribeRulesInput{ListenerArn: listener})
-	if err != nil {
-		return err
-	}
-	for _, r := range out.Rules {
-		for _, c := range r.Conditions {
-			if slices.Contains(c.Values, path) || c.PathPatternConfig != nil && slices.Contains(c.PathPatternConfig.Values, path) {
-				in := &elb.ModifyRuleInput{RuleArn: r.RuleArn}
-				change(in, r)
-				return call(ctx, s.ELB.ModifyRule, in)
-			}
-		}
-	}
-	return fmt.Errorf("there is no rule for %s", path)
+	rule := find(s, "rule for "+path, out.Rules, func(r types.Rule) bool { return slices.ContainsFunc(r.Conditions, matches) })
+	in := &elb.ModifyRuleInput{RuleArn: rule.RuleArn}
+	change(in, rule)
+	call(ctx, s, s.ELB.ModifyRule, in)
 }
 
 // weakCertificate imports a self-signed certificate with an RSA key of 1024 bits, which is deleted later.
-func (s *saboteur) weakCertificate(ctx context.Context) (*string, error) {
+func (s *saboteur) weakCertificate(ctx context.Context) *string {
 	key, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that it is weak is the sabotage
-	if err != nil {
-		return nil, err
-	}
+	require.NoError(s, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "weak.example.com"}, DNSNames: []string{"weak.example.com"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return nil, err
-	}
-	out, err := s.ACM.ImportCertificate(ctx, &acm.ImportCertificateInput{
+	require.NoError(s, err)
+	out := call(ctx, s, s.ACM.ImportCertificate, &acm.ImportCertificateInput{
 		Certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		PrivateKey:  pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}),
 	})
-	if err != nil {
-		return nil, err
-	}
-	s.later(func(ctx context.Context) error {
-		return call(ctx, s.ACM.DeleteCertificate, &acm.DeleteCertificateInput{CertificateArn: out.CertificateArn})
-	})
-	return out.CertificateArn, nil
+	later(s, s.ACM.DeleteCertificate, &acm.DeleteCertificateInput{CertificateArn: out.CertificateArn})
+	return out.CertificateArn
 }
 
 func firewallSabotages() []sabotage {
 	return []sabotage{
 		{
 			Check: "waf.in-front", Says: "take the firewall away from the load balancer", Also: []string{"waf.rules", "waf.logging"},
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.WAF.DisassociateWebACL, &wafv2.DisassociateWebACLInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.WAF.DisassociateWebACL, &wafv2.DisassociateWebACLInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
 			},
 		},
 		{
 			Check: "waf.in-front", Says: "switch the firewall's metrics off", On: "web ACL",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return s.updateFirewall(ctx, func(in *wafv2.UpdateWebACLInput) { in.VisibilityConfig.CloudWatchMetricsEnabled = false })
+			Do: func(ctx context.Context, s *saboteur) {
+				s.updateFirewall(ctx, func(in *wafv2.UpdateWebACLInput) { in.VisibilityConfig.CloudWatchMetricsEnabled = false })
 			},
 		},
 		{
 			Check: "waf.rules", Says: "let the SQL injection rules count instead of block", On: "web ACL",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return s.updateFirewall(ctx, func(in *wafv2.UpdateWebACLInput) {
+			Do: func(ctx context.Context, s *saboteur) {
+				s.updateFirewall(ctx, func(in *wafv2.UpdateWebACLInput) {
 					for i, r := range in.Rules {
 						if m := r.Statement.ManagedRuleGroupStatement; m != nil && aws.ToString(m.Name) == "AWSManagedRulesSQLiRuleSet" {
 							in.Rules[i].OverrideAction = &waftypes.OverrideAction{Count: &waftypes.CountAction{}}
@@ -225,41 +185,27 @@ func firewallSabotages() []sabotage {
 		},
 		{
 			Check: "waf.logging", Says: "stop the firewall's logging",
-			Do: func(ctx context.Context, s *saboteur) error {
-				acl, err := s.firewall(ctx)
-				if err != nil {
-					return err
-				}
-				return call(ctx, s.WAF.DeleteLoggingConfiguration, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: acl.ARN})
+			Do: func(ctx context.Context, s *saboteur) {
+				acl := s.firewall(ctx)
+				call(ctx, s, s.WAF.DeleteLoggingConfiguration, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: acl.ARN})
 			},
 		},
 	}
 }
 
-func (s *saboteur) firewall(ctx context.Context) (*waftypes.WebACL, error) {
-	out, err := s.WAF.GetWebACLForResource(ctx, &wafv2.GetWebACLForResourceInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
-	if err != nil {
-		return nil, err
-	}
-	if out.WebACL == nil {
-		return nil, fmt.Errorf("there is no web ACL")
-	}
-	return out.WebACL, nil
+func (s *saboteur) firewall(ctx context.Context) *waftypes.WebACL {
+	out := call(ctx, s, s.WAF.GetWebACLForResource, &wafv2.GetWebACLForResourceInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
+	require.NotNil(s, out.WebACL)
+	return out.WebACL
 }
 
-func (s *saboteur) updateFirewall(ctx context.Context, change func(*wafv2.UpdateWebACLInput)) error {
-	acl, err := s.firewall(ctx)
-	if err != nil {
-		return err
-	}
-	now, err := s.WAF.GetWebACL(ctx, &wafv2.GetWebACLInput{Id: acl.Id, Name: acl.Name, Scope: waftypes.ScopeRegional})
-	if err != nil {
-		return err
-	}
+func (s *saboteur) updateFirewall(ctx context.Context, change func(*wafv2.UpdateWebACLInput)) {
+	acl := s.firewall(ctx)
+	now := call(ctx, s, s.WAF.GetWebACL, &wafv2.GetWebACLInput{Id: acl.Id, Name: acl.Name, Scope: waftypes.ScopeRegional})
 	in := &wafv2.UpdateWebACLInput{
 		Id: acl.Id, Name: acl.Name, Scope: waftypes.ScopeRegional, LockToken: now.LockToken, DefaultAction: acl.DefaultAction,
 		Description: acl.Description, Rules: now.WebACL.Rules, VisibilityConfig: now.WebACL.VisibilityConfig,
 	}
 	change(in)
-	return call(ctx, s.WAF.UpdateWebACL, in)
+	call(ctx, s, s.WAF.UpdateWebACL, in)
 }

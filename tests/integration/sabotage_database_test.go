@@ -29,31 +29,24 @@ func databaseSabotages() []sabotage {
 		modifiesInstance("database.enhanced-monitoring", "switch enhanced monitoring off", func(in *rds.ModifyDBInstanceInput) { in.MonitoringInterval = aws.Int32(0) }),
 		{
 			Check: "database.topology", Says: "delete a reader", Also: []string{"database.promotion-tiers", "database.zones", "database.failover"}, On: "reader 1",
-			Do: func(ctx context.Context, s *saboteur) error { return s.deleteReader(ctx) },
+			Do: func(ctx context.Context, s *saboteur) { s.deleteReader(ctx) },
 		},
-		remakesReader("database.zones", "make a reader anew in the writer's zone", func(ctx context.Context, s *saboteur, in *rds.CreateDBInstanceInput) error {
+		remakesReader("database.zones", "make a reader anew in the writer's zone", func(s *saboteur, in *rds.CreateDBInstanceInput) {
 			in.AvailabilityZone = aws.String(s.list(lib.OutputAvailabilityZones)[0])
-			return nil
 		}),
 		{
 			Check: "database.private-subnets", Says: "route a private subnet of the database's straight to the internet gateway",
 			Also: []string{"network.private-routes"}, On: "nat gateways",
-			Do: func(ctx context.Context, s *saboteur) error { return s.routeToInternet(ctx, "private-route-table-3") },
+			Do: func(ctx context.Context, s *saboteur) { s.routeToInternet(ctx, "private-route-table-3") },
 		},
 		{
 			Check: "destroyable.snapshots", Says: "take a snapshot by hand", Unhealable: byHand,
-			Do: func(ctx context.Context, s *saboteur) error {
+			Do: func(ctx context.Context, s *saboteur) {
 				id := aws.String(s.named("by-hand"))
-				_, err := s.RDS.CreateDBClusterSnapshot(ctx, &rds.CreateDBClusterSnapshotInput{
+				call(ctx, s, s.RDS.CreateDBClusterSnapshot, &rds.CreateDBClusterSnapshotInput{
 					DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), DBClusterSnapshotIdentifier: id,
 				})
-				if err != nil {
-					return err
-				}
-				s.later(func(ctx context.Context) error {
-					return call(ctx, s.RDS.DeleteDBClusterSnapshot, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: id})
-				})
-				return nil
+				later(s, s.RDS.DeleteDBClusterSnapshot, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: id})
 			},
 		},
 	}
@@ -64,25 +57,25 @@ func (s *saboteur) rdsTags(role string) []types.Tag {
 }
 
 func modifiesCluster(check, says string, change func(*rds.ModifyDBClusterInput)) sabotage {
-	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) {
 		in := &rds.ModifyDBClusterInput{DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), ApplyImmediately: aws.Bool(true)}
 		change(in)
-		return call(ctx, s.RDS.ModifyDBCluster, in)
+		call(ctx, s, s.RDS.ModifyDBCluster, in)
 	}}
 }
 
 // modifiesInstance changes the second reader.
 func modifiesInstance(check, says string, change func(*rds.ModifyDBInstanceInput)) sabotage {
-	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) {
 		in := &rds.ModifyDBInstanceInput{DBInstanceIdentifier: aws.String(s.named("aurora-reader-2")), ApplyImmediately: aws.Bool(true)}
 		change(in)
-		return call(ctx, s.RDS.ModifyDBInstance, in)
+		call(ctx, s, s.RDS.ModifyDBInstance, in)
 	}}
 }
 
 func setsParameter(check, says, name, value string) sabotage {
-	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
-		return call(ctx, s.RDS.ModifyDBClusterParameterGroup, &rds.ModifyDBClusterParameterGroupInput{
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) {
+		call(ctx, s, s.RDS.ModifyDBClusterParameterGroup, &rds.ModifyDBClusterParameterGroupInput{
 			DBClusterParameterGroupName: aws.String(s.named("db-cluster-parameter-group")),
 			Parameters: []types.Parameter{{
 				ParameterName: &name, ParameterValue: &value, ApplyMethod: types.ApplyMethodPendingReboot,
@@ -91,23 +84,17 @@ func setsParameter(check, says, name, value string) sabotage {
 	}}
 }
 
-func (s *saboteur) deleteReader(ctx context.Context) error {
-	return call(ctx, s.RDS.DeleteDBInstance, &rds.DeleteDBInstanceInput{
+func (s *saboteur) deleteReader(ctx context.Context) {
+	call(ctx, s, s.RDS.DeleteDBInstance, &rds.DeleteDBInstanceInput{
 		DBInstanceIdentifier: aws.String(s.named("aurora-reader-1")), SkipFinalSnapshot: aws.Bool(true),
 	})
 }
 
 // remakesReader deletes the first reader and makes it again as it was, but for one thing that cannot be modified.
-func remakesReader(check, says string, change func(context.Context, *saboteur, *rds.CreateDBInstanceInput) error) sabotage {
-	return sabotage{Check: check, Says: says, On: "reader 1", Do: func(ctx context.Context, s *saboteur) error {
-		out, err := s.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String(s.named("aurora-reader-1"))})
-		if err != nil {
-			return err
-		}
-		was, err := first("reader", out.DBInstances)
-		if err != nil {
-			return err
-		}
+func remakesReader(check, says string, change func(*saboteur, *rds.CreateDBInstanceInput)) sabotage {
+	return sabotage{Check: check, Says: says, On: "reader 1", Do: func(ctx context.Context, s *saboteur) {
+		out := call(ctx, s, s.RDS.DescribeDBInstances, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: aws.String(s.named("aurora-reader-1"))})
+		was := first(s, "reader", out.DBInstances)
 		in := &rds.CreateDBInstanceInput{
 			DBInstanceIdentifier: was.DBInstanceIdentifier, DBClusterIdentifier: was.DBClusterIdentifier,
 			DBInstanceClass: was.DBInstanceClass, Engine: was.Engine, AvailabilityZone: was.AvailabilityZone,
@@ -115,12 +102,8 @@ func remakesReader(check, says string, change func(context.Context, *saboteur, *
 			AutoMinorVersionUpgrade: was.AutoMinorVersionUpgrade, StorageEncrypted: was.StorageEncrypted,
 			PubliclyAccessible: aws.Bool(false), Tags: s.rdsTags("aurora-reader-1"),
 		}
-		if err := change(ctx, s, in); err != nil {
-			return err
-		}
-		if err := s.deleteReader(ctx); err != nil {
-			return err
-		}
-		return call(ctx, s.RDS.CreateDBInstance, in)
+		change(s, in)
+		s.deleteReader(ctx)
+		call(ctx, s, s.RDS.CreateDBInstance, in)
 	}}
 }

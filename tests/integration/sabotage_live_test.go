@@ -20,7 +20,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
-	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
@@ -248,9 +247,9 @@ func unobservableLive() map[string]answer {
 
 // liveSabotages break what clients and operators meet. The mutations that this target cannot show run on those that can.
 func liveSabotages() []sabotage {
-	notTold := func(ctx context.Context, s *saboteur) error {
+	notTold := func(ctx context.Context, s *saboteur) {
 		topic := s.output(lib.OutputAlertsTopicArn)
-		return call(ctx, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
+		call(ctx, s, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
 			TopicArn: &topic, AttributeName: aws.String("Policy"), AttributeValue: aws.String(fmt.Sprintf(
 				`{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"sns:Publish","Resource":%q,"Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`, topic)),
 		})
@@ -258,36 +257,32 @@ func liveSabotages() []sabotage {
 	listening := func(check, says string, port int32, also string, change func(*elb.ModifyListenerInput)) sabotage {
 		return sabotage{Check: check, Says: says, Also: []string{also}, Do: changesListener(check, says, port, change).Do}
 	}
-	hello := []elbtypes.Action{{
-		Type:                elbtypes.ActionTypeEnumFixedResponse,
-		FixedResponseConfig: &elbtypes.FixedResponseActionConfig{StatusCode: aws.String("200"), ContentType: aws.String("text/plain"), MessageBody: aws.String("hello")},
-	}}
 	return []sabotage{
 		{
 			Check: "alb.answers", Says: "stop all tasks of payment-api", On: "services", Unhealable: scaled,
 			Also: []string{"application.payment-api", "application.running", "application.tasks-spread", "alb.healthy-targets"},
-			Do:   func(ctx context.Context, s *saboteur) error { return s.wantTasks(ctx, paymentAPI, 0, 3) },
+			Do:   func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, paymentAPI, 0, 3) },
 		},
 		listening("alb.answers-404", "answer a client with 200 where nothing is", 443, "alb.default-404", func(in *elb.ModifyListenerInput) {
-			in.DefaultActions = hello
+			in.DefaultActions = hello()
 		}),
 		listening("alb.tls-spoken", "let a client in that knows nothing newer than TLS 1.0", 443, "alb.https", func(in *elb.ModifyListenerInput) {
 			in.SslPolicy = aws.String("ELBSecurityPolicy-2016-08")
 		}),
 		listening("alb.redirects", "answer a client without TLS", 80, "alb.redirect", func(in *elb.ModifyListenerInput) {
-			in.DefaultActions = hello
+			in.DefaultActions = hello()
 		}),
 		{
 			Check: "queue.refuses-plain-text", Says: "take the queue's policy away", Also: []string{"queue.tls-only"}, On: "policy of the queue",
-			Do: func(ctx context.Context, s *saboteur) error {
+			Do: func(ctx context.Context, s *saboteur) {
 				address := s.output(lib.OutputQueueURL)
-				return call(ctx, s.SQS.SetQueueAttributes, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: map[string]string{"Policy": ""}})
+				call(ctx, s, s.SQS.SetQueueAttributes, &sqs.SetQueueAttributesInput{QueueUrl: &address, Attributes: map[string]string{"Policy": ""}})
 			},
 		},
 		{
 			Check: "bucket.refuses-plain-text", Says: "take the bucket's policy away", Also: []string{"bucket.tls-only"},
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.S3.DeleteBucketPolicy, &s3.DeleteBucketPolicyInput{Bucket: aws.String(s.named("alb-logs-123456789012-us-east-1"))})
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.S3.DeleteBucketPolicy, &s3.DeleteBucketPolicyInput{Bucket: aws.String(s.named("alb-logs-123456789012-us-east-1"))})
 			},
 		},
 		{
@@ -295,13 +290,10 @@ func liveSabotages() []sabotage {
 		},
 		{
 			Check: "queue.delivers", Says: "hold every job back for a quarter of an hour",
-			Do: func(ctx context.Context, s *saboteur) error {
+			Do: func(ctx context.Context, s *saboteur) {
 				// What is held back stays so when the delay is taken away again.
-				s.later(func(ctx context.Context) error {
-					address := s.output(lib.OutputQueueURL)
-					return call(ctx, s.SQS.PurgeQueue, &sqs.PurgeQueueInput{QueueUrl: &address})
-				})
-				return s.setQueue(ctx, lib.OutputQueueURL, "DelaySeconds", "900")
+				later(s, s.SQS.PurgeQueue, &sqs.PurgeQueueInput{QueueUrl: aws.String(s.output(lib.OutputQueueURL))})
+				s.setQueue(ctx, lib.OutputQueueURL, "DelaySeconds", "900")
 			},
 		},
 		leavesOneInstance("database.failover", "leave nobody to fail over to"),
@@ -319,16 +311,12 @@ func leavesOneInstance(check, says string) sabotage {
 	return sabotage{
 		Check: check, Says: says, On: "reader 1",
 		Also: []string{"database.topology", "database.promotion-tiers", "database.zones"},
-		Do: func(ctx context.Context, s *saboteur) error {
+		Do: func(ctx context.Context, s *saboteur) {
 			for _, reader := range []string{"aurora-reader-1", "aurora-reader-2"} {
-				_, err := s.RDS.DeleteDBInstance(ctx, &rds.DeleteDBInstanceInput{
+				call(ctx, s, s.RDS.DeleteDBInstance, &rds.DeleteDBInstanceInput{
 					DBInstanceIdentifier: aws.String(s.named(reader)), SkipFinalSnapshot: aws.Bool(true),
 				})
-				if err != nil {
-					return err
-				}
 			}
-			return nil
 		},
 	}
 }

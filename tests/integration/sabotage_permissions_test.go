@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
@@ -18,6 +17,7 @@ import (
 	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	iampolicy "github.com/micahhausler/aws-iam-policy/policy"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
 	"tapstack/lib/policy"
@@ -27,8 +27,8 @@ func permissionSabotages() []sabotage {
 	return []sabotage{
 		{
 			Check: "iam.trust", Says: "let the monitoring service of every account take on a role",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.IAM.UpdateAssumeRolePolicy, &iam.UpdateAssumeRolePolicyInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.IAM.UpdateAssumeRolePolicy, &iam.UpdateAssumeRolePolicyInput{
 					RoleName:       aws.String(s.named("rds-monitoring-role")),
 					PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"monitoring.rds.amazonaws.com"},"Action":"sts:AssumeRole"}]}`),
 				})
@@ -51,8 +51,8 @@ func permissionSabotages() []sabotage {
 		}),
 		{
 			Check: "iam.log-delivery-policy", Says: "let the log delivery of every account write everywhere",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.Logs.PutResourcePolicy, &cloudwatchlogs.PutResourcePolicyInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.Logs.PutResourcePolicy, &cloudwatchlogs.PutResourcePolicyInput{
 					PolicyName:     aws.String(s.named("waf-logs-policy")),
 					PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"delivery.logs.amazonaws.com"},"Action":["logs:CreateLogStream","logs:PutLogEvents"],"Resource":"*"}]}`),
 				})
@@ -63,33 +63,20 @@ func permissionSabotages() []sabotage {
 
 // widensRole adds a statement to an inline policy that the role has, so that the provider sees it.
 func widensRole(check, says, role string, grant func(*saboteur) (action, resource string), also ...string) sabotage {
-	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) error {
+	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) {
 		name := aws.String(s.named(role))
-		list, err := s.IAM.ListRolePolicies(ctx, &iam.ListRolePoliciesInput{RoleName: name})
-		if err != nil {
-			return err
-		}
-		inline, err := first("inline policy of "+role, list.PolicyNames)
-		if err != nil {
-			return err
-		}
-		now, err := s.IAM.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: name, PolicyName: &inline})
-		if err != nil {
-			return err
-		}
+		list := call(ctx, s, s.IAM.ListRolePolicies, &iam.ListRolePoliciesInput{RoleName: name})
+		inline := first(s, "inline policy of "+role, list.PolicyNames)
+		now := call(ctx, s, s.IAM.GetRolePolicy, &iam.GetRolePolicyInput{RoleName: name, PolicyName: &inline})
 		document, err := policy.Parse(aws.ToString(now.PolicyDocument))
-		if err != nil {
-			return err
-		}
+		require.NoError(s, err)
 		action, resource := grant(s)
 		document.Statements.Add(policy.Statement{
 			Effect: "Allow", Action: iampolicy.NewStringOrSlice(true, action), Resource: iampolicy.NewStringOrSlice(true, resource),
 		})
 		written, err := json.Marshal(document)
-		if err != nil {
-			return err
-		}
-		return call(ctx, s.IAM.PutRolePolicy, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &inline, PolicyDocument: aws.String(string(written))})
+		require.NoError(s, err)
+		call(ctx, s, s.IAM.PutRolePolicy, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &inline, PolicyDocument: aws.String(string(written))})
 	}}
 }
 
@@ -97,42 +84,36 @@ func taggingSabotages() []sabotage {
 	return []sabotage{
 		{
 			Check: "tags.environment", Says: "tag the queue as staging", On: "tags of the queue",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.SQS.TagQueue, &sqs.TagQueueInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.SQS.TagQueue, &sqs.TagQueueInput{
 					QueueUrl: aws.String(s.output(lib.OutputQueueURL)), Tags: map[string]string{"Environment": "staging"},
 				})
 			},
 		},
 		{
 			Check: "tags.migration-batch", Says: "take the batch's tag off a secret",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.SecretsManager.TagResource, &secretsmanager.TagResourceInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.SecretsManager.TagResource, &secretsmanager.TagResourceInput{
 					SecretId: aws.String(s.output(lib.OutputDBSecretArn)), Tags: []smtypes.Tag{{Key: aws.String("MigrationBatch"), Value: aws.String("phase-9")}},
 				})
 			},
 		},
 		{
 			Check: "tags.provenance", Says: "hand the queue to another owner", On: "tags of the queue",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.SQS.TagQueue, &sqs.TagQueueInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.SQS.TagQueue, &sqs.TagQueueInput{
 					QueueUrl: aws.String(s.output(lib.OutputQueueURL)), Tags: map[string]string{lib.TagOwner: "somebody-else"},
 				})
 			},
 		},
 		{
 			Check: "tags.scaling-targets", Says: "tag a scalable target as staging",
-			Do: func(ctx context.Context, s *saboteur) error {
-				out, err := s.AutoScaling.DescribeScalableTargets(ctx, &applicationautoscaling.DescribeScalableTargetsInput{
+			Do: func(ctx context.Context, s *saboteur) {
+				out := call(ctx, s, s.AutoScaling.DescribeScalableTargets, &applicationautoscaling.DescribeScalableTargetsInput{
 					ServiceNamespace: "ecs", ResourceIds: []string{*s.scalable(paymentAPI)},
 				})
-				if err != nil {
-					return err
-				}
-				scalable, err := first("scalable target", out.ScalableTargets)
-				if err != nil {
-					return err
-				}
-				return call(ctx, s.AutoScaling.TagResource, &applicationautoscaling.TagResourceInput{
+				scalable := first(s, "scalable target", out.ScalableTargets)
+				call(ctx, s, s.AutoScaling.TagResource, &applicationautoscaling.TagResourceInput{
 					ResourceARN: scalable.ScalableTargetARN, Tags: map[string]string{"Environment": "staging"},
 				})
 			},
@@ -144,19 +125,12 @@ func taggingSabotages() []sabotage {
 
 // renames changes the Name tag of a resource of EC2's.
 func renames(check, says, role string, name func(*saboteur) string, also ...string) sabotage {
-	return sabotage{Check: check, Says: says, Also: also, On: "nat gateways", Do: func(ctx context.Context, s *saboteur) error {
-		out, err := s.EC2.DescribeTags(ctx, &ec2.DescribeTagsInput{Filters: []ec2types.Filter{
+	return sabotage{Check: check, Says: says, Also: also, On: "nat gateways", Do: func(ctx context.Context, s *saboteur) {
+		out := call(ctx, s, s.EC2.DescribeTags, &ec2.DescribeTagsInput{Filters: []ec2types.Filter{
 			{Name: aws.String("key"), Values: []string{"Name"}}, {Name: aws.String("value"), Values: []string{s.named(role)}},
 		}})
-		if err != nil {
-			return err
-		}
-		i := slices.IndexFunc(out.Tags, func(t ec2types.TagDescription) bool { return aws.ToString(t.Value) == s.named(role) })
-		if i < 0 {
-			return fmt.Errorf("nothing is named %s", s.named(role))
-		}
-		tag := out.Tags[i]
-		return call(ctx, s.EC2.CreateTags, &ec2.CreateTagsInput{
+		tag := find(s, role, out.Tags, func(t ec2types.TagDescription) bool { return aws.ToString(t.Value) == s.named(role) })
+		call(ctx, s, s.EC2.CreateTags, &ec2.CreateTagsInput{
 			Resources: []string{*tag.ResourceId}, Tags: []ec2types.Tag{{Key: aws.String("Name"), Value: aws.String(name(s))}},
 		})
 	}}
@@ -164,44 +138,41 @@ func renames(check, says, role string, name func(*saboteur) string, also ...stri
 
 func bucketSabotages() []sabotage {
 	return []sabotage{
-		changesBucket("bucket.encrypted", "encrypt the access logs with a key that load balancers cannot use", func(ctx context.Context, s *saboteur, bucket *string) error {
-			return call(ctx, s.S3.PutBucketEncryption, &s3.PutBucketEncryptionInput{
+		changesBucket("bucket.encrypted", "encrypt the access logs with a key that load balancers cannot use", func(ctx context.Context, s *saboteur, bucket *string) {
+			call(ctx, s, s.S3.PutBucketEncryption, &s3.PutBucketEncryptionInput{
 				Bucket: bucket,
 				ServerSideEncryptionConfiguration: &s3types.ServerSideEncryptionConfiguration{Rules: []s3types.ServerSideEncryptionRule{{
 					ApplyServerSideEncryptionByDefault: &s3types.ServerSideEncryptionByDefault{SSEAlgorithm: s3types.ServerSideEncryptionAwsKms},
 				}}},
 			})
 		}),
-		changesBucket("bucket.tls-only", "delete the bucket's policy", func(ctx context.Context, s *saboteur, bucket *string) error {
-			return call(ctx, s.S3.DeleteBucketPolicy, &s3.DeleteBucketPolicyInput{Bucket: bucket})
+		changesBucket("bucket.tls-only", "delete the bucket's policy", func(ctx context.Context, s *saboteur, bucket *string) {
+			call(ctx, s, s.S3.DeleteBucketPolicy, &s3.DeleteBucketPolicyInput{Bucket: bucket})
 		}),
-		changesBucket("bucket.private", "let public policies onto the bucket", func(ctx context.Context, s *saboteur, bucket *string) error {
-			return call(ctx, s.S3.PutPublicAccessBlock, &s3.PutPublicAccessBlockInput{
+		changesBucket("bucket.private", "let public policies onto the bucket", func(ctx context.Context, s *saboteur, bucket *string) {
+			call(ctx, s, s.S3.PutPublicAccessBlock, &s3.PutPublicAccessBlockInput{
 				Bucket: bucket,
 				PublicAccessBlockConfiguration: &s3types.PublicAccessBlockConfiguration{
 					BlockPublicAcls: aws.Bool(true), IgnorePublicAcls: aws.Bool(true), BlockPublicPolicy: aws.Bool(false), RestrictPublicBuckets: aws.Bool(false),
 				},
 			})
 		}),
-		changesBucket("bucket.lifecycle", "let access logs expire after a month", func(ctx context.Context, s *saboteur, bucket *string) error {
-			now, err := s.S3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: bucket})
-			if err != nil {
-				return err
-			}
+		changesBucket("bucket.lifecycle", "let access logs expire after a month", func(ctx context.Context, s *saboteur, bucket *string) {
+			now := call(ctx, s, s.S3.GetBucketLifecycleConfiguration, &s3.GetBucketLifecycleConfigurationInput{Bucket: bucket})
 			for i := range now.Rules {
 				if now.Rules[i].Expiration != nil {
 					now.Rules[i].Expiration.Days = aws.Int32(30)
 				}
 			}
-			return call(ctx, s.S3.PutBucketLifecycleConfiguration, &s3.PutBucketLifecycleConfigurationInput{
+			call(ctx, s, s.S3.PutBucketLifecycleConfiguration, &s3.PutBucketLifecycleConfigurationInput{
 				Bucket: bucket, LifecycleConfiguration: &s3types.BucketLifecycleConfiguration{Rules: now.Rules},
 			})
 		}),
 	}
 }
 
-func changesBucket(check, says string, change func(context.Context, *saboteur, *string) error) sabotage {
-	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) error {
-		return change(ctx, s, aws.String(s.named("alb-logs-123456789012-us-east-1")))
+func changesBucket(check, says string, change func(context.Context, *saboteur, *string)) sabotage {
+	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) {
+		change(ctx, s, aws.String(s.named("alb-logs-123456789012-us-east-1")))
 	}}
 }

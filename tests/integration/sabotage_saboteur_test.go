@@ -5,30 +5,56 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
 )
 
-// saboteur knows the stack by its outputs and names, and changes the cloud with the SDK alone.
+// saboteur knows the stack by its outputs and names, and changes the cloud with the SDK alone. What fails on the way ends
+// the test or, in a round of sabotages, the attempt.
 type saboteur struct {
 	*cloud.Clients
+	require.TestingT
 	config  aws.Config
 	suffix  string
 	outputs map[string]any
-	actor   *outcome
-	undos   []func(context.Context) error
+	undos   []func(context.Context)
 
 	serial    string      // of the certificate that the stand-in for the load balancer serves
 	published []time.Time // when an alarm was set off
 }
 
-func newSaboteur(cfg aws.Config, suffix string) *saboteur {
-	return &saboteur{Clients: cloud.NewClients(cfg), config: cfg, suffix: suffix}
+func newSaboteur(t require.TestingT, cfg aws.Config, suffix string) *saboteur {
+	return &saboteur{TestingT: t, Clients: cloud.NewClients(cfg), config: cfg, suffix: suffix}
+}
+
+// attempt is a test within a test: its failure is an error.
+type attempt struct{ faults []error }
+
+// Errorf implements require.TestingT.
+func (a *attempt) Errorf(format string, args ...any) {
+	a.faults = append(a.faults, fmt.Errorf(format, args...))
+}
+
+// FailNow implements require.TestingT.
+func (a *attempt) FailNow() { runtime.Goexit() }
+
+// try does something that ends at its first failure.
+func (s *saboteur) try(ctx context.Context, do func(context.Context, *saboteur)) error {
+	a, done := &attempt{}, make(chan struct{})
+	s.TestingT = a
+	go func() {
+		defer close(done)
+		do(ctx, s)
+	}()
+	<-done
+	return errors.Join(a.faults...)
 }
 
 // named is the name of one of the stack's resources.
@@ -60,7 +86,7 @@ func (s *saboteur) list(name string) []string {
 }
 
 // later notes what removes a trace of the sabotage that neither refresh nor up removes.
-func (s *saboteur) later(undo func(context.Context) error) { s.undos = append(s.undos, undo) }
+func (s *saboteur) later(undo func(context.Context)) { s.undos = append(s.undos, undo) }
 
 func (s *saboteur) forget() { s.undos = nil }
 
@@ -68,7 +94,7 @@ func (s *saboteur) forget() { s.undos = nil }
 func (s *saboteur) undo(ctx context.Context) error {
 	var faults []error
 	for _, undo := range slices.Backward(s.undos) {
-		faults = append(faults, undo(ctx))
+		faults = append(faults, s.try(ctx, func(ctx context.Context, _ *saboteur) { undo(ctx) }))
 	}
 	s.forget()
 	return errors.Join(faults...)
@@ -77,17 +103,29 @@ func (s *saboteur) undo(ctx context.Context) error {
 // lookup is an environment variable that tunes a run by hand.
 func lookup(name string) string { return os.Getenv(name) }
 
-// call makes one call for its effect.
-func call[I, O, Options any](ctx context.Context, operation func(context.Context, *I, ...func(*Options)) (*O, error), in *I) error {
-	_, err := operation(ctx, in)
-	return err
+// operation is a method of a client of the SDK's.
+type operation[I, O, Options any] = func(context.Context, *I, ...func(*Options)) (*O, error)
+
+// call makes a call that must not fail.
+func call[I, O, Options any](ctx context.Context, t require.TestingT, operation operation[I, O, Options], in *I) *O {
+	out, err := operation(ctx, in)
+	require.NoError(t, err)
+	return out
 }
 
-// first returns the only item of interest of an answer, or an error.
-func first[T any](what string, items []T) (T, error) {
-	if len(items) == 0 {
-		var none T
-		return none, fmt.Errorf("there is no %s", what)
-	}
-	return items[0], nil
+// later notes a call that removes a trace of the sabotage.
+func later[I, O, Options any](s *saboteur, operation operation[I, O, Options], in *I) {
+	s.later(func(ctx context.Context) { call(ctx, s, operation, in) })
+}
+
+// first is the only item of interest of an answer.
+func first[T any](s *saboteur, what string, items []T) T {
+	return find(s, what, items, func(T) bool { return true })
+}
+
+// find is the first item that is looked for.
+func find[T any](s *saboteur, what string, items []T, is func(T) bool) T {
+	i := slices.IndexFunc(items, is)
+	require.NotEqual(s, -1, i, "there is no %s", what)
+	return items[i]
 }

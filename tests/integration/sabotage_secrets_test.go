@@ -3,7 +3,6 @@ package integration
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"maps"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,6 +11,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	ssmtypes "github.com/aws/aws-sdk-go-v2/service/ssm/types"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
 )
@@ -26,147 +26,106 @@ func secretSabotages() []sabotage {
 		{
 			Check: "secrets.no-rotation", Says: "let RDS keep and rotate the master password",
 			Unhealable: "the provider reads the secret that RDS keeps as an output, and compares no input with it",
-			Do: func(ctx context.Context, s *saboteur) error {
-				fields, err := s.secretFields(ctx, lib.OutputDBSecretArn)
-				if err != nil {
-					return err
-				}
+			Do: func(ctx context.Context, s *saboteur) {
+				fields := s.secretFields(ctx, lib.OutputDBSecretArn)
 				password, _ := fields["password"].(string)
 				cluster := aws.String(s.output(lib.OutputClusterIdentifier))
-				_, err = s.RDS.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
+				call(ctx, s, s.RDS.ModifyDBCluster, &rds.ModifyDBClusterInput{
 					DBClusterIdentifier: cluster, ManageMasterUserPassword: aws.Bool(true), ApplyImmediately: aws.Bool(true),
 				})
-				if err != nil {
-					return err
-				}
-				s.later(func(ctx context.Context) error {
-					return call(ctx, s.RDS.ModifyDBCluster, &rds.ModifyDBClusterInput{
-						DBClusterIdentifier: cluster, ManageMasterUserPassword: aws.Bool(false), MasterUserPassword: &password, ApplyImmediately: aws.Bool(true),
-					})
+				later(s, s.RDS.ModifyDBCluster, &rds.ModifyDBClusterInput{
+					DBClusterIdentifier: cluster, ManageMasterUserPassword: aws.Bool(false), MasterUserPassword: &password, ApplyImmediately: aws.Bool(true),
 				})
-				return nil
 			},
 		},
 		{
 			Check: "secrets.tls-only", Says: "delete the resource policy of a secret",
-			Do: func(ctx context.Context, s *saboteur) error {
-				return call(ctx, s.SecretsManager.DeleteResourcePolicy, &secretsmanager.DeleteResourcePolicyInput{SecretId: aws.String(s.output(lib.OutputDBSecretArn))})
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.SecretsManager.DeleteResourcePolicy, &secretsmanager.DeleteResourcePolicyInput{SecretId: aws.String(s.output(lib.OutputDBSecretArn))})
 			},
 		},
 		{
 			Check: "secrets.encrypted", Says: "encrypt a secret with a key and disable the key",
-			Do: func(ctx context.Context, s *saboteur) error {
-				key, err := s.KMS.CreateKey(ctx, &kms.CreateKeyInput{})
-				if err != nil {
-					return err
-				}
+			Do: func(ctx context.Context, s *saboteur) {
+				key := call(ctx, s, s.KMS.CreateKey, &kms.CreateKeyInput{})
 				id := key.KeyMetadata.KeyId
-				s.later(func(ctx context.Context) error {
-					return call(ctx, s.KMS.ScheduleKeyDeletion, &kms.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(7)})
-				})
-				if _, err := s.SecretsManager.UpdateSecret(ctx, &secretsmanager.UpdateSecretInput{
+				later(s, s.KMS.ScheduleKeyDeletion, &kms.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(7)})
+				call(ctx, s, s.SecretsManager.UpdateSecret, &secretsmanager.UpdateSecretInput{
 					SecretId: aws.String(s.output(lib.OutputAPIKeysSecretArn)), KmsKeyId: key.KeyMetadata.Arn,
-				}); err != nil {
-					return err
-				}
-				return call(ctx, s.KMS.DisableKey, &kms.DisableKeyInput{KeyId: id})
+				})
+				call(ctx, s, s.KMS.DisableKey, &kms.DisableKeyInput{KeyId: id})
 			},
 		},
 		{
 			Check: "destroyable.secrets", Says: "leave a secret of the stack's waiting for its deletion", Unhealable: byHand,
-			Do: func(ctx context.Context, s *saboteur) error {
+			Do: func(ctx context.Context, s *saboteur) {
 				id := aws.String(s.named("forgotten-keys"))
-				if _, err := s.SecretsManager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: id, SecretString: aws.String("{}")}); err != nil {
-					return err
-				}
-				s.later(func(ctx context.Context) error {
-					return call(ctx, s.SecretsManager.DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: id, ForceDeleteWithoutRecovery: aws.Bool(true)})
-				})
-				return call(ctx, s.SecretsManager.DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: id, RecoveryWindowInDays: aws.Int64(7)})
+				call(ctx, s, s.SecretsManager.CreateSecret, &secretsmanager.CreateSecretInput{Name: id, SecretString: aws.String("{}")})
+				later(s, s.SecretsManager.DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: id, ForceDeleteWithoutRecovery: aws.Bool(true)})
+				call(ctx, s, s.SecretsManager.DeleteSecret, &secretsmanager.DeleteSecretInput{SecretId: id, RecoveryWindowInDays: aws.Int64(7)})
 			},
 		},
 	}
 }
 
 // secretFields reads a secret. No error says anything of its value.
-func (s *saboteur) secretFields(ctx context.Context, output string) (map[string]any, error) {
-	got, err := s.SecretsManager.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: aws.String(s.output(output))})
-	if err != nil {
-		return nil, err
-	}
+func (s *saboteur) secretFields(ctx context.Context, output string) map[string]any {
+	got := call(ctx, s, s.SecretsManager.GetSecretValue, &secretsmanager.GetSecretValueInput{SecretId: aws.String(s.output(output))})
 	var fields map[string]any
 	if json.Unmarshal([]byte(aws.ToString(got.SecretString)), &fields) != nil {
-		return nil, fmt.Errorf("the value of %s is no JSON object", output)
+		require.Fail(s, "the value of "+output+" is no JSON object")
 	}
-	return fields, nil
+	return fields
 }
 
-func (s *saboteur) putSecret(ctx context.Context, output string, fields map[string]any) error {
+func (s *saboteur) putSecret(ctx context.Context, output string, fields map[string]any) {
 	written, err := json.Marshal(fields)
-	if err != nil {
-		return err
-	}
-	return call(ctx, s.SecretsManager.PutSecretValue, &secretsmanager.PutSecretValueInput{
+	require.NoError(s, err)
+	call(ctx, s, s.SecretsManager.PutSecretValue, &secretsmanager.PutSecretValueInput{
 		SecretId: aws.String(s.output(output)), SecretString: aws.String(string(written)),
 	})
 }
 
 // putsSecret changes one field of a secret's value and puts the old value back by hand.
 func putsSecret(check, says, output, field, value string) sabotage {
-	return sabotage{Check: check, Says: says, Unhealable: newerVersion, Do: func(ctx context.Context, s *saboteur) error {
-		was, err := s.secretFields(ctx, output)
-		if err != nil {
-			return err
-		}
-		s.later(func(ctx context.Context) error { return s.putSecret(ctx, output, was) })
+	return sabotage{Check: check, Says: says, Unhealable: newerVersion, Do: func(ctx context.Context, s *saboteur) {
+		was := s.secretFields(ctx, output)
+		s.later(func(ctx context.Context) { s.putSecret(ctx, output, was) })
 		now := maps.Clone(was)
 		now[field] = value
-		return s.putSecret(ctx, output, now)
+		s.putSecret(ctx, output, now)
 	}}
 }
 
 func configurationSabotages() []sabotage {
 	return []sabotage{
-		putsParameter("parameters.stored", "turn the API's retry count into a list", "api-retry-count", func(in *ssm.PutParameterInput) error {
+		putsParameter("parameters.stored", "turn the API's retry count into a list", "api-retry-count", func(in *ssm.PutParameterInput) {
 			in.Type = ssmtypes.ParameterTypeStringList
-			return nil
 		}),
-		putsParameter("parameters.values", "set the API's timeout to a word", "api-timeout-seconds", func(in *ssm.PutParameterInput) error {
+		putsParameter("parameters.values", "set the API's timeout to a word", "api-timeout-seconds", func(in *ssm.PutParameterInput) {
 			in.Value = aws.String("soon")
-			return nil
 		}),
 		{
 			Check: "parameters.not-secret", Says: "write the API key into a parameter", Also: []string{"parameters.values"}, On: "job-retry-count",
-			Do: func(ctx context.Context, s *saboteur) error {
-				fields, err := s.secretFields(ctx, lib.OutputAPIKeysSecretArn)
-				if err != nil {
-					return err
-				}
+			Do: func(ctx context.Context, s *saboteur) {
+				fields := s.secretFields(ctx, lib.OutputAPIKeysSecretArn)
 				key, _ := fields["apiKey"].(string)
-				return s.putParameter(ctx, "job-retry-count", func(in *ssm.PutParameterInput) error {
-					in.Value = &key
-					return nil
-				})
+				s.putParameter(ctx, "job-retry-count", func(in *ssm.PutParameterInput) { in.Value = &key })
 			},
 		},
 	}
 }
 
-func putsParameter(check, says, role string, change func(*ssm.PutParameterInput) error) sabotage {
-	return sabotage{Check: check, Says: says, On: role, Do: func(ctx context.Context, s *saboteur) error {
-		return s.putParameter(ctx, role, change)
+func putsParameter(check, says, role string, change func(*ssm.PutParameterInput)) sabotage {
+	return sabotage{Check: check, Says: says, On: role, Do: func(ctx context.Context, s *saboteur) {
+		s.putParameter(ctx, role, change)
 	}}
 }
 
-func (s *saboteur) putParameter(ctx context.Context, role string, change func(*ssm.PutParameterInput) error) error {
+func (s *saboteur) putParameter(ctx context.Context, role string, change func(*ssm.PutParameterInput)) {
 	name := "/payment/" + s.suffix + "/" + role
-	now, err := s.SSM.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
-	if err != nil {
-		return err
-	}
+	now := call(ctx, s, s.SSM.GetParameter, &ssm.GetParameterInput{Name: &name})
 	in := &ssm.PutParameterInput{Name: &name, Type: now.Parameter.Type, Value: now.Parameter.Value, Overwrite: aws.Bool(true)}
-	if err := change(in); err != nil {
-		return err
-	}
-	return call(ctx, s.SSM.PutParameter, in)
+	change(in)
+	call(ctx, s, s.SSM.PutParameter, in)
 }

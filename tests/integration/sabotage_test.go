@@ -27,7 +27,7 @@ type sabotage struct {
 	Says  string   // the mutation in words
 
 	// Do changes the cloud through its API. Nil where Answer stands in for it.
-	Do func(ctx context.Context, s *saboteur) error
+	Do func(ctx context.Context, s *saboteur)
 	// Answer alters what the API answers, where no call can alter the fact itself; Why says why none can.
 	Answer answer
 	Why    string
@@ -139,7 +139,7 @@ func (p *scene) raise(ctx context.Context, t *testing.T) {
 	t.Helper()
 	_, err := p.Stack.Up(ctx)
 	require.NoError(t, err, "up")
-	p.who = newSaboteur(p.Cloud.Config, p.suffix)
+	p.who = newSaboteur(t, p.Cloud.Config, p.suffix)
 	require.NoError(t, p.readOutputs(ctx))
 	p.healthy, err = p.look(ctx, p.Cloud.Config, nil)
 	require.NoError(t, err)
@@ -272,8 +272,7 @@ func (p *scene) round(ctx context.Context, round []*outcome) bool {
 	before := p.healthy
 	p.who.forget()
 	for _, o := range round {
-		p.who.actor = o
-		if err := o.Do(ctx, p.who); err != nil {
+		if err := p.who.try(ctx, o.Do); err != nil {
 			o.fault("the cloud refuses the sabotage: %v", err)
 		}
 		after, err := p.look(ctx, p.Cloud.Config, nil)

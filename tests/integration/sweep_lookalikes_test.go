@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	logstypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -79,6 +82,26 @@ func disguises(now time.Time) []disguise {
 // look reads a resource, content and tags and all.
 type look func(ctx context.Context) (any, error)
 
+// reads is a look that takes one call.
+func reads[I, O, Options any](operation operation[I, O, Options], in *I) look {
+	return func(ctx context.Context) (any, error) { return operation(ctx, in) }
+}
+
+// looks are several as one.
+func looks(all ...look) look {
+	return func(ctx context.Context) (any, error) {
+		var seen []any
+		for _, one := range all {
+			part, err := one(ctx)
+			if err != nil {
+				return nil, err
+			}
+			seen = append(seen, part)
+		}
+		return seen, nil
+	}
+}
+
 // lookalike is a resource that is not the sweep's to touch.
 type lookalike struct {
 	says   string
@@ -86,51 +109,40 @@ type lookalike struct {
 	before string
 }
 
+var movesWithTheClock = regexp.MustCompile(`"LatestRestorableTime":"[^"]*"`)
+
 func (l *lookalike) read(ctx context.Context) (string, error) {
 	seen, err := l.look(ctx)
 	if err != nil {
 		return "", err
 	}
 	text, err := json.Marshal(seen)
-	return string(text), err
+	return movesWithTheClock.ReplaceAllString(string(text), ""), err
 }
 
 // fill makes every look-alike that the emulator can hold.
-func fill(ctx context.Context, t *testing.T, s *saboteur, now time.Time) []*lookalike {
-	t.Helper()
-	ground, err := newGround(ctx, s)
-	require.NoError(t, err)
-	all := []*lookalike{{says: "the default VPC", look: ground.look}}
+func fill(ctx context.Context, s *saboteur, now time.Time) []*lookalike {
+	ground := newGround(ctx, s)
+	all := []*lookalike{{says: "the default VPC", look: ground.look(s)}}
 	for _, d := range disguises(now) {
 		for _, m := range makers() {
 			if m.odd == "" && d.suffix == "" || m.untagged && d.tags[lib.TagOwner] != "" {
 				continue
 			}
-			of := m.naming(d.suffix)
-			seen, err := m.make(ctx, s, ground, of(m.kinds[0]), of, d.tags)
-			says := fmt.Sprintf("%s %s: %s", m.kinds[0], of(m.kinds[0]), d.says)
-			require.NoError(t, err, "making %s", says)
-			all = append(all, &lookalike{says: says, look: seen})
+			all = append(all, m.disguised(ctx, s, ground, d))
 		}
 	}
-	return append(all, halfUpdated(ctx, t, s, now)...)
+	return append(all, halfUpdated(ctx, s, now)...)
 }
 
 // halfUpdated is a stack whose expiry was put off, by an update that did not come to all of its resources.
-func halfUpdated(ctx context.Context, t *testing.T, s *saboteur, now time.Time) []*lookalike {
-	t.Helper()
+func halfUpdated(ctx context.Context, s *saboteur, now time.Time) []*lookalike {
 	var all []*lookalike
 	for kind, expires := range map[*inventory.Kind]time.Time{inventory.Queue: now.Add(-time.Hour), inventory.Topic: now.Add(time.Hour)} {
-		for _, m := range makers() {
-			if m.kinds[0] != kind {
-				continue
-			}
-			of := m.naming("half-updated")
-			seen, err := m.make(ctx, s, nil, of(kind), of, map[string]string{
+		for _, m := range makersOf(kind) {
+			all = append(all, m.disguised(ctx, s, nil, disguise{"half-updated", "a stack whose update was interrupted", map[string]string{
 				lib.TagOwner: lib.DefaultOwner, lib.TagRun: lib.NewRun(now.Add(-72 * time.Hour)), lib.TagExpires: lib.FormatExpiry(expires),
-			})
-			require.NoError(t, err)
-			all = append(all, &lookalike{says: kind.Name + " of a stack whose update was interrupted", look: seen})
+			}}))
 		}
 	}
 	return all
@@ -149,58 +161,60 @@ func remember(ctx context.Context, t *testing.T, all []*lookalike) {
 
 // ground is the account's default VPC, where some look-alikes stand.
 type ground struct {
-	ec2     *ec2.Client
 	vpc     string
 	subnets []string
 }
 
-func newGround(ctx context.Context, s *saboteur) (*ground, error) {
-	vpcs, err := s.EC2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: []ec2types.Filter{{Name: aws.String("is-default"), Values: []string{"true"}}}})
-	if err != nil {
-		return nil, err
-	}
-	vpc, err := first("default VPC", vpcs.Vpcs)
-	if err != nil {
-		return nil, err
-	}
-	g := &ground{ec2: s.EC2, vpc: aws.ToString(vpc.VpcId)}
-	subnets, err := s.EC2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: g.here()})
-	for _, n := range subnets.Subnets {
+func newGround(ctx context.Context, s *saboteur) *ground {
+	vpcs := call(ctx, s, s.EC2.DescribeVpcs, &ec2.DescribeVpcsInput{Filters: []ec2types.Filter{{Name: aws.String("is-default"), Values: []string{"true"}}}})
+	g := &ground{vpc: aws.ToString(first(s, "default VPC", vpcs.Vpcs).VpcId)}
+	for _, n := range call(ctx, s, s.EC2.DescribeSubnets, &ec2.DescribeSubnetsInput{Filters: inVPC(g.vpc)}).Subnets {
 		g.subnets = append(g.subnets, aws.ToString(n.SubnetId))
 	}
-	return g, err
+	return g
 }
 
-func (g *ground) here() []ec2types.Filter {
-	return []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{g.vpc}}}
+func inVPC(id string) []ec2types.Filter {
+	return []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{id}}}
 }
 
 // look reads the default VPC with what was always in it.
-func (g *ground) look(ctx context.Context) (any, error) {
-	vpc, err := g.ec2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{g.vpc}})
-	if err != nil {
-		return nil, err
-	}
-	tables, err := g.ec2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{Filters: g.here()})
-	if err != nil {
-		return nil, err
-	}
-	groups, err := g.ec2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: g.here()})
-	if err != nil {
-		return nil, err
-	}
-	subnets, err := g.ec2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: g.subnets})
-	return []any{vpc, tables, groups, subnets}, err
+func (g *ground) look(s *saboteur) look {
+	return looks(
+		reads(s.EC2.DescribeVpcs, &ec2.DescribeVpcsInput{VpcIds: []string{g.vpc}}),
+		reads(s.EC2.DescribeRouteTables, &ec2.DescribeRouteTablesInput{Filters: inVPC(g.vpc)}),
+		reads(s.EC2.DescribeSecurityGroups, &ec2.DescribeSecurityGroupsInput{Filters: inVPC(g.vpc)}),
+		reads(s.EC2.DescribeSubnets, &ec2.DescribeSubnetsInput{SubnetIds: g.subnets}),
+	)
 }
 
 // maker makes look-alikes of one kind, and of others with it.
 type maker struct {
-	kinds []*inventory.Kind
+	kinds kinds
 	name  string // in place of the first that the stack gives; {S} stands for the suffix
 	odd   string // a name that the stack never gives; empty where such a thing would be no likeness
 	// untagged kinds have no tags to tell their disguises apart by.
 	untagged bool
-	make     func(ctx context.Context, s *saboteur, g *ground, name string, of naming, tags map[string]string) (look, error)
+	make     func(context.Context, likeness) look
+}
+
+type kinds []*inventory.Kind
+
+// likeness is what a look-alike is made of.
+type likeness struct {
+	*saboteur
+	*ground
+	name string // of the maker's first kind
+	of   naming
+	tags map[string]string
+}
+
+// disguised makes look-alikes and tells how to read them.
+func (m maker) disguised(ctx context.Context, s *saboteur, g *ground, d disguise) *lookalike {
+	of := m.naming(d.suffix)
+	name := of(m.kinds[0])
+	seen := m.make(ctx, likeness{s, g, name, of, d.tags})
+	return &lookalike{says: fmt.Sprintf("%s %s: %s", m.kinds[0], name, d.says), look: seen}
 }
 
 // naming tells the name of a look-alike of a kind.
@@ -245,503 +259,347 @@ func tagList[T any](tags map[string]string, each func(k, v *string) T) []T {
 	return list
 }
 
-func ec2TagList(tags map[string]string, name string) []ec2types.Tag {
-	tags = maps.Clone(tags)
-	if tags == nil {
-		tags = map[string]string{}
-	}
-	tags["Name"] = name
-	return tagList(tags, func(k, v *string) ec2types.Tag { return ec2types.Tag{Key: k, Value: v} })
+// withName are the tags with a name among them.
+func (l likeness) withName(name string) map[string]string {
+	all := map[string]string{"Name": name}
+	maps.Copy(all, l.tags)
+	return all
 }
 
-func spec(kind ec2types.ResourceType, tags map[string]string, name string) []ec2types.TagSpecification {
-	return []ec2types.TagSpecification{{ResourceType: kind, Tags: ec2TagList(tags, name)}}
+func (l likeness) spec(kind ec2types.ResourceType, name string) []ec2types.TagSpecification {
+	list := tagList(l.withName(name), func(k, v *string) ec2types.Tag { return ec2types.Tag{Key: k, Value: v} })
+	return []ec2types.TagSpecification{{ResourceType: kind, Tags: list}}
 }
 
-func rdsTagList(tags map[string]string) []rdstypes.Tag {
-	return tagList(tags, func(k, v *string) rdstypes.Tag { return rdstypes.Tag{Key: k, Value: v} })
+func (l likeness) rdsTags() []rdstypes.Tag {
+	return tagList(l.tags, func(k, v *string) rdstypes.Tag { return rdstypes.Tag{Key: k, Value: v} })
 }
 
-func elbTagList(tags map[string]string, name string) []elbtypes.Tag {
-	return append(tagList(tags, func(k, v *string) elbtypes.Tag { return elbtypes.Tag{Key: k, Value: v} }),
-		elbtypes.Tag{Key: aws.String("Name"), Value: aws.String(name)})
-}
-
-// both reads two answers as one.
-func both[A, B any](a A, errA error, more func() (B, error)) (any, error) {
-	if errA != nil {
-		return nil, errA
-	}
-	b, err := more()
-	return []any{a, b}, err
+func (l likeness) elbTags(name string) []elbtypes.Tag {
+	return tagList(l.withName(name), func(k, v *string) elbtypes.Tag { return elbtypes.Tag{Key: k, Value: v} })
 }
 
 func makers() []maker {
-	all := []maker{}
-	for _, area := range [][]maker{networkMakers(), serviceMakers(), storeMakers(), watchMakers()} {
-		all = append(all, area...)
-	}
-	return all
+	return slices.Concat(networkMakers(), serviceMakers(), storeMakers(), watchMakers())
+}
+
+func makersOf(kind *inventory.Kind) []maker {
+	return slices.DeleteFunc(makers(), func(m maker) bool { return m.kinds[0] != kind })
 }
 
 func networkMakers() []maker {
 	return []maker{
-		{kinds: []*inventory.Kind{inventory.VPC, inventory.Subnet}, odd: "vpc of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, of naming, tags map[string]string) (look, error) {
-			vpc, err := s.EC2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.99.0.0/16"), TagSpecifications: spec(ec2types.ResourceTypeVpc, tags, name)})
-			if err != nil {
-				return nil, err
-			}
+		{kinds: kinds{inventory.VPC, inventory.Subnet}, odd: "vpc of ours", make: func(ctx context.Context, l likeness) look {
+			vpc := call(ctx, l, l.EC2.CreateVpc, &ec2.CreateVpcInput{CidrBlock: aws.String("10.99.0.0/16"), TagSpecifications: l.spec(ec2types.ResourceTypeVpc, l.name)})
 			id := vpc.Vpc.VpcId
-			_, err = s.EC2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
+			call(ctx, l, l.EC2.CreateSubnet, &ec2.CreateSubnetInput{
 				VpcId: id, CidrBlock: aws.String("10.99.1.0/24"),
-				TagSpecifications: spec(ec2types.ResourceTypeSubnet, tags, of(inventory.Subnet)),
+				TagSpecifications: l.spec(ec2types.ResourceTypeSubnet, l.of(inventory.Subnet)),
 			})
-			in := []ec2types.Filter{{Name: aws.String("vpc-id"), Values: []string{*id}}}
-			return func(ctx context.Context) (any, error) {
-				vpc, err := s.EC2.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{VpcIds: []string{*id}})
-				return both(vpc, err, func() (any, error) {
-					subnets, err := s.EC2.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{Filters: in})
-					return both(subnets, err, func() (any, error) {
-						return s.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: in})
-					})
-				})
-			}, err
+			return looks(
+				reads(l.EC2.DescribeVpcs, &ec2.DescribeVpcsInput{VpcIds: []string{*id}}),
+				reads(l.EC2.DescribeSubnets, &ec2.DescribeSubnetsInput{Filters: inVPC(*id)}),
+				reads(l.EC2.DescribeSecurityGroups, &ec2.DescribeSecurityGroupsInput{Filters: inVPC(*id)}),
+			)
 		}},
-		{kinds: []*inventory.Kind{inventory.SecurityGroup, inventory.SecurityGroupRule}, odd: "database of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, of naming, tags map[string]string) (look, error) {
-			out, err := s.EC2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{
-				VpcId: &g.vpc, GroupName: &name, Description: aws.String("like ours"), TagSpecifications: spec(ec2types.ResourceTypeSecurityGroup, tags, name),
+		{kinds: kinds{inventory.SecurityGroup, inventory.SecurityGroupRule}, odd: "database of ours", make: func(ctx context.Context, l likeness) look {
+			out := call(ctx, l, l.EC2.CreateSecurityGroup, &ec2.CreateSecurityGroupInput{
+				VpcId: &l.vpc, GroupName: &l.name, Description: aws.String("like ours"), TagSpecifications: l.spec(ec2types.ResourceTypeSecurityGroup, l.name),
 			})
-			if err != nil {
-				return nil, err
-			}
-			_, err = s.EC2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{
-				GroupId: out.GroupId, TagSpecifications: spec(ec2types.ResourceTypeSecurityGroupRule, tags, of(inventory.SecurityGroupRule)),
+			call(ctx, l, l.EC2.AuthorizeSecurityGroupIngress, &ec2.AuthorizeSecurityGroupIngressInput{
+				GroupId: out.GroupId, TagSpecifications: l.spec(ec2types.ResourceTypeSecurityGroupRule, l.of(inventory.SecurityGroupRule)),
 				IpPermissions: []ec2types.IpPermission{{
 					IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432), IpRanges: []ec2types.IpRange{{CidrIp: aws.String("10.0.0.0/8")}},
 				}},
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{*out.GroupId}})
-			}, err
+			return reads(l.EC2.DescribeSecurityGroups, &ec2.DescribeSecurityGroupsInput{GroupIds: []string{*out.GroupId}})
 		}},
-		{kinds: []*inventory.Kind{inventory.ElasticIP}, odd: "address of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			out, err := s.EC2.AllocateAddress(ctx, &ec2.AllocateAddressInput{Domain: ec2types.DomainTypeVpc, TagSpecifications: spec(ec2types.ResourceTypeElasticIp, tags, name)})
-			return func(ctx context.Context) (any, error) {
-				return s.EC2.DescribeAddresses(ctx, &ec2.DescribeAddressesInput{AllocationIds: []string{*out.AllocationId}})
-			}, err
+		{kinds: kinds{inventory.ElasticIP}, odd: "address of ours", make: func(ctx context.Context, l likeness) look {
+			out := call(ctx, l, l.EC2.AllocateAddress, &ec2.AllocateAddressInput{Domain: ec2types.DomainTypeVpc, TagSpecifications: l.spec(ec2types.ResourceTypeElasticIp, l.name)})
+			return reads(l.EC2.DescribeAddresses, &ec2.DescribeAddressesInput{AllocationIds: []string{*out.AllocationId}})
 		}},
-		{kinds: []*inventory.Kind{inventory.InternetGateway}, odd: "gateway of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			out, err := s.EC2.CreateInternetGateway(ctx, &ec2.CreateInternetGatewayInput{TagSpecifications: spec(ec2types.ResourceTypeInternetGateway, tags, name)})
-			return func(ctx context.Context) (any, error) {
-				return s.EC2.DescribeInternetGateways(ctx, &ec2.DescribeInternetGatewaysInput{InternetGatewayIds: []string{*out.InternetGateway.InternetGatewayId}})
-			}, err
+		{kinds: kinds{inventory.InternetGateway}, odd: "gateway of ours", make: func(ctx context.Context, l likeness) look {
+			out := call(ctx, l, l.EC2.CreateInternetGateway, &ec2.CreateInternetGatewayInput{TagSpecifications: l.spec(ec2types.ResourceTypeInternetGateway, l.name)})
+			return reads(l.EC2.DescribeInternetGateways, &ec2.DescribeInternetGatewaysInput{InternetGatewayIds: []string{*out.InternetGateway.InternetGatewayId}})
 		}},
-		{kinds: []*inventory.Kind{inventory.RouteTable}, odd: "routes of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
-			out, err := s.EC2.CreateRouteTable(ctx, &ec2.CreateRouteTableInput{VpcId: &g.vpc, TagSpecifications: spec(ec2types.ResourceTypeRouteTable, tags, name)})
-			return func(ctx context.Context) (any, error) {
-				return s.EC2.DescribeRouteTables(ctx, &ec2.DescribeRouteTablesInput{RouteTableIds: []string{*out.RouteTable.RouteTableId}})
-			}, err
+		{kinds: kinds{inventory.RouteTable}, odd: "routes of ours", make: func(ctx context.Context, l likeness) look {
+			out := call(ctx, l, l.EC2.CreateRouteTable, &ec2.CreateRouteTableInput{VpcId: &l.vpc, TagSpecifications: l.spec(ec2types.ResourceTypeRouteTable, l.name)})
+			return reads(l.EC2.DescribeRouteTables, &ec2.DescribeRouteTablesInput{RouteTableIds: []string{*out.RouteTable.RouteTableId}})
 		}},
-		{kinds: []*inventory.Kind{inventory.NATGateway}, odd: "way out of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
-			out, err := s.EC2.CreateNatGateway(ctx, &ec2.CreateNatGatewayInput{
-				SubnetId: &g.subnets[0], ConnectivityType: ec2types.ConnectivityTypePrivate, TagSpecifications: spec(ec2types.ResourceTypeNatgateway, tags, name),
+		{kinds: kinds{inventory.NATGateway}, odd: "way out of ours", make: func(ctx context.Context, l likeness) look {
+			out := call(ctx, l, l.EC2.CreateNatGateway, &ec2.CreateNatGatewayInput{
+				SubnetId: &l.subnets[0], ConnectivityType: ec2types.ConnectivityTypePrivate, TagSpecifications: l.spec(ec2types.ResourceTypeNatgateway, l.name),
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.EC2.DescribeNatGateways(ctx, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{*out.NatGateway.NatGatewayId}})
-			}, err
+			return reads(l.EC2.DescribeNatGateways, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{*out.NatGateway.NatGatewayId}})
 		}},
-		{kinds: []*inventory.Kind{inventory.VPCEndpoint}, odd: "endpoint of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
-			out, err := s.EC2.CreateVpcEndpoint(ctx, &ec2.CreateVpcEndpointInput{
-				VpcId: &g.vpc, ServiceName: aws.String("com.amazonaws.us-east-1.s3"), TagSpecifications: spec(ec2types.ResourceTypeVpcEndpoint, tags, name),
+		{kinds: kinds{inventory.VPCEndpoint}, odd: "endpoint of ours", make: func(ctx context.Context, l likeness) look {
+			out := call(ctx, l, l.EC2.CreateVpcEndpoint, &ec2.CreateVpcEndpointInput{
+				VpcId: &l.vpc, ServiceName: aws.String("com.amazonaws.us-east-1.s3"), TagSpecifications: l.spec(ec2types.ResourceTypeVpcEndpoint, l.name),
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.EC2.DescribeVpcEndpoints(ctx, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*out.VpcEndpoint.VpcEndpointId}})
-			}, err
+			return reads(l.EC2.DescribeVpcEndpoints, &ec2.DescribeVpcEndpointsInput{VpcEndpointIds: []string{*out.VpcEndpoint.VpcEndpointId}})
 		}},
-		{kinds: []*inventory.Kind{inventory.NetworkInterface}, name: "interface-{S}", odd: "card of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
-			out, err := s.EC2.CreateNetworkInterface(ctx, &ec2.CreateNetworkInterfaceInput{
-				SubnetId: &g.subnets[0], TagSpecifications: spec(ec2types.ResourceTypeNetworkInterface, tags, name),
+		{kinds: kinds{inventory.NetworkInterface}, name: "interface-{S}", odd: "card of ours", make: func(ctx context.Context, l likeness) look {
+			out := call(ctx, l, l.EC2.CreateNetworkInterface, &ec2.CreateNetworkInterfaceInput{
+				SubnetId: &l.subnets[0], TagSpecifications: l.spec(ec2types.ResourceTypeNetworkInterface, l.name),
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.EC2.DescribeNetworkInterfaces(ctx, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{*out.NetworkInterface.NetworkInterfaceId}})
-			}, err
+			return reads(l.EC2.DescribeNetworkInterfaces, &ec2.DescribeNetworkInterfacesInput{NetworkInterfaceIds: []string{*out.NetworkInterface.NetworkInterfaceId}})
 		}},
-		{kinds: []*inventory.Kind{inventory.FlowLog}, odd: "log of ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
-			bucket := "flows-" + strings.ReplaceAll(name, " ", "-")
-			if _, err := s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &bucket}); err != nil {
-				return nil, err
-			}
-			out, err := s.EC2.CreateFlowLogs(ctx, &ec2.CreateFlowLogsInput{
-				ResourceIds: []string{g.vpc}, ResourceType: ec2types.FlowLogsResourceTypeVpc, TrafficType: ec2types.TrafficTypeAll,
+		{kinds: kinds{inventory.FlowLog}, odd: "log of ours", make: func(ctx context.Context, l likeness) look {
+			bucket := "flows-" + strings.ReplaceAll(l.name, " ", "-")
+			call(ctx, l, l.S3.CreateBucket, &s3.CreateBucketInput{Bucket: &bucket})
+			out := call(ctx, l, l.EC2.CreateFlowLogs, &ec2.CreateFlowLogsInput{
+				ResourceIds: []string{l.vpc}, ResourceType: ec2types.FlowLogsResourceTypeVpc, TrafficType: ec2types.TrafficTypeAll,
 				LogDestinationType: ec2types.LogDestinationTypeS3, LogDestination: aws.String("arn:aws:s3:::" + bucket),
-				TagSpecifications: spec(ec2types.ResourceTypeVpcFlowLog, tags, name),
+				TagSpecifications: l.spec(ec2types.ResourceTypeVpcFlowLog, l.name),
 			})
-			if err == nil && len(out.FlowLogIds) == 0 {
-				return nil, fmt.Errorf("no flow log: %v", out.Unsuccessful)
-			}
-			return func(ctx context.Context) (any, error) {
-				return s.EC2.DescribeFlowLogs(ctx, &ec2.DescribeFlowLogsInput{FlowLogIds: out.FlowLogIds})
-			}, err
+			require.NotEmpty(l, out.FlowLogIds, "no flow log: %v", out.Unsuccessful)
+			return reads(l.EC2.DescribeFlowLogs, &ec2.DescribeFlowLogsInput{FlowLogIds: out.FlowLogIds})
 		}},
 	}
 }
 
 func serviceMakers() []maker {
 	return []maker{
-		{kinds: []*inventory.Kind{inventory.LoadBalancer, inventory.Listener, inventory.ListenerRule}, odd: "balancer-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, of naming, tags map[string]string) (look, error) {
-			lb, err := s.ELB.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: &name, Subnets: g.subnets[:2], Tags: elbTagList(tags, name)})
-			if err != nil {
-				return nil, err
-			}
+		{kinds: kinds{inventory.LoadBalancer, inventory.Listener, inventory.ListenerRule}, odd: "balancer-of-ours", make: func(ctx context.Context, l likeness) look {
+			lb := call(ctx, l, l.ELB.CreateLoadBalancer, &elb.CreateLoadBalancerInput{Name: &l.name, Subnets: l.subnets[:2], Tags: l.elbTags(l.name)})
 			id := lb.LoadBalancers[0].LoadBalancerArn
 			answer := elbtypes.Action{
 				Type:                elbtypes.ActionTypeEnumFixedResponse,
 				FixedResponseConfig: &elbtypes.FixedResponseActionConfig{StatusCode: aws.String("404")},
 			}
-			listener, err := s.ELB.CreateListener(ctx, &elb.CreateListenerInput{
+			listener := call(ctx, l, l.ELB.CreateListener, &elb.CreateListenerInput{
 				LoadBalancerArn: id, Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumHttp, DefaultActions: []elbtypes.Action{answer},
-				Tags: elbTagList(tags, of(inventory.Listener)),
+				Tags: l.elbTags(l.of(inventory.Listener)),
 			})
-			if err != nil {
-				return nil, err
-			}
 			in := listener.Listeners[0].ListenerArn
-			_, err = s.ELB.CreateRule(ctx, &elb.CreateRuleInput{
-				ListenerArn: in, Priority: aws.Int32(1), Actions: []elbtypes.Action{answer}, Tags: elbTagList(tags, of(inventory.ListenerRule)),
+			call(ctx, l, l.ELB.CreateRule, &elb.CreateRuleInput{
+				ListenerArn: in, Priority: aws.Int32(1), Actions: []elbtypes.Action{answer}, Tags: l.elbTags(l.of(inventory.ListenerRule)),
 				Conditions: []elbtypes.RuleCondition{{Field: aws.String("path-pattern"), Values: []string{"/api/*"}}},
 			})
-			return func(ctx context.Context) (any, error) {
-				lb, err := s.ELB.DescribeLoadBalancers(ctx, &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{*id}})
-				return both(lb, err, func() (any, error) {
-					listeners, err := s.ELB.DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: id})
-					return both(listeners, err, func() (any, error) { return s.ELB.DescribeRules(ctx, &elb.DescribeRulesInput{ListenerArn: in}) })
-				})
-			}, err
+			return looks(
+				reads(l.ELB.DescribeLoadBalancers, &elb.DescribeLoadBalancersInput{LoadBalancerArns: []string{*id}}),
+				reads(l.ELB.DescribeListeners, &elb.DescribeListenersInput{LoadBalancerArn: id}),
+				reads(l.ELB.DescribeRules, &elb.DescribeRulesInput{ListenerArn: in}),
+			)
 		}},
-		{kinds: []*inventory.Kind{inventory.TargetGroup}, odd: "targets-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
-			out, err := s.ELB.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{
-				Name: &name, Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumHttp, VpcId: &g.vpc, TargetType: elbtypes.TargetTypeEnumIp, Tags: elbTagList(tags, name),
+		{kinds: kinds{inventory.TargetGroup}, odd: "targets-of-ours", make: func(ctx context.Context, l likeness) look {
+			out := call(ctx, l, l.ELB.CreateTargetGroup, &elb.CreateTargetGroupInput{
+				Name: &l.name, Port: aws.Int32(80), Protocol: elbtypes.ProtocolEnumHttp, VpcId: &l.vpc, TargetType: elbtypes.TargetTypeEnumIp, Tags: l.elbTags(l.name),
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.ELB.DescribeTargetGroups(ctx, &elb.DescribeTargetGroupsInput{TargetGroupArns: []string{*out.TargetGroups[0].TargetGroupArn}})
-			}, err
+			return reads(l.ELB.DescribeTargetGroups, &elb.DescribeTargetGroupsInput{TargetGroupArns: []string{*out.TargetGroups[0].TargetGroupArn}})
 		}},
-		{kinds: []*inventory.Kind{inventory.Certificate}, odd: "certificate of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			list := append(tagList(tags, func(k, v *string) acmtypes.Tag { return acmtypes.Tag{Key: k, Value: v} }), acmtypes.Tag{Key: aws.String("Name"), Value: &name})
-			out, err := s.ACM.RequestCertificate(ctx, &acm.RequestCertificateInput{
-				DomainName: aws.String(strings.ReplaceAll(name, " ", "-") + ".example.com"), ValidationMethod: acmtypes.ValidationMethodDns, Tags: list,
+		{kinds: kinds{inventory.Certificate}, odd: "certificate of ours", make: func(ctx context.Context, l likeness) look {
+			list := tagList(l.withName(l.name), func(k, v *string) acmtypes.Tag { return acmtypes.Tag{Key: k, Value: v} })
+			out := call(ctx, l, l.ACM.RequestCertificate, &acm.RequestCertificateInput{
+				DomainName: aws.String(strings.ReplaceAll(l.name, " ", "-") + ".example.com"), ValidationMethod: acmtypes.ValidationMethodDns, Tags: list,
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.ACM.ListTagsForCertificate(ctx, &acm.ListTagsForCertificateInput{CertificateArn: out.CertificateArn})
-			}, err
+			return reads(l.ACM.ListTagsForCertificate, &acm.ListTagsForCertificateInput{CertificateArn: out.CertificateArn})
 		}},
-		{kinds: []*inventory.Kind{inventory.WebACL}, odd: "wall-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
+		{kinds: kinds{inventory.WebACL}, odd: "wall-of-ours", make: func(ctx context.Context, l likeness) look {
 			in := &wafv2.CreateWebACLInput{
-				Name: &name, Scope: waftypes.ScopeRegional, DefaultAction: &waftypes.DefaultAction{Allow: &waftypes.AllowAction{}},
-				VisibilityConfig: &waftypes.VisibilityConfig{MetricName: &name},
+				Name: &l.name, Scope: waftypes.ScopeRegional, DefaultAction: &waftypes.DefaultAction{Allow: &waftypes.AllowAction{}},
+				VisibilityConfig: &waftypes.VisibilityConfig{MetricName: &l.name},
 			}
-			if len(tags) > 0 { // WAF refuses an empty list
-				in.Tags = tagList(tags, func(k, v *string) waftypes.Tag { return waftypes.Tag{Key: k, Value: v} })
+			if len(l.tags) > 0 { // WAF refuses an empty list
+				in.Tags = tagList(l.tags, func(k, v *string) waftypes.Tag { return waftypes.Tag{Key: k, Value: v} })
 			}
-			out, err := s.WAF.CreateWebACL(ctx, in)
-			return func(ctx context.Context) (any, error) {
-				return s.WAF.GetWebACL(ctx, &wafv2.GetWebACLInput{Name: &name, Id: out.Summary.Id, Scope: waftypes.ScopeRegional})
-			}, err
+			out := call(ctx, l, l.WAF.CreateWebACL, in)
+			return reads(l.WAF.GetWebACL, &wafv2.GetWebACLInput{Name: &l.name, Id: out.Summary.Id, Scope: waftypes.ScopeRegional})
 		}},
-		{kinds: []*inventory.Kind{inventory.ECSCluster, inventory.ECSService, inventory.TaskDefinition, inventory.ScalableTarget, inventory.ScalingPolicy, inventory.Alarm}, odd: "cluster-of-ours", make: makeCluster},
-		{kinds: []*inventory.Kind{inventory.DBCluster, inventory.DBInstance, inventory.DBSnapshot}, odd: "database-of-ours", make: makeDatabase},
-		{kinds: []*inventory.Kind{inventory.DBClusterParameterGroup}, odd: "settings-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			_, err := s.RDS.CreateDBClusterParameterGroup(ctx, &rds.CreateDBClusterParameterGroupInput{
-				DBClusterParameterGroupName: &name, DBParameterGroupFamily: aws.String("aurora-postgresql16"), Description: &name, Tags: rdsTagList(tags),
+		{kinds: kinds{inventory.ECSCluster, inventory.ECSService, inventory.TaskDefinition, inventory.ScalableTarget, inventory.ScalingPolicy, inventory.Alarm}, odd: "cluster-of-ours", make: makeCluster},
+		{kinds: kinds{inventory.DBCluster, inventory.DBInstance, inventory.DBSnapshot}, odd: "database-of-ours", make: makeDatabase},
+		{kinds: kinds{inventory.DBClusterParameterGroup}, odd: "settings-of-ours", make: func(ctx context.Context, l likeness) look {
+			call(ctx, l, l.RDS.CreateDBClusterParameterGroup, &rds.CreateDBClusterParameterGroupInput{
+				DBClusterParameterGroupName: &l.name, DBParameterGroupFamily: aws.String("aurora-postgresql16"), Description: &l.name, Tags: l.rdsTags(),
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.RDS.DescribeDBClusterParameterGroups(ctx, &rds.DescribeDBClusterParameterGroupsInput{DBClusterParameterGroupName: &name})
-			}, err
+			return reads(l.RDS.DescribeDBClusterParameterGroups, &rds.DescribeDBClusterParameterGroupsInput{DBClusterParameterGroupName: &l.name})
 		}},
-		{kinds: []*inventory.Kind{inventory.DBSubnetGroup}, odd: "subnets-of-ours", make: func(ctx context.Context, s *saboteur, g *ground, name string, _ naming, tags map[string]string) (look, error) {
-			_, err := s.RDS.CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{
-				DBSubnetGroupName: &name, DBSubnetGroupDescription: &name, SubnetIds: g.subnets[:2], Tags: rdsTagList(tags),
+		{kinds: kinds{inventory.DBSubnetGroup}, odd: "subnets-of-ours", make: func(ctx context.Context, l likeness) look {
+			call(ctx, l, l.RDS.CreateDBSubnetGroup, &rds.CreateDBSubnetGroupInput{
+				DBSubnetGroupName: &l.name, DBSubnetGroupDescription: &l.name, SubnetIds: l.subnets[:2], Tags: l.rdsTags(),
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.RDS.DescribeDBSubnetGroups(ctx, &rds.DescribeDBSubnetGroupsInput{DBSubnetGroupName: &name})
-			}, err
+			return reads(l.RDS.DescribeDBSubnetGroups, &rds.DescribeDBSubnetGroupsInput{DBSubnetGroupName: &l.name})
 		}},
 	}
 }
 
-func makeCluster(ctx context.Context, s *saboteur, _ *ground, name string, of naming, tags map[string]string) (look, error) {
-	list := tagList(tags, func(k, v *string) ecstypes.Tag { return ecstypes.Tag{Key: k, Value: v} })
-	if _, err := s.ECS.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: &name, Tags: list}); err != nil {
-		return nil, err
-	}
-	service := of(inventory.ECSService)
-	task, err := s.ECS.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
+func makeCluster(ctx context.Context, l likeness) look {
+	list := tagList(l.tags, func(k, v *string) ecstypes.Tag { return ecstypes.Tag{Key: k, Value: v} })
+	call(ctx, l, l.ECS.CreateCluster, &ecs.CreateClusterInput{ClusterName: &l.name, Tags: list})
+	service := l.of(inventory.ECSService)
+	task := call(ctx, l, l.ECS.RegisterTaskDefinition, &ecs.RegisterTaskDefinitionInput{
 		Family: &service, Tags: list, ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("c"), Image: aws.String("busybox:1"), Memory: aws.Int32(64)}},
 	})
-	if err != nil {
-		return nil, err
-	}
-	_, err = s.ECS.CreateService(ctx, &ecs.CreateServiceInput{Cluster: &name, ServiceName: &service, TaskDefinition: &service, DesiredCount: aws.Int32(2), Tags: list})
-	if err != nil {
-		return nil, err
-	}
-	id, dimension := "service/"+name+"/"+service, astypes.ScalableDimensionECSServiceDesiredCount
-	_, err = s.AutoScaling.RegisterScalableTarget(ctx, &applicationautoscaling.RegisterScalableTargetInput{
-		ResourceId: &id, ServiceNamespace: astypes.ServiceNamespaceEcs, ScalableDimension: dimension, MinCapacity: aws.Int32(2), MaxCapacity: aws.Int32(4), Tags: tags,
+	call(ctx, l, l.ECS.CreateService, &ecs.CreateServiceInput{Cluster: &l.name, ServiceName: &service, TaskDefinition: &service, DesiredCount: aws.Int32(2), Tags: list})
+	id, dimension := "service/"+l.name+"/"+service, astypes.ScalableDimensionECSServiceDesiredCount
+	call(ctx, l, l.AutoScaling.RegisterScalableTarget, &applicationautoscaling.RegisterScalableTargetInput{
+		ResourceId: &id, ServiceNamespace: astypes.ServiceNamespaceEcs, ScalableDimension: dimension, MinCapacity: aws.Int32(2), MaxCapacity: aws.Int32(4), Tags: l.tags,
 	})
-	if err != nil {
-		return nil, err
-	}
-	policy, err := s.AutoScaling.PutScalingPolicy(ctx, &applicationautoscaling.PutScalingPolicyInput{
-		PolicyName: aws.String(of(inventory.ScalingPolicy)), ResourceId: &id, ServiceNamespace: astypes.ServiceNamespaceEcs,
+	policy := call(ctx, l, l.AutoScaling.PutScalingPolicy, &applicationautoscaling.PutScalingPolicyInput{
+		PolicyName: aws.String(l.of(inventory.ScalingPolicy)), ResourceId: &id, ServiceNamespace: astypes.ServiceNamespaceEcs,
 		ScalableDimension: dimension, PolicyType: astypes.PolicyTypeTargetTrackingScaling,
 		TargetTrackingScalingPolicyConfiguration: &astypes.TargetTrackingScalingPolicyConfiguration{
 			TargetValue:                   aws.Float64(60),
 			PredefinedMetricSpecification: &astypes.PredefinedMetricSpecification{PredefinedMetricType: astypes.MetricTypeECSServiceAverageCPUUtilization},
 		},
 	})
-	if err != nil {
-		return nil, err
-	}
 	var alarms []string
 	for _, a := range policy.Alarms {
 		alarms = append(alarms, aws.ToString(a.AlarmName))
 	}
-	return func(ctx context.Context) (any, error) {
-		services, err := s.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &name, Services: []string{service}, Include: []ecstypes.ServiceField{"TAGS"}})
-		if err != nil {
-			return nil, err
-		}
-		definition, err := s.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: task.TaskDefinition.TaskDefinitionArn})
-		if err != nil {
-			return nil, err
-		}
-		targets, err := s.AutoScaling.DescribeScalableTargets(ctx, &applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: astypes.ServiceNamespaceEcs, ResourceIds: []string{id}})
-		if err != nil {
-			return nil, err
-		}
-		policies, err := s.AutoScaling.DescribeScalingPolicies(ctx, &applicationautoscaling.DescribeScalingPoliciesInput{ServiceNamespace: astypes.ServiceNamespaceEcs, ResourceId: &id})
-		if err != nil {
-			return nil, err
-		}
-		tracking, err := s.CloudWatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: alarms})
-		return []any{services.Services, definition.TaskDefinition.Status, targets, policies, tracking}, err
-	}, nil
+	return looks(
+		reads(l.ECS.DescribeServices, &ecs.DescribeServicesInput{Cluster: &l.name, Services: []string{service}, Include: []ecstypes.ServiceField{"TAGS"}}),
+		reads(l.ECS.DescribeTaskDefinition, &ecs.DescribeTaskDefinitionInput{TaskDefinition: task.TaskDefinition.TaskDefinitionArn}),
+		reads(l.AutoScaling.DescribeScalableTargets, &applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: "ecs", ResourceIds: []string{id}}),
+		reads(l.AutoScaling.DescribeScalingPolicies, &applicationautoscaling.DescribeScalingPoliciesInput{ServiceNamespace: "ecs", ResourceId: &id}),
+		reads(l.CloudWatch.DescribeAlarms, &cloudwatch.DescribeAlarmsInput{AlarmNames: alarms}),
+	)
 }
 
-func makeDatabase(ctx context.Context, s *saboteur, _ *ground, name string, of naming, tags map[string]string) (look, error) {
-	_, err := s.RDS.CreateDBCluster(ctx, &rds.CreateDBClusterInput{
-		DBClusterIdentifier: &name, Engine: aws.String("aurora-postgresql"), MasterUsername: aws.String("root"), MasterUserPassword: aws.String("not-a-secret-1"),
-		Tags: rdsTagList(tags),
+func makeDatabase(ctx context.Context, l likeness) look {
+	call(ctx, l, l.RDS.CreateDBCluster, &rds.CreateDBClusterInput{
+		DBClusterIdentifier: &l.name, Engine: aws.String("aurora-postgresql"), MasterUsername: aws.String("root"), MasterUserPassword: aws.String("not-a-secret-1"),
+		Tags: l.rdsTags(),
 	})
-	if err != nil {
-		return nil, err
-	}
-	instance := of(inventory.DBInstance)
-	_, err = s.RDS.CreateDBInstance(ctx, &rds.CreateDBInstanceInput{
-		DBInstanceIdentifier: &instance, DBClusterIdentifier: &name, Engine: aws.String("aurora-postgresql"), DBInstanceClass: aws.String("db.r6g.large"), Tags: rdsTagList(tags),
+	instance := l.of(inventory.DBInstance)
+	call(ctx, l, l.RDS.CreateDBInstance, &rds.CreateDBInstanceInput{
+		DBInstanceIdentifier: &instance, DBClusterIdentifier: &l.name, Engine: aws.String("aurora-postgresql"), DBInstanceClass: aws.String("db.r6g.large"), Tags: l.rdsTags(),
 	})
-	if err != nil {
-		return nil, err
-	}
-	_, err = s.RDS.CreateDBClusterSnapshot(ctx, &rds.CreateDBClusterSnapshotInput{
-		DBClusterIdentifier: &name, DBClusterSnapshotIdentifier: aws.String("copy-of-" + name), Tags: rdsTagList(tags),
+	call(ctx, l, l.RDS.CreateDBClusterSnapshot, &rds.CreateDBClusterSnapshotInput{
+		DBClusterIdentifier: &l.name, DBClusterSnapshotIdentifier: aws.String("copy-of-" + l.name), Tags: l.rdsTags(),
 	})
-	return func(ctx context.Context) (any, error) {
-		instances, err := s.RDS.DescribeDBInstances(ctx, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &instance})
-		if err != nil {
-			return nil, err
-		}
-		clusters, err := s.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{DBClusterIdentifier: &name})
-		if err != nil {
-			return nil, err
-		}
-		// These move with the clock.
-		instances.DBInstances[0].LatestRestorableTime, clusters.DBClusters[0].LatestRestorableTime = nil, nil
-		copies, err := s.RDS.DescribeDBClusterSnapshots(ctx, &rds.DescribeDBClusterSnapshotsInput{DBClusterSnapshotIdentifier: aws.String("copy-of-" + name)})
-		return []any{instances, clusters, copies}, err
-	}, err
+	return looks(
+		reads(l.RDS.DescribeDBInstances, &rds.DescribeDBInstancesInput{DBInstanceIdentifier: &instance}),
+		reads(l.RDS.DescribeDBClusters, &rds.DescribeDBClustersInput{DBClusterIdentifier: &l.name}),
+		reads(l.RDS.DescribeDBClusterSnapshots, &rds.DescribeDBClusterSnapshotsInput{DBClusterSnapshotIdentifier: aws.String("copy-of-" + l.name)}),
+	)
 }
 
 func storeMakers() []maker {
 	return []maker{
-		{kinds: []*inventory.Kind{inventory.Queue}, odd: "queue-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			out, err := s.SQS.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name, Tags: tags})
-			if err != nil {
-				return nil, err
-			}
-			_, err = s.SQS.SendMessage(ctx, &sqs.SendMessageInput{QueueUrl: out.QueueUrl, MessageBody: aws.String("keep me")})
-			return func(ctx context.Context) (any, error) {
-				attributes, err := s.SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: out.QueueUrl, AttributeNames: []sqstypes.QueueAttributeName{"All"}})
-				return both(attributes, err, func() (any, error) { return s.SQS.ListQueueTags(ctx, &sqs.ListQueueTagsInput{QueueUrl: out.QueueUrl}) })
-			}, err
+		{kinds: kinds{inventory.Queue}, odd: "queue-of-ours", make: func(ctx context.Context, l likeness) look {
+			out := call(ctx, l, l.SQS.CreateQueue, &sqs.CreateQueueInput{QueueName: &l.name, Tags: l.tags})
+			call(ctx, l, l.SQS.SendMessage, &sqs.SendMessageInput{QueueUrl: out.QueueUrl, MessageBody: aws.String("keep me")})
+			return looks(
+				reads(l.SQS.GetQueueAttributes, &sqs.GetQueueAttributesInput{QueueUrl: out.QueueUrl, AttributeNames: []sqstypes.QueueAttributeName{"All"}}),
+				reads(l.SQS.ListQueueTags, &sqs.ListQueueTagsInput{QueueUrl: out.QueueUrl}),
+			)
 		}},
-		{kinds: []*inventory.Kind{inventory.Topic}, odd: "topic-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			client := s.SNS
-			out, err := client.CreateTopic(ctx, &sns.CreateTopicInput{Name: &name, Tags: tagList(tags, func(k, v *string) snstypes.Tag { return snstypes.Tag{Key: k, Value: v} })})
-			return func(ctx context.Context) (any, error) {
-				return client.GetTopicAttributes(ctx, &sns.GetTopicAttributesInput{TopicArn: out.TopicArn})
-			}, err
+		{kinds: kinds{inventory.Topic}, odd: "topic-of-ours", make: func(ctx context.Context, l likeness) look {
+			list := tagList(l.tags, func(k, v *string) snstypes.Tag { return snstypes.Tag{Key: k, Value: v} })
+			out := call(ctx, l, l.SNS.CreateTopic, &sns.CreateTopicInput{Name: &l.name, Tags: list})
+			return reads(l.SNS.GetTopicAttributes, &sns.GetTopicAttributesInput{TopicArn: out.TopicArn})
 		}},
-		{kinds: []*inventory.Kind{inventory.Secret}, odd: "secret-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			_, err := s.SecretsManager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{
-				Name: &name, SecretString: aws.String("keep me"), Tags: tagList(tags, func(k, v *string) smtypes.Tag { return smtypes.Tag{Key: k, Value: v} }),
+		{kinds: kinds{inventory.Secret}, odd: "secret-of-ours", make: func(ctx context.Context, l likeness) look {
+			call(ctx, l, l.SecretsManager.CreateSecret, &secretsmanager.CreateSecretInput{
+				Name: &l.name, SecretString: aws.String("keep me"), Tags: tagList(l.tags, func(k, v *string) smtypes.Tag { return smtypes.Tag{Key: k, Value: v} }),
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.SecretsManager.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &name})
-			}, err
+			return reads(l.SecretsManager.GetSecretValue, &secretsmanager.GetSecretValueInput{SecretId: &l.name})
 		}},
-		{kinds: []*inventory.Kind{inventory.Parameter}, odd: "/invoices/queue-url", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			_, err := s.SSM.PutParameter(ctx, &ssm.PutParameterInput{
-				Name: &name, Value: aws.String("keep me"), Type: ssmtypes.ParameterTypeString,
-				Tags: tagList(tags, func(k, v *string) ssmtypes.Tag { return ssmtypes.Tag{Key: k, Value: v} }),
+		{kinds: kinds{inventory.Parameter}, odd: "/invoices/queue-url", make: func(ctx context.Context, l likeness) look {
+			call(ctx, l, l.SSM.PutParameter, &ssm.PutParameterInput{
+				Name: &l.name, Value: aws.String("keep me"), Type: ssmtypes.ParameterTypeString,
+				Tags: tagList(l.tags, func(k, v *string) ssmtypes.Tag { return ssmtypes.Tag{Key: k, Value: v} }),
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.SSM.GetParameter(ctx, &ssm.GetParameterInput{Name: &name})
-			}, err
+			return reads(l.SSM.GetParameter, &ssm.GetParameterInput{Name: &l.name})
 		}},
-		{kinds: []*inventory.Kind{inventory.Key, inventory.KeyAlias}, odd: "key of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, of naming, tags map[string]string) (look, error) {
-			list := append(tagList(tags, func(k, v *string) kmstypes.Tag { return kmstypes.Tag{TagKey: k, TagValue: v} }), kmstypes.Tag{TagKey: aws.String("Name"), TagValue: &name})
-			out, err := s.KMS.CreateKey(ctx, &kms.CreateKeyInput{Tags: list})
-			if err != nil {
-				return nil, err
-			}
-			alias := "alias/" + strings.ReplaceAll(strings.TrimPrefix(of(inventory.KeyAlias), "alias/"), " ", "-")
-			_, err = s.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: out.KeyMetadata.KeyId})
-			return func(ctx context.Context) (any, error) {
-				return s.KMS.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &alias})
-			}, err
+		{kinds: kinds{inventory.Key, inventory.KeyAlias}, odd: "key of ours", make: func(ctx context.Context, l likeness) look {
+			list := tagList(l.withName(l.name), func(k, v *string) kmstypes.Tag { return kmstypes.Tag{TagKey: k, TagValue: v} })
+			out := call(ctx, l, l.KMS.CreateKey, &kms.CreateKeyInput{Tags: list})
+			alias := "alias/" + strings.ReplaceAll(strings.TrimPrefix(l.of(inventory.KeyAlias), "alias/"), " ", "-")
+			call(ctx, l, l.KMS.CreateAlias, &kms.CreateAliasInput{AliasName: &alias, TargetKeyId: out.KeyMetadata.KeyId})
+			return reads(l.KMS.DescribeKey, &kms.DescribeKeyInput{KeyId: &alias})
 		}},
-		{kinds: []*inventory.Kind{inventory.Bucket}, odd: "bucket-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			if _, err := s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: &name}); err != nil {
-				return nil, err
+		{kinds: kinds{inventory.Bucket}, odd: "bucket-of-ours", make: func(ctx context.Context, l likeness) look {
+			call(ctx, l, l.S3.CreateBucket, &s3.CreateBucketInput{Bucket: &l.name})
+			if len(l.tags) > 0 {
+				set := tagList(l.tags, func(k, v *string) s3types.Tag { return s3types.Tag{Key: k, Value: v} })
+				call(ctx, l, l.S3.PutBucketTagging, &s3.PutBucketTaggingInput{Bucket: &l.name, Tagging: &s3types.Tagging{TagSet: set}})
 			}
-			if len(tags) > 0 {
-				set := tagList(tags, func(k, v *string) s3types.Tag { return s3types.Tag{Key: k, Value: v} })
-				if _, err := s.S3.PutBucketTagging(ctx, &s3.PutBucketTaggingInput{Bucket: &name, Tagging: &s3types.Tagging{TagSet: set}}); err != nil {
-					return nil, err
-				}
-			}
-			_, err := s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &name, Key: aws.String("keep"), Body: strings.NewReader("keep me")})
-			return func(ctx context.Context) (any, error) {
-				return s.S3.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &name})
-			}, err
+			call(ctx, l, l.S3.PutObject, &s3.PutObjectInput{Bucket: &l.name, Key: aws.String("keep"), Body: strings.NewReader("keep me")})
+			return reads(l.S3.ListObjectVersions, &s3.ListObjectVersionsInput{Bucket: &l.name})
 		}},
-		{kinds: []*inventory.Kind{inventory.Role}, odd: "role-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			_, err := s.IAM.CreateRole(ctx, &iam.CreateRoleInput{
-				RoleName: &name, Tags: tagList(tags, func(k, v *string) iamtypes.Tag { return iamtypes.Tag{Key: k, Value: v} }),
+		{kinds: kinds{inventory.Role}, odd: "role-of-ours", make: func(ctx context.Context, l likeness) look {
+			call(ctx, l, l.IAM.CreateRole, &iam.CreateRoleInput{
+				RoleName: &l.name, Tags: tagList(l.tags, func(k, v *string) iamtypes.Tag { return iamtypes.Tag{Key: k, Value: v} }),
 				AssumeRolePolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"ec2.amazonaws.com"},"Action":"sts:AssumeRole"}]}`),
 			})
-			if err != nil {
-				return nil, err
-			}
-			_, err = s.IAM.PutRolePolicy(ctx, &iam.PutRolePolicyInput{
-				RoleName: &name, PolicyName: aws.String("p"),
+			call(ctx, l, l.IAM.PutRolePolicy, &iam.PutRolePolicyInput{
+				RoleName: &l.name, PolicyName: aws.String("p"),
 				PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:ListAllMyBuckets","Resource":"*"}]}`),
 			})
-			return func(ctx context.Context) (any, error) {
-				role, err := s.IAM.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
-				return both(role, err, func() (any, error) {
-					return s.IAM.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &name, PolicyName: aws.String("p")})
-				})
-			}, err
+			return looks(
+				reads(l.IAM.GetRole, &iam.GetRoleInput{RoleName: &l.name}),
+				reads(l.IAM.GetRolePolicy, &iam.GetRolePolicyInput{RoleName: &l.name, PolicyName: aws.String("p")}),
+			)
 		}},
 	}
 }
 
 func watchMakers() []maker {
 	return []maker{
-		{kinds: []*inventory.Kind{inventory.LogGroup}, odd: "/log/of/ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			if _, err := s.Logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name, Tags: tags}); err != nil {
-				return nil, err
-			}
-			_, err := s.Logs.CreateLogStream(ctx, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &name, LogStreamName: aws.String("keep")})
-			return func(ctx context.Context) (any, error) {
-				return s.Logs.DescribeLogStreams(ctx, &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: &name})
-			}, err
+		{kinds: kinds{inventory.LogGroup}, odd: "/log/of/ours", make: func(ctx context.Context, l likeness) look {
+			call(ctx, l, l.Logs.CreateLogGroup, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &l.name, Tags: l.tags})
+			call(ctx, l, l.Logs.CreateLogStream, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: &l.name, LogStreamName: aws.String("keep")})
+			return reads(l.Logs.DescribeLogStreams, &cloudwatchlogs.DescribeLogStreamsInput{LogGroupName: &l.name})
 		}},
-		{kinds: []*inventory.Kind{inventory.LogGroup}, name: strings.ReplaceAll(inventory.LogGroup.NamesByAWS()[1], "{S}", "gone-{S}"), untagged: true, make: makeLogGroup},
-		{kinds: []*inventory.Kind{inventory.LogGroup}, name: inventory.LogGroup.NamesByAWS()[0], untagged: true, make: makeLogGroup},
-		{kinds: []*inventory.Kind{inventory.LogResourcePolicy}, untagged: true, make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, _ map[string]string) (look, error) {
-			group := inventory.LogGroup.NamesIn(inventory.LogResourcePolicy.SuffixIn(name))[1]
-			if _, err := makeLogGroup(ctx, s, nil, group, nil, nil); err != nil {
-				return nil, err
-			}
-			return makeLogPolicy(ctx, s, name, group)
+		{kinds: kinds{inventory.LogGroup}, name: strings.ReplaceAll(inventory.LogGroup.NamesByAWS()[1], "{S}", "gone-{S}"), untagged: true, make: makeLogGroup},
+		{kinds: kinds{inventory.LogGroup}, name: inventory.LogGroup.NamesByAWS()[0], untagged: true, make: makeLogGroup},
+		{kinds: kinds{inventory.LogResourcePolicy}, untagged: true, make: func(ctx context.Context, l likeness) look {
+			group := inventory.LogGroup.NamesIn(inventory.LogResourcePolicy.SuffixIn(l.name))[1]
+			call(ctx, l, l.Logs.CreateLogGroup, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &group})
+			return makeLogPolicy(ctx, l.saboteur, l.name, group)
 		}},
-		{kinds: []*inventory.Kind{inventory.Alarm}, odd: "alarm of ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			_, err := s.CloudWatch.PutMetricAlarm(ctx, &cloudwatch.PutMetricAlarmInput{
-				AlarmName: &name, MetricName: aws.String("m"), Namespace: aws.String("n"), Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1),
+		{kinds: kinds{inventory.Alarm}, odd: "alarm of ours", make: func(ctx context.Context, l likeness) look {
+			call(ctx, l, l.CloudWatch.PutMetricAlarm, &cloudwatch.PutMetricAlarmInput{
+				AlarmName: &l.name, MetricName: aws.String("m"), Namespace: aws.String("n"), Period: aws.Int32(60), EvaluationPeriods: aws.Int32(1),
 				Threshold: aws.Float64(1), ComparisonOperator: cwtypes.ComparisonOperatorGreaterThanThreshold, Statistic: cwtypes.StatisticSum,
-				Tags: tagList(tags, func(k, v *string) cwtypes.Tag { return cwtypes.Tag{Key: k, Value: v} }),
+				Tags: tagList(l.tags, func(k, v *string) cwtypes.Tag { return cwtypes.Tag{Key: k, Value: v} }),
 			})
-			return func(ctx context.Context) (any, error) {
-				out, err := s.CloudWatch.DescribeAlarms(ctx, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{name}})
-				return out.MetricAlarms, err
-			}, err
+			return reads(l.CloudWatch.DescribeAlarms, &cloudwatch.DescribeAlarmsInput{AlarmNames: []string{l.name}})
 		}},
-		{kinds: []*inventory.Kind{inventory.Dashboard}, odd: "dashboard-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
+		{kinds: kinds{inventory.Dashboard}, odd: "dashboard-of-ours", make: func(ctx context.Context, l likeness) look {
 			var words []string
-			for k, v := range tags {
+			for k, v := range l.tags {
 				words = append(words, k+"="+v)
 			}
 			body := fmt.Sprintf(`{"widgets":[{"type":"text","x":0,"y":0,"width":6,"height":2,"properties":{"markdown":%q}}]}`, "like ours "+strings.Join(words, " "))
-			_, err := s.CloudWatch.PutDashboard(ctx, &cloudwatch.PutDashboardInput{DashboardName: &name, DashboardBody: &body})
-			return func(ctx context.Context) (any, error) {
-				return s.CloudWatch.GetDashboard(ctx, &cloudwatch.GetDashboardInput{DashboardName: &name})
-			}, err
+			call(ctx, l, l.CloudWatch.PutDashboard, &cloudwatch.PutDashboardInput{DashboardName: &l.name, DashboardBody: &body})
+			return reads(l.CloudWatch.GetDashboard, &cloudwatch.GetDashboardInput{DashboardName: &l.name})
 		}},
-		{kinds: []*inventory.Kind{inventory.EventRule}, odd: "event-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			_, err := s.EventBridge.PutRule(ctx, &eventbridge.PutRuleInput{
-				Name: &name, EventPattern: aws.String(`{"source":["aws.ecs"]}`), Tags: tagList(tags, func(k, v *string) eventtypes.Tag { return eventtypes.Tag{Key: k, Value: v} }),
+		{kinds: kinds{inventory.EventRule}, odd: "event-of-ours", make: func(ctx context.Context, l likeness) look {
+			call(ctx, l, l.EventBridge.PutRule, &eventbridge.PutRuleInput{
+				Name: &l.name, EventPattern: aws.String(`{"source":["aws.ecs"]}`), Tags: tagList(l.tags, func(k, v *string) eventtypes.Tag { return eventtypes.Tag{Key: k, Value: v} }),
 			})
-			if err != nil {
-				return nil, err
-			}
-			_, err = s.EventBridge.PutTargets(ctx, &eventbridge.PutTargetsInput{Rule: &name, Targets: []eventtypes.Target{{Id: aws.String("1"), Arn: aws.String("arn:aws:sqs:us-east-1:123456789012:keep")}}})
-			return func(ctx context.Context) (any, error) {
-				rule, err := s.EventBridge.DescribeRule(ctx, &eventbridge.DescribeRuleInput{Name: &name})
-				return both(rule, err, func() (any, error) {
-					return s.EventBridge.ListTargetsByRule(ctx, &eventbridge.ListTargetsByRuleInput{Rule: &name})
-				})
-			}, err
+			call(ctx, l, l.EventBridge.PutTargets, &eventbridge.PutTargetsInput{Rule: &l.name, Targets: []eventtypes.Target{{Id: aws.String("1"), Arn: aws.String("arn:aws:sqs:us-east-1:123456789012:keep")}}})
+			return looks(
+				reads(l.EventBridge.DescribeRule, &eventbridge.DescribeRuleInput{Name: &l.name}),
+				reads(l.EventBridge.ListTargetsByRule, &eventbridge.ListTargetsByRuleInput{Rule: &l.name}),
+			)
 		}},
-		{kinds: []*inventory.Kind{inventory.EventSubscription}, odd: "events-of-ours", make: func(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, tags map[string]string) (look, error) {
-			_, err := s.RDS.CreateEventSubscription(ctx, &rds.CreateEventSubscriptionInput{
-				SubscriptionName: &name, SnsTopicArn: aws.String("arn:aws:sns:us-east-1:123456789012:keep"), Tags: rdsTagList(tags),
+		{kinds: kinds{inventory.EventSubscription}, odd: "events-of-ours", make: func(ctx context.Context, l likeness) look {
+			call(ctx, l, l.RDS.CreateEventSubscription, &rds.CreateEventSubscriptionInput{
+				SubscriptionName: &l.name, SnsTopicArn: aws.String("arn:aws:sns:us-east-1:123456789012:keep"), Tags: l.rdsTags(),
 			})
-			return func(ctx context.Context) (any, error) {
-				return s.RDS.DescribeEventSubscriptions(ctx, &rds.DescribeEventSubscriptionsInput{SubscriptionName: &name})
-			}, err
+			return reads(l.RDS.DescribeEventSubscriptions, &rds.DescribeEventSubscriptionsInput{SubscriptionName: &l.name})
 		}},
 	}
 }
 
-func makeLogGroup(ctx context.Context, s *saboteur, _ *ground, name string, _ naming, _ map[string]string) (look, error) {
-	_, err := s.Logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &name})
-	return func(ctx context.Context) (any, error) {
-		out, err := s.Logs.DescribeLogGroups(ctx, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &name})
-		if err == nil && len(out.LogGroups) == 0 {
-			err = fmt.Errorf("log group %s is gone", name)
-		}
-		return out, err
-	}, err
+func makeLogGroup(ctx context.Context, l likeness) look {
+	call(ctx, l, l.Logs.CreateLogGroup, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: &l.name})
+	return reads(l.Logs.DescribeLogGroups, &cloudwatchlogs.DescribeLogGroupsInput{LogGroupNamePrefix: &l.name})
 }
 
-func makeLogPolicy(ctx context.Context, s *saboteur, name, group string) (look, error) {
-	_, err := s.Logs.PutResourcePolicy(ctx, &cloudwatchlogs.PutResourcePolicyInput{PolicyName: &name, PolicyDocument: aws.String(
+func makeLogPolicy(ctx context.Context, s *saboteur, name, group string) look {
+	call(ctx, s, s.Logs.PutResourcePolicy, &cloudwatchlogs.PutResourcePolicyInput{PolicyName: &name, PolicyDocument: aws.String(
 		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"delivery.logs.amazonaws.com"},"Action":"logs:PutLogEvents",` +
 			`"Resource":"arn:aws:logs:us-east-1:123456789012:log-group:` + group + `:*"}]}`)})
 	return func(ctx context.Context) (any, error) {
-		policies, err := s.Logs.DescribeResourcePolicies(ctx, &cloudwatchlogs.DescribeResourcePoliciesInput{})
+		out, err := s.Logs.DescribeResourcePolicies(ctx, &cloudwatchlogs.DescribeResourcePoliciesInput{})
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range policies.ResourcePolicies {
-			if aws.ToString(p.PolicyName) == name {
-				return p, nil
-			}
-		}
-		return nil, fmt.Errorf("log resource policy %s is gone", name)
-	}, err
+		return slices.DeleteFunc(out.ResourcePolicies, func(p logstypes.ResourcePolicy) bool { return aws.ToString(p.PolicyName) != name }), nil
+	}
 }

@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -170,16 +169,16 @@ func TestASweepRemovesAnOldStackAndNothingElse(t *testing.T) {
 	oldOutputs, err := old.Outputs(ctx)
 	require.NoError(t, err)
 
-	s := newSaboteur(cloud.Config, "old")
+	s := newSaboteur(t, cloud.Config, "old")
 	before := leaksOf(ctx, t, cloud.Config, "old")
 	require.Greater(t, len(before), 100)
-	alike := fill(ctx, t, s, now)
-	alike = append(alike, inDisguiseOfOld(ctx, t, s)...)
+	alike := fill(ctx, s, now)
+	alike = append(alike, inDisguiseOfOld(ctx, s)...)
 	// What looks exactly like the old stack's is the only thing that may still bear its name in the end.
 	twins := slices.DeleteFunc(leaksOf(ctx, t, cloud.Config, "old"), func(id string) bool { return slices.Contains(before, id) })
-	zone, zoneID := records(ctx, t, s, oldOutputs, outputs)
+	zone, zoneID := records(ctx, s, oldOutputs, outputs)
 	alike = append(alike, zone)
-	litter(ctx, t, s)
+	litter(ctx, s)
 	remember(ctx, t, alike)
 	t.Logf("%d look-alikes, %d of them with the old stack's own name", len(alike), len(twins))
 
@@ -269,32 +268,24 @@ func oldTwins() []*inventory.Kind {
 	return []*inventory.Kind{inventory.VPC, inventory.ElasticIP, inventory.InternetGateway, inventory.Certificate}
 }
 
-func inDisguiseOfOld(ctx context.Context, t *testing.T, s *saboteur) []*lookalike {
-	t.Helper()
-	g, err := newGround(ctx, s)
-	require.NoError(t, err)
-	var all []*lookalike
-	for _, m := range makers() {
-		if !slices.Contains(oldTwins(), m.kinds[0]) {
-			continue
+func inDisguiseOfOld(ctx context.Context, s *saboteur) []*lookalike {
+	g := newGround(ctx, s)
+	all := []*lookalike{{
+		says: "somebody's log resource policy that names the old stack's log group",
+		look: makeLogPolicy(ctx, s, "their-policy", "aws-waf-logs-old"),
+	}}
+	for _, kind := range oldTwins() {
+		for _, m := range makersOf(kind) {
+			all = append(all, m.disguised(ctx, s, g, disguise{"old", "the old stack's own name, and no tags", nil}))
 		}
-		of := m.naming("old")
-		seen, err := m.make(ctx, s, g, of(m.kinds[0]), of, nil)
-		require.NoError(t, err)
-		all = append(all, &lookalike{says: m.kinds[0].Name + " with the old stack's own name, and no tags", look: seen})
 	}
-	seen, err := makeLogPolicy(ctx, s, "their-policy", "aws-waf-logs-old")
-	require.NoError(t, err)
-	return append(all, &lookalike{says: "somebody's log resource policy that names the old stack's log group", look: seen})
+	return all
 }
 
 // records makes a hosted zone with records at both stacks' load balancers and others; the look-alike is all that does not
 // point at the old one.
-func records(ctx context.Context, t *testing.T, s *saboteur, old, live map[string]any) (rest *lookalike, zoneID *string) {
-	t.Helper()
-	client := s.Route53
-	zone, err := client.CreateHostedZone(ctx, &route53.CreateHostedZoneInput{Name: aws.String("example.com."), CallerReference: aws.String("1")})
-	require.NoError(t, err)
+func records(ctx context.Context, s *saboteur, old, live map[string]any) (rest *lookalike, zoneID *string) {
+	zone := call(ctx, s, s.Route53.CreateHostedZone, &route53.CreateHostedZoneInput{Name: aws.String("example.com."), CallerReference: aws.String("1")})
 	weighted := func(id string, change route53types.Change) route53types.Change {
 		change.ResourceRecordSet.SetIdentifier, change.ResourceRecordSet.Weight = &id, aws.Int64(1)
 		return change
@@ -310,15 +301,14 @@ func records(ctx context.Context, t *testing.T, s *saboteur, old, live map[strin
 		Name: aws.String("old.example.com."), Type: route53types.RRTypeTxt, TTL: aws.Int64(60),
 		ResourceRecords: []route53types.ResourceRecord{{Value: aws.String(`"keep me"`)}},
 	}}
-	_, err = client.ChangeResourceRecordSets(ctx, &route53.ChangeResourceRecordSetsInput{HostedZoneId: zone.HostedZone.Id, ChangeBatch: &route53types.ChangeBatch{
+	call(ctx, s, s.Route53.ChangeResourceRecordSets, &route53.ChangeResourceRecordSetsInput{HostedZoneId: zone.HostedZone.Id, ChangeBatch: &route53types.ChangeBatch{
 		Changes: []route53types.Change{
 			alias("old.example.com.", old), alias("live.example.com.", live), text,
 			weighted("to the old", alias("both.example.com.", old)), weighted("to the live", alias("both.example.com.", live)),
 		},
 	}})
-	require.NoError(t, err)
 	return &lookalike{says: "the other records of the zone", look: func(ctx context.Context) (any, error) {
-		out, err := client.ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{HostedZoneId: zone.HostedZone.Id})
+		out, err := s.Route53.ListResourceRecordSets(ctx, &route53.ListResourceRecordSetsInput{HostedZoneId: zone.HostedZone.Id})
 		if err != nil {
 			return nil, err
 		}
@@ -330,32 +320,22 @@ func records(ctx context.Context, t *testing.T, s *saboteur, old, live map[strin
 
 // litter puts into the old stack what a life leaves there: logs in the bucket, versions of them, a message, a manual
 // snapshot, a rule made by hand.
-func litter(ctx context.Context, t *testing.T, s *saboteur) {
-	t.Helper()
+func litter(ctx context.Context, s *saboteur) {
 	bucket := "alb-logs-123456789012-us-east-1-old"
-	policy, err := s.S3.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: &bucket})
-	require.NoError(t, err)
+	policy := call(ctx, s, s.S3.GetBucketPolicy, &s3.GetBucketPolicyInput{Bucket: &bucket})
 	// It refuses plain HTTP, which the emulator speaks.
-	_, err = s.S3.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: &bucket})
-	require.NoError(t, err)
+	call(ctx, s, s.S3.DeleteBucketPolicy, &s3.DeleteBucketPolicyInput{Bucket: &bucket})
 	for range 3 {
-		_, err := s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/1"), Body: strings.NewReader("line")})
-		require.NoError(t, err)
+		call(ctx, s, s.S3.PutObject, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/1"), Body: strings.NewReader("line")})
 	}
-	_, err = s.S3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/1")})
-	require.NoError(t, err)
-	_, err = s.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/2"), Body: strings.NewReader("line")})
-	require.NoError(t, err)
-	_, err = s.S3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: policy.Policy})
-	require.NoError(t, err)
-	groups, err := s.EC2.DescribeSecurityGroups(ctx, &ec2.DescribeSecurityGroupsInput{Filters: []ec2types.Filter{{Name: aws.String("group-name"), Values: []string{"db-sg-old"}}}})
-	require.NoError(t, err)
-	group, err := first("group", groups.SecurityGroups)
-	require.NoError(t, err)
-	_, err = s.EC2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId, IpPermissions: []ec2types.IpPermission{{
+	call(ctx, s, s.S3.DeleteObject, &s3.DeleteObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/1")})
+	call(ctx, s, s.S3.PutObject, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String("AWSLogs/2"), Body: strings.NewReader("line")})
+	call(ctx, s, s.S3.PutBucketPolicy, &s3.PutBucketPolicyInput{Bucket: &bucket, Policy: policy.Policy})
+	groups := call(ctx, s, s.EC2.DescribeSecurityGroups, &ec2.DescribeSecurityGroupsInput{Filters: []ec2types.Filter{{Name: aws.String("group-name"), Values: []string{"db-sg-old"}}}})
+	group := first(s, "group", groups.SecurityGroups)
+	call(ctx, s, s.EC2.AuthorizeSecurityGroupIngress, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId, IpPermissions: []ec2types.IpPermission{{
 		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(22), ToPort: aws.Int32(22), IpRanges: []ec2types.IpRange{{CidrIp: aws.String("10.0.0.0/8")}},
 	}}})
-	require.NoError(t, err)
 }
 
 // TestASweepCanStopAnywhereAndBeRepeated sweeps a stack whose deployment was interrupted and from which things were
@@ -382,9 +362,9 @@ func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
 	whole := abandoned(ctx, t, cloud, "whole", run, expires, 0)
 	outputs, err := whole.Outputs(ctx)
 	require.NoError(t, err)
-	s := newSaboteur(cloud.Config, "whole")
+	s := newSaboteur(t, cloud.Config, "whole")
 	s.outputs = outputs
-	handiwork(ctx, t, s)
+	handiwork(ctx, s)
 
 	t.Run("a deletion that fails is told, and spares what it proves", func(t *testing.T) {
 		refusing := &calls{before: func(operation string, _ int) error {
@@ -407,14 +387,14 @@ func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
 		require.Contains(t, refusing.changes, "DeleteSecret", "the others go on")
 	})
 	t.Run("what another's things hang on is blocked, and spared", func(t *testing.T) {
-		remove := parasites(ctx, t, s)
+		remove := parasites(ctx, s)
 		p := planned(ctx, t, cloud.Config, o)
 		require.Len(t, p.Blocked, 2)
 		told := strings.Join(names(p.Blocked), "\n")
 		require.Regexp(t, `KMS key payment-alerts-key-whole .* KMS alias alias/mine hangs on it`, told)
 		require.Regexp(t, `VPC vpc-whole .* subnet \S+ hangs on it`, told)
 		require.False(t, slices.ContainsFunc(p.Delete, func(i sweep.Item) bool { return i.Kind == inventory.VPC || i.Kind == inventory.Key }))
-		require.NoError(t, remove())
+		remove()
 	})
 	t.Run("stopped again and again", func(t *testing.T) {
 		const each = 25
@@ -443,19 +423,14 @@ func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
 }
 
 // parasites puts an alias of somebody's on the stack's key and a subnet of somebody's into its VPC.
-func parasites(ctx context.Context, t *testing.T, s *saboteur) (remove func() error) {
-	t.Helper()
+func parasites(ctx context.Context, s *saboteur) (remove func()) {
 	mine := aws.String("alias/mine")
-	key, err := s.KMS.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: aws.String("alias/payment-alerts-" + s.suffix)})
-	require.NoError(t, err)
-	_, err = s.KMS.CreateAlias(ctx, &kms.CreateAliasInput{AliasName: mine, TargetKeyId: key.KeyMetadata.KeyId})
-	require.NoError(t, err)
-	subnet, err := s.EC2.CreateSubnet(ctx, &ec2.CreateSubnetInput{VpcId: aws.String(s.output(lib.OutputVpcID)), CidrBlock: aws.String("10.0.250.0/24")})
-	require.NoError(t, err)
-	return func() error {
-		_, err := s.KMS.DeleteAlias(ctx, &kms.DeleteAliasInput{AliasName: mine})
-		_, also := s.EC2.DeleteSubnet(ctx, &ec2.DeleteSubnetInput{SubnetId: subnet.Subnet.SubnetId})
-		return errors.Join(err, also)
+	key := call(ctx, s, s.KMS.DescribeKey, &kms.DescribeKeyInput{KeyId: aws.String("alias/payment-alerts-" + s.suffix)})
+	call(ctx, s, s.KMS.CreateAlias, &kms.CreateAliasInput{AliasName: mine, TargetKeyId: key.KeyMetadata.KeyId})
+	subnet := call(ctx, s, s.EC2.CreateSubnet, &ec2.CreateSubnetInput{VpcId: aws.String(s.output(lib.OutputVpcID)), CidrBlock: aws.String("10.0.250.0/24")})
+	return func() {
+		call(ctx, s, s.KMS.DeleteAlias, &kms.DeleteAliasInput{AliasName: mine})
+		call(ctx, s, s.EC2.DeleteSubnet, &ec2.DeleteSubnetInput{SubnetId: subnet.Subnet.SubnetId})
 	}
 }
 
@@ -471,26 +446,21 @@ func wholly(ctx context.Context, t *testing.T, cfg aws.Config, p sweep.Plan, out
 }
 
 // handiwork deletes some of the stack by hand, and bars the way to others.
-func handiwork(ctx context.Context, t *testing.T, s *saboteur) {
-	t.Helper()
-	var faults []error
-	do := func(_ any, err error) { faults = append(faults, err) }
+func handiwork(ctx context.Context, s *saboteur) {
 	balancer := s.output(lib.OutputAlbArn)
-	do(s.SQS.DeleteQueue(ctx, &sqs.DeleteQueueInput{QueueUrl: aws.String(s.output(lib.OutputDlqURL))}))
-	do(s.AutoScaling.DeregisterScalableTarget(ctx, &applicationautoscaling.DeregisterScalableTargetInput{
+	call(ctx, s, s.SQS.DeleteQueue, &sqs.DeleteQueueInput{QueueUrl: aws.String(s.output(lib.OutputDlqURL))})
+	call(ctx, s, s.AutoScaling.DeregisterScalableTarget, &applicationautoscaling.DeregisterScalableTargetInput{
 		ResourceId:        aws.String("service/" + s.output(lib.OutputEcsClusterName) + "/" + s.output(lib.OutputPaymentAPIServiceName)),
 		ServiceNamespace:  astypes.ServiceNamespaceEcs,
 		ScalableDimension: astypes.ScalableDimensionECSServiceDesiredCount,
-	}))
-	listeners, err := s.ELB.DescribeListeners(ctx, &elasticloadbalancingv2.DescribeListenersInput{LoadBalancerArn: &balancer})
-	require.NoError(t, err)
-	do(s.ELB.DeleteListener(ctx, &elasticloadbalancingv2.DeleteListenerInput{ListenerArn: listeners.Listeners[0].ListenerArn}))
-	do(s.ELB.ModifyLoadBalancerAttributes(ctx, &elasticloadbalancingv2.ModifyLoadBalancerAttributesInput{
+	})
+	listeners := call(ctx, s, s.ELB.DescribeListeners, &elasticloadbalancingv2.DescribeListenersInput{LoadBalancerArn: &balancer})
+	call(ctx, s, s.ELB.DeleteListener, &elasticloadbalancingv2.DeleteListenerInput{ListenerArn: listeners.Listeners[0].ListenerArn})
+	call(ctx, s, s.ELB.ModifyLoadBalancerAttributes, &elasticloadbalancingv2.ModifyLoadBalancerAttributesInput{
 		LoadBalancerArn: &balancer,
 		Attributes:      []elbtypes.LoadBalancerAttribute{{Key: aws.String("deletion_protection.enabled"), Value: aws.String("true")}},
-	}))
-	do(s.RDS.ModifyDBCluster(ctx, &rds.ModifyDBClusterInput{
+	})
+	call(ctx, s, s.RDS.ModifyDBCluster, &rds.ModifyDBClusterInput{
 		DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), DeletionProtection: aws.Bool(true), ApplyImmediately: aws.Bool(true),
-	}))
-	require.NoError(t, errors.Join(faults...))
+	})
 }
