@@ -18,8 +18,25 @@ import (
 // invariant is a sentence about every stack that the program declares, under every legal configuration.
 type invariant struct {
 	sentence string
-	// faults tells of each resource that breaks it, by name.
-	faults func(*recording) []string
+	// check tells of each resource that breaks it, by name.
+	check func(*recording, *faults)
+}
+
+// faults are what is found wrong.
+type faults []string
+
+func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Sprintf(format, args...)) }
+
+func (f *faults) when(wrong bool, format string, args ...any) {
+	if wrong {
+		f.add(format, args...)
+	}
+}
+
+// faults are all that break the invariant.
+func (i invariant) faults(r *recording) (found faults) {
+	i.check(r, &found)
+	return found
 }
 
 func invariants() []invariant {
@@ -57,34 +74,29 @@ func (r *recording) faults() (faults []string) {
 	return faults
 }
 
-func providerIsExplicit(r *recording) (faults []string) {
+func providerIsExplicit(r *recording, faults *faults) {
 	const explicit = "::pulumi:providers:aws::aws::"
 	for _, d := range r.sorted() {
 		provider := d.request.GetProvider()
-		if strings.HasPrefix(d.token, "aws:") != strings.Contains(provider, explicit) {
-			faults = append(faults, fmt.Sprintf("%s (%s) uses provider %q", d.name, d.token, provider))
-		}
+		faults.when(strings.HasPrefix(d.token, "aws:") != strings.Contains(provider, explicit),
+			"%s (%s) uses provider %q", d.name, d.token, provider)
 	}
 	for _, token := range slices.Sorted(maps.Keys(r.calls)) {
-		if !strings.Contains(r.calls[token].provider, explicit) {
-			faults = append(faults, fmt.Sprintf("%s is called of provider %q", token, r.calls[token].provider))
-		}
+		faults.when(!strings.Contains(r.calls[token].provider, explicit), "%s is called of provider %q", token, r.calls[token].provider)
 	}
-	return faults
 }
 
 var tagText = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,256}$`)
 
-func tagsAreComplete(r *recording) (faults []string) {
+func tagsAreComplete(r *recording, faults *faults) {
 	defaults, _ := r.resources["aws"].plain["defaultTags"].(map[string]any)
 	common, _ := defaults["tags"].(map[string]any)
 	for key, legal := range map[string]string{
 		"Environment": `production`, "MigrationBatch": `phase-1`, lib.TagOwner: `[a-z0-9-]+`, lib.TagRun: `manual|\d{8}T\d{6}Z-[0-9a-f]{6}`,
 		lib.TagExpires: `never|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ`,
 	} {
-		if value := fmt.Sprint(common[key]); !regexp.MustCompile("^(" + legal + ")$").MatchString(value) {
-			faults = append(faults, fmt.Sprintf("the provider's default tag %s is %s", key, value))
-		}
+		value := fmt.Sprint(common[key])
+		faults.when(!regexp.MustCompile("^("+legal+")$").MatchString(value), "the provider's default tag %s is %s", key, value)
 	}
 	rules, taggable := nameRules(), 0
 	for _, d := range r.sorted() {
@@ -96,26 +108,20 @@ func tagsAreComplete(r *recording) (faults []string) {
 		name, _ := tags["Name"].(string)
 		switch {
 		case name == "":
-			faults = append(faults, fmt.Sprintf("%s (%s) has no Name tag", d.name, d.token))
+			faults.add("%s (%s) has no Name tag", d.name, d.token)
 		case !endsInSuffix(name, r.suffix):
-			faults = append(faults, fmt.Sprintf("%s: the Name tag %q does not end in the suffix %s", d.name, name, r.suffix))
+			faults.add("%s: the Name tag %q does not end in the suffix %s", d.name, name, r.suffix)
 		case rules[d.token].input != "" && d.plain[rules[d.token].input] != name:
-			faults = append(faults, fmt.Sprintf("%s is named %v but tagged %q", d.name, d.plain[rules[d.token].input], name))
+			faults.add("%s is named %v but tagged %q", d.name, d.plain[rules[d.token].input], name)
 		}
 		for key, value := range tags {
 			text, _ := value.(string)
-			if !tagText.MatchString(key) || len(key) > 128 || strings.HasPrefix(strings.ToLower(key), "aws:") || !tagText.MatchString(text) {
-				faults = append(faults, fmt.Sprintf("%s: the tag %q=%q is not one that AWS takes", d.name, key, text))
-			}
-			if key != "Name" {
-				faults = append(faults, fmt.Sprintf("%s sets the tag %s itself instead of inheriting it", d.name, key))
-			}
+			faults.when(!tagText.MatchString(key) || len(key) > 128 || strings.HasPrefix(strings.ToLower(key), "aws:") || !tagText.MatchString(text),
+				"%s: the tag %q=%q is not one that AWS takes", d.name, key, text)
+			faults.when(key != "Name", "%s sets the tag %s itself instead of inheriting it", d.name, key)
 		}
 	}
-	if taggable == 0 {
-		faults = append(faults, "no resource is taggable")
-	}
-	return faults
+	faults.when(taggable == 0, "no resource is taggable")
 }
 
 // keepingInputs are inputs that keep a resource, or something of it, beyond its stack; by what they must be and what they
@@ -147,15 +153,11 @@ func otherForceDestroys() map[string]string {
 }
 
 // nothingIsKept applies keepingInputs wherever the SDK's type has them.
-func nothingIsKept(r *recording) (faults []string) {
+func nothingIsKept(r *recording, faults *faults) {
 	keeping, others := keepingInputs(), otherForceDestroys()
 	for _, d := range r.sorted() {
-		if d.request.GetProtect() {
-			faults = append(faults, d.name+" is protected")
-		}
-		if d.request.GetRetainOnDelete() {
-			faults = append(faults, d.name+" is retained on delete")
-		}
+		faults.when(d.request.GetProtect(), "%s is protected", d.name)
+		faults.when(d.request.GetRetainOnDelete(), "%s is retained on delete", d.name)
 		known := d.knownInputs()
 		for input, rule := range keeping {
 			if !known[input] || (input == "forceDestroy" && others[d.token] != "") {
@@ -165,124 +167,99 @@ func nothingIsKept(r *recording) (faults []string) {
 			if !set {
 				value = rule.unset
 			}
-			if value != rule.must {
-				faults = append(faults, fmt.Sprintf("%s: %s is %v, which keeps it or something of it; must be %v", d.name, input, value, rule.must))
-			}
+			faults.when(value != rule.must, "%s: %s is %v, which keeps it or something of it; must be %v", d.name, input, value, rule.must)
 		}
 	}
-	return faults
 }
 
-func logsExpire(r *recording) (faults []string) {
+func logsExpire(r *recording, faults *faults) {
 	groups := r.ofType("aws:cloudwatch/logGroup:LogGroup")
-	if len(groups) == 0 {
-		faults = append(faults, "there are no log groups")
-	}
+	faults.when(len(groups) == 0, "there are no log groups")
 	for _, group := range groups {
-		if days := group.plain["retentionInDays"]; days != 30.0 {
-			faults = append(faults, fmt.Sprintf("%s keeps %v days", group.name, days))
-		}
+		days := group.plain["retentionInDays"]
+		faults.when(days != 30.0, "%s keeps %v days", group.name, days)
 	}
-	return faults
 }
 
 // policies are the documents of a resource by the input that holds them, those that cannot be read as faults.
-func (d registration) policies() (documents map[string]policy.Policy, faults []string) {
+func (d registration) policies() (documents map[string]policy.Policy, unread faults) {
 	documents = map[string]policy.Policy{}
 	for _, input := range []string{"policy", "policyDocument", "assumeRolePolicy"} {
 		if text, ok := d.plain[input].(string); ok {
 			document, err := policy.Parse(text)
 			if err != nil {
-				faults = append(faults, fmt.Sprintf("%s.%s: %v", d.name, input, err))
+				unread.add("%s.%s: %v", d.name, input, err)
 				continue
 			}
 			documents[input] = document
 		}
 	}
-	return documents, faults
+	return documents, unread
 }
 
-func policiesAreComplete(r *recording) (faults []string) {
+func policiesAreComplete(r *recording, faults *faults) {
 	for _, d := range r.sorted() {
 		documents, unread := d.policies()
-		faults = append(faults, unread...)
+		*faults = append(*faults, unread...)
 		for input, document := range documents {
-			if document.Version != iampolicy.VersionLatest {
-				faults = append(faults, fmt.Sprintf("%s.%s is of version %q", d.name, input, document.Version))
-			}
+			faults.when(document.Version != iampolicy.VersionLatest, "%s.%s is of version %q", d.name, input, document.Version)
 			seen := map[string]bool{}
 			for _, s := range policy.Statements(document) {
-				if seen[s.Sid] || s.Sid == "" || len(policy.Values(s.Action)) == 0 {
-					faults = append(faults, fmt.Sprintf("%s.%s: statement %q is incomplete or repeated", d.name, input, s.Sid))
-				}
-				if (len(policy.Values(s.Resource)) == 0) != (input == "assumeRolePolicy") {
-					faults = append(faults, fmt.Sprintf("%s.%s: statement %s is on %q", d.name, input, s.Sid, policy.Values(s.Resource)))
-				}
+				faults.when(seen[s.Sid] || s.Sid == "" || len(policy.Values(s.Action)) == 0,
+					"%s.%s: statement %q is incomplete or repeated", d.name, input, s.Sid)
+				faults.when((len(policy.Values(s.Resource)) == 0) != (input == "assumeRolePolicy"),
+					"%s.%s: statement %s is on %q", d.name, input, s.Sid, policy.Values(s.Resource))
 				seen[s.Sid] = true
 			}
 		}
 	}
-	return faults
 }
 
-func trustIsNarrow(r *recording) (faults []string) {
+func trustIsNarrow(r *recording, faults *faults) {
 	roles := r.ofType("aws:iam/role:Role")
-	if len(roles) == 0 {
-		faults = append(faults, "there are no roles")
-	}
+	faults.when(len(roles) == 0, "there are no roles")
 	for _, role := range roles {
 		documents, _ := role.policies()
 		statements := policy.Statements(documents["assumeRolePolicy"])
-		if len(statements) != 1 {
-			faults = append(faults, fmt.Sprintf("%s has %d trust statements", role.name, len(statements)))
-		}
+		faults.when(len(statements) != 1, "%s has %d trust statements", role.name, len(statements))
 		for _, s := range statements {
 			principals := policy.Principals(s.Principal)
 			services := principals[iampolicy.PrincipalKindService]
-			if s.Effect != iampolicy.EffectAllow || len(principals) != 1 || len(services) != 1 || !strings.HasSuffix(services[0], ".amazonaws.com") {
-				faults = append(faults, fmt.Sprintf("%s is assumed by %v", role.name, principals))
-			}
-			if actions := policy.Values(s.Action); !slices.Equal(actions, []string{"sts:AssumeRole"}) {
-				faults = append(faults, fmt.Sprintf("%s: the trust policy allows %v", role.name, actions))
-			}
-			if !slices.Equal(policy.ConditionValues(s, "aws:SourceAccount", "StringEquals"), []string{r.account}) {
-				faults = append(faults, role.name+" may be assumed for another account (aws:SourceAccount)")
-			}
+			faults.when(s.Effect != iampolicy.EffectAllow || len(principals) != 1 || len(services) != 1 || !strings.HasSuffix(services[0], ".amazonaws.com"),
+				"%s is assumed by %v", role.name, principals)
+			actions := policy.Values(s.Action)
+			faults.when(!slices.Equal(actions, []string{"sts:AssumeRole"}), "%s: the trust policy allows %v", role.name, actions)
+			faults.when(!slices.Equal(policy.ConditionValues(s, "aws:SourceAccount", "StringEquals"), []string{r.account}),
+				"%s may be assumed for another account (aws:SourceAccount)", role.name)
 			from := policy.ConditionValues(s, "aws:SourceArn", "ArnLike")
-			if len(from) != 1 || !strings.Contains(from[0], ":"+r.region+":"+r.account+":") {
-				faults = append(faults, fmt.Sprintf("%s may be assumed for %v (aws:SourceArn)", role.name, from))
-			}
+			faults.when(len(from) != 1 || !strings.Contains(from[0], ":"+r.region+":"+r.account+":"),
+				"%s may be assumed for %v (aws:SourceArn)", role.name, from)
 		}
 	}
-	return faults
 }
 
 // grantsAreNarrow allows "*" as a resource for the registry login alone, which knows no other.
-func grantsAreNarrow(r *recording) (faults []string) {
+func grantsAreNarrow(r *recording, faults *faults) {
 	for _, d := range r.ofType("aws:iam/rolePolicy:RolePolicy") {
 		documents, _ := d.policies()
 		for _, s := range policy.Statements(documents["policy"]) {
 			for _, action := range policy.Values(s.Action) {
-				if service, verb, ok := strings.Cut(action, ":"); !ok || service == "*" || strings.Contains(verb, "*") {
-					faults = append(faults, fmt.Sprintf("%s allows %s", d.name, action))
-				}
-				if slices.Contains(policy.Values(s.Resource), "*") && action != "ecr:GetAuthorizationToken" {
-					faults = append(faults, fmt.Sprintf("%s allows %s on everything", d.name, action))
-				}
+				service, verb, ok := strings.Cut(action, ":")
+				faults.when(!ok || service == "*" || strings.Contains(verb, "*"), "%s allows %s", d.name, action)
+				faults.when(slices.Contains(policy.Values(s.Resource), "*") && action != "ecr:GetAuthorizationToken",
+					"%s allows %s on everything", d.name, action)
 			}
 		}
 	}
-	return faults
 }
 
 // injectionIsExact compares the ARNs of a task definition's secrets with those that its execution role may read.
-func injectionIsExact(r *recording) (faults []string) {
+func injectionIsExact(r *recording, faults *faults) {
 	for _, task := range r.ofType("aws:ecs/taskDefinition:TaskDefinition") {
 		var containers []struct{ Secrets []struct{ ValueFrom string } }
 		text, _ := task.plain["containerDefinitions"].(string)
-		if err := json.Unmarshal([]byte(text), &containers); err != nil {
-			faults = append(faults, fmt.Sprintf("%s.containerDefinitions: %v", task.name, err))
-		}
+		err := json.Unmarshal([]byte(text), &containers)
+		faults.when(err != nil, "%s.containerDefinitions: %v", task.name, err)
 		named, readable := map[string]bool{}, map[string]bool{}
 		for _, c := range containers {
 			for _, secret := range c.Secrets {
@@ -301,16 +278,14 @@ func injectionIsExact(r *recording) (faults []string) {
 				}
 			}
 		}
-		if !maps.Equal(named, readable) {
-			faults = append(faults, fmt.Sprintf("%s names %v, its execution role reads %v", task.name, slices.Sorted(maps.Keys(named)), slices.Sorted(maps.Keys(readable))))
-		}
+		faults.when(!maps.Equal(named, readable),
+			"%s names %v, its execution role reads %v", task.name, slices.Sorted(maps.Keys(named)), slices.Sorted(maps.Keys(readable)))
 	}
-	return faults
 }
 
 // resourcePoliciesAreNarrow takes two services as they are: EventBridge to an encrypted topic supports no condition (SNS
 // developer guide, "Key management"), and load balancers write their logs under the path of their own account.
-func resourcePoliciesAreNarrow(r *recording) (faults []string) {
+func resourcePoliciesAreNarrow(r *recording, faults *faults) {
 	overTLS := map[string]string{
 		"aws:s3/bucketPolicy:BucketPolicy":             "s3:GetObject",
 		"aws:secretsmanager/secretPolicy:SecretPolicy": "secretsmanager:GetSecretValue",
@@ -323,56 +298,44 @@ func resourcePoliciesAreNarrow(r *recording) (faults []string) {
 		}
 		documents, _ := d.policies()
 		for _, document := range documents {
-			if external := policy.ExternalPrincipals(document, r.account, "events.amazonaws.com", "logdelivery.elasticloadbalancing.amazonaws.com"); len(external) > 0 {
-				faults = append(faults, fmt.Sprintf("%s lets in %v", d.name, external))
-			}
+			external := policy.ExternalPrincipals(document, r.account, "events.amazonaws.com", "logdelivery.elasticloadbalancing.amazonaws.com")
+			faults.when(len(external) > 0, "%s lets in %v", d.name, external)
 			for _, s := range policy.Statements(document) {
-				if s.Effect == iampolicy.EffectAllow && slices.Contains(policy.Principals(s.Principal)[iampolicy.PrincipalKindAWS], iampolicy.PrincipalAll) {
-					faults = append(faults, d.name+" lets in everyone")
-				}
+				faults.when(s.Effect == iampolicy.EffectAllow && slices.Contains(policy.Principals(s.Principal)[iampolicy.PrincipalKindAWS], iampolicy.PrincipalAll),
+					"%s lets in everyone", d.name)
 			}
-			if action := overTLS[d.token]; action != "" && !policy.DeniesWithoutTLS(document, action) {
-				faults = append(faults, fmt.Sprintf("%s allows %s without TLS", d.name, action))
-			}
+			action := overTLS[d.token]
+			faults.when(action != "" && !policy.DeniesWithoutTLS(document, action), "%s allows %s without TLS", d.name, action)
 		}
 	}
-	return faults
 }
 
 // secretsStayMarked follows the SDK's own account of where values come from. The certificate's body is its public half.
-func secretsStayMarked(r *recording) (faults []string) {
+func secretsStayMarked(r *recording, faults *faults) {
 	for _, d := range r.sorted() {
 		for key, value := range d.inputs {
 			secret := slices.ContainsFunc(d.sources(string(key)), func(name string) bool {
 				return strings.HasPrefix(r.resources[name].token, "random:")
 			})
 			public := d.token == "aws:acm/certificate:Certificate" && key == "certificateBody"
-			if secret && !public && !value.IsSecret() {
-				faults = append(faults, fmt.Sprintf("%s.%s comes from %v and is not marked secret", d.name, key, d.sources(string(key))))
-			}
+			faults.when(secret && !public && !value.IsSecret(),
+				"%s.%s comes from %v and is not marked secret", d.name, key, d.sources(string(key)))
 		}
 	}
-	return faults
 }
 
-func outputsArePublic(r *recording) (faults []string) {
-	if len(r.outputs) == 0 {
-		faults = append(faults, "there are no outputs")
-	}
+func outputsArePublic(r *recording, faults *faults) {
+	faults.when(len(r.outputs) == 0, "there are no outputs")
 	for _, name := range slices.Sorted(maps.Keys(r.outputs)) {
 		out := r.outputs[name]
-		if out.secret {
-			faults = append(faults, name+" is secret")
-		}
-		if text := fmt.Sprint(out.value); text == "" || text == "[]" || text == "<nil>" {
-			faults = append(faults, name+" is empty")
-		}
+		faults.when(out.secret, "%s is secret", name)
+		text := fmt.Sprint(out.value)
+		faults.when(text == "" || text == "[]" || text == "<nil>", "%s is empty", name)
 	}
-	return faults
 }
 
 // oldGoesFirst excepts what is still in use when its replacement is made and has revisions or no name.
-func oldGoesFirst(r *recording) (faults []string) {
+func oldGoesFirst(r *recording, faults *faults) {
 	inUse := []string{
 		"aws:ecs/taskDefinition:TaskDefinition", "aws:acm/certificate:Certificate", "aws:acm/certificateValidation:CertificateValidation",
 	}
@@ -380,66 +343,53 @@ func oldGoesFirst(r *recording) (faults []string) {
 		if !strings.HasPrefix(d.token, "aws:") {
 			continue
 		}
-		if first, want := d.request.GetDeleteBeforeReplace(), !slices.Contains(inUse, d.token); first != want {
-			faults = append(faults, fmt.Sprintf("%s (%s): delete before replace is %v", d.name, d.token, first))
-		}
+		first, want := d.request.GetDeleteBeforeReplace(), !slices.Contains(inUse, d.token)
+		faults.when(first != want, "%s (%s): delete before replace is %v", d.name, d.token, first)
 	}
-	return faults
 }
 
-func referencesResolve(r *recording) (faults []string) {
+func referencesResolve(r *recording, faults *faults) {
 	for _, d := range r.sorted() {
-		if parent := d.request.GetParent(); !strings.Contains(parent, "::pulumi:pulumi:Stack::") {
-			faults = append(faults, fmt.Sprintf("%s stands under %q", d.name, parent))
-		}
+		parent := d.request.GetParent()
+		faults.when(!strings.Contains(parent, "::pulumi:pulumi:Stack::"), "%s stands under %q", d.name, parent)
 		for _, name := range namesIn(d.request.GetDependencies()) {
-			if _, ok := r.resources[name]; !ok {
-				faults = append(faults, fmt.Sprintf("%s depends on %s, which is not declared", d.name, name))
-			}
+			_, ok := r.resources[name]
+			faults.when(!ok, "%s depends on %s, which is not declared", d.name, name)
 		}
 	}
-	return faults
 }
 
-func entriesAreClosed(r *recording) (faults []string) {
+func entriesAreClosed(r *recording, faults *faults) {
 	open := map[any]bool{}
 	for _, rule := range r.ofType("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule") {
 		if rule.plain["referencedSecurityGroupId"] != nil {
 			continue
 		}
 		group, port := rule.sources("securityGroupId"), rule.plain["fromPort"]
-		if !slices.Equal(group, []string{"alb-sg"}) || (port != 80.0 && port != 443.0) || port != rule.plain["toPort"] {
-			faults = append(faults, fmt.Sprintf("%s opens %v port %v to %v", rule.name, group, port, rule.plain["cidrIpv4"]))
-		}
+		faults.when(!slices.Equal(group, []string{"alb-sg"}) || (port != 80.0 && port != 443.0) || port != rule.plain["toPort"],
+			"%s opens %v port %v to %v", rule.name, group, port, rule.plain["cidrIpv4"])
 		open[port] = true
 	}
-	if !open[443.0] {
-		faults = append(faults, "the load balancer does not take HTTPS from the internet")
-	}
+	faults.when(!open[443.0], "the load balancer does not take HTTPS from the internet")
 	for _, group := range slices.Concat(r.ofType("aws:ec2/securityGroup:SecurityGroup"), r.ofType("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")) {
-		if group.plain["ingress"] != nil || group.plain["egress"] != nil {
-			faults = append(faults, group.name+" has rules besides those that are resources of their own")
-		}
+		faults.when(group.plain["ingress"] != nil || group.plain["egress"] != nil,
+			"%s has rules besides those that are resources of their own", group.name)
 	}
 	for _, subnet := range r.ofType("aws:ec2/subnet:Subnet") {
-		if subnet.plain["mapPublicIpOnLaunch"] != false {
-			faults = append(faults, subnet.name+" gives public addresses")
-		}
+		faults.when(subnet.plain["mapPublicIpOnLaunch"] != false, "%s gives public addresses", subnet.name)
 	}
 	for _, d := range r.sorted() {
 		network, _ := d.plain["networkConfiguration"].(map[string]any)
-		if d.plain["publiclyAccessible"] == true || network["assignPublicIp"] == true {
-			faults = append(faults, d.name+" has a public address")
-		}
+		faults.when(d.plain["publiclyAccessible"] == true || network["assignPublicIp"] == true, "%s has a public address", d.name)
 	}
-	return faults
 }
 
-func subnetsFit(r *recording) (faults []string) {
+func subnetsFit(r *recording, faults *faults) {
 	whole, _ := r.resources["vpc"].plain["cidrBlock"].(string)
 	cidr, err := netip.ParsePrefix(whole)
 	if err != nil {
-		return []string{fmt.Sprintf("the VPC has the address range %q", whole)}
+		faults.add("the VPC has the address range %q", whole)
+		return
 	}
 	var seen []netip.Prefix
 	zones := map[string]map[any]bool{"public": {}, "private": {}}
@@ -448,24 +398,17 @@ func subnetsFit(r *recording) (faults []string) {
 		subnet, err := netip.ParsePrefix(text)
 		kind, _, _ := strings.Cut(d.name, "-")
 		if bits := map[string]int{"public": 24, "private": 20}[kind]; err != nil || subnet.Bits() != bits || subnet != subnet.Masked() || !cidr.Contains(subnet.Addr()) {
-			faults = append(faults, fmt.Sprintf("%s is %s in %s", d.name, text, cidr))
+			faults.add("%s is %s in %s", d.name, text, cidr)
 			continue
 		}
 		for _, other := range seen {
-			if other.Overlaps(subnet) {
-				faults = append(faults, fmt.Sprintf("%s: %s overlaps %s", d.name, subnet, other))
-			}
+			faults.when(other.Overlaps(subnet), "%s: %s overlaps %s", d.name, subnet, other)
 		}
 		seen = append(seen, subnet)
 		zones[kind][d.plain["availabilityZone"]] = true
 	}
 	for kind, in := range zones {
-		if len(in) != 3 {
-			faults = append(faults, fmt.Sprintf("the %s subnets are in %d zones", kind, len(in)))
-		}
+		faults.when(len(in) != 3, "the %s subnets are in %d zones", kind, len(in))
 	}
-	if len(seen) != 6 {
-		faults = append(faults, fmt.Sprintf("there are %d subnets", len(seen)))
-	}
-	return faults
+	faults.when(len(seen) != 6, "there are %d subnets", len(seen))
 }

@@ -98,51 +98,41 @@ func namesOfOthers() map[string]string {
 }
 
 // namesAreSet finds names that were left to chance.
-func namesAreSet(r *recording) (faults []string) {
+func namesAreSet(r *recording, faults *faults) {
 	for _, d := range r.sorted() {
 		known := d.knownInputs()
 		for _, input := range namingInputs() {
-			if text, _ := d.plain[input].(string); known[input] && text == "" {
-				faults = append(faults, fmt.Sprintf("%s leaves %s to auto-naming", d.name, input))
-			}
+			text, _ := d.plain[input].(string)
+			faults.when(known[input] && text == "", "%s leaves %s to auto-naming", d.name, input)
 		}
 		for input := range d.plain {
-			if strings.HasSuffix(strings.ToLower(input), "prefix") && known[input] {
-				faults = append(faults, fmt.Sprintf("%s sets %s: the rest of its name would be random", d.name, input))
-			}
+			faults.when(strings.HasSuffix(strings.ToLower(input), "prefix") && known[input],
+				"%s sets %s: the rest of its name would be random", d.name, input)
 		}
 	}
-	return faults
 }
 
 // namesAreLegal holds every name to AWS's rules and to the suffix.
-func namesAreLegal(r *recording) (faults []string) {
+func namesAreLegal(r *recording, faults *faults) {
 	rules, others, found := nameRules(), namesOfOthers(), 0
 	for _, d := range r.sorted() {
 		rule, named := rules[d.token]
 		for _, input := range namingInputs() {
 			text, set := d.plain[input].(string)
 			isReference := len(d.sources(input)) > 0
-			if set && !isReference && (!named || input != rule.input) && others[d.token+"."+input] == "" {
-				faults = append(faults, fmt.Sprintf("%s: the names (%s) of %s have no rule: %q", d.name, input, d.token, text))
-			}
+			faults.when(set && !isReference && (!named || input != rule.input) && others[d.token+"."+input] == "",
+				"%s: the names (%s) of %s have no rule: %q", d.name, input, d.token, text)
 		}
 		if !named {
 			continue
 		}
 		found++
 		name, _ := d.plain[rule.input].(string)
-		if fault := rule.fault(name); fault != "" {
-			faults = append(faults, fmt.Sprintf("%s: %s", d.name, fault))
-		}
-		if !endsInSuffix(name, r.suffix) {
-			faults = append(faults, fmt.Sprintf("%s: the name %q does not end in the suffix %s", d.name, name, r.suffix))
-		}
+		fault := rule.fault(name)
+		faults.when(fault != "", "%s: %s", d.name, fault)
+		faults.when(!endsInSuffix(name, r.suffix), "%s: the name %q does not end in the suffix %s", d.name, name, r.suffix)
 	}
-	if found == 0 {
-		faults = append(faults, "no resource has a name")
-	}
-	return faults
+	faults.when(found == 0, "no resource has a name")
 }
 
 // descriptionRules holds AWS's rules on descriptions, by type and input.
@@ -168,23 +158,20 @@ var descriptionRules = sync.OnceValue(func() map[string]nameRule {
 
 // descriptionsAreLegal wants a description wherever AWS takes one, in its alphabet. The SDK would put in "Managed by
 // Pulumi", which tells a reader nothing.
-func descriptionsAreLegal(r *recording) (faults []string) {
+func descriptionsAreLegal(r *recording, faults *faults) {
 	rules := descriptionRules()
 	for _, d := range r.sorted() {
 		rule, described := rules[d.token]
 		known := d.knownInputs()
 		if !described {
-			if known["description"] && strings.HasPrefix(d.token, "aws:") {
-				faults = append(faults, fmt.Sprintf("%s: the descriptions of %s have no rule", d.name, d.token))
-			}
+			faults.when(known["description"] && strings.HasPrefix(d.token, "aws:"),
+				"%s: the descriptions of %s have no rule", d.name, d.token)
 			continue
 		}
 		text, _ := d.plain[rule.input].(string)
-		if fault := rule.fault(text); fault != "" || text == "Managed by Pulumi" {
-			faults = append(faults, fmt.Sprintf("%s: the description: %s", d.name, fault))
-		}
+		fault := rule.fault(text)
+		faults.when(fault != "" || text == "Managed by Pulumi", "%s: the description: %s", d.name, fault)
 	}
-	return faults
 }
 
 // names are the physical names of one stack and their types: those under other suffixes can be had from them without

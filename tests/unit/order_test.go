@@ -91,26 +91,19 @@ func orderRules() []orderRule {
 	}
 }
 
-func orderIsKept(r *recording) (faults []string) {
+func orderIsKept(r *recording, faults *faults) {
 	for _, rule := range orderRules() {
 		of := r.ofType(rule.token)
-		if len(of) == 0 && !rule.optional {
-			faults = append(faults, rule.token+" is not declared")
-		}
+		faults.when(len(of) == 0 && !rule.optional, "%s is not declared", rule.token)
 		for _, d := range of {
 			first := rule.after(r, d)
-			if len(first) == 0 && !rule.optional {
-				faults = append(faults, fmt.Sprintf("%s has nothing to wait for: %s", d.name, rule.why))
-			}
+			faults.when(len(first) == 0 && !rule.optional, "%s has nothing to wait for: %s", d.name, rule.why)
 			needs := r.needs(d)
 			for _, name := range first {
-				if !needs[name] {
-					faults = append(faults, fmt.Sprintf("%s does not wait for %s: %s", d.name, name, rule.why))
-				}
+				faults.when(!needs[name], "%s does not wait for %s: %s", d.name, name, rule.why)
 			}
 		}
 	}
-	return faults
 }
 
 // policiesOf finds the policies of the role that an input names.

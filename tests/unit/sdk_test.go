@@ -114,7 +114,7 @@ func fieldsOf(source, goType string) []sdkField {
 }
 
 // inputsConform holds what was declared by token to the SDK's types, as the compiler does for the rest.
-func inputsConform(r *recording) (faults []string) {
+func inputsConform(r *recording, faults *faults) {
 	for _, d := range r.sorted() {
 		if d.arguments == nil || d.arguments.Kind() == reflect.Struct {
 			continue
@@ -122,73 +122,57 @@ func inputsConform(r *recording) (faults []string) {
 		module, _, _ := tokenPlace(d.token)
 		fields := sdkSource().inputs(d.token)
 		if len(fields) == 0 {
-			faults = append(faults, fmt.Sprintf("%s: the SDK in %s does not know %s", d.name, sdkSource().folder, d.token))
+			faults.add("%s: the SDK in %s does not know %s", d.name, sdkSource().folder, d.token)
 			continue
 		}
-		faults = append(faults, conform(module, d.name, d.plain, fields)...)
+		conform(module, d.name, d.plain, fields, faults)
 	}
-	return faults
 }
 
 // conform compares one object with the fields of its Go type.
-func conform(module, path string, object map[string]any, fields []sdkField) (faults []string) {
+func conform(module, path string, object map[string]any, fields []sdkField, faults *faults) {
 	known := map[string]bool{}
 	for _, field := range fields {
 		known[field.name] = true
 		value, set := object[field.name]
 		optional := strings.HasPrefix(field.goType, "*") || strings.HasPrefix(field.goType, "[]") || strings.HasPrefix(field.goType, "map[")
-		switch {
-		case set:
-			faults = append(faults, conformValue(module, path+"."+field.name, value, strings.TrimPrefix(field.goType, "*"))...)
-		case !optional:
-			faults = append(faults, fmt.Sprintf("%s.%s is required", path, field.name))
+		faults.when(!set && !optional, "%s.%s is required", path, field.name)
+		if set {
+			conformValue(module, path+"."+field.name, value, strings.TrimPrefix(field.goType, "*"), faults)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(object)) {
-		if !known[name] {
-			faults = append(faults, fmt.Sprintf("%s.%s is not an input that the SDK knows", path, name))
-		}
+		faults.when(!known[name], "%s.%s is not an input that the SDK knows", path, name)
 	}
-	return faults
 }
 
-func conformValue(module, path string, value any, goType string) (faults []string) {
-	wrong := []string{fmt.Sprintf("%s is %T, the SDK wants %s", path, value, goType)}
+func conformValue(module, path string, value any, goType string, faults *faults) {
+	fits := false
 	element, isList := strings.CutPrefix(goType, "[]")
 	switch {
 	case isList:
-		list, ok := value.([]any)
-		if !ok {
-			return wrong
-		}
+		var list []any
+		list, fits = value.([]any)
 		for i, item := range list {
-			faults = append(faults, conformValue(module, fmt.Sprintf("%s[%d]", path, i), item, element)...)
+			conformValue(module, fmt.Sprintf("%s[%d]", path, i), item, element, faults)
 		}
-		return faults
 	case goType == "string" || goType == "bool":
-		if reflect.TypeOf(value).String() != goType {
-			return wrong
-		}
-		return nil
+		fits = reflect.TypeOf(value).String() == goType
 	case goType == "int" || goType == "float64":
-		if _, ok := value.(float64); !ok {
-			return wrong
-		}
-		return nil
-	}
-	object, ok := value.(map[string]any)
-	if !ok {
-		return wrong
-	}
-	if goType == "map[string]string" {
+		_, fits = value.(float64)
+	case goType == "map[string]string":
+		var object map[string]any
+		object, fits = value.(map[string]any)
 		for key, item := range object {
-			faults = append(faults, conformValue(module, path+"."+key, item, "string")...)
+			conformValue(module, path+"."+key, item, "string", faults)
 		}
-		return faults
+	default:
+		var object map[string]any
+		if object, fits = value.(map[string]any); fits {
+			fields := sdkSource().nested(module, goType)
+			faults.when(fields == nil, "%s: the SDK has no type %s", path, goType)
+			conform(module, path, object, fields, faults)
+		}
 	}
-	fields := sdkSource().nested(module, goType)
-	if fields == nil {
-		return []string{fmt.Sprintf("%s: the SDK has no type %s", path, goType)}
-	}
-	return conform(module, path, object, fields)
+	faults.when(!fits, "%s is %T, the SDK wants %s", path, value, goType)
 }
