@@ -279,15 +279,13 @@ func (b *Bucket) list(ctx context.Context, prefix string) ([]string, error) {
 	// A prefix's last slash matters, and path.Join drops it.
 	root := strings.TrimPrefix(b.prefix+"/", "/")
 	pages := s3.NewListObjectsV2Paginator(b.client, &s3.ListObjectsV2Input{Bucket: &b.name, Prefix: aws.String(root + prefix)})
+	objects, err := cloud.Pages(ctx, pages, func(o *s3.ListObjectsV2Output) []types.Object { return o.Contents })
+	if err != nil {
+		return nil, b.explain("looking for states", err)
+	}
 	var keys []string
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return nil, b.explain("looking for states", err)
-		}
-		for _, object := range page.Contents {
-			keys = append(keys, strings.TrimPrefix(aws.ToString(object.Key), root))
-		}
+	for _, object := range objects {
+		keys = append(keys, strings.TrimPrefix(aws.ToString(object.Key), root))
 	}
 	return keys, nil
 }

@@ -178,7 +178,11 @@ func (s *Stack) attach(ctx context.Context) (detach func() error, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the local provider: %w", err)
 	}
-	s.command.attached = "PULUMI_DEBUG_PROVIDERS=" + attachment(ports)
+	var attached []string
+	for _, name := range slices.Sorted(maps.Keys(ports)) {
+		attached = append(attached, fmt.Sprintf("%s:%d", name, ports[name]))
+	}
+	s.command.attached = "PULUMI_DEBUG_PROVIDERS=" + strings.Join(attached, ",")
 	return func() error {
 		s.command.attached = ""
 		if err := s.options.Provider.Close(); err != nil {
@@ -186,14 +190,6 @@ func (s *Stack) attach(ctx context.Context) (detach func() error, err error) {
 		}
 		return nil
 	}, nil
-}
-
-func attachment(ports map[string]int) string {
-	var parts []string
-	for _, name := range slices.Sorted(maps.Keys(ports)) {
-		parts = append(parts, fmt.Sprintf("%s:%d", name, ports[name]))
-	}
-	return strings.Join(parts, ",")
 }
 
 // Preview tells what Up would do. The stack is created, empty, if it does not exist.

@@ -179,7 +179,6 @@ type inspection struct {
 	// registry carries requests to image registries.
 	registry http.RoundTripper
 	now      time.Time
-	zones    func(context.Context) ([]zone, error)
 	// existing is what is there under the stack's names and in its VPC.
 	existing func(context.Context) ([]inventory.Resource, error)
 }
@@ -194,24 +193,12 @@ func newInspection(options Options) *inspection {
 		Options: options, region: cfg.Region, registry: httpsOnly{http.DefaultTransport}, now: time.Now(),
 		api: cloud.NewReader(cfg),
 	}
-	in.zones = once(in.listZones)
-	in.existing = once(func(ctx context.Context) ([]inventory.Resource, error) {
-		return inventory.Leaks(ctx, options.AWS, options.Config.EnvironmentSuffix)
-	})
-	return in
-}
-
-// once asks once, on behalf of all probes.
-func once[T any](ask func(context.Context) (T, error)) func(context.Context) (T, error) {
-	var (
-		done   sync.Once
-		answer T
-		err    error
-	)
-	return func(ctx context.Context) (T, error) {
-		done.Do(func() { answer, err = ask(ctx) })
-		return answer, err
+	in.existing = func(ctx context.Context) ([]inventory.Resource, error) {
+		return cloud.Once(ctx, in.api, "what has the stack's names", func(ctx context.Context) ([]inventory.Resource, error) {
+			return inventory.Leaks(ctx, options.AWS, options.Config.EnvironmentSuffix)
+		})
 	}
+	return in
 }
 
 // ecrClient asks the registry of another region than the stack's, where an image is there.

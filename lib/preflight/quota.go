@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -282,21 +283,19 @@ func (in *inspection) lookAtFargate(ctx context.Context) Finding {
 // vCPUs counts those of the account's on-demand Fargate tasks, and the stack's own among them. What CloudWatch tells of
 // the account counts when it is more: EKS runs on the same quota.
 func (in *inspection) vCPUs(ctx context.Context) (used, own float64, err error) {
-	clusters := ecs.NewListClustersPaginator(in.api.ECS, &ecs.ListClustersInput{})
-	for clusters.HasMorePages() {
-		page, err := clusters.NextPage(ctx)
+	clusters, err := cloud.Pages(ctx, ecs.NewListClustersPaginator(in.api.ECS, &ecs.ListClustersInput{}),
+		func(o *ecs.ListClustersOutput) []string { return o.ClusterArns })
+	if err != nil {
+		return 0, 0, err
+	}
+	for _, cluster := range clusters {
+		units, err := in.clusterUnits(ctx, cluster)
 		if err != nil {
 			return 0, 0, err
 		}
-		for _, cluster := range page.ClusterArns {
-			units, err := in.clusterUnits(ctx, cluster)
-			if err != nil {
-				return 0, 0, err
-			}
-			used += units / cpuUnits
-			if in.Deployed && inventory.ECSCluster.Ownership(cluster[strings.LastIndex(cluster, "/")+1:], in.Config.EnvironmentSuffix) == inventory.Own {
-				own = units / cpuUnits
-			}
+		used += units / cpuUnits
+		if in.Deployed && inventory.ECSCluster.Ownership(path.Base(cluster), in.Config.EnvironmentSuffix) == inventory.Own {
+			own = units / cpuUnits
 		}
 	}
 	metered, err := in.meteredVCPUs(ctx)

@@ -11,12 +11,17 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 )
 
 // zone is an availability zone by its name in this account and its id, which is the same in all.
 type zone struct{ name, id string }
 
-// listZones lists the zones that can be used without opting in to them.
+// zones are those that can be used without opting in to them, asked for once on behalf of all probes.
+func (in *inspection) zones(ctx context.Context) ([]zone, error) {
+	return cloud.Once(ctx, in.api, "availability zones", in.listZones)
+}
+
 func (in *inspection) listZones(ctx context.Context) ([]zone, error) {
 	out, err := in.api.EC2.DescribeAvailabilityZones(ctx, &ec2.DescribeAvailabilityZonesInput{
 		Filters: []ec2types.Filter{

@@ -41,8 +41,7 @@ func but(key, value string) map[string]string {
 }
 
 func queue(suffix string, tags map[string]string) inventory.Resource {
-	name := "payment-jobs-" + suffix
-	return inventory.Resource{Kind: inventory.Queue, Name: name, Suffix: suffix, ARN: "arn:queue:" + name, Taggable: true, Tags: tags}
+	return whole(inventory.Queue, "payment-jobs-"+suffix, suffix, tags)
 }
 
 func part(kind *inventory.Kind, name, suffix string, of ...string) inventory.Resource {

@@ -89,10 +89,10 @@ func TestLocalStackLivesInAContainerAsLongAsTheTool(t *testing.T) {
 		}
 	}
 
-	rest := opened.Env()["AWS_ENDPOINT_URL"]
+	moto := opened.Env()["AWS_ENDPOINT_URL"]
 	require.NoError(t, opened.Close())
 	require.Empty(t, containers(t, opened.Endpoint))
-	require.False(t, listening(rest))
+	require.False(t, listening(moto))
 	require.NoError(t, opened.Close(), "a second close is nothing")
 }
 
@@ -125,14 +125,13 @@ func TestAKeptContainerServesSeveralCommandsUntilItIsStopped(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, alive)
 
-	other := kept
-	other.Image = "localstack/localstack:1.0.0"
-	_, err = target.Open(t.Context(), other)
-	require.ErrorContains(t, err, "runs "+image+" already")
-	other = kept
-	other.Port = 1
-	_, err = target.Open(t.Context(), other)
-	require.ErrorContains(t, err, "runs on port")
+	for want, other := range map[string]target.Options{
+		"runs " + image + " already": {Name: target.LocalStack, Image: "localstack/localstack:1.0.0", Lifetime: target.Kept, Home: home},
+		"runs on port":               {Name: target.LocalStack, Port: 1, Lifetime: target.Kept, Home: home},
+	} {
+		_, err = target.Open(t.Context(), other)
+		require.ErrorContains(t, err, want)
+	}
 
 	docker(t, "rm", "-f", containers(t, first.Endpoint)[0])
 	var gone *target.GoneError
@@ -140,9 +139,9 @@ func TestAKeptContainerServesSeveralCommandsUntilItIsStopped(t *testing.T) {
 	require.ErrorAs(t, err, &gone)
 	require.ErrorContains(t, err, "container tapstack-localstack-")
 
-	rest := first.Env()["AWS_ENDPOINT_URL"]
+	moto := first.Env()["AWS_ENDPOINT_URL"]
 	require.NoError(t, target.StopKept(t.Context(), home))
-	require.False(t, listening(rest), "the local emulator ends with it")
+	require.False(t, listening(moto), "the local emulator ends with it")
 	_, err = target.Open(t.Context(), recorded)
 	require.ErrorIs(t, err, target.ErrNoEmulator)
 }

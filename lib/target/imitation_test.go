@@ -202,8 +202,8 @@ func TestARunningLocalStackIsAskedWhatItHas(t *testing.T) {
 }
 
 func TestASplitCloudIsOneCloud(t *testing.T) {
-	edge := imitate(t, localMoto(t), free())
-	opened, notes := open(t, target.Options{Name: target.LocalStack, Endpoint: edge.URL})
+	fake := imitate(t, localMoto(t), free())
+	opened, notes := open(t, target.Options{Name: target.LocalStack, Endpoint: fake.URL})
 	require.NotZero(t, opened.PID(), "a local emulator has the rest")
 	require.Len(t, *notes, 1)
 	require.Contains(t, (*notes)[0], "lacks application-autoscaling (DescribeScalableTargets), ecs (ListClusters), elbv2")
@@ -218,34 +218,34 @@ func TestASplitCloudIsOneCloud(t *testing.T) {
 	queue, err := cloud.NewClients(opened.Config).SQS.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("split")})
 	require.NoError(t, err)
 	require.Contains(t, aws.ToString(queue.QueueUrl), imitatedAccount)
-	before := edge.calls()
+	before := fake.calls()
 	_, err = cloud.NewClients(opened.Config).SecretsManager.ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{})
 	require.NoError(t, err)
-	require.Equal(t, before+1, edge.calls(), "LocalStack's own services are asked there")
+	require.Equal(t, before+1, fake.calls(), "LocalStack's own services are asked there")
 
 	env := opened.Env()
-	require.Equal(t, edge.URL, env["AWS_ENDPOINT_URL_SECRETS_MANAGER"])
-	require.Equal(t, edge.URL, env["AWS_ENDPOINT_URL_STS"])
+	require.Equal(t, fake.URL, env["AWS_ENDPOINT_URL_SECRETS_MANAGER"])
+	require.Equal(t, fake.URL, env["AWS_ENDPOINT_URL_STS"])
 	require.NotContains(t, env, "AWS_ENDPOINT_URL_ECS")
-	require.NotEqual(t, edge.URL, env["AWS_ENDPOINT_URL"])
+	require.NotEqual(t, fake.URL, env["AWS_ENDPOINT_URL"])
 	require.True(t, listening(env["AWS_ENDPOINT_URL"]))
 
 	require.NoError(t, opened.Close())
 	require.False(t, listening(env["AWS_ENDPOINT_URL"]))
-	require.True(t, listening(edge.URL))
+	require.True(t, listening(fake.URL))
 }
 
 func TestAKeptSplitCloudIsFoundAgainAsItWas(t *testing.T) {
-	edge := imitate(t, localMoto(t), free())
+	fake := imitate(t, localMoto(t), free())
 	home := t.TempDir()
-	options := target.Options{Name: target.LocalStack, Endpoint: edge.URL, Lifetime: target.Kept, Home: home}
+	options := target.Options{Name: target.LocalStack, Endpoint: fake.URL, Lifetime: target.Kept, Home: home}
 	first, _ := open(t, options)
 	t.Cleanup(func() { _ = target.StopKept(context.Background(), home) })
 	require.NoError(t, first.Close())
 
-	edge.mutex.Lock()
-	edge.answers = nil // as after a change of licence: what was deployed has not moved
-	edge.mutex.Unlock()
+	fake.mutex.Lock()
+	fake.answers = nil // as after a change of licence: what was deployed has not moved
+	fake.mutex.Unlock()
 	options.Lifetime = target.Recorded
 	again, notes := open(t, options)
 	require.Equal(t, first.Where(), again.Where())
@@ -254,7 +254,7 @@ func TestAKeptSplitCloudIsFoundAgainAsItWas(t *testing.T) {
 
 	require.NoError(t, target.StopKept(t.Context(), home))
 	require.False(t, listening(first.Env()["AWS_ENDPOINT_URL"]))
-	require.True(t, listening(edge.URL))
+	require.True(t, listening(fake.URL))
 }
 
 func TestAGlobalEndpointVariableIsRefusedBeforeAnythingStarts(t *testing.T) {
