@@ -86,8 +86,7 @@ func TestARealAccountIsChangedOnlyWithConsent(t *testing.T) {
 		{"", []string{"--yes"}, exitFailed},
 	} {
 		t.Setenv("CI", c.ci)
-		code, _, stderr := tap(t, append([]string{"destroy", "--target", "aws", "--suffix", "nope"}, c.args...)...)
-		require.Equal(t, c.code, code, "%+v: %s", c, stderr)
+		_, stderr := tap(t, c.code, append([]string{"destroy", "--target", "aws", "--suffix", "nope"}, c.args...)...)
 		require.Equal(t, c.code == exitUsage, strings.Contains(stderr, want), stderr)
 	}
 }
@@ -107,8 +106,7 @@ func TestOnlyAnAllowedAccountIsChanged(t *testing.T) {
 			t.Setenv(session.AllowedVariable, c.variable)
 			account.asked = nil
 			args := append([]string{"up", "--target", "aws", "--suffix", "guarded", "--yes", "--no-progress"}, whole...)
-			code, stdout, stderr := tap(t, append(args, c.args...)...)
-			require.Equal(t, exitFailed, code, stderr)
+			stdout, stderr := tap(t, exitFailed, append(args, c.args...)...)
 			require.Empty(t, stdout)
 			require.Contains(t, stderr, c.want)
 			require.Contains(t, stderr, "--config allowedAccountIds=…, which the stack remembers, or in $TAPSTACK_ALLOWED_ACCOUNTS")
@@ -118,8 +116,7 @@ func TestOnlyAnAllowedAccountIsChanged(t *testing.T) {
 		})
 	}
 	t.Setenv(session.AllowedVariable, "12345")
-	code, _, stderr := tap(t, append([]string{"up", "--target", "aws", "--yes"}, whole...)...)
-	require.Equal(t, exitUsage, code)
+	_, stderr := tap(t, exitUsage, append([]string{"up", "--target", "aws", "--yes"}, whole...)...)
 	require.Contains(t, stderr, `allowedAccountIds: "12345" is not legal`)
 }
 
@@ -129,8 +126,7 @@ func TestADeploymentToARealAccountStopsOnEveryProblemAtOnce(t *testing.T) {
 	for _, command := range []string{"up", "demo"} {
 		account.asked = nil
 		stateDir := t.TempDir()
-		code, stdout, stderr := tapIn(t, stateDir, append([]string{command, "--target", "aws", "--suffix", "ahead", "--yes", "--no-progress"}, whole...)...)
-		require.Equal(t, exitFailed, code, stderr)
+		stdout, stderr := tapIn(t, stateDir, exitFailed, append([]string{command, "--target", "aws", "--suffix", "ahead", "--yes", "--no-progress"}, whole...)...)
 		told := stdout + stderr
 		require.Contains(t, told, "nothing was made")
 		require.Contains(t, told, "availability zones: us-east-1 offers 1 of the 3 usable zones that are needed")
@@ -146,8 +142,7 @@ func TestPreflightTellsWhatItFindsAndExitsWith1OnProblems(t *testing.T) {
 	inRealAccount(t)
 	t.Setenv(session.AllowedVariable, "")
 	args := append([]string{"preflight", "--target", "aws", "--suffix", "ahead", "--no-progress"}, whole...)
-	code, stdout, stderr := tap(t, args...)
-	require.Equal(t, exitFailed, code, stderr)
+	stdout, stderr := tap(t, exitFailed, args...)
 	require.Regexp(t, `(?m)^credentials +ok +account 123456789012, as arn:aws:iam::123456789012:user/someone$`, stdout)
 	require.Regexp(t, `(?m)^allowed accounts +problem +no account is allowed`, stdout)
 	require.Regexp(t, `(?m)^availability zones +problem +us-east-1 offers 1 of the 3 usable zones`, stdout)
@@ -156,8 +151,7 @@ func TestPreflightTellsWhatItFindsAndExitsWith1OnProblems(t *testing.T) {
 		require.NotContains(t, stdout+stderr, secret)
 	}
 
-	code, stdout, _ = tap(t, append(args, "--region", "eu-west-1", "--output", "json")...)
-	require.Equal(t, exitFailed, code)
+	stdout, _ = tap(t, exitFailed, append(args, "--region", "eu-west-1", "--output", "json")...)
 	var report preflight.Report
 	require.NoError(t, json.Unmarshal([]byte(stdout), &report))
 	require.Equal(t, "eu-west-1", report.Region)
@@ -200,8 +194,7 @@ func TestTheRegionIsTheBriefsUnlessToldOtherwise(t *testing.T) {
 	r, err := o.request(t.Context(), "outputs", needs{})
 	require.NoError(t, err)
 	require.Equal(t, target.Region, r.Target.Place(), "an emulator is no place")
-	code, _, stderr := tap(t, "up", "--region", "eu-west-1")
-	require.Equal(t, exitUsage, code)
+	_, stderr := tap(t, exitUsage, "up", "--region", "eu-west-1")
 	require.Contains(t, stderr, "--region is for target aws: target local is in us-east-1")
 }
 
@@ -232,7 +225,7 @@ func TestTheDoctorSaysWhatARealAccountLacks(t *testing.T) {
 	inRealAccount(t)
 	withPlugins(t)
 	t.Setenv(session.AllowedVariable, "123456789012")
-	_, stdout, stderr := tap(t, "doctor", "--target", "aws", "--output", "json")
+	_, stdout, stderr := tapAnyhow(t.TempDir(), "doctor", "--target", "aws", "--output", "json")
 	found := findingsOf(t, stdout)
 	for _, what := range []string{"plugin aws", "plugin random", "credentials", "account", "allowed accounts", "target aws"} {
 		require.Equal(t, statusOK, found[what].Status, "%s: %+v", what, found[what])
@@ -245,16 +238,14 @@ func TestTheDoctorSaysWhatARealAccountLacks(t *testing.T) {
 	}
 
 	t.Setenv(session.AllowedVariable, "")
-	code, stdout, _ := tap(t, "doctor", "--target", "aws", "--output", "json")
-	require.Equal(t, exitFailed, code)
+	stdout, _ = tap(t, exitFailed, "doctor", "--target", "aws", "--output", "json")
 	found = findingsOf(t, stdout)
 	require.Equal(t, statusMissing, found["allowed accounts"].Status)
 	require.Contains(t, found["allowed accounts"].Advice, "$TAPSTACK_ALLOWED_ACCOUNTS")
 
 	t.Setenv("AWS_ACCESS_KEY_ID", "")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
-	code, stdout, stderr = tap(t, "doctor", "--target", "aws", "--output", "json")
-	require.Equal(t, exitFailed, code)
+	stdout, stderr = tap(t, exitFailed, "doctor", "--target", "aws", "--output", "json")
 	require.Empty(t, stderr)
 	found = findingsOf(t, stdout)
 	require.Equal(t, missing("credentials", "none found", "Set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or log in (aws sso login)."), found["credentials"])
@@ -266,8 +257,7 @@ func TestTheDoctorExplainsEveryTarget(t *testing.T) {
 	t.Setenv(session.AllowedVariable, "123456789012")
 	t.Setenv("LOCALSTACK_AUTH_TOKEN", "thetoken")
 	t.Setenv("LOCALSTACK_ENDPOINT", "http://127.0.0.1:1")
-	code, stdout, stderr := tap(t, "doctor")
-	require.Equal(t, exitFine, code, "%s%s", stdout, stderr)
+	stdout, stderr := tap(t, exitFine, "doctor")
 	require.Regexp(t, `(?m)^target local +can run +is started when it is needed$`, stdout)
 	require.Regexp(t, `(?m)^target localstack +cannot run +target localstack: no LocalStack answers at http://127\.0\.0\.1:1`, stdout)
 	require.Regexp(t, `(?m)^  Start it, or leave out --endpoint and LOCALSTACK_ENDPOINT\.$`, stdout)
@@ -275,7 +265,7 @@ func TestTheDoctorExplainsEveryTarget(t *testing.T) {
 	require.Regexp(t, `(?m)^target aws +can`, stdout)
 	require.NotContains(t, stdout+stderr, "thetoken")
 
-	_, stdout, _ = tap(t, "doctor", "--output", "json")
+	stdout, _ = tap(t, exitFine, "doctor", "--output", "json")
 	var told struct {
 		Machine []finding
 		Targets []verdict
@@ -289,12 +279,10 @@ func TestTheDoctorExplainsEveryTarget(t *testing.T) {
 	}
 	require.Equal(t, target.Names(), names)
 
-	code, stdout, _ = tap(t, "doctor", "--target", "localstack", "--output", "json")
-	require.Equal(t, exitFailed, code)
+	stdout, _ = tap(t, exitFailed, "doctor", "--target", "localstack", "--output", "json")
 	require.Equal(t, found("LOCALSTACK_AUTH_TOKEN", "set"), findingsOf(t, stdout)["LOCALSTACK_AUTH_TOKEN"])
 
-	code, stdout, _ = tap(t, "doctor", "--target", "endpoint", "--endpoint", "http://127.0.0.1:1", "--output", "json")
-	require.Equal(t, exitFailed, code)
+	stdout, _ = tap(t, exitFailed, "doctor", "--target", "endpoint", "--endpoint", "http://127.0.0.1:1", "--output", "json")
 	require.Contains(t, findingsOf(t, stdout)["target endpoint"].Detail, "nothing answers at http://127.0.0.1:1")
 }
 
@@ -302,8 +290,7 @@ func TestNoTargetRunsOnAMachineWithoutPulumiAndGo(t *testing.T) {
 	inRealAccount(t)
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("TAPSTACK_CACHE", t.TempDir())
-	code, stdout, stderr := tap(t, "doctor")
-	require.Equal(t, exitFailed, code, stderr)
+	stdout, _ := tap(t, exitFailed, "doctor")
 	for _, name := range target.Names() {
 		require.Regexp(t, `(?m)^target `+name+` +cannot run +pulumi: `, stdout)
 	}

@@ -90,8 +90,7 @@ func TestASweepIsDryUnlessAgreedTo(t *testing.T) {
 	before := l.queues(t)
 	args := []string{"sweep", "--target", "endpoint", "--endpoint", l.endpoint}
 
-	code, stdout, stderr := tap(t, args...)
-	require.Equal(t, exitFailed, code, "something of ours is left: %s", stderr)
+	stdout, stderr := tap(t, exitFailed, args...)
 	require.ElementsMatch(t, before, l.queues(t))
 	for _, want := range []string{
 		`Account 123456789012, region us-east-1, owner tapstack, any suffix, runs older than 24h0m0s\.`,
@@ -106,35 +105,29 @@ func TestASweepIsDryUnlessAgreedTo(t *testing.T) {
 	}
 	require.NotContains(t, stdout, "somebody-elses")
 
-	code, stdout, _ = tap(t, append(args, "--output", "json")...)
-	require.Equal(t, exitFailed, code)
+	stdout, _ = tap(t, exitFailed, append(args, "--output", "json")...)
 	var told session.SweepReport
 	require.NoError(t, json.Unmarshal([]byte(stdout), &told), stdout)
 	require.True(t, told.DryRun)
 	require.Len(t, told.Plan.Delete, 2)
 	require.Equal(t, "123456789012", told.Account)
 
-	code, _, stderr = tap(t, append(args, "--account", "210987654321", "--yes")...)
-	require.Equal(t, exitFailed, code)
+	_, stderr = tap(t, exitFailed, append(args, "--account", "210987654321", "--yes")...)
 	require.Contains(t, stderr, "these credentials are of account 123456789012, not of 210987654321 (--account)")
 	require.ElementsMatch(t, before, l.queues(t))
 
-	code, stdout, _ = tap(t, append(args, "--suffix", "stays", "--older-than", "73h", "--ignore-expiry")...)
-	require.Equal(t, exitFine, code, stdout)
+	stdout, _ = tap(t, exitFine, append(args, "--suffix", "stays", "--older-than", "73h", "--ignore-expiry")...)
 	require.Contains(t, stdout, "which is less than 73h0m0s")
 
-	code, stdout, stderr = tap(t, append(args, "--account", "123456789012", "--yes")...)
-	require.Equal(t, exitFine, code, stderr)
+	stdout, _ = tap(t, exitFine, append(args, "--account", "123456789012", "--yes")...)
 	require.Regexp(t, `(?m)^deleted +queue payment-jobs-old`, stdout)
 	require.Contains(t, stdout, "2 resources deleted, nothing left.")
 	require.ElementsMatch(t, []string{"payment-jobs-stays", "payment-jobs-theirs", "payment-jobs-plain", "somebody-elses"}, l.queues(t))
 
-	code, stdout, _ = tap(t, append(args, "--suffix", "stays", "--ignore-expiry", "--yes")...)
-	require.Equal(t, exitFine, code, stdout)
+	stdout, _ = tap(t, exitFine, append(args, "--suffix", "stays", "--ignore-expiry", "--yes")...)
 	require.ElementsMatch(t, []string{"payment-jobs-theirs", "payment-jobs-plain", "somebody-elses"}, l.queues(t))
 
-	code, stdout, _ = tap(t, args...)
-	require.Equal(t, exitFine, code)
+	stdout, _ = tap(t, exitFine, args...)
 	require.Contains(t, stdout, "Nothing of this owner is left to sweep.")
 }
 
@@ -149,8 +142,7 @@ func TestASweepThatFailsIsToldAndExitsWith1(t *testing.T) {
 		_, _ = io.WriteString(w, `{"__type":"com.amazonaws.sqs#AccessDeniedException","message":"not you"}`)
 		return true
 	})
-	code, stdout, stderr := tap(t, "sweep", "--target", "endpoint", "--endpoint", refusing, "--yes")
-	require.Equal(t, exitFailed, code)
+	stdout, stderr := tap(t, exitFailed, "sweep", "--target", "endpoint", "--endpoint", refusing, "--yes")
 	require.Regexp(t, `(?m)^deleted +queue payment-jobs-dlq-old`, stdout)
 	require.Regexp(t, `(?m)^failed +queue payment-jobs-old .*AccessDenied.*not you`, stdout)
 	require.Regexp(t, `(?m)^left +queue payment-jobs-old`, stdout)
@@ -201,8 +193,7 @@ func TestWrongUseOfSweepExitsWith2(t *testing.T) {
 		{"a suffix that is none", []string{"--suffix", "Bad_"}, "environmentSuffix"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			code, stdout, stderr := tap(t, append([]string{"sweep"}, c.args...)...)
-			require.Equal(t, exitUsage, code, stderr)
+			stdout, stderr := tap(t, exitUsage, append([]string{"sweep"}, c.args...)...)
 			require.Empty(t, stdout)
 			require.Contains(t, stderr, c.want)
 		})
@@ -210,26 +201,16 @@ func TestWrongUseOfSweepExitsWith2(t *testing.T) {
 }
 
 func TestASweepWithoutALocalCloudSaysSo(t *testing.T) {
-	code, stdout, stderr := tap(t, "sweep")
-	require.Equal(t, exitFailed, code)
+	stdout, stderr := tap(t, exitFailed, "sweep")
 	require.Empty(t, stdout)
 	require.Equal(t, "no local cloud is running: on target local there is nothing to sweep\n", stderr)
 }
 
 func TestASweepOfARealAccountNeedsItsIDOnTheList(t *testing.T) {
-	fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Account>123456789012</Account>`+
-			`<Arn>arn:aws:iam::123456789012:user/u</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`)
-	}))
-	defer fake.Close()
-	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL": fake.URL, "AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true",
-		session.AllowedVariable: "210987654321", "CI": "",
-	} {
-		t.Setenv(name, value)
-	}
-	code, stdout, stderr := tap(t, "sweep", "--target", "aws", "--yes")
-	require.Equal(t, exitFailed, code, stderr)
+	inRealAccount(t)
+	t.Setenv(session.AllowedVariable, "210987654321")
+	t.Setenv("CI", "")
+	stdout, stderr := tap(t, exitFailed, "sweep", "--target", "aws", "--yes")
 	require.Empty(t, stdout)
 	require.Contains(t, stderr, "123456789012")
 	require.Contains(t, stderr, session.AllowedVariable)
