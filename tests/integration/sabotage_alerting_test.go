@@ -30,16 +30,13 @@ func loggingSabotages() []sabotage {
 				})
 			},
 		},
-		{
-			Check: "logs.container-insights", Says: "switch Container Insights off",
-			Do: func(ctx context.Context, s *saboteur) {
-				// UpdateClusterSettings would do as well, but for an emulator (moto 5.2.1) that does not know it.
-				call(ctx, s, s.ECS.UpdateCluster, &ecs.UpdateClusterInput{
-					Cluster:  aws.String(s.output(lib.OutputEcsClusterName)),
-					Settings: []ecstypes.ClusterSetting{{Name: ecstypes.ClusterSettingNameContainerInsights, Value: aws.String("disabled")}},
-				})
-			},
-		},
+		{Check: "logs.container-insights", Says: "switch Container Insights off", Do: func(ctx context.Context, s *saboteur) {
+			// UpdateClusterSettings would do as well, but for an emulator (moto 5.2.1) that does not know it.
+			call(ctx, s, s.ECS.UpdateCluster, &ecs.UpdateClusterInput{
+				Cluster:  aws.String(s.output(lib.OutputEcsClusterName)),
+				Settings: []ecstypes.ClusterSetting{{Name: ecstypes.ClusterSettingNameContainerInsights, Value: aws.String("disabled")}},
+			})
+		}},
 	}
 }
 
@@ -60,32 +57,23 @@ func alertingSabotages() []sabotage {
 				call(ctx, s, s.SNS.DeleteTopic, &sns.DeleteTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
 			},
 		},
-		{
-			Check: "alerts.email", Says: "unsubscribe the operations team", On: "topic",
-			Do: func(ctx context.Context, s *saboteur) {
-				out := call(ctx, s, s.SNS.ListSubscriptionsByTopic, &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
-				subscription := first(s, "subscription", out.Subscriptions)
-				call(ctx, s, s.SNS.Unsubscribe, &sns.UnsubscribeInput{SubscriptionArn: subscription.SubscriptionArn})
-			},
-		},
-		{
-			Check: "alerts.topic-policy", Says: "let everyone publish to the topic", On: "topic",
-			Do: func(ctx context.Context, s *saboteur) {
-				topic := s.output(lib.OutputAlertsTopicArn)
-				call(ctx, s, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
-					TopicArn: &topic, AttributeName: aws.String("Policy"),
-					AttributeValue: aws.String(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sns:Publish","Resource":%q}]}`, topic)),
-				})
-			},
-		},
-		{
-			Check: "alerts.topic-key", Says: "stop the rotation of the topic's key", On: "topic",
-			Do: func(ctx context.Context, s *saboteur) {
-				topic := call(ctx, s, s.SNS.GetTopicAttributes, &sns.GetTopicAttributesInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
-				key := call(ctx, s, s.KMS.DescribeKey, &kms.DescribeKeyInput{KeyId: aws.String(topic.Attributes["KmsMasterKeyId"])})
-				call(ctx, s, s.KMS.DisableKeyRotation, &kms.DisableKeyRotationInput{KeyId: key.KeyMetadata.KeyId})
-			},
-		},
+		{Check: "alerts.email", Says: "unsubscribe the operations team", On: "topic", Do: func(ctx context.Context, s *saboteur) {
+			out := call(ctx, s, s.SNS.ListSubscriptionsByTopic, &sns.ListSubscriptionsByTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+			subscription := first(s, "subscription", out.Subscriptions)
+			call(ctx, s, s.SNS.Unsubscribe, &sns.UnsubscribeInput{SubscriptionArn: subscription.SubscriptionArn})
+		}},
+		{Check: "alerts.topic-policy", Says: "let everyone publish to the topic", On: "topic", Do: func(ctx context.Context, s *saboteur) {
+			topic := s.output(lib.OutputAlertsTopicArn)
+			call(ctx, s, s.SNS.SetTopicAttributes, &sns.SetTopicAttributesInput{
+				TopicArn: &topic, AttributeName: aws.String("Policy"),
+				AttributeValue: aws.String(fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"sns:Publish","Resource":%q}]}`, topic)),
+			})
+		}},
+		{Check: "alerts.topic-key", Says: "stop the rotation of the topic's key", On: "topic", Do: func(ctx context.Context, s *saboteur) {
+			topic := call(ctx, s, s.SNS.GetTopicAttributes, &sns.GetTopicAttributesInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
+			key := call(ctx, s, s.KMS.DescribeKey, &kms.DescribeKeyInput{KeyId: aws.String(topic.Attributes["KmsMasterKeyId"])})
+			call(ctx, s, s.KMS.DisableKeyRotation, &kms.DisableKeyRotationInput{KeyId: key.KeyMetadata.KeyId})
+		}},
 		{
 			Check: "alerts.topic-key", Says: "stop the encryption of the topic", Also: []string{"iam.task-roles"}, On: "topic",
 			Do: func(ctx context.Context, s *saboteur) {
@@ -94,12 +82,9 @@ func alertingSabotages() []sabotage {
 				})
 			},
 		},
-		{
-			Check: "alerts.alarms", Says: "delete the alarm on the database's processors",
-			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.CloudWatch.DeleteAlarms, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{s.named("aurora-cpu-alarm")}})
-			},
-		},
+		{Check: "alerts.alarms", Says: "delete the alarm on the database's processors", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.CloudWatch.DeleteAlarms, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{s.named("aurora-cpu-alarm")}})
+		}},
 		changesAlarm("alerts.alarm-actions", "let an alarm tell nobody", "alb-5xx-alarm", func(in *cloudwatch.PutMetricAlarmInput) { in.AlarmActions = nil }),
 		changesAlarm("alerts.queue-age", "wait ten days for the oldest job", "queue-age-alarm", func(in *cloudwatch.PutMetricAlarmInput) {
 			in.Threshold = aws.Float64(10 * 24 * 60 * 60)
@@ -125,14 +110,11 @@ func alertingSabotages() []sabotage {
 				call(ctx, s, s.RDS.DeleteEventSubscription, &rds.DeleteEventSubscriptionInput{SubscriptionName: aws.String(s.named("rds-events"))})
 			},
 		},
-		{
-			Check: "alerts.dashboard", Says: "empty the dashboard",
-			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.CloudWatch.PutDashboard, &cloudwatch.PutDashboardInput{
-					DashboardName: aws.String(s.named("payment-platform")), DashboardBody: aws.String(`{"widgets":[]}`),
-				})
-			},
-		},
+		{Check: "alerts.dashboard", Says: "empty the dashboard", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.CloudWatch.PutDashboard, &cloudwatch.PutDashboardInput{
+				DashboardName: aws.String(s.named("payment-platform")), DashboardBody: aws.String(`{"widgets":[]}`),
+			})
+		}},
 	}
 }
 

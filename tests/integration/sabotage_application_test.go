@@ -196,22 +196,16 @@ func scalingSabotages() []sabotage {
 			Also: []string{"application.payment-api"},
 			Do:   func(ctx context.Context, s *saboteur) { s.scaleBetween(ctx, paymentAPI, 1, 12) },
 		},
-		{
-			Check: "scaling.cpu", Says: "aim at 99 percent of the processors",
-			Do: func(ctx context.Context, s *saboteur) {
-				s.changePolicy(ctx, paymentAPI, false, func(c *scalingtypes.TargetTrackingScalingPolicyConfiguration) { c.TargetValue = aws.Float64(99) })
-			},
-		},
-		{
-			Check: "scaling.backlog", Says: "delete the backlog policy",
-			Do: func(ctx context.Context, s *saboteur) {
-				policy := s.scalingPolicy(ctx, jobProcessor, true)
-				call(ctx, s, s.AutoScaling.DeleteScalingPolicy, &applicationautoscaling.DeleteScalingPolicyInput{
-					PolicyName: policy.PolicyName, ResourceId: policy.ResourceId,
-					ScalableDimension: policy.ScalableDimension, ServiceNamespace: policy.ServiceNamespace,
-				})
-			},
-		},
+		{Check: "scaling.cpu", Says: "aim at 99 percent of the processors", Do: func(ctx context.Context, s *saboteur) {
+			s.changePolicy(ctx, paymentAPI, false, func(c *scalingtypes.TargetTrackingScalingPolicyConfiguration) { c.TargetValue = aws.Float64(99) })
+		}},
+		{Check: "scaling.backlog", Says: "delete the backlog policy", Do: func(ctx context.Context, s *saboteur) {
+			policy := s.scalingPolicy(ctx, jobProcessor, true)
+			call(ctx, s, s.AutoScaling.DeleteScalingPolicy, &applicationautoscaling.DeleteScalingPolicyInput{
+				PolicyName: policy.PolicyName, ResourceId: policy.ResourceId,
+				ScalableDimension: policy.ScalableDimension, ServiceNamespace: policy.ServiceNamespace,
+			})
+		}},
 	}
 }
 

@@ -25,42 +25,30 @@ import (
 
 func balancingSabotages() []sabotage {
 	return []sabotage{
-		{
-			Check: "alb.public", Says: "take the load balancer out of a public subnet",
-			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.ELB.SetSubnets, &elb.SetSubnetsInput{
-					LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn)), Subnets: s.list(lib.OutputPublicSubnetIDs)[:2],
-				})
-			},
-		},
+		{Check: "alb.public", Says: "take the load balancer out of a public subnet", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.ELB.SetSubnets, &elb.SetSubnetsInput{
+				LoadBalancerArn: aws.String(s.output(lib.OutputAlbArn)), Subnets: s.list(lib.OutputPublicSubnetIDs)[:2],
+			})
+		}},
 		setsBalancer("alb.attributes", "let invalid headers through", "routing.http.drop_invalid_header_fields.enabled", "false"),
 		setsBalancer("alb.access-logs", "switch access logs off", "access_logs.s3.enabled", "false"),
 		setsBalancer("destroyable.load-balancer", "protect the load balancer from deletion", "deletion_protection.enabled", "true"),
-		{
-			Check: "alb.health-checks", Says: "ask another path for health",
-			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.ELB.ModifyTargetGroup, &elb.ModifyTargetGroupInput{
-					TargetGroupArn: s.targetGroup(ctx, paymentAPI), HealthCheckPath: aws.String("/"),
-				})
-			},
-		},
-		{
-			Check: "alb.draining", Says: "drop a leaving target at once",
-			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.ELB.ModifyTargetGroupAttributes, &elb.ModifyTargetGroupAttributesInput{
-					TargetGroupArn: s.targetGroup(ctx, jobProcessor),
-					Attributes:     []types.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("0")}},
-				})
-			},
-		},
-		{
-			Check: "alb.api-routing", Says: "move the API to another path", On: "listener rules",
-			Do: func(ctx context.Context, s *saboteur) {
-				s.changeRule(ctx, "/api/*", func(in *elb.ModifyRuleInput, _ types.Rule) {
-					in.Conditions = []types.RuleCondition{{Field: aws.String("path-pattern"), PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/v2/*"}}}}
-				})
-			},
-		},
+		{Check: "alb.health-checks", Says: "ask another path for health", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.ELB.ModifyTargetGroup, &elb.ModifyTargetGroupInput{
+				TargetGroupArn: s.targetGroup(ctx, paymentAPI), HealthCheckPath: aws.String("/"),
+			})
+		}},
+		{Check: "alb.draining", Says: "drop a leaving target at once", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.ELB.ModifyTargetGroupAttributes, &elb.ModifyTargetGroupAttributesInput{
+				TargetGroupArn: s.targetGroup(ctx, jobProcessor),
+				Attributes:     []types.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("0")}},
+			})
+		}},
+		{Check: "alb.api-routing", Says: "move the API to another path", On: "listener rules", Do: func(ctx context.Context, s *saboteur) {
+			s.changeRule(ctx, "/api/*", func(in *elb.ModifyRuleInput, _ types.Rule) {
+				in.Conditions = []types.RuleCondition{{Field: aws.String("path-pattern"), PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/v2/*"}}}}
+			})
+		}},
 		{
 			Check: "alb.health-routing", Says: "send most health checks to one service", On: "listener rules",
 			Do: func(ctx context.Context, s *saboteur) {
@@ -79,13 +67,10 @@ func balancingSabotages() []sabotage {
 		changesListener("alb.redirect", "answer HTTP itself", 80, func(in *elb.ModifyListenerInput) {
 			in.DefaultActions = hello()
 		}),
-		{
-			Check: "alb.certificate", Says: "serve a certificate with a short key",
-			Do: func(ctx context.Context, s *saboteur) {
-				id := s.weakCertificate(ctx)
-				s.changeListener(ctx, 443, func(in *elb.ModifyListenerInput) { in.Certificates = []types.Certificate{{CertificateArn: id}} })
-			},
-		},
+		{Check: "alb.certificate", Says: "serve a certificate with a short key", Do: func(ctx context.Context, s *saboteur) {
+			id := s.weakCertificate(ctx)
+			s.changeListener(ctx, 443, func(in *elb.ModifyListenerInput) { in.Certificates = []types.Certificate{{CertificateArn: id}} })
+		}},
 	}
 }
 
@@ -165,12 +150,9 @@ func firewallSabotages() []sabotage {
 				call(ctx, s, s.WAF.DisassociateWebACL, &wafv2.DisassociateWebACLInput{ResourceArn: aws.String(s.output(lib.OutputAlbArn))})
 			},
 		},
-		{
-			Check: "waf.in-front", Says: "switch the firewall's metrics off", On: "web ACL",
-			Do: func(ctx context.Context, s *saboteur) {
-				s.updateFirewall(ctx, func(in *wafv2.UpdateWebACLInput) { in.VisibilityConfig.CloudWatchMetricsEnabled = false })
-			},
-		},
+		{Check: "waf.in-front", Says: "switch the firewall's metrics off", On: "web ACL", Do: func(ctx context.Context, s *saboteur) {
+			s.updateFirewall(ctx, func(in *wafv2.UpdateWebACLInput) { in.VisibilityConfig.CloudWatchMetricsEnabled = false })
+		}},
 		{
 			Check: "waf.rules", Says: "let the SQL injection rules count instead of block", On: "web ACL",
 			Do: func(ctx context.Context, s *saboteur) {
@@ -183,13 +165,10 @@ func firewallSabotages() []sabotage {
 				})
 			},
 		},
-		{
-			Check: "waf.logging", Says: "stop the firewall's logging",
-			Do: func(ctx context.Context, s *saboteur) {
-				acl := s.firewall(ctx)
-				call(ctx, s, s.WAF.DeleteLoggingConfiguration, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: acl.ARN})
-			},
-		},
+		{Check: "waf.logging", Says: "stop the firewall's logging", Do: func(ctx context.Context, s *saboteur) {
+			acl := s.firewall(ctx)
+			call(ctx, s, s.WAF.DeleteLoggingConfiguration, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: acl.ARN})
+		}},
 	}
 }
 

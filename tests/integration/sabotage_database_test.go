@@ -39,16 +39,13 @@ func databaseSabotages() []sabotage {
 			Also: []string{"network.private-routes"}, On: "nat gateways",
 			Do: func(ctx context.Context, s *saboteur) { s.routeToInternet(ctx, "private-route-table-3") },
 		},
-		{
-			Check: "destroyable.snapshots", Says: "take a snapshot by hand", Unhealable: byHand,
-			Do: func(ctx context.Context, s *saboteur) {
-				id := aws.String(s.named("by-hand"))
-				call(ctx, s, s.RDS.CreateDBClusterSnapshot, &rds.CreateDBClusterSnapshotInput{
-					DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), DBClusterSnapshotIdentifier: id,
-				})
-				later(s, s.RDS.DeleteDBClusterSnapshot, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: id})
-			},
-		},
+		{Check: "destroyable.snapshots", Says: "take a snapshot by hand", Unhealable: byHand, Do: func(ctx context.Context, s *saboteur) {
+			id := aws.String(s.named("by-hand"))
+			call(ctx, s, s.RDS.CreateDBClusterSnapshot, &rds.CreateDBClusterSnapshotInput{
+				DBClusterIdentifier: aws.String(s.output(lib.OutputClusterIdentifier)), DBClusterSnapshotIdentifier: id,
+			})
+			later(s, s.RDS.DeleteDBClusterSnapshot, &rds.DeleteDBClusterSnapshotInput{DBClusterSnapshotIdentifier: id})
+		}},
 	}
 }
 

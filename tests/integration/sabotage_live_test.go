@@ -288,14 +288,11 @@ func liveSabotages() []sabotage {
 		{
 			Check: "alerts.alarm-publishes", Says: "let no alarm publish to the topic", Also: []string{"alerts.topic-policy"}, On: "topic", Do: notTold,
 		},
-		{
-			Check: "queue.delivers", Says: "hold every job back for a quarter of an hour",
-			Do: func(ctx context.Context, s *saboteur) {
-				// What is held back stays so when the delay is taken away again.
-				later(s, s.SQS.PurgeQueue, &sqs.PurgeQueueInput{QueueUrl: aws.String(s.output(lib.OutputQueueURL))})
-				s.setQueue(ctx, lib.OutputQueueURL, "DelaySeconds", "900")
-			},
-		},
+		{Check: "queue.delivers", Says: "hold every job back for a quarter of an hour", Do: func(ctx context.Context, s *saboteur) {
+			// What is held back stays so when the delay is taken away again.
+			later(s, s.SQS.PurgeQueue, &sqs.PurgeQueueInput{QueueUrl: aws.String(s.output(lib.OutputQueueURL))})
+			s.setQueue(ctx, lib.OutputQueueURL, "DelaySeconds", "900")
+		}},
 		leavesOneInstance("database.failover", "leave nobody to fail over to"),
 		leavesOneInstance("database.failover-endpoint", "leave nobody for the endpoint to lead to"),
 	}

@@ -18,21 +18,15 @@ const byHand = "Pulumi does not know what was made by hand"
 
 func networkSabotages() []sabotage {
 	return []sabotage{
-		{
-			Check: "network.vpc", Says: "switch DNS host names off",
-			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.EC2.ModifyVpcAttribute, &ec2.ModifyVpcAttributeInput{
-					VpcId: aws.String(s.output(lib.OutputVpcID)), EnableDnsHostnames: &types.AttributeBooleanValue{Value: aws.Bool(false)},
-				})
-			},
-		},
-		{
-			Check: "network.public-routes", Says: "delete the public default route",
-			Do: func(ctx context.Context, s *saboteur) {
-				table := s.routeTable(ctx, "public-route-table")
-				call(ctx, s, s.EC2.DeleteRoute, &ec2.DeleteRouteInput{RouteTableId: table, DestinationCidrBlock: aws.String(everywhere)})
-			},
-		},
+		{Check: "network.vpc", Says: "switch DNS host names off", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.EC2.ModifyVpcAttribute, &ec2.ModifyVpcAttributeInput{
+				VpcId: aws.String(s.output(lib.OutputVpcID)), EnableDnsHostnames: &types.AttributeBooleanValue{Value: aws.Bool(false)},
+			})
+		}},
+		{Check: "network.public-routes", Says: "delete the public default route", Do: func(ctx context.Context, s *saboteur) {
+			table := s.routeTable(ctx, "public-route-table")
+			call(ctx, s, s.EC2.DeleteRoute, &ec2.DeleteRouteInput{RouteTableId: table, DestinationCidrBlock: aws.String(everywhere)})
+		}},
 		{
 			Check: "network.public-no-auto-ip", Says: "give public addresses to whatever starts in a public subnet",
 			Do: func(ctx context.Context, s *saboteur) {
@@ -100,17 +94,14 @@ func networkSabotages() []sabotage {
 				call(ctx, s, s.EC2.DeleteFlowLogs, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{*log.FlowLogId}})
 			},
 		},
-		{
-			Check: "network.s3-endpoint", Says: "take a private route table off the S3 endpoint",
-			Do: func(ctx context.Context, s *saboteur) {
-				out := call(ctx, s, s.EC2.DescribeVpcEndpoints, &ec2.DescribeVpcEndpointsInput{Filters: s.inVPC("vpc-id")})
-				endpoint := first(s, "VPC endpoint", out.VpcEndpoints)
-				table := s.routeTable(ctx, "private-route-table-1")
-				call(ctx, s, s.EC2.ModifyVpcEndpoint, &ec2.ModifyVpcEndpointInput{
-					VpcEndpointId: endpoint.VpcEndpointId, RemoveRouteTableIds: []string{*table},
-				})
-			},
-		},
+		{Check: "network.s3-endpoint", Says: "take a private route table off the S3 endpoint", Do: func(ctx context.Context, s *saboteur) {
+			out := call(ctx, s, s.EC2.DescribeVpcEndpoints, &ec2.DescribeVpcEndpointsInput{Filters: s.inVPC("vpc-id")})
+			endpoint := first(s, "VPC endpoint", out.VpcEndpoints)
+			table := s.routeTable(ctx, "private-route-table-1")
+			call(ctx, s, s.EC2.ModifyVpcEndpoint, &ec2.ModifyVpcEndpointInput{
+				VpcEndpointId: endpoint.VpcEndpointId, RemoveRouteTableIds: []string{*table},
+			})
+		}},
 		opensGroup("network.default-group-closed", "let the default security group talk to itself", "default", "default", 443,
 			"rules of the default security group are adopted as a whole: refresh sees the new one and up takes it away", true),
 		opensGroup("network.ingress-rules", "let the database's group into the load balancer's", "alb-sg", "db-sg", 443, byHand, false),

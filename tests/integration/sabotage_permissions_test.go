@@ -82,22 +82,16 @@ func widensRole(check, says, role string, grant func(*saboteur) (action, resourc
 
 func taggingSabotages() []sabotage {
 	return []sabotage{
-		{
-			Check: "tags.environment", Says: "tag the queue as staging", On: "tags of the queue",
-			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.SQS.TagQueue, &sqs.TagQueueInput{
-					QueueUrl: aws.String(s.output(lib.OutputQueueURL)), Tags: map[string]string{"Environment": "staging"},
-				})
-			},
-		},
-		{
-			Check: "tags.migration-batch", Says: "take the batch's tag off a secret",
-			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.SecretsManager.TagResource, &secretsmanager.TagResourceInput{
-					SecretId: aws.String(s.output(lib.OutputDBSecretArn)), Tags: []smtypes.Tag{{Key: aws.String("MigrationBatch"), Value: aws.String("phase-9")}},
-				})
-			},
-		},
+		{Check: "tags.environment", Says: "tag the queue as staging", On: "tags of the queue", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.SQS.TagQueue, &sqs.TagQueueInput{
+				QueueUrl: aws.String(s.output(lib.OutputQueueURL)), Tags: map[string]string{"Environment": "staging"},
+			})
+		}},
+		{Check: "tags.migration-batch", Says: "take the batch's tag off a secret", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.SecretsManager.TagResource, &secretsmanager.TagResourceInput{
+				SecretId: aws.String(s.output(lib.OutputDBSecretArn)), Tags: []smtypes.Tag{{Key: aws.String("MigrationBatch"), Value: aws.String("phase-9")}},
+			})
+		}},
 		{
 			Check: "tags.provenance", Says: "hand the queue to another owner", On: "tags of the queue",
 			Do: func(ctx context.Context, s *saboteur) {
@@ -106,18 +100,15 @@ func taggingSabotages() []sabotage {
 				})
 			},
 		},
-		{
-			Check: "tags.scaling-targets", Says: "tag a scalable target as staging",
-			Do: func(ctx context.Context, s *saboteur) {
-				out := call(ctx, s, s.AutoScaling.DescribeScalableTargets, &applicationautoscaling.DescribeScalableTargetsInput{
-					ServiceNamespace: "ecs", ResourceIds: []string{*s.scalable(paymentAPI)},
-				})
-				scalable := first(s, "scalable target", out.ScalableTargets)
-				call(ctx, s, s.AutoScaling.TagResource, &applicationautoscaling.TagResourceInput{
-					ResourceARN: scalable.ScalableTargetARN, Tags: map[string]string{"Environment": "staging"},
-				})
-			},
-		},
+		{Check: "tags.scaling-targets", Says: "tag a scalable target as staging", Do: func(ctx context.Context, s *saboteur) {
+			out := call(ctx, s, s.AutoScaling.DescribeScalableTargets, &applicationautoscaling.DescribeScalableTargetsInput{
+				ServiceNamespace: "ecs", ResourceIds: []string{*s.scalable(paymentAPI)},
+			})
+			scalable := first(s, "scalable target", out.ScalableTargets)
+			call(ctx, s, s.AutoScaling.TagResource, &applicationautoscaling.TagResourceInput{
+				ResourceARN: scalable.ScalableTargetARN, Tags: map[string]string{"Environment": "staging"},
+			})
+		}},
 		renames("names.suffix", "take the suffix off the name of an Elastic IP", "nat-eip-1", func(*saboteur) string { return "nat-eip-1" }, "names.convention"),
 		renames("names.convention", "name a NAT gateway as nothing of the stack is named", "nat-gateway-3", func(s *saboteur) string { return s.named("mystery") }),
 	}

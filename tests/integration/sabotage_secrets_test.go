@@ -38,24 +38,18 @@ func secretSabotages() []sabotage {
 				})
 			},
 		},
-		{
-			Check: "secrets.tls-only", Says: "delete the resource policy of a secret",
-			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.SecretsManager.DeleteResourcePolicy, &secretsmanager.DeleteResourcePolicyInput{SecretId: aws.String(s.output(lib.OutputDBSecretArn))})
-			},
-		},
-		{
-			Check: "secrets.encrypted", Says: "encrypt a secret with a key and disable the key",
-			Do: func(ctx context.Context, s *saboteur) {
-				key := call(ctx, s, s.KMS.CreateKey, &kms.CreateKeyInput{})
-				id := key.KeyMetadata.KeyId
-				later(s, s.KMS.ScheduleKeyDeletion, &kms.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(7)})
-				call(ctx, s, s.SecretsManager.UpdateSecret, &secretsmanager.UpdateSecretInput{
-					SecretId: aws.String(s.output(lib.OutputAPIKeysSecretArn)), KmsKeyId: key.KeyMetadata.Arn,
-				})
-				call(ctx, s, s.KMS.DisableKey, &kms.DisableKeyInput{KeyId: id})
-			},
-		},
+		{Check: "secrets.tls-only", Says: "delete the resource policy of a secret", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.SecretsManager.DeleteResourcePolicy, &secretsmanager.DeleteResourcePolicyInput{SecretId: aws.String(s.output(lib.OutputDBSecretArn))})
+		}},
+		{Check: "secrets.encrypted", Says: "encrypt a secret with a key and disable the key", Do: func(ctx context.Context, s *saboteur) {
+			key := call(ctx, s, s.KMS.CreateKey, &kms.CreateKeyInput{})
+			id := key.KeyMetadata.KeyId
+			later(s, s.KMS.ScheduleKeyDeletion, &kms.ScheduleKeyDeletionInput{KeyId: id, PendingWindowInDays: aws.Int32(7)})
+			call(ctx, s, s.SecretsManager.UpdateSecret, &secretsmanager.UpdateSecretInput{
+				SecretId: aws.String(s.output(lib.OutputAPIKeysSecretArn)), KmsKeyId: key.KeyMetadata.Arn,
+			})
+			call(ctx, s, s.KMS.DisableKey, &kms.DisableKeyInput{KeyId: id})
+		}},
 		{
 			Check: "destroyable.secrets", Says: "leave a secret of the stack's waiting for its deletion", Unhealable: byHand,
 			Do: func(ctx context.Context, s *saboteur) {
