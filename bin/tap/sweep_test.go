@@ -106,7 +106,11 @@ func TestASweepIsDryUnlessAgreedTo(t *testing.T) {
 	require.NotContains(t, stdout, "somebody-elses")
 
 	stdout, _ = tap(t, exitFailed, append(args, "--output", "json")...)
-	var told session.SweepReport
+	var told struct {
+		DryRun  bool
+		Account string
+		Plan    struct{ Delete []json.RawMessage }
+	}
 	require.NoError(t, json.Unmarshal([]byte(stdout), &told), stdout)
 	require.True(t, told.DryRun)
 	require.Len(t, told.Plan.Delete, 2)

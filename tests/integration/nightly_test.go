@@ -126,10 +126,9 @@ func (r *nightlyRun) boundary(ctx context.Context, t *testing.T) {
 		if d.File == "boundary.json" {
 			text, err := d.JSON()
 			require.NoError(t, err)
-			made, err := cloud.NewClients(r.cloud.Config).IAM.CreatePolicy(ctx, &iam.CreatePolicyInput{
+			made := call(ctx, t, cloud.NewClients(r.cloud.Config).IAM.CreatePolicy, &iam.CreatePolicyInput{
 				PolicyName: aws.String("tapstack-nightly-boundary"), PolicyDocument: &text,
 			})
-			require.NoError(t, err)
 			r.bounds = *made.Policy.Arn
 		}
 	}
@@ -214,15 +213,12 @@ func (r *nightlyRun) resources(ctx context.Context, t *testing.T) []string {
 func (r *nightlyRun) permissions(ctx context.Context, t *testing.T) []string {
 	t.Helper()
 	client := cloud.NewClients(r.cloud.Config).IAM
-	roles, err := client.ListRoles(ctx, &iam.ListRolesInput{})
-	require.NoError(t, err)
+	roles := call(ctx, t, client.ListRoles, &iam.ListRolesInput{})
 	var lines []string
 	for _, role := range roles.Roles {
-		policies, err := client.ListRolePolicies(ctx, &iam.ListRolePoliciesInput{RoleName: role.RoleName})
-		require.NoError(t, err)
+		policies := call(ctx, t, client.ListRolePolicies, &iam.ListRolePoliciesInput{RoleName: role.RoleName})
 		for _, name := range policies.PolicyNames {
-			out, err := client.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: role.RoleName, PolicyName: &name})
-			require.NoError(t, err)
+			out := call(ctx, t, client.GetRolePolicy, &iam.GetRolePolicyInput{RoleName: role.RoleName, PolicyName: &name})
 			document, err := policy.Parse(*out.PolicyDocument)
 			require.NoError(t, err)
 			for _, statement := range policy.Statements(document) {
@@ -243,18 +239,13 @@ func (r *nightlyRun) permissions(ctx context.Context, t *testing.T) []string {
 func (r *nightlyRun) serve(ctx context.Context, t *testing.T) {
 	t.Helper()
 	client := cloud.NewClients(r.cloud.Config).S3
-	all, err := client.ListBuckets(ctx, &s3.ListBucketsInput{})
-	require.NoError(t, err)
+	all := call(ctx, t, client.ListBuckets, &s3.ListBucketsInput{})
 	for _, b := range all.Buckets {
-		document, err := client.GetBucketPolicy(ctx, &s3.GetBucketPolicyInput{Bucket: b.Name})
-		require.NoError(t, err)
-		_, err = client.DeleteBucketPolicy(ctx, &s3.DeleteBucketPolicyInput{Bucket: b.Name})
-		require.NoError(t, err)
+		document := call(ctx, t, client.GetBucketPolicy, &s3.GetBucketPolicyInput{Bucket: b.Name})
+		call(ctx, t, client.DeleteBucketPolicy, &s3.DeleteBucketPolicyInput{Bucket: b.Name})
 		key := "alb/AWSLogs/test"
-		_, err = client.PutObject(ctx, &s3.PutObjectInput{Bucket: b.Name, Key: &key, Body: strings.NewReader("GET /health 200")})
-		require.NoError(t, err)
-		_, err = client.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: b.Name, Policy: document.Policy})
-		require.NoError(t, err)
+		call(ctx, t, client.PutObject, &s3.PutObjectInput{Bucket: b.Name, Key: &key, Body: strings.NewReader("GET /health 200")})
+		call(ctx, t, client.PutBucketPolicy, &s3.PutBucketPolicyInput{Bucket: b.Name, Policy: document.Policy})
 	}
 }
 
@@ -273,17 +264,11 @@ func (r *nightlyRun) destroy(ctx context.Context, t *testing.T, changed map[stri
 func (r *nightlyRun) sweep(ctx context.Context, t *testing.T) {
 	t.Helper()
 	cfg := r.calls.Watch(r.cloud.Config, "sweep")
-	_, found, err := inventory.Find(ctx, cfg)
-	require.NoError(t, err)
 	options := sweep.Options{Owner: nightly.Owner, OlderThan: 24 * time.Hour, Now: time.Now()}
-	plan, err := sweep.New(found, options)
+	plan, outcomes, err := sweepOnce(ctx, t, cfg, options)
 	require.NoError(t, err)
 	require.NotEmpty(t, plan.Delete)
-	outcomes, err := sweep.Execute(ctx, cfg, plan, nil)
-	require.NoError(t, err)
-	for _, o := range outcomes {
-		assert.Empty(t, o.Error, "%s", o.Item)
-	}
+	assert.Empty(t, unswept(outcomes))
 	left, err := sweep.Prove(ctx, cfg, plan, outcomes, options)
 	require.NoError(t, err)
 	assert.Empty(t, left)
@@ -292,9 +277,7 @@ func (r *nightlyRun) sweep(ctx context.Context, t *testing.T) {
 // leaks proves that nothing is left.
 func (r *nightlyRun) leaks(ctx context.Context, t *testing.T) {
 	t.Helper()
-	left, err := inventory.Leaks(ctx, r.calls.Watch(r.cloud.Config, "leaks"), nightlySuffix)
-	require.NoError(t, err)
-	assert.Empty(t, left)
+	assert.Empty(t, leaksOf(ctx, t, r.calls.Watch(r.cloud.Config, "leaks"), nightlySuffix))
 }
 
 // hold compares what was recorded with what is committed, or commits it.

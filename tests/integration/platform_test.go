@@ -208,18 +208,15 @@ func (p *platform) drift(ctx context.Context, t *testing.T, outputs map[string]a
 	require.NotEmpty(t, url)
 	client := cloud.NewClients(p.Cloud.Config).SQS
 	retention := func() string {
-		out, err := client.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{
+		out := call(ctx, t, client.GetQueueAttributes, &sqs.GetQueueAttributesInput{
 			QueueUrl: &url, AttributeNames: []types.QueueAttributeName{types.QueueAttributeNameAll},
 		})
-		require.NoError(t, err)
 		return out.Attributes[string(types.QueueAttributeNameMessageRetentionPeriod)]
 	}
 	before := retention()
-	_, err := client.SetQueueAttributes(ctx, &sqs.SetQueueAttributesInput{
+	call(ctx, t, client.SetQueueAttributes, &sqs.SetQueueAttributesInput{
 		QueueUrl: &url, Attributes: map[string]string{string(types.QueueAttributeNameMessageRetentionPeriod): "60"},
 	})
-	require.NoError(t, err)
-
 	refreshed, err := p.Refresh(ctx)
 	require.NoError(t, err)
 	require.Len(t, steps(refreshed), 1, "refresh must see the queue's changed retention and nothing else")

@@ -13,7 +13,6 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
-	"tapstack/lib/inventory"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/target"
 )
@@ -63,9 +62,7 @@ func TestAPlainPulumiUpDeploysTheProgram(t *testing.T) {
 	}
 	require.Contains(t, pulumi("up", "--yes", "--stack", "plain"), "queueUrl")
 	pulumi("destroy", "--yes", "--stack", "plain")
-	left, err := inventory.Leaks(ctx, cloud.Config, "plain")
-	require.NoError(t, err)
-	require.Empty(t, left)
+	require.Empty(t, leaksOf(ctx, t, cloud.Config, "plain"))
 }
 
 // projectFolder is a folder with the project's Pulumi.yaml, where the CLI may write its stack configuration.

@@ -350,9 +350,7 @@ func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
 
 	t.Run("a deployment that was interrupted", func(t *testing.T) {
 		abandoned(ctx, t, cloud, "half", run, expires, 90)
-		left, err := inventory.Leaks(ctx, cloud.Config, "half")
-		require.NoError(t, err)
-		require.Greater(t, len(left), 40, "there must be something to sweep")
+		require.Greater(t, len(leaksOf(ctx, t, cloud.Config, "half")), 40, "there must be something to sweep")
 		p, outcomes, err := sweepOnce(ctx, t, cloud.Config, o)
 		require.NoError(t, err)
 		require.Empty(t, unswept(outcomes))
@@ -440,9 +438,7 @@ func wholly(ctx context.Context, t *testing.T, cfg aws.Config, p sweep.Plan, out
 	left, err := sweep.Prove(ctx, cfg, p, outcomes, o)
 	require.NoError(t, err)
 	require.Empty(t, names(left))
-	leaks, err := inventory.Leaks(ctx, cfg, suffix)
-	require.NoError(t, err)
-	require.Empty(t, leaks)
+	require.Empty(t, leaksOf(ctx, t, cfg, suffix))
 }
 
 // handiwork deletes some of the stack by hand, and bars the way to others.

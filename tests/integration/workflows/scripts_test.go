@@ -32,7 +32,7 @@ type machine struct {
 	dir string
 }
 
-func newMachine(t *testing.T) *machine {
+func newMachine(t *testing.T, programs map[string]string) *machine {
 	t.Helper()
 	if _, err := exec.LookPath("bash"); err != nil {
 		t.Skip("skipped: no bash on PATH, which runs the scripts of the workflows")
@@ -42,12 +42,10 @@ func newMachine(t *testing.T) *machine {
 		require.NoError(t, os.WriteFile(filepath.Join(m.dir, name), nil, 0o600))
 	}
 	require.NoError(t, os.Mkdir(filepath.Join(m.dir, "bin"), 0o700))
+	for name, text := range programs {
+		require.NoError(t, os.WriteFile(filepath.Join(m.dir, "bin", name), []byte("#!/usr/bin/env bash\n"+text), 0o700))
+	}
 	return m
-}
-
-// program puts a script on the machine's PATH.
-func (m *machine) program(name, text string) {
-	require.NoError(m.t, os.WriteFile(filepath.Join(m.dir, "bin", name), []byte("#!/usr/bin/env bash\n"+text), 0o700))
 }
 
 func (m *machine) file(name string) string {
@@ -72,6 +70,14 @@ func (m *machine) run(script string, env ...string) (string, error) {
 	return string(output), err
 }
 
+// succeeds runs a script that must not fail.
+func (m *machine) succeeds(script string, env ...string) string {
+	m.t.Helper()
+	output, err := m.run(script, env...)
+	require.NoError(m.t, err, output)
+	return output
+}
+
 func TestEveryScriptIsLegalBash(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
@@ -94,11 +100,11 @@ func TestEveryScriptIsLegalBash(t *testing.T) {
 	}
 }
 
-// fakeGH writes down how it is called, an argument a line, and knows the issue that $OPEN names.
-const fakeGH = `printf '%s\n' "gh" "$@" >> "$CALLS"
+// github has a gh that writes down how it is called, an argument a line, and knows the issue that $OPEN names.
+var github = map[string]string{"gh": `printf '%s\n' "gh" "$@" >> "$CALLS"
 if [[ "$1 $2" == "issue list" ]]; then echo "${OPEN:-}"; fi
 if [[ "$1 $2" == "${BROKEN:-}" ]]; then echo "HTTP 403" >&2; exit 1; fi
-`
+`}
 
 func TestAFailureOpensAnIssueOrCommentsOnTheOpenOne(t *testing.T) {
 	script := scripts(t)["tell.yml/tell: Comment on the open issue, or open one"]
@@ -109,27 +115,22 @@ func TestAFailureOpensAnIssueOrCommentsOnTheOpenOne(t *testing.T) {
 	body := "Stack $(touch owned) `touch owned`; \"quoted\"\nsecond line\n\nRun: https://github.com/o/r/actions/runs/7 (attempt 2)\n"
 
 	t.Run("no issue is open", func(t *testing.T) {
-		m := newMachine(t)
-		m.program("gh", fakeGH)
-		output, err := m.run(script, env...)
-		require.NoError(t, err, output)
+		m := newMachine(t, github)
+		m.succeeds(script, env...)
 		require.Contains(t, m.file("calls"), "gh\nissue\ncreate\n--title\nThe nightly failed\n--label\nnightly-failed\n--body\n"+body)
 		require.NotContains(t, m.file("calls"), "comment")
 		require.NoFileExists(t, filepath.Join(m.dir, "owned"))
 	})
 	t.Run("one is open", func(t *testing.T) {
-		m := newMachine(t)
-		m.program("gh", fakeGH)
-		output, err := m.run(script, append(env, "OPEN=42")...)
-		require.NoError(t, err, output)
+		m := newMachine(t, github)
+		m.succeeds(script, append(env, "OPEN=42")...)
 		require.Contains(t, m.file("calls"), "gh\nissue\nlist\n--state\nopen\n--label\nnightly-failed\n")
 		require.Contains(t, m.file("calls"), "gh\nissue\ncomment\n42\n--body\n"+body)
 		require.NotContains(t, m.file("calls"), "create\n--title")
 	})
 	t.Run("GitHub refuses", func(t *testing.T) {
 		for _, step := range []string{"label create", "issue list", "issue create"} {
-			m := newMachine(t)
-			m.program("gh", fakeGH)
+			m := newMachine(t, github)
 			output, err := m.run(script, append(env, "BROKEN="+step)...)
 			require.Error(t, err, "%s fails, and the script goes on: %s", step, output)
 		}
@@ -145,9 +146,8 @@ func TestTheNightlyNamesItsStackAndCanBeSwitchedOff(t *testing.T) {
 		{"workflow_dispatch", "", "12345678", "suffix=nightly12345678\n"},
 		{"schedule", "on", "123456789", "suffix=nightly23456789\n"},
 	} {
-		m := newMachine(t)
-		output, err := m.run(script, "GITHUB_EVENT_NAME="+c.event, "SWITCH="+c.on, "GITHUB_RUN_NUMBER="+c.number)
-		require.NoError(t, err, output)
+		m := newMachine(t, nil)
+		m.succeeds(script, "GITHUB_EVENT_NAME="+c.event, "SWITCH="+c.on, "GITHUB_RUN_NUMBER="+c.number)
 		require.Equal(t, c.want, m.file("output"))
 		if c.want == "" {
 			require.Contains(t, m.file("summary"), "TAP_NIGHTLY")
@@ -162,7 +162,7 @@ func TestOnlyANightlyStackIsRemovedByWorkflow(t *testing.T) {
 		"": false, "prod": false, "nightly": false, "nightly123456789": false, "nightly1-x": false, "xnightly1": false,
 		"nightly1\nprod": false, "nightly1 --target local": false, "$(touch owned)": false,
 	} {
-		m := newMachine(t)
+		m := newMachine(t, nil)
 		output, err := m.run(script, "ENVIRONMENT_SUFFIX="+suffix)
 		require.Equal(t, fine, err == nil, "%q: %s", suffix, output)
 		if !fine {
@@ -177,7 +177,7 @@ func TestMissingSettingsAreToldAtOnceAndByName(t *testing.T) {
 		"AWS_REGION=us-east-1", "TAP_ACCOUNT=123456789012", "TAP_ROLE=arn:aws:iam::123456789012:role/tapstack/nightly",
 		"TAP_STATE_BUCKET=states", "TAP_STATE_KEY=alias/states",
 	}
-	m := newMachine(t)
+	m := newMachine(t, nil)
 	output, err := m.run(script, whole...)
 	require.NoError(t, err, output)
 	output, err = m.run(script, "AWS_REGION=us-east-1", "TAP_ACCOUNT=")
@@ -194,38 +194,36 @@ func TestMissingSettingsAreToldAtOnceAndByName(t *testing.T) {
 
 func TestTheSummaryOfAJobSaysWhatThereIsAndWhatThereIsNot(t *testing.T) {
 	script := scripts(t)["nightly.yml/deploy: Write the job summary"]
-	m := newMachine(t)
+	m := newMachine(t, nil)
 	require.NoError(t, os.MkdirAll(filepath.Join(m.dir, "reports", "deployed"), 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(m.dir, "reports", "deployed", "report.md"), []byte("# All fine\n"), 0o600))
-	output, err := m.run(script)
-	require.NoError(t, err, output)
+	m.succeeds(script)
 	require.Equal(t, "# All fine\nThere is no reports/updated/report.md: the run ended before it.\n", m.file("summary"))
 }
 
 func TestAFailureIsNotHiddenByItsSummary(t *testing.T) {
 	summarize, err := filepath.Abs(repository + "/.ci/summarize")
 	require.NoError(t, err)
-	m := newMachine(t)
+	m := newMachine(t, nil)
 	output, err := m.run("{ echo 3 left; exit 1; } | " + summarize + " 'What is left'")
 	require.Error(t, err)
 	require.Equal(t, "3 left\n", output)
 	require.Equal(t, "### What is left\n\n```text\n3 left\n```\n\n", m.file("summary"))
-	output, err = m.run("unset GITHUB_STEP_SUMMARY; echo fine | " + summarize + " 'On a laptop'")
-	require.NoError(t, err)
+	output = m.succeeds("unset GITHUB_STEP_SUMMARY; echo fine | " + summarize + " 'On a laptop'")
 	require.Equal(t, "fine\n", output)
 }
 
-// fakeDocker and fakeAWS write down how they are called; docker knows the digest of what was pushed.
-const (
-	fakeDocker = `printf '%s\n' "docker $*" >> "$CALLS"
+// registry has a docker and an aws that write down how they are called; docker knows the digest of what was pushed.
+var registry = map[string]string{
+	"docker": `printf '%s\n' "docker $*" >> "$CALLS"
 case "$1" in
 login) printf 'password read: %s\n' "$(cat)" >> "$CALLS" ;;
 build | push) echo "noise of $1"; [[ "${BROKEN:-}" != "$1" ]] ;;
 image) echo "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-workload@sha256:abc" ;;
 esac
-`
-	fakeAWS = `printf '%s\n' "aws $*" >> "$CALLS"; [[ "${BROKEN:-}" != aws ]] && echo token`
-)
+`,
+	"aws": `printf '%s\n' "aws $*" >> "$CALLS"; [[ "${BROKEN:-}" != aws ]] && echo token`,
+}
 
 func TestTheWorkloadIsPushedAndNamedByItsDigest(t *testing.T) {
 	push, err := filepath.Abs(repository + "/.ci/push-images")
@@ -233,9 +231,7 @@ func TestTheWorkloadIsPushedAndNamedByItsDigest(t *testing.T) {
 	env := []string{"AWS_REGION=us-east-1", "TAP_ACCOUNT=123456789012"}
 	const image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-workload"
 
-	m := newMachine(t)
-	m.program("docker", fakeDocker)
-	m.program("aws", fakeAWS)
+	m := newMachine(t, registry)
 	output, err := m.run(push+" tapstack-workload:nightly7-1 2> noise", env...)
 	require.NoError(t, err, m.file("noise"))
 	require.Equal(t, "PAYMENT_API_IMAGE="+image+"@sha256:abc\nJOB_PROCESSOR_IMAGE="+image+"@sha256:abc\n", output)
@@ -247,9 +243,7 @@ func TestTheWorkloadIsPushedAndNamedByItsDigest(t *testing.T) {
 		require.Contains(t, m.file("calls"), call)
 	}
 	for _, broken := range []string{"aws", "build", "push"} {
-		m := newMachine(t)
-		m.program("docker", fakeDocker)
-		m.program("aws", fakeAWS)
+		m := newMachine(t, registry)
 		output, err := m.run(push+" tapstack-workload:nightly7-1 2> noise", append(env, "BROKEN="+broken)...)
 		require.Error(t, err, broken)
 		require.Empty(t, output, broken)
