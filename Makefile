@@ -4,6 +4,7 @@ BUILD       := .build
 TAP         := $(BUILD)/tap
 GO          ?= go
 CACHE       := $(or $(TAPSTACK_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/tapstack)
+GOLANGCI     = $(GO) tool -modfile=tools/golangci-lint/go.mod golangci-lint
 ZIZMOR      := $(CACHE)/zizmor-$(shell sed -n 's/^zizmor==\([0-9.]*\).*/\1/p' tools/requirements.txt)/bin/zizmor
 # Most of what the first build compiles is the generated SDKs of AWS and Pulumi, which nobody steps through with a debugger.
 # Without inlining and debugging information they take half the processor time (the EC2 client 23 s instead of 48), and a demo
@@ -76,18 +77,16 @@ bench: ## deploy and destroy against the floor: the same AWS calls by a bare SDK
 	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 30m ./tests/integration/...
 
 .PHONY: lint
-lint: $(ZIZMOR) ## gofumpt, go vet, staticcheck; for the workflows actionlint, with shellcheck where it is installed, and zizmor
-	@out=$$($(GO) tool -modfile=tools/go.mod gofumpt -l .); test -z "$$out" || { echo "gofumpt wants changes in:"; echo "$$out"; exit 1; }
-	$(GO) vet ./...
+lint: $(ZIZMOR) ## golangci-lint, also as macOS and Windows see the code; actionlint, with shellcheck where it is installed, and zizmor
+	$(GOLANGCI) run
 	GOOS=darwin $(GO) vet ./lib/process/... && GOOS=windows $(GO) vet ./lib/process/...
 	$(GO) run ./tests/portable
-	$(GO) tool -modfile=tools/go.mod staticcheck ./...
 	$(GO) tool -modfile=tools/actionlint/go.mod actionlint
 	$(ZIZMOR) --offline --persona=auditor --quiet .
 
 .PHONY: fmt
-fmt: ## format with gofumpt
-	$(GO) tool -modfile=tools/go.mod gofumpt -w .
+fmt: ## format the code: gofumpt, imports in groups
+	$(GOLANGCI) fmt
 
 # A new version is a new folder.
 $(ZIZMOR):

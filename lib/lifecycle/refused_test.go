@@ -70,7 +70,7 @@ func TestAnS3ThatDoesNotAnswerIsNamed(t *testing.T) {
 }
 
 func TestMissingCredentialsAreToldAsSuch(t *testing.T) {
-	for name, value := range map[string]string{
+	for name, value := range map[string]string{ //nolint:gosec // there are none
 		"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null", "AWS_SHARED_CREDENTIALS_FILE": "/dev/null", "AWS_PROFILE": "",
 		"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", "AWS_WEB_IDENTITY_TOKEN_FILE": "", "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "",
 		"AWS_CONTAINER_CREDENTIALS_FULL_URI": "",
@@ -84,7 +84,7 @@ func TestMissingCredentialsAreToldAsSuch(t *testing.T) {
 }
 
 func TestTheEngineGetsACompletePlaceAndKey(t *testing.T) {
-	bucket, err := OpenBucket(t.Context(), BucketOptions{
+	bucket, err := OpenBucket(t.Context(), BucketOptions{ //nolint:gosec // there are none
 		Project: "toy", Backend: "s3://states/team/?ssetype=aws:kms&kmskeyid=alias/states", SecretsProvider: "awskms:///arn:aws:kms:eu-central-1:123456789012:key/1?region=eu-central-1&context_team=a",
 		Env: map[string]string{"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
 	})

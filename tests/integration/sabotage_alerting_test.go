@@ -138,6 +138,7 @@ func changesAlarm(check, says, role string, change func(*cloudwatch.PutMetricAla
 // metrics is nil for an alarm that has none, which an empty list is not.
 func metrics(list []cwtypes.MetricDataQuery) []cwtypes.MetricDataQuery {
 	if len(list) == 0 {
+		return nil
 	}
 	return list
 }

@@ -1,8 +1,9 @@
 package partition_test
 
 import (
-	"github.com/stretchr/testify/assert"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
 
 	"tapstack/lib/awsprovider/partition"
 )

@@ -137,8 +137,8 @@ func (b *browser) shoot(name, anchor string) {
 	if dir == "" {
 		dir = b.t.TempDir()
 	}
-	require.NoError(b.t, os.MkdirAll(dir, 0o750))
-	require.NoError(b.t, os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o600))
+	require.NoError(b.t, os.MkdirAll(dir, 0o750))                                       //nolint:gosec // where the developer wants them
+	require.NoError(b.t, os.WriteFile(filepath.Join(dir, name+".png"), picture, 0o600)) //nolint:gosec // the same
 }
 
 func (b *browser) shots(name string) {
