@@ -90,7 +90,7 @@ func TestASweepIsDryUnlessAgreedTo(t *testing.T) {
 	before := l.queues(t)
 	args := []string{"sweep", "--target", "endpoint", "--endpoint", l.endpoint}
 
-	stdout, stderr := tap(t, exitFailed, args...)
+	stdout, _ := tap(t, exitFailed, args...)
 	require.ElementsMatch(t, before, l.queues(t))
 	for _, want := range []string{
 		`Account 123456789012, region us-east-1, owner tapstack, any suffix, runs older than 24h0m0s\.`,
@@ -116,7 +116,7 @@ func TestASweepIsDryUnlessAgreedTo(t *testing.T) {
 	require.Len(t, told.Plan.Delete, 2)
 	require.Equal(t, "123456789012", told.Account)
 
-	_, stderr = tap(t, exitFailed, append(args, "--account", "210987654321", "--yes")...)
+	_, stderr := tap(t, exitFailed, append(args, "--account", "210987654321", "--yes")...)
 	require.Contains(t, stderr, "these credentials are of account 123456789012, not of 210987654321 (--account)")
 	require.ElementsMatch(t, before, l.queues(t))
 
@@ -128,7 +128,7 @@ func TestASweepIsDryUnlessAgreedTo(t *testing.T) {
 	require.Contains(t, stdout, "2 resources deleted, nothing left.")
 	require.ElementsMatch(t, []string{"payment-jobs-stays", "payment-jobs-theirs", "payment-jobs-plain", "somebody-elses"}, l.queues(t))
 
-	stdout, _ = tap(t, exitFine, append(args, "--suffix", "stays", "--ignore-expiry", "--yes")...)
+	tap(t, exitFine, append(args, "--suffix", "stays", "--ignore-expiry", "--yes")...)
 	require.ElementsMatch(t, []string{"payment-jobs-theirs", "payment-jobs-plain", "somebody-elses"}, l.queues(t))
 
 	stdout, _ = tap(t, exitFine, args...)
