@@ -26,7 +26,8 @@ func TestWhatTheErrorCodesOfServicesMean(t *testing.T) {
 	for code, want := range map[string]string{
 		"InvalidVpcID.NotFound": "not found", "NoSuchEntity": "not found", "ResourceNotFoundException": "not found",
 		"DBClusterNotFoundFault": "not found", "AWS.SimpleQueueService.NonExistentQueue": "not found", "QueueDoesNotExist": "not found",
-		"WAFNonexistentItemException": "not found", "NoSuchTagSet": "not found",
+		"WAFNonexistentItemException": "not found", "NoSuchTagSet": "not found", "DBInstanceNotFound": "not found",
+		"NoSuchBucket": "not found", "ParameterNotFound": "not found", "DashboardNotFoundError": "not found", "": "", "ValidationException": "",
 		"AccessDenied": "refused", "AccessDeniedException": "refused", "UnauthorizedOperation": "refused", "AuthorizationError": "refused",
 		"InvalidClientTokenId": "refused", "ExpiredTokenException": "refused", "UnrecognizedClientException": "refused",
 		"Throttling": "", "ValidationError": "", "InternalFailure": "", "DependencyViolation": "", "ResourceInUseException": "",

@@ -63,7 +63,7 @@ func TestSpecification(t *testing.T) {
 	defer cancel()
 	options := deployed(ctx, t)
 	sound := runVerify(ctx, t, options)
-	require.True(t, sound.OK(), "%+v", failures(sound))
+	require.True(t, sound.OK(), "%+v", reasons(sound, verify.Failed))
 	require.Empty(t, sound.Problem)
 
 	t.Run("asks the cloud each question once", func(t *testing.T) {
@@ -72,7 +72,7 @@ func TestSpecification(t *testing.T) {
 		again.AWS = options.AWS.Copy()
 		again.AWS.APIOptions = append(slices.Clone(again.AWS.APIOptions), asked.keep)
 		report := runVerify(ctx, t, again)
-		require.True(t, report.OK(), "%+v", failures(report))
+		require.True(t, report.OK(), "%+v", reasons(report, verify.Failed))
 		require.NotEmpty(t, asked.count)
 		for question, count := range asked.count {
 			assert.Equal(t, 1, count, "times asked: %s", question)
@@ -101,7 +101,7 @@ func TestSpecification(t *testing.T) {
 		report := runVerify(ctx, t, elsewhere)
 		require.Contains(t, report.Problem, "the stack is in account 999999999999")
 		require.False(t, report.OK())
-		require.NotEmpty(t, failures(report)["target.region"])
+		require.NotEmpty(t, reasons(report, verify.Failed)["target.region"])
 	})
 
 	t.Run("passes nothing on a stack that does not exist", func(t *testing.T) {
@@ -122,18 +122,16 @@ func TestSpecification(t *testing.T) {
 	})
 
 	t.Run("takes no refusal for a gap of the target", func(t *testing.T) {
-		hidden := notObservable(sound)
+		hidden := reasons(sound, verify.NotObservable)
 		for service, check := range refusableServices() {
 			blind := options
 			blind.AWS = options.AWS.Copy()
 			blind.AWS.HTTPClient = refusing{service: service, then: http.DefaultClient}
 			report := runVerify(ctx, t, blind)
-			require.NotEmpty(t, failures(report)[check], "without %s, %s must fail", service, check)
+			require.NotEmpty(t, reasons(report, verify.Failed)[check], "without %s, %s must fail", service, check)
 			require.Contains(t, report.Problem, "the credentials may not read everything", "without %s", service)
-			for _, r := range report.Results {
-				if r.Status == verify.NotObservable {
-					assert.Contains(t, hidden, r.ID, "not observable without %s: %s", service, r.Reason)
-				}
+			for id, reason := range reasons(report, verify.NotObservable) {
+				assert.Contains(t, hidden, id, "not observable without %s: %s", service, reason)
 			}
 		}
 	})
@@ -147,24 +145,15 @@ func runVerify(ctx context.Context, t *testing.T, options verify.Options) verify
 	return report
 }
 
-func failures(report verify.Report) map[string]string {
-	failed := map[string]string{}
+// reasons are those of the checks of a status, by id.
+func reasons(report verify.Report, status verify.Status) map[string]string {
+	found := map[string]string{}
 	for _, r := range report.Results {
-		if r.Status == verify.Failed {
-			failed[r.ID] = r.Reason
+		if r.Status == status {
+			found[r.ID] = r.Reason
 		}
 	}
-	return failed
-}
-
-func notObservable(report verify.Report) []string {
-	var hidden []string
-	for _, r := range report.Results {
-		if r.Status == verify.NotObservable {
-			hidden = append(hidden, r.ID)
-		}
-	}
-	return hidden
+	return found
 }
 
 func requireAllFailed(t *testing.T, report verify.Report) {

@@ -1,6 +1,7 @@
 package resource_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -29,25 +30,20 @@ func TestJSONIsComparedAsJSON(t *testing.T) {
 
 // TestPoliciesAreComparedAsTheOfficialProviderDoes has first what its library calls equal and what is different JSON.
 func TestPoliciesAreComparedAsTheOfficialProviderDoes(t *testing.T) {
-	const policy = `{"Version":"2012-10-17","Statement":[{"Sid":"one","Effect":"Allow","Principal":{"AWS":"123456789012"},` +
-		`"Action":["sqs:SendMessage","sqs:ReceiveMessage"],"Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}},` +
-		`{"Sid":"two","Effect":"Deny","Principal":"*","Action":"sqs:DeleteQueue","Resource":"*"}]}`
+	const (
+		head = `{"Version":"2012-10-17","Statement":[`
+		one  = `{"Sid":"one","Effect":"Allow","Principal":{"AWS":"123456789012"},` +
+			`"Action":["sqs:SendMessage","sqs:ReceiveMessage"],"Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}`
+		two    = `{"Sid":"two","Effect":"Deny","Principal":"*","Action":"sqs:DeleteQueue","Resource":"*"}`
+		policy = head + one + "," + two + "]}"
+	)
+	but := func(changes ...string) string { return strings.NewReplacer(changes...).Replace(policy) }
 	for what, text := range map[string]string{
-		"actions in another order": `{"Version":"2012-10-17","Statement":[{"Sid":"one","Effect":"Allow","Principal":{"AWS":"123456789012"},` +
-			`"Action":["sqs:ReceiveMessage","sqs:SendMessage"],"Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}},` +
-			`{"Sid":"two","Effect":"Deny","Principal":"*","Action":"sqs:DeleteQueue","Resource":"*"}]}`,
-		"statements in another order": `{"Version":"2012-10-17","Statement":[{"Sid":"two","Effect":"Deny","Principal":"*","Action":"sqs:DeleteQueue","Resource":"*"},` +
-			`{"Sid":"one","Effect":"Allow","Principal":{"AWS":"123456789012"},` +
-			`"Action":["sqs:SendMessage","sqs:ReceiveMessage"],"Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}}]}`,
-		"a list of one for a text": `{"Version":"2012-10-17","Statement":[{"Sid":"one","Effect":"Allow","Principal":{"AWS":["123456789012"]},` +
-			`"Action":["sqs:SendMessage","sqs:ReceiveMessage"],"Resource":["*"],"Condition":{"Bool":{"aws:SecureTransport":["true"]}}},` +
-			`{"Sid":"two","Effect":"Deny","Principal":"*","Action":["sqs:DeleteQueue"],"Resource":"*"}]}`,
-		"the account's root for its id": `{"Version":"2012-10-17","Statement":[{"Sid":"one","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},` +
-			`"Action":["sqs:SendMessage","sqs:ReceiveMessage"],"Resource":"*","Condition":{"Bool":{"aws:SecureTransport":"true"}}},` +
-			`{"Sid":"two","Effect":"Deny","Principal":"*","Action":"sqs:DeleteQueue","Resource":"*"}]}`,
-		"a flag for its text": `{"Version":"2012-10-17","Statement":[{"Sid":"one","Effect":"Allow","Principal":{"AWS":"123456789012"},` +
-			`"Action":["sqs:SendMessage","sqs:ReceiveMessage"],"Resource":"*","Condition":{"Bool":{"aws:SecureTransport":true}}},` +
-			`{"Sid":"two","Effect":"Deny","Principal":"*","Action":"sqs:DeleteQueue","Resource":"*"}]}`,
+		"actions in another order":      but(`["sqs:SendMessage","sqs:ReceiveMessage"]`, `["sqs:ReceiveMessage","sqs:SendMessage"]`),
+		"statements in another order":   head + two + "," + one + "]}",
+		"a list of one for a text":      but(`"123456789012"`, `["123456789012"]`, `"sqs:DeleteQueue"`, `["sqs:DeleteQueue"]`, `"true"`, `["true"]`),
+		"the account's root for its id": but(`"123456789012"`, `"arn:aws:iam::123456789012:root"`),
+		"a flag for its text":           but(`"true"`, `true`),
 	} {
 		assert.True(t, resource.SamePolicy(policy, text), what)
 		assert.False(t, resource.SameJSON(policy, text), what)
@@ -55,7 +51,7 @@ func TestPoliciesAreComparedAsTheOfficialProviderDoes(t *testing.T) {
 	for what, text := range map[string]string{
 		"no policy":       "",
 		"not JSON":        "{",
-		"one fewer":       `{"Version":"2012-10-17","Statement":[{"Sid":"two","Effect":"Deny","Principal":"*","Action":"sqs:DeleteQueue","Resource":"*"}]}`,
+		"one fewer":       head + two + "]}",
 		"another version": `{"Version":"2008-10-17","Statement":[]}`,
 	} {
 		assert.False(t, resource.SamePolicy(policy, text), what)

@@ -102,21 +102,12 @@ func TestTagsAreUpdatedByTheCallsThatHaveSomethingToDo(t *testing.T) {
 			return nil, refused
 		})
 	}
-	old, now := map[string]string{"same": "1", "changed": "1", "gone": "1"}, map[string]string{"same": "1", "changed": "2"}
+	old, now := map[string]string{"same": "1", "changed": "1", "gone": "1"}, map[string]string{"same": "1", "changed": "2", "new": ""}
 	require.NoError(t, update(old, now, nil))
-	assert.Equal(t, []string{"remove [gone]", "set map[changed:2]"}, calls)
+	assert.Equal(t, []string{"remove [gone]", "set map[changed:2 new:]"}, calls)
 	require.NoError(t, update(old, old, nil))
 	assert.Empty(t, calls)
 	require.ErrorIs(t, update(old, nil, errRefused), errRefused)
 	assert.Equal(t, []string{"remove [changed gone same]"}, calls)
 	assert.ErrorIs(t, update(nil, now, errRefused), errRefused)
-}
-
-func TestOnlyTheTagsThatDifferAreSetAndRemoved(t *testing.T) {
-	set, remove := resource.TagDelta(
-		map[string]string{"same": "1", "changed": "1", "gone": "1", "also": "1"},
-		map[string]string{"same": "1", "changed": "2", "new": ""},
-	)
-	assert.Equal(t, map[string]string{"changed": "2", "new": ""}, set)
-	assert.Equal(t, []string{"also", "gone"}, remove)
 }
