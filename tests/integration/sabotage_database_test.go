@@ -29,7 +29,7 @@ func databaseSabotages() []sabotage {
 		modifiesInstance("database.enhanced-monitoring", "switch enhanced monitoring off", func(in *rds.ModifyDBInstanceInput) { in.MonitoringInterval = aws.Int32(0) }),
 		{
 			Check: "database.topology", Says: "delete a reader", Also: []string{"database.promotion-tiers", "database.zones", "database.failover"}, On: "reader 1",
-			Do: func(ctx context.Context, s *saboteur) { s.deleteReader(ctx) },
+			Do: func(ctx context.Context, s *saboteur) { s.deleteReader(ctx, "aurora-reader-1") },
 		},
 		remakesReader("database.zones", "make a reader anew in the writer's zone", func(s *saboteur, in *rds.CreateDBInstanceInput) {
 			in.AvailabilityZone = aws.String(s.list(lib.OutputAvailabilityZones)[0])
@@ -81,9 +81,9 @@ func setsParameter(check, says, name, value string) sabotage {
 	}}
 }
 
-func (s *saboteur) deleteReader(ctx context.Context) {
+func (s *saboteur) deleteReader(ctx context.Context, role string) {
 	call(ctx, s, s.RDS.DeleteDBInstance, &rds.DeleteDBInstanceInput{
-		DBInstanceIdentifier: aws.String(s.named("aurora-reader-1")), SkipFinalSnapshot: aws.Bool(true),
+		DBInstanceIdentifier: aws.String(s.named(role)), SkipFinalSnapshot: aws.Bool(true),
 	})
 }
 
@@ -100,7 +100,7 @@ func remakesReader(check, says string, change func(*saboteur, *rds.CreateDBInsta
 			PubliclyAccessible: aws.Bool(false), Tags: s.rdsTags("aurora-reader-1"),
 		}
 		change(s, in)
-		s.deleteReader(ctx)
+		s.deleteReader(ctx, "aurora-reader-1")
 		call(ctx, s, s.RDS.CreateDBInstance, in)
 	}}
 }

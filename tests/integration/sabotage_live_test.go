@@ -20,7 +20,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
-	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -309,11 +308,8 @@ func leavesOneInstance(check, says string) sabotage {
 		Check: check, Says: says, On: "reader 1",
 		Also: []string{"database.topology", "database.promotion-tiers", "database.zones"},
 		Do: func(ctx context.Context, s *saboteur) {
-			for _, reader := range []string{"aurora-reader-1", "aurora-reader-2"} {
-				call(ctx, s, s.RDS.DeleteDBInstance, &rds.DeleteDBInstanceInput{
-					DBInstanceIdentifier: aws.String(s.named(reader)), SkipFinalSnapshot: aws.Bool(true),
-				})
-			}
+			s.deleteReader(ctx, "aurora-reader-1")
+			s.deleteReader(ctx, "aurora-reader-2")
 		},
 	}
 }
