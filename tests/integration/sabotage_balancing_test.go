@@ -166,8 +166,7 @@ func firewallSabotages() []sabotage {
 			},
 		},
 		{Check: "waf.logging", Says: "stop the firewall's logging", Do: func(ctx context.Context, s *saboteur) {
-			acl := s.firewall(ctx)
-			call(ctx, s, s.WAF.DeleteLoggingConfiguration, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: acl.ARN})
+			call(ctx, s, s.WAF.DeleteLoggingConfiguration, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: s.firewall(ctx).ARN})
 		}},
 	}
 }

@@ -97,9 +97,8 @@ func networkSabotages() []sabotage {
 		{Check: "network.s3-endpoint", Says: "take a private route table off the S3 endpoint", Do: func(ctx context.Context, s *saboteur) {
 			out := call(ctx, s, s.EC2.DescribeVpcEndpoints, &ec2.DescribeVpcEndpointsInput{Filters: s.inVPC("vpc-id")})
 			endpoint := first(s, "VPC endpoint", out.VpcEndpoints)
-			table := s.routeTable(ctx, "private-route-table-1")
 			call(ctx, s, s.EC2.ModifyVpcEndpoint, &ec2.ModifyVpcEndpointInput{
-				VpcEndpointId: endpoint.VpcEndpointId, RemoveRouteTableIds: []string{*table},
+				VpcEndpointId: endpoint.VpcEndpointId, RemoveRouteTableIds: []string{*s.routeTable(ctx, "private-route-table-1")},
 			})
 		}},
 		opensGroup("network.default-group-closed", "let the default security group talk to itself", "default", "default", 443,
