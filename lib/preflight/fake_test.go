@@ -15,8 +15,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -30,8 +28,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	sqtypes "github.com/aws/aws-sdk-go-v2/service/servicequotas/types"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -41,6 +37,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud/cloudtest"
 	"tapstack/lib/inventory"
 )
 
@@ -61,7 +58,7 @@ func always(output any) func(any) (any, error) {
 
 // refuse answers with an API's error.
 func refuse(code string) func(any) (any, error) {
-	return func(any) (any, error) { return nil, &smithy.GenericAPIError{Code: code, Message: "says the test"} }
+	return func(any) (any, error) { return nil, cloudtest.Refusal(code) }
 }
 
 // account is an AWS account made of answers, in place of its HTTP API.
@@ -75,21 +72,15 @@ type account struct {
 	asked    []string
 }
 
-// handle is for aws.Config.APIOptions.
-func (a *account) handle(stack *middleware.Stack) error {
-	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("test:account",
-		func(ctx context.Context, in middleware.InitializeInput, _ middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
-			call := awsmiddleware.GetServiceID(ctx) + " " + awsmiddleware.GetOperationName(ctx)
-			a.mutex.Lock()
-			a.asked = append(a.asked, call)
-			answer := a.answers[call]
-			a.mutex.Unlock()
-			if answer == nil {
-				answer = refuse("AccessDenied")
-			}
-			output, err := answer(in.Parameters)
-			return middleware.InitializeOutput{Result: output}, middleware.Metadata{}, err
-		}), middleware.After)
+func (a *account) answer(call string, input any) (any, error) {
+	a.mutex.Lock()
+	a.asked = append(a.asked, call)
+	answer := a.answers[call]
+	a.mutex.Unlock()
+	if answer == nil {
+		return nil, cloudtest.Refusal("AccessDenied")
+	}
+	return answer(input)
 }
 
 // emptyAccount is one with room for everything and nothing in it.
@@ -222,10 +213,7 @@ func indexFor(t *testing.T, architectures ...string) v1.ImageIndex {
 func inspect(t *testing.T, a *account, c lib.Config) *inspection {
 	t.Helper()
 	in := newInspection(Options{
-		AWS: aws.Config{
-			Region: ownRegion, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-			APIOptions: []func(*middleware.Stack) error{a.handle},
-		},
+		AWS:    cloudtest.Config(a.answer),
 		Config: c,
 	})
 	in.now = time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)

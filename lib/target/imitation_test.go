@@ -32,9 +32,9 @@ const imitatedAccount = "000000000000"
 // service, by the name that requests are signed for, may be replaced.
 type imitation struct {
 	*httptest.Server
-	answers map[string]http.HandlerFunc
 	mutex   sync.Mutex
-	asked   map[string]int
+	answers map[string]http.HandlerFunc
+	calls   atomic.Int32
 }
 
 func imitate(t *testing.T, behind *target.Target, answers map[string]http.HandlerFunc) *imitation {
@@ -45,16 +45,15 @@ func imitate(t *testing.T, behind *target.Target, answers map[string]http.Handle
 		request.SetURL(address)
 		request.Out.Header.Set("X-Moto-Account-Id", imitatedAccount)
 	}}
-	it := &imitation{answers: answers, asked: map[string]int{}}
+	it := &imitation{answers: answers}
 	it.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/_localstack/health" {
 			_, _ = w.Write([]byte(`{"services": {"sqs": "available"}, "edition": "imitated", "version": "0.0.1"}`))
 			return
 		}
-		name := signedFor(r)
+		it.calls.Add(1)
 		it.mutex.Lock()
-		it.asked[name]++
-		answer := it.answers[name]
+		answer := it.answers[signedFor(r)]
 		it.mutex.Unlock()
 		if answer != nil {
 			answer(w, r)
@@ -64,16 +63,6 @@ func imitate(t *testing.T, behind *target.Target, answers map[string]http.Handle
 	}))
 	t.Cleanup(it.Close)
 	return it
-}
-
-func (i *imitation) calls() int {
-	i.mutex.Lock()
-	defer i.mutex.Unlock()
-	total := 0
-	for _, count := range i.asked {
-		total += count
-	}
-	return total
 }
 
 var scope = regexp.MustCompile(`Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request`)
@@ -218,10 +207,10 @@ func TestASplitCloudIsOneCloud(t *testing.T) {
 	queue, err := cloud.NewClients(opened.Config).SQS.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("split")})
 	require.NoError(t, err)
 	require.Contains(t, aws.ToString(queue.QueueUrl), imitatedAccount)
-	before := fake.calls()
+	before := fake.calls.Load()
 	_, err = cloud.NewClients(opened.Config).SecretsManager.ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{})
 	require.NoError(t, err)
-	require.Equal(t, before+1, fake.calls(), "LocalStack's own services are asked there")
+	require.Equal(t, before+1, fake.calls.Load(), "LocalStack's own services are asked there")
 
 	env := opened.Env()
 	require.Equal(t, fake.URL, env["AWS_ENDPOINT_URL_SECRETS_MANAGER"])

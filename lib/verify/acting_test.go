@@ -16,12 +16,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
-	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud/cloudtest"
 )
 
 const (
@@ -38,27 +37,21 @@ type acts map[string]any
 
 func (a acts) config() aws.Config {
 	var mu sync.Mutex
-	answer := func(stack *middleware.Stack) error {
-		return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("test", func(
-			ctx context.Context, in middleware.InitializeInput, _ middleware.InitializeHandler,
-		) (out middleware.InitializeOutput, metadata middleware.Metadata, err error) {
-			mu.Lock()
-			defer mu.Unlock()
-			operation := middleware.GetOperationName(ctx)
-			switch v := a[operation].(type) {
-			case nil:
-				err = &smithy.GenericAPIError{Code: "NobodyAsked", Message: operation}
-			case error:
-				err = v
-			case func(any) (any, error):
-				out.Result, err = v(in.Parameters)
-			default:
-				out.Result = v
-			}
-			return out, metadata, err
-		}), middleware.After)
-	}
-	return aws.Config{Region: briefRegion, APIOptions: []func(*middleware.Stack) error{answer}}
+	return cloudtest.Config(func(call string, input any) (any, error) {
+		mu.Lock()
+		defer mu.Unlock()
+		operation := call[strings.LastIndex(call, " ")+1:]
+		switch v := a[operation].(type) {
+		case nil:
+			return nil, cloudtest.Refusal("NobodyAsked")
+		case error:
+			return nil, v
+		case func(any) (any, error):
+			return v(input)
+		default:
+			return v, nil
+		}
+	})
 }
 
 // run runs some checks of a stack with the usual outputs, and no longer than a short wait for anything.

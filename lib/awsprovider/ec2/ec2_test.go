@@ -1,60 +1,49 @@
 package ec2
 
 import (
-	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
-	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
 	"tapstack/lib/cloud"
+	"tapstack/lib/cloud/cloudtest"
 )
 
-// script answers API calls without a network: for each operation a list of answers, the last of which stays.
+// script answers API calls: for each operation a list of answers, the last of which stays.
 type script struct {
 	answers map[string][]any
 	calls   []string
 	inputs  map[string]any
 }
 
-// cloud is a cloud whose every call the script answers. An operation that it does not know answers with nothing.
+// cloud is a cloud whose every call the script answers.
 func (s *script) cloud() *resource.Cloud {
 	s.inputs = map[string]any{}
-	return resource.NewCloud(aws.Config{Region: "us-east-1", APIOptions: []func(*middleware.Stack) error{
-		func(stack *middleware.Stack) error {
-			return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("Script", s.answer), middleware.After)
-		},
-	}}, nil)
+	return resource.NewCloud(cloudtest.Config(s.answer), nil)
 }
 
-func (s *script) answer(
-	ctx context.Context, in middleware.InitializeInput, _ middleware.InitializeHandler,
-) (middleware.InitializeOutput, middleware.Metadata, error) {
-	operation := awsmiddleware.GetOperationName(ctx)
+func (s *script) answer(call string, input any) (any, error) {
+	_, operation, _ := strings.Cut(call, " ")
 	s.calls = append(s.calls, operation)
-	s.inputs[operation] = in.Parameters
+	s.inputs[operation] = input
 	answers := s.answers[operation]
 	if len(answers) == 0 {
-		return middleware.InitializeOutput{}, middleware.Metadata{}, fmt.Errorf("the script has no answer to %s", operation)
+		return nil, fmt.Errorf("the script has no answer to %s", operation)
 	}
 	if len(answers) > 1 {
 		s.answers[operation] = answers[1:]
 	}
-	if err, ok := answers[0].(error); ok {
-		return middleware.InitializeOutput{}, middleware.Metadata{}, err
-	}
-	return middleware.InitializeOutput{Result: answers[0]}, middleware.Metadata{}, nil
+	err, _ := answers[0].(error)
+	return answers[0], err
 }
-
-func refused(code string) error { return &smithy.GenericAPIError{Code: code, Message: "scripted"} }
 
 func (s *script) count(operation string) int {
 	n := 0
@@ -68,8 +57,8 @@ func (s *script) count(operation string) int {
 
 func TestASecurityGroupIsDeletedOnceItsInterfacesAreGone(t *testing.T) {
 	s := &script{answers: map[string][]any{
-		"DeleteSecurityGroup":    {refused("DependencyViolation"), refused("DependencyViolation"), &ec2.DeleteSecurityGroupOutput{}},
-		"DescribeSecurityGroups": {refused("InvalidGroup.NotFound")},
+		"DeleteSecurityGroup":    {cloudtest.Refusal("DependencyViolation"), cloudtest.Refusal("DependencyViolation"), &ec2.DeleteSecurityGroupOutput{}},
+		"DescribeSecurityGroups": {cloudtest.Refusal("InvalidGroup.NotFound")},
 	}}
 	require.NoError(t, securityGroup.Delete(t.Context(), s.cloud(), "sg-1", SecurityGroupState{}))
 	assert.Equal(t, 3, s.count("DeleteSecurityGroup"))
@@ -80,7 +69,7 @@ func TestASecurityGroupWhoseCreationFailsHalfWayKeepsItsIDAndIsFinishedByAnUpdat
 	s := &script{answers: map[string][]any{
 		"CreateSecurityGroup":       {&ec2.CreateSecurityGroupOutput{GroupId: aws.String("sg-1")}},
 		"DescribeSecurityGroups":    {group},
-		"RevokeSecurityGroupEgress": {refused("InternalError"), &ec2.RevokeSecurityGroupEgressOutput{}, refused("InvalidPermission.NotFound")},
+		"RevokeSecurityGroupEgress": {cloudtest.Refusal("InternalError"), &ec2.RevokeSecurityGroupEgressOutput{}, cloudtest.Refusal("InvalidPermission.NotFound")},
 	}}
 	c := s.cloud()
 	id, err := securityGroup.Create(t.Context(), c, SecurityGroupArgs{Name: "sg", Description: aws.String("An example")})
@@ -167,9 +156,9 @@ func TestAnInternetGatewayIsDetachedBeforeItIsDeleted(t *testing.T) {
 	s := &script{answers: map[string][]any{
 		"DescribeInternetGateways": {
 			attached, &ec2.DescribeInternetGatewaysOutput{InternetGateways: []types.InternetGateway{{}}},
-			refused("InvalidInternetGatewayID.NotFound"),
+			cloudtest.Refusal("InvalidInternetGatewayID.NotFound"),
 		},
-		"DetachInternetGateway": {refused("DependencyViolation"), &ec2.DetachInternetGatewayOutput{}},
+		"DetachInternetGateway": {cloudtest.Refusal("DependencyViolation"), &ec2.DetachInternetGatewayOutput{}},
 		"DeleteInternetGateway": {&ec2.DeleteInternetGatewayOutput{}},
 	}}
 	require.NoError(t, internetGateway.Delete(t.Context(), s.cloud(), "igw-1", InternetGatewayState{}))
@@ -190,7 +179,7 @@ func TestANatGatewayThatFailsTellsWhyAndIsRemoved(t *testing.T) {
 		id       string
 	}{
 		{"and is removed", &ec2.DeleteNatGatewayOutput{}, ""},
-		{"and keeps its id where it cannot be removed", refused("InternalError"), "nat-1"},
+		{"and keeps its id where it cannot be removed", cloudtest.Refusal("InternalError"), "nat-1"},
 	} {
 		t.Run(it.name, func(t *testing.T) {
 			s := &script{answers: map[string][]any{
@@ -269,7 +258,7 @@ func TestAnEndpointIsChangedByDifferenceAndKeepsWhatTheCloudChose(t *testing.T) 
 func TestAnEndpointIsGoneOnlyWhenItIsNotFoundItself(t *testing.T) {
 	there := &ec2.DescribeVpcEndpointsOutput{VpcEndpoints: []types.VpcEndpoint{{State: "available"}}}
 	s := &script{answers: map[string][]any{
-		"DeleteVpcEndpoints": {refused("InvalidRoute.NotFound")}, "DescribeVpcEndpoints": {there},
+		"DeleteVpcEndpoints": {cloudtest.Refusal("InvalidRoute.NotFound")}, "DescribeVpcEndpoints": {there},
 	}}
 	err := vpcEndpoint.Delete(t.Context(), s.cloud(), "vpce-1", VpcEndpointState{})
 	assert.Error(t, err)

@@ -1,59 +1,38 @@
 package sns
 
 import (
-	"context"
-	"io"
-	"net/http"
-	"net/url"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/aws/smithy-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud/cloudtest"
 )
 
-// wire answers SNS calls without a network and keeps what was asked.
-type wire struct {
-	answers map[string]string // by action; a leading "400 " makes it an error
-	calls   []url.Values
-}
+// calls are the inputs of the calls that changed something.
+type calls []any
 
-func (w *wire) Do(req *http.Request) (*http.Response, error) {
-	body, err := io.ReadAll(req.Body)
-	if err != nil {
-		return nil, err
-	}
-	call, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, err
-	}
-	w.calls = append(w.calls, call)
-	action := call.Get("Action")
-	text, status := "<"+action+"Response>"+w.answers[action]+"</"+action+"Response>", http.StatusOK
-	if refusal, ok := strings.CutPrefix(w.answers[action], "400 "); ok {
-		text, status = refusal, http.StatusBadRequest
-	}
-	return &http.Response{
-		StatusCode: status, Header: http.Header{"Content-Type": {"text/xml"}}, Body: io.NopCloser(strings.NewReader(text)),
-	}, nil
-}
-
-func (w *wire) cloud() *resource.Cloud {
-	return resource.NewCloud(aws.Config{
-		Region: "us-east-1", HTTPClient: w, Credentials: credentials.NewStaticCredentialsProvider("test", "test", ""),
-	}, nil)
-}
-
-func (w *wire) actions() []string {
-	var names []string
-	for _, c := range w.calls {
-		names = append(names, c.Get("Action"))
-	}
-	return names
+// cloud answers every change of an attribute with nothing, and other calls as told by operation.
+func (c *calls) cloud(answers map[string]any) *resource.Cloud {
+	return resource.NewCloud(cloudtest.Config(func(call string, input any) (any, error) {
+		*c = append(*c, input)
+		switch answer := answers[strings.TrimPrefix(call, "SNS ")].(type) {
+		case nil:
+			if call == "SNS SetTopicAttributes" {
+				return &sns.SetTopicAttributesOutput{}, nil
+			}
+			return &sns.SetSubscriptionAttributesOutput{}, nil
+		case error:
+			return nil, answer
+		default:
+			return answer, nil
+		}
+	}), nil)
 }
 
 const (
@@ -61,36 +40,26 @@ const (
 	subscriptionArn = topicArn + ":1"
 )
 
-func refusal(message string) string {
-	return "400 <ErrorResponse><Error><Type>Sender</Type><Code>InvalidParameter</Code><Message>" + message +
-		"</Message></Error></ErrorResponse>"
+func refusal(message string) error {
+	return &smithy.GenericAPIError{Code: "InvalidParameter", Message: message}
 }
 
 func TestAnEmailSubscriptionIsNotWaitedFor(t *testing.T) {
-	w := &wire{answers: map[string]string{
-		"Subscribe": "<SubscribeResult><SubscriptionArn>" + subscriptionArn + "</SubscriptionArn></SubscribeResult>",
-	}}
-	id, err := topicSubscription.Create(context.Background(), w.cloud(), SubscriptionArgs{
-		Topic: topicArn, Protocol: "email", Endpoint: "ops@example.com",
-	})
+	var made calls
+	cloud := made.cloud(map[string]any{"Subscribe": &sns.SubscribeOutput{SubscriptionArn: aws.String(subscriptionArn)}})
+	id, err := topicSubscription.Create(t.Context(), cloud, SubscriptionArgs{Topic: topicArn, Protocol: "email", Endpoint: "ops@example.com"})
 	require.NoError(t, err)
 	require.Equal(t, subscriptionArn, id)
-	assert.Equal(t, []string{"Subscribe"}, w.actions())
-	assert.Equal(t, "true", w.calls[0].Get("ReturnSubscriptionArn"), "without ReturnSubscriptionArn an unconfirmed subscription has no id")
+	require.Len(t, made, 1)
+	assert.True(t, made[0].(*sns.SubscribeInput).ReturnSubscriptionArn, "without ReturnSubscriptionArn an unconfirmed subscription has no id")
 }
 
 func TestAnUnconfirmedSubscriptionIsReadAsPending(t *testing.T) {
-	entries := ""
-	for k, v := range map[string]string{
+	cloud := new(calls).cloud(map[string]any{"GetSubscriptionAttributes": &sns.GetSubscriptionAttributesOutput{Attributes: map[string]string{
 		"SubscriptionArn": subscriptionArn, "TopicArn": topicArn, "Protocol": "email", "Endpoint": "ops@example.com",
 		"Owner": "123456789012", "PendingConfirmation": "true", "ConfirmationWasAuthenticated": "false", "RawMessageDelivery": "false",
-	} {
-		entries += "<entry><key>" + k + "</key><value>" + v + "</value></entry>"
-	}
-	w := &wire{answers: map[string]string{
-		"GetSubscriptionAttributes": "<GetSubscriptionAttributesResult><Attributes>" + entries + "</Attributes></GetSubscriptionAttributesResult>",
-	}}
-	s, err := topicSubscription.Read(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{})
+	}}})
+	s, err := topicSubscription.Read(t.Context(), cloud, subscriptionArn, SubscriptionState{})
 	require.NoError(t, err)
 	assert.True(t, s.PendingConfirmation)
 	assert.False(t, s.ConfirmationWasAuthenticated)
@@ -99,12 +68,13 @@ func TestAnUnconfirmedSubscriptionIsReadAsPending(t *testing.T) {
 }
 
 func TestDeletingAnUnconfirmedSubscriptionLeavesItToItsTopic(t *testing.T) {
-	w := &wire{answers: map[string]string{
+	answers := map[string]any{
 		"Unsubscribe": refusal("Invalid parameter: SubscriptionArn Reason: Cannot unsubscribe a subscription that is pending confirmation"),
-	}}
-	require.NoError(t, topicSubscription.Delete(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{}))
-	w.answers["Unsubscribe"] = refusal("Invalid parameter: SubscriptionArn")
-	assert.Error(t, topicSubscription.Delete(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{}), "any other refusal must be an error")
+	}
+	cloud := new(calls).cloud(answers)
+	require.NoError(t, topicSubscription.Delete(t.Context(), cloud, subscriptionArn, SubscriptionState{}))
+	answers["Unsubscribe"] = refusal("Invalid parameter: SubscriptionArn")
+	assert.Error(t, topicSubscription.Delete(t.Context(), cloud, subscriptionArn, SubscriptionState{}), "any other refusal must be an error")
 }
 
 func TestTheScopeIsWidenedBeforeTheFilterAndNarrowedAfterIt(t *testing.T) {
@@ -119,27 +89,25 @@ func TestTheScopeIsWidenedBeforeTheFilterAndNarrowedAfterIt(t *testing.T) {
 		"narrowed": {onBody, onAttributes, []string{filterAttribute, scopeAttribute}},
 		"removed":  {onAttributes, SubscriptionArgs{}, []string{filterAttribute}},
 	} {
-		w := &wire{answers: map[string]string{}}
-		err := updateSubscription(context.Background(), w.cloud(), subscriptionArn, SubscriptionState{SubscriptionArgs: it.from}, it.to)
+		var made calls
+		err := updateSubscription(t.Context(), made.cloud(nil), subscriptionArn, SubscriptionState{SubscriptionArgs: it.from}, it.to)
 		require.NoError(t, err, name)
 		var got []string
-		for _, c := range w.calls {
-			got = append(got, c.Get("AttributeName"))
+		for _, call := range made {
+			got = append(got, *call.(*sns.SetSubscriptionAttributesInput).AttributeName)
 		}
 		assert.Equal(t, it.want, got, name)
 	}
 }
 
 func TestDeletingATopicPolicyRestoresTheInitialOne(t *testing.T) {
-	w := &wire{answers: map[string]string{}}
-	err := topicPolicy.Delete(context.Background(), w.cloud(), topicArn, TopicPolicyState{Owner: "123456789012"})
-	require.NoError(t, err)
-	set := w.calls[0]
-	require.Equal(t, "SetTopicAttributes", set.Get("Action"))
-	require.Equal(t, policyAttribute, set.Get("AttributeName"))
-	require.Equal(t, topicArn, set.Get("TopicArn"))
+	var made calls
+	require.NoError(t, topicPolicy.Delete(t.Context(), made.cloud(nil), topicArn, TopicPolicyState{Owner: "123456789012"}))
+	set := made[0].(*sns.SetTopicAttributesInput)
+	require.Equal(t, policyAttribute, *set.AttributeName)
+	require.Equal(t, topicArn, *set.TopicArn)
 	for _, part := range []string{`"__default_policy_ID"`, `"AWS:SourceOwner":"123456789012"`, `"Resource":"` + topicArn + `"`} {
-		assert.Contains(t, set.Get("AttributeValue"), part)
+		assert.Contains(t, *set.AttributeValue, part)
 	}
 }
 
@@ -147,11 +115,12 @@ func TestATopicSetsOnlyWhatDiffers(t *testing.T) {
 	policy := `{"Version":"2012-10-17","Statement":[]}`
 	old := TopicArgs{DisplayName: aws.String("1.0"), KmsMasterKeyID: aws.String("key"), Policy: aws.String(policy)}
 	now := TopicArgs{DisplayName: aws.String("1"), Policy: aws.String(" " + policy)}
-	w := &wire{answers: map[string]string{}}
-	require.NoError(t, changeTopic(context.Background(), w.cloud(), topicArn, old, now))
+	var made calls
+	require.NoError(t, changeTopic(t.Context(), made.cloud(nil), topicArn, old, now))
 	got := map[string]string{}
-	for _, c := range w.calls {
-		got[c.Get("AttributeName")] = c.Get("AttributeValue")
+	for _, call := range made {
+		set := call.(*sns.SetTopicAttributesInput)
+		got[*set.AttributeName] = aws.ToString(set.AttributeValue)
 	}
 	require.Len(t, got, 2)
 	assert.Equal(t, "1", got["DisplayName"])
