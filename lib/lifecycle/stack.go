@@ -149,17 +149,35 @@ func (s *Stack) environment() (map[string]string, error) {
 		// A stack whose settings are lost says itself which key it is encrypted with.
 		env["PULUMI_FALLBACK_TO_STATE_SECRETS_MANAGER"] = "true"
 	} else {
-		passphrase, err := s.folder.secret(s.options.Stack)
+		passphrase, err := s.passphrase()
 		if err != nil {
 			return nil, err
 		}
-		env["PULUMI_BACKEND_URL"], env[passphraseVariable] = "file://"+s.folder.backend(), passphrase
+		env["PULUMI_BACKEND_URL"], env[passphraseVariable] = s.folder.backendURL(), passphrase
 	}
 	if s.options.Provider == nil {
 		return env, s.folder.sharePlugins()
 	}
 	env["PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION"] = "true"
 	return env, nil
+}
+
+// passphrase is what the stack's secrets are encrypted with. A stack that lasts begins with the user's own where the
+// environment has one, which is told, since every later command needs it then.
+func (s *Stack) passphrase() (string, error) {
+	given := os.Getenv(passphraseVariable)
+	passphrase, err := s.folder.readPassphrase()
+	switch {
+	case err != nil || passphrase != "":
+		return passphrase, err
+	case given == "" || s.options.Ephemeral:
+		return s.folder.makePassphrase(s.options.Stack)
+	}
+	if !s.folder.begun(s.options.Stack) {
+		s.options.Observer.Diagnostic(Diagnostic{Severity: "warning", Message: fmt.Sprintf("the secrets of stack %s are encrypted with "+
+			"%s, which is not written down: every later command needs the same value", s.options.Stack, passphraseVariable)})
+	}
+	return given, nil
 }
 
 func (s *Stack) secretsProvider() string {

@@ -190,6 +190,37 @@ func TestTheStateIsForItsOwnerOnlyAndHoldsNoSecretInClear(t *testing.T) {
 	}))
 }
 
+func TestAStateFolderMayHaveAnyName(t *testing.T) {
+	t.Parallel()
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "a#b 100%25 why? [all]*")
+	killAndRepair(t, lifecycle.Options{Dir: dir}, dir)
+	entries, err := os.ReadDir(parent)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "nothing is written elsewhere")
+}
+
+func TestAPassphraseOfTheEnvironmentIsTakenWithAWordAndNotForADemo(t *testing.T) {
+	t.Setenv("PULUMI_CONFIG_PASSPHRASE", "of another project")
+	dir, heard := t.TempDir(), &recorder{}
+	stack := open(t, dir, newToy(), things(thingArgs{Title: "one"}), heard)
+	require.Len(t, heard.diagnostics, 1)
+	require.Equal(t, "the secrets of stack dev are encrypted with PULUMI_CONFIG_PASSPHRASE, which is not written down: "+
+		"every later command needs the same value", heard.diagnostics[0].Message)
+	run(t, stack.Up)
+	stack.Close()
+	require.NoFileExists(t, filepath.Join(dir, "passphrase"))
+	heard = &recorder{}
+	stack = open(t, dir, newToy(), things(thingArgs{Title: "one"}), heard)
+	require.Empty(t, heard.diagnostics, "it is known by now")
+	run(t, stack.Destroy)
+
+	dir, heard = t.TempDir(), &recorder{}
+	openWith(t, lifecycle.Options{Dir: dir, Observer: heard, Ephemeral: true, Provider: newToy(), Program: things()})
+	require.Empty(t, heard.diagnostics)
+	require.FileExists(t, filepath.Join(dir, "passphrase"))
+}
+
 func TestAStateFolderMayBeGivenRelativeToTheWorkingDirectory(t *testing.T) {
 	here, err := os.Getwd()
 	require.NoError(t, err)

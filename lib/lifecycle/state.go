@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -31,6 +32,11 @@ func (f folder) backend() string    { return filepath.Join(string(f), "backend")
 func (f folder) project() string    { return filepath.Join(string(f), "project") }
 func (f folder) passphrase() string { return filepath.Join(string(f), "passphrase") }
 func (f folder) lock() string       { return filepath.Join(string(f), "lock") }
+
+// backendURL is what Pulumi takes for a folder: it reads #, % and ? in a path as a URL does.
+func (f folder) backendURL() string {
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(f.backend())}).String()
+}
 
 func (f folder) settings(stack string) string {
 	return filepath.Join(f.project(), "Pulumi."+stack+".yaml")
@@ -102,28 +108,31 @@ func (f folder) sharePlugins() error {
 	return nil
 }
 
-// secret answers with the passphrase of the stack's secrets. One that was written down wins over the environment,
-// since the state is encrypted with it.
-func (f folder) secret(stack string) (string, error) {
+// readPassphrase answers with the passphrase that was written down, or with none.
+func (f folder) readPassphrase() (string, error) {
 	content, err := os.ReadFile(f.passphrase())
-	if err == nil {
-		return strings.TrimSpace(string(content)), nil
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return "", fmt.Errorf("reading the passphrase: %w", err)
 	}
-	if given := os.Getenv(passphraseVariable); given != "" {
-		return given, nil
-	}
-	if _, err := os.Stat(f.settings(stack)); err == nil {
-		return "", fmt.Errorf("the state in %s is encrypted with a passphrase that is not there: set %s",
-			f, passphraseVariable)
+	return strings.TrimSpace(string(content)), nil
+}
+
+// makePassphrase writes down a new passphrase for a stack that has not begun.
+func (f folder) makePassphrase(stack string) (string, error) {
+	if f.begun(stack) {
+		return "", fmt.Errorf("the state in %s is encrypted with a passphrase that is not there: set %s", f, passphraseVariable)
 	}
 	made := rand.Text() + rand.Text()
 	if err := os.WriteFile(f.passphrase(), []byte(made+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("writing the passphrase: %w", err)
 	}
 	return made, nil
+}
+
+// begun says whether the engine has made the stack.
+func (f folder) begun(stack string) bool {
+	_, err := os.Stat(f.settings(stack))
+	return err == nil
 }
 
 // holder is the process that the engine's lock on a stack belongs to.
@@ -145,12 +154,17 @@ func (h holder) alive() bool {
 
 // holders lists who holds the engine's lock on a stack, in the layout of Pulumi's file backend.
 func (f folder) holders(project, stack string) ([]holder, error) {
-	files, err := filepath.Glob(filepath.Join(f.backend(), ".pulumi", "locks", "organization", project, stack, "*.json"))
-	if err != nil {
+	locks := filepath.Join(f.backend(), ".pulumi", "locks", "organization", project, stack)
+	entries, err := os.ReadDir(locks)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("listing the locks: %w", err)
 	}
 	var holders []holder
-	for _, file := range files {
+	for _, entry := range entries {
+		file := filepath.Join(locks, entry.Name())
+		if filepath.Ext(file) != ".json" {
+			continue
+		}
 		content, err := os.ReadFile(file)
 		if err != nil {
 			return nil, fmt.Errorf("reading a lock: %w", err)
