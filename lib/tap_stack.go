@@ -71,6 +71,9 @@ import (
 // ProjectName is the Pulumi project's name and the namespace of its configuration.
 const ProjectName = "tapstack"
 
+// RegionKey is the configuration key of the AWS region, Pulumi's own.
+const RegionKey = "aws:region"
+
 // ZoneCount is how many availability zones a stack spans.
 const ZoneCount = 3
 
@@ -765,10 +768,11 @@ func newProvider(ctx *pulumi.Context, cfg Config) (*aws.Provider, error) {
 
 const defaultRegion = "us-east-1"
 
-// region is the configured AWS region, else the environment's, else the default.
+// region is the configured AWS region, else the default. What the shell says is left out on purpose: another shell would
+// move the stack, and everything else that looks at it goes by the configuration.
 func region(ctx *pulumi.Context) string {
-	configured, _ := ctx.GetConfig("aws:region")
-	return cmp.Or(configured, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"), defaultRegion)
+	configured, _ := ctx.GetConfig(RegionKey)
+	return cmp.Or(configured, defaultRegion)
 }
 
 // constructor is the shape of every generated New function of the SDKs.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -60,6 +61,7 @@ func inRealAccount(t *testing.T) *realAccount {
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "AKIDTHEKEY", "AWS_SECRET_ACCESS_KEY": "thesecret", "AWS_SESSION_TOKEN": "",
 		"AWS_PROFILE": "", "AWS_CONFIG_FILE": os.DevNull, "AWS_SHARED_CREDENTIALS_FILE": os.DevNull, "AWS_EC2_METADATA_DISABLED": "true",
+		"AWS_REGION": target.Region,
 	} {
 		t.Setenv(name, value)
 	}
@@ -163,14 +165,13 @@ func TestTheRegionIsTheBriefsUnlessToldOtherwise(t *testing.T) {
 		variables map[string]string
 		args      []string
 		region    string
-		home      string // of the states, so that stacks of two regions are kept apart
 		tells     bool
 	}{
-		"nothing said":     {nil, nil, "us-east-1", "aws", false},
-		"by flag":          {map[string]string{"AWS_REGION": "eu-west-1"}, []string{"--region", "eu-north-1"}, "eu-north-1", "aws-eu-north-1", true},
-		"by variable":      {map[string]string{"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, nil, "eu-west-1", "aws-eu-west-1", true},
-		"by the other one": {map[string]string{"AWS_DEFAULT_REGION": "eu-west-2"}, nil, "eu-west-2", "aws-eu-west-2", true},
-		"the same, said":   {nil, []string{"--region", "us-east-1"}, "us-east-1", "aws", false},
+		"nothing said":     {nil, nil, "us-east-1", false},
+		"by flag":          {map[string]string{"AWS_REGION": "eu-west-1"}, []string{"--region", "eu-north-1"}, "eu-north-1", true},
+		"by variable":      {map[string]string{"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, nil, "eu-west-1", true},
+		"by the other one": {map[string]string{"AWS_DEFAULT_REGION": "eu-west-2"}, nil, "eu-west-2", true},
+		"the same, said":   {nil, []string{"--region", "us-east-1"}, "us-east-1", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, variable := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
@@ -185,7 +186,7 @@ func TestTheRegionIsTheBriefsUnlessToldOtherwise(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.region, r.Target.Place())
 			require.Equal(t, c.region, r.Target.Env()["AWS_REGION"], "the engine goes there")
-			require.Equal(t, filepath.Join(root, c.home), r.Location.Home)
+			require.Equal(t, filepath.Join(root, "aws"), r.Location.Home)
 			require.Equal(t, c.tells, strings.Contains(r.tell("destroy"), "--region "+c.region))
 		})
 	}
@@ -196,6 +197,42 @@ func TestTheRegionIsTheBriefsUnlessToldOtherwise(t *testing.T) {
 	require.Equal(t, target.Region, r.Target.Place(), "an emulator is no place")
 	_, stderr := tap(t, exitUsage, "up", "--region", "eu-west-1")
 	require.Contains(t, stderr, "--region is for target aws: target local is in us-east-1")
+}
+
+func TestAStackStaysInTheRegionThatItWasDeployedIn(t *testing.T) {
+	inRealAccount(t)
+	root := t.TempDir()
+	project := filepath.Join(root, "aws", "prod", "project")
+	require.NoError(t, os.MkdirAll(project, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(project, "Pulumi.prod.yaml"), []byte("config:\n  aws:region: eu-north-1\n"), 0o600))
+
+	for _, variable := range []string{"AWS_REGION", "AWS_DEFAULT_REGION"} {
+		t.Setenv(variable, "")
+	}
+	o := &options{target: target.AWS, suffix: "prod", output: outputText, stateDir: root}
+	r, err := o.request(t.Context(), "outputs", needs{})
+	require.NoError(t, err)
+	require.Equal(t, "eu-north-1", r.Target.Place(), "a shell that says nothing finds the stack where it is")
+
+	const refused = "stack prod is in region eu-north-1, and %s is asked for: say --region eu-north-1, or take another --suffix for a stack in %[1]s\n"
+	for _, command := range [][]string{{"preview", "--config", "alertEmail=a@example.com"}, {"outputs"}, {"verify"}, {"destroy", "--yes"}} {
+		args := append(command, "--target", "aws", "--suffix", "prod")
+		if command[0] == "preview" {
+			args = append(args, "--config", "paymentApiImage=a:1", "--config", "jobProcessorImage=a:1")
+		}
+		_, stderr := tapIn(t, root, exitUsage, append(args, "--region", "us-east-1")...)
+		require.Equal(t, fmt.Sprintf(refused, "us-east-1"), stderr)
+		t.Setenv("AWS_REGION", "eu-central-1")
+		_, stderr = tapIn(t, root, exitUsage, args...)
+		require.Equal(t, fmt.Sprintf(refused, "eu-central-1"), stderr)
+	}
+	t.Setenv("AWS_REGION", "eu-central-1")
+	o.region = "eu-north-1"
+	_, err = o.request(t.Context(), "destroy", needs{})
+	require.NoError(t, err, "the flag wins over the shell")
+	o.region = ""
+	_, err = o.request(t.Context(), "sweep", needs{region: true})
+	require.NoError(t, err, "a sweep is of a region, not of a stack")
 }
 
 // withPlugins makes a cache folder that has the official plugins.

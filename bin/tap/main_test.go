@@ -25,10 +25,14 @@ func TestMain(m *testing.M) {
 		main()
 	}
 	for _, name := range []string{
-		"ENVIRONMENT_SUFFIX", backendVariable, secretsVariable, session.AllowedVariable, ciVariable, "AWS_REGION", "AWS_DEFAULT_REGION",
+		"ENVIRONMENT_SUFFIX", backendVariable, secretsVariable, session.AllowedVariable, ciVariable,
 		"LOCALSTACK_ENDPOINT", "LOCALSTACK_IMAGE",
 	} {
 		_ = os.Unsetenv(name)
+	}
+	// A shell that is somewhere else than any stack of the tests.
+	for name, region := range map[string]string{"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-west-3"} {
+		_ = os.Setenv(name, region)
 	}
 	os.Exit(m.Run())
 }

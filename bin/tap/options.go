@@ -53,7 +53,7 @@ func (o *options) bind(flags *pflag.FlagSet) {
 	flags.StringVar(&o.target, "target", target.Local, "where the AWS API is: "+strings.Join(target.Names(), ", "))
 	flags.StringVar(&o.endpoint, "endpoint", "", "URL of the AWS API, for target endpoint, or of a LocalStack that runs already, for target localstack ($LOCALSTACK_ENDPOINT)")
 	flags.StringVar(&o.image, "image", "", "container image, for target localstack (default $LOCALSTACK_IMAGE or "+target.DefaultImage+")")
-	flags.StringVar(&o.region, "region", "", "AWS region, for target aws (default $AWS_REGION, $AWS_DEFAULT_REGION or "+target.Region+")")
+	flags.StringVar(&o.region, "region", "", "AWS region, for target aws (default $AWS_REGION, $AWS_DEFAULT_REGION, that of the deployed stack, or "+target.Region+")")
 	flags.StringVar(&o.suffix, "suffix", suffix, "environmentSuffix of the stack, the end of every resource name ($ENVIRONMENT_SUFFIX)")
 	flags.StringArrayVar(&o.config, "config", nil, "a configuration value, as `key=value`; may be repeated")
 	flags.DurationVar(&o.ttl, "ttl", 0, "time after which tap sweep may remove the stack (demo: 6h unless given; up: never unless given)")
@@ -80,6 +80,7 @@ type needs struct {
 	fresh    bool    // of which nothing is stored
 	emulated bool    // on an emulator, whatever the target
 	changes  bool    // leave to change the cloud
+	region   bool    // works on a whole region, whatever stack is in it
 	faults   []error // what is wrong with the flags that it alone has
 	// left tells, after a second interrupt, what is left and how to go on. Nil is for commands that destroy can follow.
 	left func(*request) string
@@ -111,7 +112,7 @@ func (o *options) request(ctx context.Context, command string, needs needs) (*re
 		Options: session.Options{
 			Target: o.cloud(), Suffix: o.suffix, Official: o.provider == providerOfficial, Unlock: o.unlock, Changes: needs.changes,
 		},
-		json: o.output == outputJSON, progress: !o.noProgress, rerun: o.rerun(), region: o.cloud().Place(),
+		json: o.output == outputJSON, progress: !o.noProgress, rerun: o.rerun(),
 	}
 	given, err := pairs(o.config)
 	faults := append([]error{r.Target.Fault(), o.outputFault()}, o.faults(command, needs)...)
@@ -129,7 +130,11 @@ func (o *options) request(ctx context.Context, command string, needs needs) (*re
 	} else {
 		r.Location, err = o.location(ctx, command, needs, &r.Target)
 		faults = append(faults, err)
+		if !needs.region && errors.Join(faults...) == nil {
+			faults = append(faults, r.FindRegion(ctx))
+		}
 	}
+	r.region = r.Target.Place()
 	if err := errors.Join(faults...); err != nil || !needs.program {
 		return r, err
 	}

@@ -38,7 +38,7 @@ func (a *app) sweepCommand() *cobra.Command {
 			f.Suffix = a.options.suffix
 		}
 		return needs{
-			changes: a.options.yes, faults: f.faults(), left: func(r *request) string { return "To go on: " + f.again(r) },
+			changes: a.options.yes, region: true, faults: f.faults(), left: func(r *request) string { return "To go on: " + f.again(r) },
 		}
 	}, func(ctx context.Context, s *session.Session, r *request) error {
 		return a.sweep(ctx, s, r, &f, a.options.yes)

@@ -39,7 +39,7 @@ func (r Resource) Tag(key string) string {
 // Resources are those of a configuration in a region, in the order in which the program declares them.
 func Resources(config lib.Config, region string) ([]Resource, error) {
 	engine := &recorder{Mocks: NewMocks(region, config.AvailabilityZones...), index: map[string]int{}}
-	settings := map[string]string{"aws:region": region}
+	settings := map[string]string{lib.RegionKey: region}
 	for key, value := range config.Values() {
 		settings[lib.ProjectName+":"+key] = value
 	}

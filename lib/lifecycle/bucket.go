@@ -228,6 +228,15 @@ func (b *Bucket) Config(ctx context.Context, stack string) (map[string]string, e
 	return configIn(content, b.project)
 }
 
+// Setting is one value of the configuration that a stack was last deployed with.
+func (b *Bucket) Setting(ctx context.Context, stack, key string) (string, error) {
+	content, err := b.read(ctx, b.settings(stack))
+	if err != nil {
+		return "", err
+	}
+	return settingIn(content, key)
+}
+
 // Forget removes all objects of a stack: its state, Pulumi's backup of it, history, locks and configuration.
 func (b *Bucket) Forget(ctx context.Context, stack string) error {
 	for _, prefix := range []string{

@@ -195,6 +195,9 @@ type States interface {
 	// Config is the configuration that a stack was last deployed with, without the project's namespace. It is empty for a
 	// stack that was never deployed.
 	Config(ctx context.Context, stack string) (map[string]string, error)
+	// Setting is one value of the configuration that a stack was last deployed with, by its key with the namespace. It is
+	// empty where there is none.
+	Setting(ctx context.Context, stack, key string) (string, error)
 	// Forget removes all that is kept of a destroyed stack.
 	Forget(ctx context.Context, stack string) error
 }
@@ -234,11 +237,28 @@ func (f Folders) List(ctx context.Context) ([]string, error) {
 
 // Config is the configuration that a stack was last deployed with.
 func (f Folders) Config(_ context.Context, stack string) (map[string]string, error) {
+	content, err := f.settings(stack)
+	if err != nil {
+		return nil, err
+	}
+	return configIn(content, f.Project)
+}
+
+// Setting is one value of the configuration that a stack was last deployed with.
+func (f Folders) Setting(_ context.Context, stack, key string) (string, error) {
+	content, err := f.settings(stack)
+	if err != nil {
+		return "", err
+	}
+	return settingIn(content, key)
+}
+
+func (f Folders) settings(stack string) ([]byte, error) {
 	content, err := os.ReadFile(f.folder(stack).settings(stack))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the stored configuration: %w", err)
 	}
-	return configIn(content, f.Project)
+	return content, nil
 }
 
 // Forget removes the stack's folder.
@@ -253,19 +273,30 @@ func (f Folders) folder(stack string) folder { return folder(filepath.Join(f.Hom
 
 // configIn reads the program's configuration out of a stack's settings.
 func configIn(content []byte, project string) (map[string]string, error) {
+	settings, err := settingsIn(content)
+	values := make(map[string]string)
+	for key, value := range settings {
+		if name, found := strings.CutPrefix(key, project+":"); found {
+			values[name] = fmt.Sprint(value)
+		}
+	}
+	return values, err
+}
+
+func settingIn(content []byte, key string) (string, error) {
+	settings, err := settingsIn(content)
+	value, _ := settings[key].(string)
+	return value, err
+}
+
+func settingsIn(content []byte) (map[string]any, error) {
 	var settings struct {
 		Config map[string]any `yaml:"config"`
 	}
 	if err := yaml.Unmarshal(content, &settings); err != nil {
 		return nil, fmt.Errorf("reading the stored configuration: %w", err)
 	}
-	values := make(map[string]string)
-	for key, value := range settings.Config {
-		if name, found := strings.CutPrefix(key, project+":"); found {
-			values[name] = fmt.Sprint(value)
-		}
-	}
-	return values, nil
+	return settings.Config, nil
 }
 
 // State is what the engine remembers of a stack.

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"os"
 	"time"
@@ -30,6 +31,23 @@ type Settings struct {
 	Assume bool
 	// TTL is how long the stack may stay. 0 leaves that as it is.
 	TTL time.Duration
+}
+
+// FindRegion takes the region that the stack was deployed in where none is asked for, and refuses another: a stack moves by
+// being removed and deployed anew, and what looks at it elsewhere finds nothing.
+func (o *Options) FindRegion(ctx context.Context) error {
+	deployed, err := o.Location.Setting(ctx, o.Suffix, lib.RegionKey)
+	switch {
+	case err != nil:
+		return err
+	case deployed == "" || deployed == o.Target.Place():
+		return nil
+	case o.Target.Name == target.AWS && o.Target.Region == "":
+		o.Target.Region = deployed
+		return nil
+	}
+	return fmt.Errorf("stack %s is in region %s, and %s is asked for: say --region %s, or take another --suffix for a stack in %s",
+		o.Suffix, deployed, o.Target.Place(), deployed, o.Target.Place())
 }
 
 // Configure puts the configuration together and tells all that is wrong with it. It answers with the test values in it.

@@ -182,21 +182,11 @@ func TestTheProviderTakesWhatTheAwsNamespaceSays(t *testing.T) {
 	require.ErrorContains(t, newRecorder().run(map[string]string{"aws:s3UsePathStyle": "perhaps"}), `aws:s3UsePathStyle: "perhaps" is not legal`)
 }
 
-func TestTheRegionIsUsEast1UnlessSaidOtherwise(t *testing.T) {
-	for name, c := range map[string]struct{ config, variable, fallback, want string }{
-		"nothing set":              {"", "", "", "us-east-1"},
-		"the environment":          {"", "eu-west-1", "eu-west-2", "eu-west-1"},
-		"the second variable":      {"", "", "eu-west-2", "eu-west-2"},
-		"configuration goes first": {"eu-west-3", "eu-west-1", "", "eu-west-3"},
-	} {
-		t.Setenv("AWS_REGION", c.variable)
-		t.Setenv("AWS_DEFAULT_REGION", c.fallback)
-		settings := map[string]string{}
-		if c.config != "" {
-			settings["aws:region"] = c.config
-		}
-		assert.Equal(t, c.want, deploy(t, settings).one(t, "aws").plain["region"], name)
-	}
+func TestTheRegionIsTheConfiguredOneWhateverTheShellSays(t *testing.T) {
+	t.Setenv("AWS_REGION", "eu-west-1")
+	t.Setenv("AWS_DEFAULT_REGION", "eu-west-2")
+	assert.Equal(t, "us-east-1", deploy(t, nil).one(t, "aws").plain["region"], "nothing configured")
+	assert.Equal(t, "eu-west-3", deploy(t, map[string]string{lib.RegionKey: "eu-west-3"}).one(t, "aws").plain["region"])
 }
 
 func TestAConfigurationForAnotherRegionIsRefused(t *testing.T) {
