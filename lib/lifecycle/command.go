@@ -41,17 +41,12 @@ type command struct {
 
 var _ auto.PulumiCommand = (*command)(nil)
 
-// newCommand takes over the environment save what would lead the engine elsewhere: the user's Pulumi settings, and
-// the AWS ones when the target brings its own.
+// newCommand gives the engine what it needs of the environment, where env brings credentials. Where it looks for the user's,
+// all but the user's Pulumi settings is handed on, since a profile may name a program that gets them.
 func newCommand(engine *Engine, env map[string]string) *command {
-	ownAWS := env["AWS_ACCESS_KEY_ID"] != ""
-	var kept []string
-	for _, entry := range os.Environ() {
-		name, _, _ := strings.Cut(entry, "=")
-		if strings.HasPrefix(name, "PULUMI_") || ownAWS && strings.HasPrefix(name, "AWS_") {
-			continue
-		}
-		kept = append(kept, entry)
+	kept := process.Environment(process.Network...)
+	if env["AWS_ACCESS_KEY_ID"] == "" {
+		kept = slices.DeleteFunc(os.Environ(), func(entry string) bool { return strings.HasPrefix(entry, "PULUMI_") })
 	}
 	for name, value := range env {
 		kept = append(kept, name+"="+value)

@@ -1,6 +1,12 @@
 package target_test
 
 import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -9,6 +15,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cloud"
@@ -64,7 +72,29 @@ func TestAChangedScalingPolicyLeavesNoAlarmsOfItsFormerSelf(t *testing.T) {
 	}
 }
 
-func TestAnEmulatorHeedsNoProfileOfTheUsers(t *testing.T) {
-	t.Setenv("AWS_PROFILE", "of-an-account-that-is-not-here")
-	localMoto(t)
+func TestAnEmulatorHasAnEnvironmentOfItsOwn(t *testing.T) {
+	foreign := map[string]string{
+		"AWS_PROFILE": "of-an-account-that-is-not-here", "AWS_SECRET_ACCESS_KEY": "of-somebody", "MOTO_ACCOUNT_ID": "999999999999",
+		"PYTHONPATH": t.TempDir(), "PYTHONHOME": t.TempDir(), "GITHUB_TOKEN": "of-somebody",
+		"HTTP_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9",
+	}
+	for name, value := range foreign {
+		t.Setenv(name, value)
+	}
+	opened := localMoto(t)
+	identity, err := cloud.NewClients(opened.Config).STS.GetCallerIdentity(t.Context(), &sts.GetCallerIdentityInput{})
+	require.NoError(t, err)
+	require.Equal(t, "123456789012", aws.ToString(identity.Account))
+	// moto makes a client of AWS for this one, which looks for credentials, by a proxy where there is one.
+	_, err = cloud.NewClients(opened.Config).Route53.ListHostedZones(t.Context(), &route53.ListHostedZonesInput{})
+	require.NoError(t, err)
+	content, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(opened.PID()), "environ"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return // nothing tells the environment of another process
+	}
+	require.NoError(t, err)
+	environment := strings.Split(string(content), "\x00")
+	for name, value := range foreign {
+		require.NotContains(t, environment, name+"="+value)
+	}
 }

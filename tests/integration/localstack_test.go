@@ -27,12 +27,10 @@ var skipped struct {
 	reasons []string
 }
 
-// TestMain runs the tests in a shell that is in other regions than every stack, and says last what was skipped, so that
-// nobody has to look for it.
+// TestMain runs the tests in a hostile environment, which is in other regions than every stack too, and says last what was
+// skipped, so that nobody has to look for it.
 func TestMain(m *testing.M) {
-	for variable, region := range map[string]string{"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-west-3"} {
-		_ = os.Setenv(variable, region)
-	}
+	processtest.Hostile()
 	code := m.Run()
 	skipped.Lock()
 	defer skipped.Unlock()

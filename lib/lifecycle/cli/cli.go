@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -154,6 +155,13 @@ var buildFlags = []string{
 	"-ldflags=-s -w -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=" + Version,
 }
 
+// goVariables tell Go where modules are, how to get there, and where it keeps what it has built. Its others change what a
+// build is.
+var goVariables = []string{
+	"GOPROXY", "GOPRIVATE", "GONOPROXY", "GOSUMDB", "GONOSUMDB", "GOINSECURE", "GOAUTH", "GOVCS", "GOENV", "GOTOOLCHAIN", "GOROOT", "GOPATH",
+	"GOMODCACHE", "GOCACHE", "GOTMPDIR", "GOMAXPROCS", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "GIT_SSL_CAINFO", "SSH_AUTH_SOCK",
+}
+
 // build compiles the CLI of the repository's tools module into the cache folder.
 func build(ctx context.Context, notify func(string)) (string, error) {
 	root, err := RepositoryRoot()
@@ -173,7 +181,8 @@ func build(ctx context.Context, notify func(string)) (string, error) {
 		arguments := slices.Concat([]string{"build", "-C", filepath.Join(root, "tools")}, buildFlags,
 			[]string{"-o", filepath.Join(folder, "bin", "pulumi"), module + "/cmd/pulumi"})
 		command := exec.CommandContext(ctx, compiler, arguments...)
-		command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off")
+		command.Env = append(process.Environment(slices.Concat(process.Network, goVariables)...), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off",
+			"GOOS="+runtime.GOOS, "GOARCH="+runtime.GOARCH)
 		var output bytes.Buffer
 		command.Stdout, command.Stderr = &output, &output
 		if err := command.Run(); err != nil {
@@ -189,7 +198,7 @@ func build(ctx context.Context, notify func(string)) (string, error) {
 
 func ask(ctx context.Context, path string) (semver.Version, error) {
 	command := exec.CommandContext(ctx, path, "version")
-	command.Env = append(os.Environ(), "PULUMI_SKIP_UPDATE_CHECK=true")
+	command.Env = append(process.Environment(), "PULUMI_SKIP_UPDATE_CHECK=true")
 	output, err := command.Output()
 	if err != nil {
 		return semver.Version{}, fmt.Errorf("running %s version: %w", path, err)
