@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
@@ -33,6 +35,28 @@ func TestAQueueTellsItsRedriveAllowPolicy(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, allow, told("All")["RedriveAllowPolicy"])
 	require.Equal(t, map[string]string{"RedriveAllowPolicy": allow}, told("RedriveAllowPolicy"))
+}
+
+func TestScalableTargetsCarryTags(t *testing.T) {
+	client := cloud.NewClients(openLocal(t).Config).AutoScaling
+	registered, err := client.RegisterScalableTarget(t.Context(), &applicationautoscaling.RegisterScalableTargetInput{
+		ServiceNamespace: scaling.ServiceNamespaceDynamodb, ResourceId: aws.String("table/payments"),
+		ScalableDimension: scaling.ScalableDimensionDynamoDBTableReadCapacityUnits,
+		MinCapacity:       aws.Int32(1), MaxCapacity: aws.Int32(2), Tags: map[string]string{"Team": "payments", "Run": "1"},
+	})
+	require.NoError(t, err)
+	arn := registered.ScalableTargetARN
+	_, err = client.TagResource(t.Context(), &applicationautoscaling.TagResourceInput{ResourceARN: arn, Tags: map[string]string{"Run": "2"}})
+	require.NoError(t, err)
+	_, err = client.UntagResource(t.Context(), &applicationautoscaling.UntagResourceInput{ResourceARN: arn, TagKeys: []string{"Team"}})
+	require.NoError(t, err)
+	listed, err := client.ListTagsForResource(t.Context(), &applicationautoscaling.ListTagsForResourceInput{ResourceARN: arn})
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"Run": "2"}, listed.Tags)
+
+	_, err = client.ListTagsForResource(t.Context(), &applicationautoscaling.ListTagsForResourceInput{ResourceARN: aws.String(*arn + "x")})
+	var missing *scaling.ResourceNotFoundException
+	require.ErrorAs(t, err, &missing)
 }
 
 // openLocal opens a local cloud until the test ends.
