@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
@@ -57,6 +58,27 @@ func TestScalableTargetsCarryTags(t *testing.T) {
 	_, err = client.ListTagsForResource(t.Context(), &applicationautoscaling.ListTagsForResourceInput{ResourceARN: aws.String(*arn + "x")})
 	var missing *scaling.ResourceNotFoundException
 	require.ErrorAs(t, err, &missing)
+}
+
+func TestADeletedNatGatewayFreesItsAddress(t *testing.T) {
+	client := cloud.NewClients(openLocal(t).Config).EC2
+	vpc, err := client.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
+	require.NoError(t, err)
+	subnet, err := client.CreateSubnet(t.Context(), &ec2.CreateSubnetInput{VpcId: vpc.Vpc.VpcId, CidrBlock: aws.String("10.0.0.0/24")})
+	require.NoError(t, err)
+	address, err := client.AllocateAddress(t.Context(), &ec2.AllocateAddressInput{})
+	require.NoError(t, err)
+	association := func() string {
+		out, err := client.DescribeAddresses(t.Context(), &ec2.DescribeAddressesInput{AllocationIds: []string{*address.AllocationId}})
+		require.NoError(t, err)
+		return aws.ToString(out.Addresses[0].AssociationId)
+	}
+	gateway, err := client.CreateNatGateway(t.Context(), &ec2.CreateNatGatewayInput{SubnetId: subnet.Subnet.SubnetId, AllocationId: address.AllocationId})
+	require.NoError(t, err)
+	require.NotEmpty(t, association())
+	_, err = client.DeleteNatGateway(t.Context(), &ec2.DeleteNatGatewayInput{NatGatewayId: gateway.NatGateway.NatGatewayId})
+	require.NoError(t, err)
+	require.Empty(t, association())
 }
 
 // openLocal opens a local cloud until the test ends.
