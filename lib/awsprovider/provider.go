@@ -86,7 +86,7 @@ func Assemble(base aws.Config, types []resource.Resource, functions []infer.Infe
 		return p.Provider{}, err
 	}
 	provider.CheckConfig, provider.DiffConfig, provider.Configure = c.check, c.diff, c.configure
-	return mcontext.Wrap(provider, func(ctx context.Context) context.Context {
+	return mcontext.Wrap(withUnknownInputs(provider, types), func(ctx context.Context) context.Context {
 		return resource.WithCloud(ctx, c.cloud())
 	}), nil
 }
