@@ -185,15 +185,6 @@ func unobservable() map[string]answer {
 		"database.enhanced-monitoring": changed(func(_ *saboteur, out *rds.DescribeDBInstancesOutput) {
 			out.DBInstances[0].MonitoringInterval = aws.Int32(15)
 		}),
-		"queue.redrive-allow": func(s *saboteur, operation string, in, out any, err error) (any, error) {
-			if in, ok := in.(*sqs.GetQueueAttributesInput); ok && err == nil && aws.ToString(in.QueueUrl) == s.output(lib.OutputDlqURL) {
-				out.(*sqs.GetQueueAttributesOutput).Attributes["RedriveAllowPolicy"] = `{"redrivePermission":"allowAll"}`
-			}
-			return out, err
-		},
-		"tags.scaling-targets": changed(func(_ *saboteur, out *applicationautoscaling.ListTagsForResourceOutput) {
-			out.Tags = map[string]string{"Environment": "staging", "MigrationBatch": "phase-1"}
-		}),
 	})
 	return all
 }
