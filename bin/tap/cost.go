@@ -102,7 +102,7 @@ func (a *app) cost(ctx context.Context, s *session.Session, r *request, f *costF
 			Warnings []string `json:"warnings"`
 		}{estimate, warnings})
 	} else {
-		a.printEstimate(estimate, warnings, a.display.colours)
+		a.printEstimate(estimate, warnings)
 	}
 	over := f.limits.Exceeded(estimate)
 	for _, line := range over {
@@ -147,7 +147,7 @@ func (r *costRow) who() string {
 	return r.resources[0]
 }
 
-func (a *app) printEstimate(estimate cost.Estimate, warnings []string, colours bool) {
+func (a *app) printEstimate(estimate cost.Estimate, warnings []string) {
 	a.print("An estimate from list prices of %s, last checked %s: on demand, before traffic, taxes, discounts and free tiers.",
 		estimate.Region, estimate.Checked)
 	planned, assumed := []cost.Line{}, []cost.Line{}
@@ -171,7 +171,7 @@ func (a *app) printEstimate(estimate cost.Estimate, warnings []string, colours b
 	}
 	a.print("%s of %s cost nothing by themselves.", plural(free, "resource"), plural(len(estimate.Free), "type"))
 	for _, warning := range warnings {
-		a.print("%s %s", paint(colours, "33", "warning:"), warning)
+		a.print("%s %s", a.paint("33", "warning:"), warning)
 	}
 	a.print("In all: %s$%s for a run of %s, $%s an hour, $%s a month of %d hours.", estimate.AtLeast(), estimate.Total.Run.Fixed(2),
 		estimate.Run, estimate.Total.Hour.Fixed(2), estimate.Total.Month.Fixed(2), cost.HoursPerMonth)

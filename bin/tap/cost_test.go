@@ -89,7 +89,7 @@ func TestTheEstimateIsPrintedWithItsSumsAndWhatItLeavesOut(t *testing.T) {
 	}}, "us-east-1", cost.Options{Run: cost.PlannedRun})
 	require.NoError(t, err)
 	var out bytes.Buffer
-	(&app{stdout: &out}).printEstimate(estimate, warnings, false)
+	(&app{stdout: printed(&out)}).printEstimate(estimate, warnings)
 	for _, want := range []string{
 		`(?m)^  nat-1 and 1 more: NAT gateway +2  hour +0\.045 +0\.1800 +0\.0900 +65\.70$`,
 		`(?m)^sum +0\.1800 +0\.0900 +65\.70$`,

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/printable"
 	"tapstack/lib/session"
 	"tapstack/lib/verify"
 )
@@ -221,7 +222,7 @@ func (d *demo) tell(err error, elapsed time.Duration) error {
 			return err
 		}
 	} else {
-		d.app.printSummary(s, elapsed, d.app.display.colours)
+		d.app.printSummary(s, elapsed)
 	}
 	switch {
 	case s.Interrupted:
@@ -233,7 +234,7 @@ func (d *demo) tell(err error, elapsed time.Duration) error {
 	}
 }
 
-func (a *app) printSummary(s *summary, elapsed time.Duration, colours bool) {
+func (a *app) printSummary(s *summary, elapsed time.Duration) {
 	a.print("")
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 3, ' ', 0)
 	for _, it := range s.Phases {
@@ -242,20 +243,20 @@ func (a *app) printSummary(s *summary, elapsed time.Duration, colours bool) {
 	_ = table.Flush()
 	a.print("")
 	for _, failed := range s.Failed {
-		a.print("%s %s: %s", paint(colours, "31", "failed"), failed.ID, failed.Reason)
+		a.print("%s %s: %s", a.paint("31", "failed"), failed.ID, failed.Reason)
 	}
 	for _, fault := range s.Faults {
-		a.print("%s %s", paint(colours, "31", "error"), fault)
+		a.print("%s %s", a.paint("31", "error"), fault)
 	}
 	for _, it := range s.Left {
-		a.print("%s %s", paint(colours, "31", "left"), it)
+		a.print("%s %s", a.paint("31", "left"), printable.Text(it))
 	}
-	verdict := paint(colours, "32", "Fine")
+	verdict := a.paint("32", "Fine")
 	switch {
 	case s.Interrupted:
-		verdict = paint(colours, "33", "Interrupted")
+		verdict = a.paint("33", "Interrupted")
 	case !s.OK:
-		verdict = paint(colours, "31", "Not fine")
+		verdict = a.paint("31", "Not fine")
 	}
 	if s.Where != "" {
 		a.print("On %s.", s.Where)

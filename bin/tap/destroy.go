@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/printable"
 	"tapstack/lib/session"
 )
 
@@ -87,6 +88,6 @@ func (a *app) printLeft(left []string) {
 	}
 	a.print("Left behind, %s:", plural(len(left), "resource"))
 	for _, it := range left {
-		a.print("  %s", it)
+		a.print("  %s", printable.Text(it))
 	}
 }

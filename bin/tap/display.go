@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/printable"
 	"tapstack/lib/session"
 	"tapstack/lib/sweep"
 	"tapstack/lib/verify"
@@ -49,7 +50,7 @@ func newDisplay(out io.Writer, progress bool) *display {
 	terminal := isTerminal(out)
 	return &display{
 		out: out, live: terminal && progress, lines: !terminal && progress,
-		colours: terminal && os.Getenv("NO_COLOR") == "", width: terminalWidth(out),
+		colours: colourful(out), width: terminalWidth(out),
 	}
 }
 
@@ -60,6 +61,13 @@ func terminalWidth(out io.Writer) int {
 		}
 	}
 	return defaultWidth
+}
+
+func colourful(out io.Writer) bool { return isTerminal(out) && os.Getenv("NO_COLOR") == "" }
+
+// printed is a stream of the process whose lines may quote anything.
+func printed(out io.Writer) *printable.Writer {
+	return &printable.Writer{Out: out, Colours: colourful(out)}
 }
 
 func isTerminal(out io.Writer) bool {
@@ -242,7 +250,7 @@ func (d *display) write(text string) {
 	if d.progress != nil {
 		out = d.progress
 	}
-	_, _ = io.WriteString(out, text+"\n")
+	_, _ = io.WriteString(&printable.Writer{Out: out, Colours: d.colours}, text+"\n")
 }
 
 func (d *display) paint(colour, text string) string { return paint(d.colours, colour, text) }

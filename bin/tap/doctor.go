@@ -16,6 +16,7 @@ import (
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/preflight"
+	"tapstack/lib/printable"
 	"tapstack/lib/session"
 	"tapstack/lib/target"
 )
@@ -119,7 +120,7 @@ func (a *app) tellFindings(r *request, findings []finding) error {
 			return err
 		}
 	} else {
-		a.printFindings(findings, isTerminal(a.stdout) && a.display.colours)
+		a.printFindings(findings)
 	}
 	if slices.ContainsFunc(findings, func(it finding) bool { return it.Status == statusMissing }) {
 		return errReported
@@ -133,10 +134,9 @@ func (a *app) tellVerdicts(r *request, machine []finding, verdicts []verdict) er
 			return err
 		}
 	} else {
-		colours := isTerminal(a.stdout) && a.display.colours
-		a.printFindings(machine, colours)
+		a.printFindings(machine)
 		a.print("")
-		a.printVerdicts(verdicts, colours)
+		a.printVerdicts(verdicts)
 	}
 	if !slices.ContainsFunc(verdicts, func(v verdict) bool { return v.CanRun }) {
 		return errReported
@@ -144,13 +144,13 @@ func (a *app) tellVerdicts(r *request, machine []finding, verdicts []verdict) er
 	return nil
 }
 
-func (a *app) printVerdicts(verdicts []verdict, colours bool) {
+func (a *app) printVerdicts(verdicts []verdict) {
 	for _, it := range verdicts {
 		word, colour := "can run", "32"
 		if !it.CanRun {
 			word, colour = "cannot run", "31"
 		}
-		a.print("target %-10s  %s  %s", it.Target, paint(colours, colour, fmt.Sprintf("%-10s", word)), it.Detail)
+		a.print("target %-10s  %s  %s", it.Target, a.paint(colour, fmt.Sprintf("%-10s", word)), it.Detail)
 		for _, advice := range it.Advice {
 			a.print("  %s", strings.ReplaceAll(advice, "\n", "\n  "))
 		}
@@ -158,15 +158,15 @@ func (a *app) printVerdicts(verdicts []verdict, colours bool) {
 	a.print("In detail: tap doctor --target NAME")
 }
 
-func (a *app) printFindings(findings []finding, colours bool) {
+func (a *app) printFindings(findings []finding) {
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, it := range findings {
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", it.What, it.Status, it.Detail)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", it.What, it.Status, printable.Text(it.Detail))
 	}
 	_ = table.Flush()
 	for _, it := range findings {
 		if it.Advice != "" {
-			a.print("%s: %s", paint(colours, "33", it.What), it.Advice)
+			a.print("%s: %s", a.paint("33", it.What), it.Advice)
 		}
 	}
 }

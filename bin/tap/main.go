@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/printable"
 	"tapstack/lib/session"
 )
 
@@ -29,7 +30,7 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is main without its process: it answers with the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
-	app := &app{stdout: stdout, stderr: stderr}
+	app := &app{stdout: printed(stdout), stderr: printed(stderr)}
 	root := app.root()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -55,8 +56,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 // app is one run of the command line.
 type app struct {
 	options options
-	stdout  io.Writer
-	stderr  io.Writer
+	stdout  *printable.Writer
+	stderr  *printable.Writer
 	display *display
 	// started is true once the command line was found to be right: what fails after that is not a wrong use.
 	started bool
@@ -106,7 +107,7 @@ func (a *app) does(command *cobra.Command, needs func() needs, work func(context
 		if err != nil {
 			return err
 		}
-		a.display = newDisplay(a.stderr, r.progress)
+		a.display = newDisplay(a.stderr.Out, r.progress)
 		r.Progress, r.Abandon = a.display, func() {
 			a.display.abort()
 			a.say("Stopped at once. %s", needs.finish(r))

@@ -13,8 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/inventory"
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/session"
+	"tapstack/lib/sweep"
 )
 
 // toolVariable turns the test binary into tap itself, for tests that need a process.
@@ -208,4 +210,24 @@ func TestTheDoctorSaysWhatIsMissingAndWhatToDo(t *testing.T) {
 	require.Regexp(t, `(?m)^moto +missing`, stdout)
 	require.Regexp(t, `(?m)^pulumi +missing`, stdout)
 	require.Contains(t, stdout, "apt install python3-venv")
+}
+
+func TestNothingForeignForgesALineOrSteersTheTerminal(t *testing.T) {
+	foreign := "jobs\n::error::forged\x1b[2J\nFine: nothing left\u202e"
+	var out bytes.Buffer
+	a := &app{stdout: printed(&out), stderr: printed(&out)}
+	a.display = newDisplay(&out, true)
+	a.display.Note("warning: " + foreign)
+	a.say("%s", foreign)
+	require.NotContains(t, out.String(), "\n::error", "GitHub obeys no command")
+	a.printOutputs(map[string]any{"queueUrl": foreign})
+	a.printLeft([]string{foreign})
+	a.printFindings([]finding{found("account", foreign)})
+	a.printSweep(session.SweepReport{Left: []sweep.Item{{Resource: inventory.Resource{Kind: inventory.Queue, Name: foreign, ARN: foreign}}}}, &sweepFlags{}, "tap sweep")
+	for line := range strings.SplitSeq(out.String(), "\n") {
+		require.False(t, strings.HasPrefix(strings.TrimSpace(line), "::"), line)
+	}
+	require.NotContains(t, out.String(), "\x1b")
+	require.NotContains(t, out.String(), "\u202e")
+	require.Equal(t, 2, strings.Count(out.String(), "\nFine: nothing left"), "the two free texts alone have lines")
 }

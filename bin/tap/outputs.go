@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tapstack/lib/printable"
 	"tapstack/lib/session"
 )
 
@@ -43,7 +44,7 @@ func (a *app) printOutputs(outputs map[string]any) {
 		if list, is := outputs[name].([]any); is {
 			text = strings.Trim(fmt.Sprint(list), "[]")
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\n", name, text)
+		_, _ = fmt.Fprintf(table, "%s\t%s\n", name, printable.Text(text))
 	}
 	_ = table.Flush()
 }

@@ -39,7 +39,7 @@ func (a *app) preflight(ctx context.Context, s *session.Session, r *request) err
 	if r.json {
 		err = a.printJSON(report)
 	} else {
-		a.printPreflight(report, isTerminal(a.stdout) && a.display.colours)
+		a.printPreflight(report)
 	}
 	if err == nil && report.Err() != nil {
 		return errReported
@@ -47,7 +47,7 @@ func (a *app) preflight(ctx context.Context, s *session.Session, r *request) err
 	return err
 }
 
-func (a *app) printPreflight(report preflight.Report, colours bool) {
-	a.printFindings(report.Findings, colours)
+func (a *app) printPreflight(report preflight.Report) {
+	a.printFindings(report.Findings)
 	a.print("\nAccount %s, %s: %s.", cmp.Or(report.Account, "unknown"), report.Region, report)
 }

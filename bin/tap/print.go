@@ -24,6 +24,9 @@ func (a *app) print(format string, arguments ...any) {
 	_, _ = fmt.Fprintf(a.stdout, format+"\n", arguments...)
 }
 
+// paint colours a text of the result, where that goes to a terminal.
+func (a *app) paint(colour, text string) string { return paint(a.stdout.Colours, colour, text) }
+
 func (a *app) printJSON(value any) error {
 	encoder := json.NewEncoder(a.stdout)
 	encoder.SetIndent("", "  ")

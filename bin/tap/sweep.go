@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tapstack/lib"
+	"tapstack/lib/printable"
 	"tapstack/lib/session"
 	"tapstack/lib/sweep"
 	"tapstack/lib/target"
@@ -105,7 +106,9 @@ func (a *app) sweep(ctx context.Context, s *session.Session, r *request, f *swee
 func (a *app) printSweep(r session.SweepReport, f *sweepFlags, again string) {
 	a.print("Account %s, region %s, owner %s, %s.", r.Account, r.Region, f.Owner, f.scope())
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-	row := func(word, what, why string) { _, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", word, what, why) }
+	row := func(word, what, why string) {
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\n", word, printable.Text(what), printable.Text(why))
+	}
 	switch {
 	case r.DryRun:
 		for _, it := range r.Plan.Delete {

@@ -70,7 +70,7 @@ func (a *app) verify(ctx context.Context, s *session.Session, r *request, f veri
 	if r.json {
 		err = a.printJSON(run)
 	} else {
-		a.printReport(run, a.display.colours)
+		a.printReport(run)
 		if more := len(session.Checks(true)) - len(session.Checks(f.act)); more > 0 {
 			a.print("%s that act on the stack were left out: --act runs them and undoes what they do", plural(more, "check"))
 		}
@@ -82,20 +82,20 @@ func (a *app) verify(ctx context.Context, s *session.Session, r *request, f veri
 }
 
 // printReport lists the checks that did not pass, those that failed with what was expected and seen, then the counts.
-func (a *app) printReport(report verify.Report, colours bool) {
+func (a *app) printReport(report verify.Report) {
 	for _, result := range report.Results {
 		if result.Status == verify.NotObservable {
-			a.print("%s  %s: %s", paint(colours, "33", "not observable here"), result.ID, result.Reason)
+			a.print("%s  %s: %s", a.paint("33", "not observable here"), result.ID, result.Reason)
 		}
 	}
 	for _, result := range report.Results {
 		if result.Status == verify.Failed {
-			a.print("%s  %s: %s", paint(colours, "31", "failed"), result.ID, result.Says)
+			a.print("%s  %s: %s", a.paint("31", "failed"), result.ID, result.Says)
 			a.printEvidence(result)
 		}
 	}
 	if report.Problem != "" {
-		a.print("%s  %s", paint(colours, "31", "problem"), report.Problem)
+		a.print("%s  %s", a.paint("31", "problem"), report.Problem)
 	}
 	a.print("%s, of %d checks", report.Counts, report.Counts.Total)
 	if report.Target.Where != "" {

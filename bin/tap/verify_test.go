@@ -41,7 +41,7 @@ func TestACheckWithoutASabotageIsCounted(t *testing.T) {
 
 func TestAFailedCheckIsPrintedWithItsEvidence(t *testing.T) {
 	var out bytes.Buffer
-	a := &app{stdout: &out}
+	a := &app{stdout: printed(&out)}
 	a.printReport(verify.Report{
 		Counts: verify.Counts{Total: 3, Failed: 2, NotObservable: 1},
 		Results: []verify.Result{
@@ -52,7 +52,7 @@ func TestAFailedCheckIsPrintedWithItsEvidence(t *testing.T) {
 			{ID: "logs.retention", Says: "30 days", Status: verify.Failed, Reason: "access denied", Expected: "seen", Actual: "seen", Observations: []verify.Observation{{OK: true}}},
 			{ID: "ecs.running", Status: verify.NotObservable, Reason: "no tasks"},
 		},
-	}, false)
+	})
 	require.Equal(t, strings.Join([]string{
 		"not observable here  ecs.running: no tasks",
 		"failed  queue.retention: 14 days",
@@ -68,11 +68,11 @@ func TestAFailedCheckIsPrintedWithItsEvidence(t *testing.T) {
 
 func TestTheOneReasonOfManyFailuresIsPrintedLast(t *testing.T) {
 	var out bytes.Buffer
-	a := &app{stdout: &out}
+	a := &app{stdout: printed(&out)}
 	a.printReport(verify.Report{
 		Counts:  verify.Counts{Total: 1, Failed: 1},
 		Problem: "the stack is in account 1, region a; asked was account 2, region b",
 		Results: []verify.Result{{ID: "network.vpc", Says: "a VPC", Status: verify.Failed, Reason: "there is no VPC"}},
-	}, false)
+	})
 	require.Contains(t, out.String(), "problem  the stack is in account 1, region a; asked was account 2, region b\n0 passed, 1 failed, 0 not observable here, of 1 checks\n")
 }

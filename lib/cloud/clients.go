@@ -3,6 +3,8 @@
 package cloud
 
 import (
+	"slices"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
@@ -56,8 +58,11 @@ type Clients struct {
 	WAF            *wafv2.Client
 }
 
-// NewClients makes the clients of one configuration. They work with AWS and with emulators.
+// NewClients makes the clients of one configuration. They work with AWS and with emulators. What an error of theirs quotes
+// from an answer is fit to be printed.
 func NewClients(cfg aws.Config) *Clients {
+	cfg = cfg.Copy()
+	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), printableErrors)
 	return &Clients{
 		ACM:         acm.NewFromConfig(cfg),
 		AutoScaling: applicationautoscaling.NewFromConfig(cfg),

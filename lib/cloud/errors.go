@@ -1,6 +1,7 @@
 package cloud
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"regexp"
@@ -9,7 +10,29 @@ import (
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
+	"github.com/aws/smithy-go/middleware"
+
+	"tapstack/lib/printable"
 )
+
+// printableError is an error of the API whose text is fit to be printed.
+type printableError struct{ error }
+
+func (e printableError) Error() string { return printable.Text(e.error.Error()) }
+
+func (e printableError) Unwrap() error { return e.error }
+
+// printableErrors is for aws.Config.APIOptions.
+func printableErrors(stack *middleware.Stack) error {
+	wrap := func(ctx context.Context, in middleware.InitializeInput, next middleware.InitializeHandler) (middleware.InitializeOutput, middleware.Metadata, error) {
+		out, metadata, err := next.HandleInitialize(ctx, in)
+		if err != nil {
+			err = printableError{err}
+		}
+		return out, metadata, err
+	}
+	return stack.Initialize.Add(middleware.InitializeMiddlewareFunc("tapstack:PrintableErrors", wrap), middleware.Before)
+}
 
 // HasCode tells whether an API answered with one of these error codes.
 func HasCode(err error, codes ...string) bool {

@@ -7,11 +7,13 @@ import (
 	"testing"
 
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 	"github.com/stretchr/testify/assert"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/cloud/cloudtest"
 )
 
 func coded(code string) error { return fmt.Errorf("asking: %w", &smithy.GenericAPIError{Code: code}) }
@@ -60,4 +62,11 @@ func TestAnEndpointThatDoesNotKnowACallIsNoServiceInTrouble(t *testing.T) {
 	} {
 		assert.Equal(t, c.want, cloud.IsUnimplemented(c.err), "%v", c.err)
 	}
+}
+
+func TestWhatAnErrorQuotesIsFitToBePrinted(t *testing.T) {
+	refused := &smithy.GenericAPIError{Code: "AccessDenied", Message: "no\n::error::\x1b[2J"}
+	_, err := cloud.NewClients(cloudtest.Config(func(string, any) (any, error) { return nil, refused })).SQS.ListQueues(t.Context(), &sqs.ListQueuesInput{})
+	assert.EqualError(t, err, `operation error SQS: ListQueues, api error AccessDenied: no\n::error::\x1b[2J`)
+	assert.True(t, cloud.IsRefused(err), "it is the same error")
 }

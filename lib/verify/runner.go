@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"tapstack/lib/printable"
 )
 
 // Run runs the specification against the live API and reports on every check. The error is for a wrong use (no suffix,
@@ -110,6 +112,7 @@ func runOne(ctx context.Context, env *Env, c Check, strict bool) Result {
 }
 
 func (r *Result) unobservable(why string, strict bool) {
+	why = printable.Text(why)
 	r.Status, r.Reason = NotObservable, why
 	if strict {
 		r.Status, r.Reason = Failed, "nothing may be unobservable on this target: "+why
@@ -130,6 +133,9 @@ func evidenceOf(ctx context.Context, env *Env, c Check) (ev Evidence) {
 }
 
 func (r *Result) judge(ev Evidence) {
+	for i, o := range ev.Seen {
+		ev.Seen[i] = Observation{printable.Text(o.ARN), printable.Text(o.What), printable.Text(o.Expected), printable.Text(o.Actual), o.OK}
+	}
 	r.Observations = ev.Seen
 	var bad []Observation
 	for _, o := range ev.Seen {
@@ -212,4 +218,4 @@ func count(results []Result) Counts {
 func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
 
 // oneLine is the error's text without line breaks.
-func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+func oneLine(err error) string { return printable.Text(strings.Join(strings.Fields(err.Error()), " ")) }

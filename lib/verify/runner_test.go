@@ -124,3 +124,15 @@ func TestTheSpecificationIsWellFormed(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatTheCloudSaysForgesNoLineOfTheReport(t *testing.T) {
+	r := runOne(t.Context(), testEnv(), Check{Run: seeing(func(rec *recorder) error {
+		rec.on("arn:x\n::error::").equal("tag", "x", "y\nok  126 passed\x1b[2K")
+		return nil
+	})}, false)
+	assert.Equal(t, `tag: expected x, got y\nok  126 passed\x1b[2K (arn:x\n::error::)`, r.Reason)
+	assert.Equal(t, `y\nok  126 passed\x1b[2K`, r.Observations[0].Actual)
+	assert.Equal(t, `arn:x\n::error::`, r.ARN)
+	r.unobservable("it says\x1b[2K", true)
+	assert.Equal(t, `nothing may be unobservable on this target: it says\x1b[2K`, r.Reason)
+}

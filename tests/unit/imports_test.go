@@ -26,6 +26,7 @@ var layers = [][]string{
 	{"lib/inventory"},
 	{"lib/policy", "lib/declared"},
 	{"lib/cloud", "lib/process", "lib/cache"},
+	{"lib/printable"},
 	{"lib"},
 }
 
