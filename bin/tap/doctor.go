@@ -247,16 +247,16 @@ func lookAtFolder(what, dir string) finding {
 // lookAtEmulator says whether the local cloud is running already.
 func (d *doctor) lookAtEmulator(ctx context.Context) finding {
 	const what = "target " + target.Local
-	endpoint, alive, err := target.Running(ctx, filepath.Join(filepath.Dir(d.Target.Home), target.Local))
+	endpoint, err := target.Running(ctx, filepath.Join(filepath.Dir(d.Target.Home), target.Local))
 	switch {
+	case session.Gone(err):
+		return finding{What: what, Status: statusOK, Detail: "was at " + endpoint + " and is gone", Advice: "Clear the state of what lived there: " + d.tell("destroy")}
 	case err != nil:
 		return missing(what, err.Error(), "")
 	case endpoint == "":
 		return found(what, "is started when it is needed")
-	case alive:
-		return found(what, "runs at "+endpoint)
 	}
-	return finding{What: what, Status: statusOK, Detail: "was at " + endpoint + " and is gone", Advice: "Clear the state of what lived there: " + d.tell("destroy")}
+	return found(what, "runs at "+endpoint)
 }
 
 // lookAtEndpoint asks the endpoint that was given.

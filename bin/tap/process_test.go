@@ -187,10 +187,31 @@ func TestAStackStaysUpBetweenCommandsUntilItIsDestroyed(t *testing.T) {
 	stdout, _ = tapIn(t, stateDir, exitFine, "refresh", "--output", "json")
 	require.Contains(t, stdout, `"resources": []`, "nothing drifted")
 
+	aSilentCloudIsNotForgotten(t, stateDir)
+
 	endpoint, _, _ := strings.Cut(outputs["queueUrl"].(string), "/123456789012")
 	tapIn(t, stateDir, exitFine, "destroy", "--no-progress")
 	_, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.TrimPrefix(endpoint, "http://"))
 	require.Error(t, err, "the emulator ended with its last stack")
 	_, stderr = tapIn(t, stateDir, exitFailed, "outputs")
 	require.Contains(t, stderr, "does not exist")
+}
+
+// aSilentCloudIsNotForgotten stops the emulator of a stack for a while, as a machine does that is short of memory.
+func aSilentCloudIsNotForgotten(t *testing.T, stateDir string) {
+	t.Helper()
+	record, err := os.ReadFile(filepath.Join(stateDir, "local", "emulator.json"))
+	require.NoError(t, err)
+	var emulator struct{ PID int }
+	require.NoError(t, json.Unmarshal(record, &emulator))
+	resume := processtest.Stop(t, emulator.PID)
+	started := time.Now()
+	_, stderr := tapIn(t, stateDir, exitFailed, "destroy", "--no-progress")
+	resume()
+	require.Contains(t, stderr, "is there and does not answer")
+	require.NotContains(t, stderr, "is gone")
+	require.Less(t, time.Since(started), time.Minute)
+	require.FileExists(t, filepath.Join(stateDir, "local", "emulator.json"))
+	require.DirExists(t, filepath.Join(stateDir, "local", "dev", "backend"))
+	tapIn(t, stateDir, exitFine, "verify", "--output", "json")
 }

@@ -1,6 +1,6 @@
 // Package process is all that the tool needs of the operating system beyond what Go's library offers everywhere:
-// children that the terminal's Ctrl-C does not reach, ending them with what they started, whether a process is alive, and
-// whose a file is. The tool is tested on Linux; on macOS it uses the same calls. On Windows the tree compiles, and what
+// children that the terminal's Ctrl-C does not reach, what they get of the environment, ending them with what they
+// started, whether a process is alive and still the same, and whose a file is. The tool is tested on Linux; on macOS it uses the same calls. On Windows the tree compiles, and what
 // has no counterpart there says so.
 package process
 

@@ -55,3 +55,13 @@ func TestWhatBelongsToSomebodyElseIsNotTrusted(t *testing.T) {
 	_, err = process.Trusted(path + "-missing")
 	require.ErrorIs(t, err, os.ErrNotExist)
 }
+
+func TestTheBirthOfAProcessTellsItFromAnotherWithItsId(t *testing.T) {
+	own := process.Birth(os.Getpid())
+	require.NotEmpty(t, own)
+	require.Equal(t, own, process.Birth(os.Getpid()))
+	require.NotEqual(t, own, process.Birth(1))
+	child := exec.CommandContext(t.Context(), "true")
+	require.NoError(t, child.Run())
+	require.Empty(t, process.Birth(child.Process.Pid))
+}

@@ -26,13 +26,35 @@ func Alive(pid int) bool {
 
 // zombie can tell where there is a /proc.
 func zombie(pid int) bool {
+	fields := stat(pid)
+	return len(fields) > 0 && fields[0] == "Z"
+}
+
+// stat are the fields of /proc/PID/stat from the state on; none where there is no such file.
+func stat(pid int) []string {
 	content, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
 	if err != nil {
-		return false
+		return nil
 	}
 	// The state follows the command's name, which is in parentheses and may contain anything.
-	_, after, found := strings.Cut(string(content[bytes.LastIndexByte(content, ')')+1:]), " ")
-	return found && strings.HasPrefix(after, "Z")
+	return strings.Fields(string(content[bytes.LastIndexByte(content, ')')+1:]))
+}
+
+// Birth tells a process from all others that have had, or will have, its id: when it was started. It is empty where there
+// is no such process, or nobody tells.
+func Birth(pid int) string {
+	const started = 22 - 3 // starttime, in clock ticks since the machine was started (proc_pid_stat(5)); the state is field 3
+	if fields := stat(pid); len(fields) > started {
+		boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+		return strings.TrimSpace(string(boot)) + " " + fields[started]
+	}
+	command := exec.Command("ps", "-o", "lstart=", "-p", strconv.Itoa(pid))
+	command.Env = append(Environment(), "LC_ALL=C", "TZ=UTC")
+	output, err := command.Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(output))
 }
 
 // Trusted says whether a file, or a link itself, is the caller's own or root's.

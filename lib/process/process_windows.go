@@ -26,6 +26,21 @@ func Alive(pid int) bool {
 	return err == nil
 }
 
+// Birth tells a process from all others that have had, or will have, its id: when it was started. It is empty where there
+// is no such process.
+func Birth(pid int) string {
+	handle, err := syscall.OpenProcess(syscall.PROCESS_QUERY_INFORMATION, false, uint32(pid))
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = syscall.CloseHandle(handle) }()
+	var started, ended, kernel, user syscall.Filetime
+	if err := syscall.GetProcessTimes(handle, &started, &ended, &kernel, &user); err != nil {
+		return ""
+	}
+	return strconv.FormatInt(started.Nanoseconds(), 10)
+}
+
 // Trusted takes every file for the caller's own: who may write where is not told by an owner here.
 func Trusted(path string) (bool, error) {
 	_, err := os.Lstat(path)

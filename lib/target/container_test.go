@@ -121,9 +121,15 @@ func TestAKeptContainerServesSeveralCommandsUntilItIsStopped(t *testing.T) {
 	require.Equal(t, first.Where(), again.Where())
 	require.Equal(t, first.Env(), again.Env())
 	require.Empty(t, *notes, "nothing is started or asked a second time")
-	_, alive, err := target.Running(t.Context(), home)
+	_, err = target.Running(t.Context(), home)
 	require.NoError(t, err)
-	require.True(t, alive)
+	docker(t, "pause", containers(t, first.Endpoint)[0])
+	var silent *target.SilentError
+	_, err = target.Running(t.Context(), home)
+	require.ErrorAs(t, err, &silent, "a paused container is not gone")
+	docker(t, "unpause", containers(t, first.Endpoint)[0])
+	_, err = target.Running(t.Context(), home)
+	require.NoError(t, err)
 
 	for want, other := range map[string]target.Options{
 		"runs " + image + " already": {Name: target.LocalStack, Image: "localstack/localstack:1.0.0", Lifetime: target.Kept, Home: home},

@@ -200,6 +200,54 @@ func TestAKeptEmulatorThatDiedIsMissed(t *testing.T) {
 	require.NoError(t, target.StopKept(t.Context(), home))
 }
 
+func TestAKeptEmulatorThatIsSilentIsNotTakenForGone(t *testing.T) {
+	processtest.SkipIfShort(t)
+	t.Parallel()
+	home := t.TempDir()
+	kept := target.Options{Name: target.Local, Lifetime: target.Kept, Home: home}
+	first, err := target.Open(t.Context(), kept)
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = target.StopKept(context.Background(), home) })
+	resume := processtest.Stop(t, first.PID())
+
+	var silent *target.SilentError
+	var notes []string
+	kept.Notify = func(note string) { notes = append(notes, note) }
+	_, err = target.Open(t.Context(), kept)
+	require.ErrorAs(t, err, &silent)
+	require.ErrorContains(t, err, fmt.Sprintf("process %d at %s", first.PID(), first.Endpoint))
+	require.Len(t, notes, 1, "that it waits is told once")
+	require.Contains(t, notes[0], "does not answer. Waiting 15s for it.")
+
+	resume()
+	again, err := target.Open(t.Context(), kept)
+	require.NoError(t, err)
+	require.Equal(t, first.Endpoint, again.Endpoint)
+
+	processtest.Stop(t, first.PID())
+	require.NoError(t, target.StopKept(t.Context(), home), "its process is known by its birth, and ended")
+	require.False(t, process.Alive(first.PID()))
+}
+
+func TestAProcessThatHasTheIdOfADeadEmulatorIsSpared(t *testing.T) {
+	home := t.TempDir()
+	other := exec.CommandContext(t.Context(), "sleep", "60")
+	require.NoError(t, other.Start())
+	t.Cleanup(func() { _ = other.Process.Kill() })
+	silent, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = silent.Close() })
+	content := fmt.Sprintf(`{"pid":%d,"born":"at another time","port":%d,"token":"ours","started":"2026-01-01T00:00:00Z"}`,
+		other.Process.Pid, silent.Addr().(*net.TCPAddr).Port)
+	require.NoError(t, os.WriteFile(home+"/emulator.json", []byte(content), 0o600))
+
+	var gone *target.GoneError
+	_, err = target.Running(t.Context(), home)
+	require.ErrorAs(t, err, &gone)
+	require.NoError(t, target.StopKept(t.Context(), home))
+	require.True(t, process.Alive(other.Process.Pid))
+}
+
 func TestAStrangerOnTheRecordedPortIsNotTakenForTheEmulator(t *testing.T) {
 	home := t.TempDir()
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
