@@ -85,6 +85,9 @@ var metricAlarm = resource.Description[MetricAlarmArgs, MetricAlarmState]{
 		if err := updateAlarmTags(ctx, c, old.Arn, old.Tags, a.Tags); err != nil {
 			return err
 		}
+		if resource.OnlyTagsDiffer(old.MetricAlarmArgs, a) {
+			return nil
+		}
 		// PutMetricAlarm replaces the whole definition and ignores tags on an alarm that exists.
 		_, err := c.CloudWatch.PutMetricAlarm(ctx, putAlarmInput(a))
 		return err

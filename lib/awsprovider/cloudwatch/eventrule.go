@@ -60,6 +60,9 @@ var eventRule = resource.Description[EventRuleArgs, EventRuleState]{
 		if err := updateRuleTags(ctx, c, old.Arn, old.Tags, a.Tags); err != nil {
 			return err
 		}
+		if resource.OnlyTagsDiffer(old.EventRuleArgs, a) {
+			return nil
+		}
 		return putRule(ctx, c, a, ruleState(a, old.EventRuleArgs))
 	},
 	Delete: func(ctx context.Context, c *resource.Cloud, id string, s EventRuleState) error {

@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -24,11 +25,12 @@ import (
 // DefaultTags are the provider's defaultTags during the drive.
 var DefaultTags = map[string]string{"Environment": "conformance"}
 
-// Run drives every type of types, each in a subtest named by its token.
-func Run(t *testing.T, provider p.Provider, types []resource.Resource) {
+// Run drives every type of types, each in a subtest named by its token. calls names the operations of the API that were
+// called since it was last asked.
+func Run(t *testing.T, provider p.Provider, types []resource.Resource, calls func() []string) {
 	server := serve(t, provider)
 	for _, r := range types {
-		t.Run(r.Token, func(t *testing.T) { drive(t, server, r) })
+		t.Run(r.Token, func(t *testing.T) { drive(t, server, r, calls) })
 	}
 }
 
@@ -54,7 +56,7 @@ func serve(t *testing.T, provider p.Provider) integration.Server {
 }
 
 // drive is one type's life.
-func drive(t *testing.T, server integration.Server, r resource.Resource) {
+func drive(t *testing.T, server integration.Server, r resource.Resource, calls func() []string) {
 	x := &scratch{t: t, server: server}
 	row := r.Conformance(x)
 	urn := urnOf(r.Token, "under-test")
@@ -75,7 +77,7 @@ func drive(t *testing.T, server integration.Server, r resource.Resource) {
 	})
 	state := settled(t, server, urn, created.ID, created.Properties, inputs, "create")
 	for i, name := range row.Changes {
-		state = change(t, server, urn, created.ID, state, check(t, server, urn, row.Inputs[i+1]), name)
+		state = change(t, server, urn, created.ID, state, check(t, server, urn, row.Inputs[i+1]), name, calls)
 	}
 
 	if err := server.Delete(p.DeleteRequest{ID: created.ID, Urn: urn, Properties: state}); err != nil {
@@ -100,8 +102,11 @@ func drive(t *testing.T, server integration.Server, r resource.Resource) {
 	}
 }
 
+// aboutTags are the operations that a change of tags may call.
+var aboutTags = regexp.MustCompile(`^(Get|List|Describe|Head)|Tag|Untag`)
+
 // change applies one change in place and returns the new state.
-func change(t *testing.T, server integration.Server, urn presource.URN, id string, state, inputs property.Map, name string) property.Map {
+func change(t *testing.T, server integration.Server, urn presource.URN, id string, state, inputs property.Map, name string, calls func() []string) property.Map {
 	t.Helper()
 	diff, err := server.Diff(p.DiffRequest{ID: id, Urn: urn, State: state, Inputs: inputs, OldInputs: state})
 	if err != nil {
@@ -118,9 +123,16 @@ func change(t *testing.T, server integration.Server, urn presource.URN, id strin
 	if _, err := server.Update(p.UpdateRequest{ID: id, Urn: urn, State: state, Inputs: inputs, DryRun: true}); err != nil {
 		t.Fatalf("change %q: previewing the update: %v", name, err)
 	}
+	calls()
 	updated, err := server.Update(p.UpdateRequest{ID: id, Urn: urn, State: state, Inputs: inputs})
 	if err != nil {
 		t.Fatalf("change %q: update: %v%s", name, err, reasons(updated.PartialState))
+	}
+	_, tags := diff.DetailedDiff["tags"]
+	for _, call := range calls() {
+		if tags && len(diff.DetailedDiff) == 1 && !aboutTags.MatchString(call) {
+			t.Errorf("change %q: %s is called for the sake of tags", name, call)
+		}
 	}
 	return settled(t, server, urn, id, updated.Properties, inputs, "change "+name)
 }

@@ -19,11 +19,12 @@ const subnetDelete = 20 * time.Minute
 // SubnetArgs are the inputs of aws:ec2/subnet:Subnet.
 type SubnetArgs struct {
 	resource.Tagged
-	VpcID               string  `pulumi:"vpcId" aws:"forcenew"`
-	CidrBlock           string  `pulumi:"cidrBlock" aws:"forcenew"`
-	AvailabilityZone    *string `pulumi:"availabilityZone,optional" aws:"forcenew,computed"`
-	AvailabilityZoneID  *string `pulumi:"availabilityZoneId,optional" aws:"forcenew,computed"`
-	MapPublicIPOnLaunch *bool   `pulumi:"mapPublicIpOnLaunch,optional"`
+	VpcID                       string  `pulumi:"vpcId" aws:"forcenew"`
+	CidrBlock                   string  `pulumi:"cidrBlock" aws:"forcenew"`
+	AvailabilityZone            *string `pulumi:"availabilityZone,optional" aws:"forcenew,computed"`
+	AvailabilityZoneID          *string `pulumi:"availabilityZoneId,optional" aws:"forcenew,computed"`
+	AssignIpv6AddressOnCreation *bool   `pulumi:"assignIpv6AddressOnCreation,optional"`
+	MapPublicIPOnLaunch         *bool   `pulumi:"mapPublicIpOnLaunch,optional"`
 }
 
 // SubnetState is its state.
@@ -37,8 +38,10 @@ type SubnetState struct {
 var subnet = resource.Description[SubnetArgs, SubnetState]{
 	Token: "aws:ec2/subnet:Subnet",
 	Check: func(a *SubnetArgs) []resource.Fault {
-		if a.MapPublicIPOnLaunch == nil {
-			a.MapPublicIPOnLaunch = aws.Bool(false)
+		for _, f := range subnetFlags {
+			if value := f.of(a); *value == nil {
+				*value = aws.Bool(false)
+			}
 		}
 		faults := cidrFaults("cidrBlock", a.CidrBlock)
 		if aws.ToString(a.AvailabilityZone) != "" && aws.ToString(a.AvailabilityZoneID) != "" {
@@ -62,10 +65,10 @@ var subnet = resource.Description[SubnetArgs, SubnetState]{
 			s, err := findSubnet(ctx, c, id)
 			return s.State == types.SubnetStateAvailable, err
 		})
-		if err != nil || !aws.ToBool(a.MapPublicIPOnLaunch) {
+		if err != nil {
 			return id, err
 		}
-		return id, mapPublicIP(ctx, c, id, true)
+		return id, setSubnetFlags(ctx, c, id, SubnetArgs{}, a)
 	},
 	Read: func(ctx context.Context, c *resource.Cloud, id string, prior SubnetState) (SubnetState, error) {
 		s, err := findSubnet(ctx, c, id)
@@ -77,17 +80,19 @@ var subnet = resource.Description[SubnetArgs, SubnetState]{
 			SubnetArgs: SubnetArgs{
 				Tagged: resource.Tagged{Tags: tags}, VpcID: aws.ToString(s.VpcId), CidrBlock: aws.ToString(s.CidrBlock),
 				AvailabilityZone: s.AvailabilityZone, AvailabilityZoneID: s.AvailabilityZoneId,
-				MapPublicIPOnLaunch: resource.OrPrior(s.MapPublicIpOnLaunch, prior.MapPublicIPOnLaunch),
+				AssignIpv6AddressOnCreation: resource.OrPrior(s.AssignIpv6AddressOnCreation, prior.AssignIpv6AddressOnCreation),
+				MapPublicIPOnLaunch:         resource.OrPrior(s.MapPublicIpOnLaunch, prior.MapPublicIPOnLaunch),
 			},
 			AllTags: resource.AllTags{TagsAll: tags}, Arn: aws.ToString(s.SubnetArn), OwnerID: aws.ToString(s.OwnerId),
 		}, nil
 	},
 	Update: func(ctx context.Context, c *resource.Cloud, id string, old SubnetState, a SubnetArgs) error {
-		now, unfinished := aws.ToBool(a.MapPublicIPOnLaunch), old.Arn == ""
-		if unfinished || now != aws.ToBool(old.MapPublicIPOnLaunch) {
-			if err := mapPublicIP(ctx, c, id, now); err != nil {
-				return err
-			}
+		before := old.SubnetArgs
+		if old.Arn == "" { // its creation was not finished
+			before = SubnetArgs{}
+		}
+		if err := setSubnetFlags(ctx, c, id, before, a); err != nil {
+			return err
 		}
 		return updateTags(ctx, c, id, old.Tags, a.Tags)
 	},
@@ -109,23 +114,56 @@ var subnet = resource.Description[SubnetArgs, SubnetState]{
 			},
 			Changes: []resource.Change[SubnetArgs]{
 				{Name: "public addresses", Apply: func(a *SubnetArgs) { a.MapPublicIPOnLaunch = aws.Bool(true) }},
+				{Name: "IPv6 addresses", Apply: func(a *SubnetArgs) { a.AssignIpv6AddressOnCreation = aws.Bool(true) }},
 				changeTags(func(a *SubnetArgs) *resource.Tagged { return &a.Tagged }),
 			},
 		}
 	},
 }
 
-func mapPublicIP(ctx context.Context, c *resource.Cloud, id string, want bool) error {
-	_, err := c.EC2.ModifySubnetAttribute(ctx, &ec2.ModifySubnetAttributeInput{
-		SubnetId: &id, MapPublicIpOnLaunch: &types.AttributeBooleanValue{Value: &want},
-	})
-	if err != nil {
-		return err
+// subnetFlags are what ModifySubnetAttribute changes, one flag in a call.
+var subnetFlags = []struct {
+	name  string
+	of    func(*SubnetArgs) **bool
+	in    func(*ec2.ModifySubnetAttributeInput, *types.AttributeBooleanValue)
+	shown func(types.Subnet) *bool
+}{
+	{
+		"assignIpv6AddressOnCreation",
+		func(a *SubnetArgs) **bool { return &a.AssignIpv6AddressOnCreation },
+		func(in *ec2.ModifySubnetAttributeInput, v *types.AttributeBooleanValue) {
+			in.AssignIpv6AddressOnCreation = v
+		},
+		func(s types.Subnet) *bool { return s.AssignIpv6AddressOnCreation },
+	},
+	{
+		"mapPublicIpOnLaunch",
+		func(a *SubnetArgs) **bool { return &a.MapPublicIPOnLaunch },
+		func(in *ec2.ModifySubnetAttributeInput, v *types.AttributeBooleanValue) { in.MapPublicIpOnLaunch = v },
+		func(s types.Subnet) *bool { return s.MapPublicIpOnLaunch },
+	},
+}
+
+func setSubnetFlags(ctx context.Context, c *resource.Cloud, id string, old, now SubnetArgs) error {
+	for _, f := range subnetFlags {
+		want := aws.ToBool(*f.of(&now))
+		if want == aws.ToBool(*f.of(&old)) {
+			continue
+		}
+		in := &ec2.ModifySubnetAttributeInput{SubnetId: &id}
+		f.in(in, &types.AttributeBooleanValue{Value: &want})
+		if _, err := c.EC2.ModifySubnetAttribute(ctx, in); err != nil {
+			return err
+		}
+		err := resource.PollThere(ctx, "subnet "+id+" shows "+f.name, settle, func(ctx context.Context) (bool, error) {
+			s, err := findSubnet(ctx, c, id)
+			return aws.ToBool(f.shown(s)) == want, err
+		})
+		if err != nil {
+			return err
+		}
 	}
-	return resource.PollThere(ctx, "subnet "+id+" shows mapPublicIpOnLaunch", settle, func(ctx context.Context) (bool, error) {
-		s, err := findSubnet(ctx, c, id)
-		return aws.ToBool(s.MapPublicIpOnLaunch) == want, err
-	})
+	return nil
 }
 
 func findSubnet(ctx context.Context, c *resource.Cloud, id string) (types.Subnet, error) {

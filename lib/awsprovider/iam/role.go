@@ -191,28 +191,23 @@ func updateTags(ctx context.Context, c *resource.Cloud, name string, old, now ma
 	})
 }
 
-// deleteRole leaves policies attached by others alone, unless forceDetachPolicies says otherwise: IAM then refuses, and
-// the refusal is retried for as long as a detachment may take to be seen.
-func deleteRole(ctx context.Context, c *resource.Cloud, id string, s RoleState) error {
+// deleteRole removes the policies that others have put into the role or attached to it when IAM refuses because of them, as the
+// official provider does with what its last refresh saw. IAM may count them for a while yet, so that its refusal is retried.
+func deleteRole(ctx context.Context, c *resource.Cloud, id string, _ RoleState) error {
 	if err := leaveInstanceProfiles(ctx, c, id); err != nil {
 		return err
-	}
-	if aws.ToBool(s.ForceDetachPolicies) {
-		if err := detachPolicies(ctx, c, id); err != nil {
-			return err
-		}
-		if err := deleteInlinePolicies(ctx, c, id); err != nil {
-			return err
-		}
 	}
 	var refusal error
 	err := resource.Poll(ctx, "role "+id+" can be deleted", propagation, func(ctx context.Context) (bool, error) {
 		_, err := c.IAM.DeleteRole(ctx, &iam.DeleteRoleInput{RoleName: &id})
-		if cloud.HasCode(err, "DeleteConflict") {
-			refusal = err
-			return false, nil
+		if !cloud.HasCode(err, "DeleteConflict") {
+			return err == nil, err
 		}
-		return err == nil, err
+		refusal = err
+		if err := detachPolicies(ctx, c, id); err != nil {
+			return false, err
+		}
+		return false, deleteInlinePolicies(ctx, c, id)
 	})
 	if err != nil {
 		if refusal != nil {

@@ -45,6 +45,7 @@ type LoadBalancerArgs struct {
 	EnableDeletionProtection *bool       `pulumi:"enableDeletionProtection,optional"`
 	EnableHTTP2              *bool       `pulumi:"enableHttp2,optional"`
 	EnableWafFailOpen        *bool       `pulumi:"enableWafFailOpen,optional"`
+	EnableXffClientPort      *bool       `pulumi:"enableXffClientPort,optional"`
 	IdleTimeout              *int        `pulumi:"idleTimeout,optional"`
 	PreserveHostHeader       *bool       `pulumi:"preserveHostHeader,optional"`
 	XffHeaderProcessingMode  *string     `pulumi:"xffHeaderProcessingMode,optional"`
@@ -76,6 +77,7 @@ var loadBalancerAttributes = []attribute[LoadBalancerArgs]{
 	boolean("routing.http.drop_invalid_header_fields.enabled", "false", func(a *LoadBalancerArgs) **bool { return &a.DropInvalidHeaderFields }),
 	boolean("routing.http.preserve_host_header.enabled", "false", func(a *LoadBalancerArgs) **bool { return &a.PreserveHostHeader }),
 	textual("routing.http.xff_header_processing.mode", "append", func(a *LoadBalancerArgs) **string { return &a.XffHeaderProcessingMode }),
+	boolean("routing.http.xff_client_port.enabled", "false", func(a *LoadBalancerArgs) **bool { return &a.EnableXffClientPort }),
 	boolean("routing.http2.enabled", "true", func(a *LoadBalancerArgs) **bool { return &a.EnableHTTP2 }),
 	boolean("waf.fail_open.enabled", "false", func(a *LoadBalancerArgs) **bool { return &a.EnableWafFailOpen }),
 }
@@ -103,6 +105,7 @@ var loadBalancer = resource.Description[LoadBalancerArgs, LoadBalancerState]{
 				{Name: "attributes", Apply: func(a *LoadBalancerArgs) {
 					a.IdleTimeout, a.EnableHTTP2 = aws.Int(120), aws.Bool(false)
 					a.DropInvalidHeaderFields, a.DesyncMitigationMode = aws.Bool(false), aws.String("strictest")
+					a.EnableXffClientPort = aws.Bool(true)
 				}},
 				{Name: "deletion protection", Apply: func(a *LoadBalancerArgs) { a.EnableDeletionProtection = aws.Bool(true) }},
 				{Name: "no deletion protection", Apply: func(a *LoadBalancerArgs) { a.EnableDeletionProtection = aws.Bool(false) }},

@@ -134,6 +134,9 @@ func readWebACL(ctx context.Context, c *resource.Cloud, id string, prior WebACLS
 
 // updateWebACL sends the whole web ACL, as the API wants it, with the rules that Shield may have added meanwhile.
 func updateWebACL(ctx context.Context, c *resource.Cloud, id string, old WebACLState, a WebACLArgs) error {
+	if resource.OnlyTagsDiffer(old.WebACLArgs, a) {
+		return updateTags(ctx, c, old.Arn, old.Tags, a.Tags)
+	}
 	err := locked(ctx, c, id, old.WebACLArgs, func(ctx context.Context, now *wafv2.GetWebACLOutput) error {
 		rules := expandRules(a.Rules)
 		for _, r := range now.WebACL.Rules {
