@@ -423,7 +423,7 @@ func nameLimits() map[string]int {
 	return map[string]int{
 		jobProcessor + "-tg":                   32,  // load balancer, target group
 		jobProcessor + "-execution-role":       64,  // IAM role
-		"ecs-essential-container-exited":       64,  // EventBridge rule
+		"ecs-deployment-failed":                64,  // EventBridge rule
 		"payment-jobs-dlq":                     80,  // SQS queue
 		"aurora-cluster":                       63,  // RDS identifier
 		"alb-logs-123456789012-ap-southeast-1": 63,  // S3 bucket
@@ -1387,11 +1387,37 @@ const (
 	dbPasswordSymbols   = "!#$%&*()-_=+[]{}<>:?" //nolint:gosec // no password; Aurora refuses / @ " and space
 	apiKeyBytes         = 32
 	certificateSeedSize = 32
+	// dbMemoryLeft is the share of an instance's memory below which it is short of it. Aurora keeps most of it in its
+	// buffers, so that AWS recommends close to 5 percent (CloudWatch user guide, "Best practice alarm recommendations").
+	dbMemoryLeft = 0.05
 )
+
+// InstanceMemory is the memory of an instance class, in bytes. An xlarge has as many GiB as its family gives; a large has
+// half of it, a medium a quarter, and an Nxlarge N times as much ("Hardware specifications for DB instance classes for
+// Aurora", Aurora user guide).
+func InstanceMemory(class string) float64 {
+	const gib = 1 << 30
+	_, family, _ := strings.Cut(class, ".")
+	family, size, _ := strings.Cut(family, ".")
+	perXlarge := 16.0
+	switch {
+	case strings.HasPrefix(family, "r"):
+		perXlarge = 32
+	case strings.HasPrefix(family, "x"):
+		perXlarge = 64
+	}
+	factor := map[string]float64{"medium": 0.25, "large": 0.5, "xlarge": 1}[size]
+	if times, err := strconv.Atoi(strings.TrimSuffix(size, "xlarge")); err == nil {
+		factor = float64(times)
+	}
+	return factor * perXlarge * gib
+}
 
 type database struct {
 	cluster   *rds.Cluster
 	instances []pulumi.Resource
+	// identifiers are the instances'.
+	identifiers pulumi.StringArray
 	// credentials and apiKeys are the secrets; versions are their values, which tasks need before they start.
 	credentials, apiKeys *secretsmanager.Secret
 	versions             []pulumi.Resource
@@ -1481,13 +1507,13 @@ func (b *builder) engineFamily() string {
 }
 
 // engineParameters are the cluster's settings that differ from Aurora's. Logical replication is on for the cutover.
+// pgAudit logs changes of schema and roles without the passwords in them, which log_statement would log.
 func engineParameters() rds.ClusterParameterGroupParameterArray {
 	const now, atReboot = "immediate", "pending-reboot"
 	var parameters rds.ClusterParameterGroupParameterArray
 	for _, p := range []struct{ name, value, apply string }{
 		{"log_connections", "1", now},
 		{"log_disconnections", "1", now},
-		{"log_statement", "ddl", now},
 		{"pgaudit.log", "ddl,role", now},
 		{"rds.force_ssl", "1", now},
 		{"rds.logical_replication", "1", atReboot},
@@ -1537,7 +1563,6 @@ func (b *builder) auroraInstances(n *network, db *database) error {
 			PubliclyAccessible:                 pulumi.Bool(false),
 			AutoMinorVersionUpgrade:            pulumi.Bool(true),
 			CaCertIdentifier:                   pulumi.String(dbCertificate),
-			CopyTagsToSnapshot:                 pulumi.Bool(true),
 			PerformanceInsightsEnabled:         pulumi.Bool(true),
 			PerformanceInsightsRetentionPeriod: pulumi.Int(dbInsightsDays),
 			MonitoringInterval:                 pulumi.Int(dbMonitoringSeconds),
@@ -1547,7 +1572,7 @@ func (b *builder) auroraInstances(n *network, db *database) error {
 		if err != nil {
 			return err
 		}
-		db.instances = append(db.instances, instance)
+		db.instances, db.identifiers = append(db.instances, instance), append(db.identifiers, instance.Identifier)
 	}
 	return nil
 }
@@ -1653,7 +1678,9 @@ const (
 	// drainSeconds is how long a target that goes may finish its requests.
 	drainSeconds = 30
 	// accessLogDays covers the twelve months of PCI DSS 10.5.1.
-	accessLogDays   = 365
+	accessLogDays = 365
+	// deletedLogDays is how long a log that somebody deletes or overwrites can be had back.
+	deletedLogDays  = 30
 	accessLogPrefix = "alb"
 	// idleSeconds is the ALB's default idle timeout; a longer API timeout stretches it.
 	idleSeconds = 60
@@ -1745,6 +1772,21 @@ func (b *builder) accessLogs() (*s3.BucketV2, pulumi.Resource, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	// Without lists of their own objects obey the bucket's policy alone.
+	_, err = create(b, s3.NewBucketOwnershipControls, name+"-ownership", &s3.BucketOwnershipControlsArgs{
+		Bucket: bucket.ID(),
+		Rule:   s3.BucketOwnershipControlsRuleArgs{ObjectOwnership: pulumi.String("BucketOwnerEnforced")},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	versioned, err := create(b, s3.NewBucketVersioningV2, name+"-versioning", &s3.BucketVersioningV2Args{
+		Bucket:                  bucket.ID(),
+		VersioningConfiguration: s3.BucketVersioningV2VersioningConfigurationArgs{Status: pulumi.String("Enabled")},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
 	_, err = create(b, s3.NewBucketLifecycleConfigurationV2, name+"-lifecycle", &s3.BucketLifecycleConfigurationV2Args{
 		Bucket: bucket.ID(),
 		Rules: s3.BucketLifecycleConfigurationV2RuleArray{s3.BucketLifecycleConfigurationV2RuleArgs{
@@ -1752,11 +1794,14 @@ func (b *builder) accessLogs() (*s3.BucketV2, pulumi.Resource, error) {
 			Status:     pulumi.String("Enabled"),
 			Filter:     s3.BucketLifecycleConfigurationV2RuleFilterArgs{Prefix: pulumi.String(accessLogPrefix + "/")},
 			Expiration: s3.BucketLifecycleConfigurationV2RuleExpirationArgs{Days: pulumi.Int(accessLogDays)},
+			NoncurrentVersionExpiration: s3.BucketLifecycleConfigurationV2RuleNoncurrentVersionExpirationArgs{
+				NoncurrentDays: pulumi.Int(deletedLogDays),
+			},
 			AbortIncompleteMultipartUpload: s3.BucketLifecycleConfigurationV2RuleAbortIncompleteMultipartUploadArgs{
 				DaysAfterInitiation: pulumi.Int(7),
 			},
 		}},
-	})
+	}, after(versioned))
 	if err != nil {
 		return nil, nil, err
 	}
@@ -2826,7 +2871,7 @@ func (b *builder) alarms(n *network, db *database, balancer *balancer, jobs *que
 		{name: "alb-rejected-connections", description: "The load balancer turns connections away", metric: alb("RejectedConnectionCount", "Sum"), above: 0, periods: 3, minutes: 1},
 
 		{name: "aurora-cpu", description: "A database instance is short of CPU", metric: aurora("CPUUtilization", "Maximum"), above: 80, periods: 3, minutes: 5},
-		{name: "aurora-memory", description: "A database instance has less than 1 GiB of memory left", metric: aurora("FreeableMemory", "Minimum"), below: 1 << 30, periods: 3, minutes: 5},
+		{name: "aurora-memory", description: "A database instance has less than 5 percent of its memory left", metric: aurora("FreeableMemory", "Minimum"), below: dbMemoryLeft * InstanceMemory(b.cfg.DBInstanceClass), periods: 3, minutes: 5},
 		{name: "aurora-connections", description: "A database instance has more than 1000 connections", metric: aurora("DatabaseConnections", "Maximum"), above: 1000, periods: 3, minutes: 5},
 		{name: "aurora-replica-lag", description: "A reader is more than 1 s behind the writer", metric: aurora("AuroraReplicaLagMaximum", "Maximum"), above: 1000, periods: 5, minutes: 1},
 		{name: "aurora-deadlocks", description: "Transactions deadlock", metric: aurora("Deadlocks", "Maximum"), above: 0, periods: 2, minutes: 5},
@@ -2935,12 +2980,12 @@ func (b *builder) events(db *database, alerts *alerts) error {
 			Resources: []prefix{{b.arn("ecs", "service/"+cluster+"/")}},
 			Detail:    map[string][]string{"eventName": {"SERVICE_DEPLOYMENT_FAILED"}},
 		}},
-		{"ecs-essential-container-exited", "A container of the payment services died", eventPattern{
+		{"ecs-task-failed", "A task of the payment services did not start, or a container of it died", eventPattern{
 			Source: []string{"aws.ecs"}, DetailType: []string{"ECS Task State Change"},
 			Detail: map[string][]string{
 				"clusterArn": {b.arn("ecs", "cluster/"+cluster)},
 				"lastStatus": {"STOPPED"},
-				"stopCode":   {"EssentialContainerExited"},
+				"stopCode":   {"EssentialContainerExited", "TaskFailedToStart"},
 			},
 		}},
 	} {
@@ -2966,16 +3011,41 @@ func (b *builder) events(db *database, alerts *alerts) error {
 			return err
 		}
 	}
-	// RDS tries the topic when the subscription is made.
-	_, err := create(b, rds.NewEventSubscription, "rds-events", &rds.EventSubscriptionArgs{
-		Name:            pulumi.String(b.physicalName("rds-events")),
-		SnsTopic:        alerts.topic.Arn,
-		SourceType:      pulumi.String("db-cluster"),
-		SourceIds:       pulumi.StringArray{db.cluster.ClusterIdentifier},
-		EventCategories: pulumi.ToStringArray([]string{"failover", "failure", "maintenance", "notification"}),
-		Tags:            b.tags("rds-events"),
-	}, after(alerts.policy))
-	return err
+	return b.databaseEvents(db, alerts)
+}
+
+// databaseEvents subscribes the topic to the events of every source that RDS tells of. The categories are those that
+// each source has ("Amazon RDS event categories and event messages for Aurora", Aurora user guide), without the ones
+// that only say that all goes its way. Groups are those of the whole account and region: an incident begins as well
+// with one that is not the stack's.
+func (b *builder) databaseEvents(db *database, alerts *alerts) error {
+	for _, source := range []struct {
+		sourceType string
+		ids        pulumi.StringArray
+		categories []string
+	}{
+		{"db-cluster", pulumi.StringArray{db.cluster.ClusterIdentifier},
+			[]string{"configuration change", "deletion", "failover", "failure", "maintenance", "notification"}},
+		{"db-instance", db.identifiers,
+			[]string{"availability", "configuration change", "deletion", "failover", "failure", "low storage", "maintenance", "notification", "recovery"}},
+		{"db-parameter-group", nil, []string{"configuration change"}},
+		{"db-security-group", nil, []string{"configuration change", "failure"}},
+	} {
+		name := source.sourceType + "-events"
+		// RDS tries the topic when the subscription is made.
+		_, err := create(b, rds.NewEventSubscription, name, &rds.EventSubscriptionArgs{
+			Name:            pulumi.String(b.physicalName(name)),
+			SnsTopic:        alerts.topic.Arn,
+			SourceType:      pulumi.String(source.sourceType),
+			SourceIds:       source.ids,
+			EventCategories: pulumi.ToStringArray(source.categories),
+			Tags:            b.tags(name),
+		}, after(alerts.policy))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // dashboardBody and what follows is CloudWatch's dashboard structure, as far as this stack uses it.

@@ -18,9 +18,11 @@ var Bucket = &Kind{
 	Name: "bucket", Service: "s3", Types: []string{"aws:s3/bucketV2:BucketV2"}, NameInput: "bucket",
 	Parts: map[string]string{
 		"aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2":                       partOf,
+		"aws:s3/bucketOwnershipControls:BucketOwnershipControls":                                     partOf,
 		"aws:s3/bucketPolicy:BucketPolicy":                                                           partOf,
 		"aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock":                                     partOf,
 		"aws:s3/bucketServerSideEncryptionConfigurationV2:BucketServerSideEncryptionConfigurationV2": "SSE-S3 is free",
+		"aws:s3/bucketVersioningV2:BucketVersioningV2":                                               partOf,
 	},
 	IAM: []IAMResource{
 		{Sid: "Bucket", Types: []string{"bucket"}, ARN: "arn:aws:s3:::{name}"},

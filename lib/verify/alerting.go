@@ -67,13 +67,18 @@ func alertingChecks() []Check {
 			Run:  recorded(queueAgeAlarm),
 		},
 		{
+			ID:   "alerts.memory",
+			Says: "An alarm fires when a database instance has little of its class's memory left, and not before (beyond the brief)",
+			Run:  recorded(memoryAlarm),
+		},
+		{
 			ID:   "alerts.events",
-			Says: "Use SNS for alerting on critical infrastructure events: failed deployments and exited containers are told",
+			Says: "Use SNS for alerting on critical infrastructure events: failed deployments, tasks that do not start and exited containers are told",
 			Run:  recorded(eventsNotify),
 		},
 		{
 			ID:   "alerts.database-events",
-			Says: "Use SNS for alerting on critical infrastructure events: failover, failure, maintenance and notification of the database are told",
+			Says: "Use SNS for alerting on critical infrastructure events: failures, maintenance and changes of the database, its instances and their groups are told",
 			Run:  recorded(databaseEvents),
 		},
 		{
@@ -367,6 +372,27 @@ func queueAgeAlarm(ctx context.Context, e *Env, rec *recorder) error {
 	return nil
 }
 
+func memoryAlarm(ctx context.Context, e *Env, rec *recorder) error {
+	alarms, err1 := e.ownAlarms(ctx)
+	cluster, err2 := e.output(lib.OutputClusterIdentifier)
+	instances, err3 := e.dbInstances(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
+		return err
+	}
+	a, err := findOne("alarm on the database's memory", alarms, func(a cwtypes.MetricAlarm) bool {
+		return watches(a, alarmedMetric{"AWS/RDS", "FreeableMemory", "DBClusterIdentifier", cluster})
+	})
+	if err != nil {
+		return err
+	}
+	x := rec.on(aws.ToString(a.AlarmArn))
+	for _, i := range instances {
+		share := 100 * aws.ToFloat64(a.Threshold) / lib.InstanceMemory(aws.ToString(i.DBInstanceClass))
+		x.record("threshold, in percent of the memory of "+aws.ToString(i.DBInstanceIdentifier), "from 2 to 10", fmt.Sprintf("%.1f", share), 2 <= share && share <= 10)
+	}
+	return nil
+}
+
 // eventPattern is as much of an EventBridge pattern as tells what it catches.
 type eventPattern struct {
 	Source     []string       `json:"source"`
@@ -400,6 +426,7 @@ func eventsNotify(ctx context.Context, e *Env, rec *recorder) error {
 	for _, w := range []struct{ what, detailType, detail string }{
 		{"a failed deployment", "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"},
 		{"an essential container that exited", "ECS Task State Change", "EssentialContainerExited"},
+		{"a task that failed to start", "ECS Task State Change", "TaskFailedToStart"},
 	} {
 		i := slices.IndexFunc(rules, func(r eventtypes.Rule) bool {
 			var p eventPattern
@@ -420,23 +447,42 @@ func eventsNotify(ctx context.Context, e *Env, rec *recorder) error {
 	return nil
 }
 
+// databaseEvents wants every kind of source that RDS tells of to tell the topic at least what Security Hub asks for
+// (controls RDS.19 to RDS.22), of the stack's own database and of all groups.
 func databaseEvents(ctx context.Context, e *Env, rec *recorder) error {
 	topic, err1 := e.output(lib.OutputAlertsTopicArn)
 	cluster, err2 := e.output(lib.OutputClusterIdentifier)
-	all, err3 := e.cloud.EventSubscriptions(ctx)
-	if err := cmp.Or(err1, err2, err3); err != nil {
+	instances, err3 := e.dbInstances(ctx)
+	all, err4 := e.cloud.EventSubscriptions(ctx)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return err
 	}
-	sub, err := findOne("RDS event subscription to "+topic, all, func(v rdstypes.EventSubscription) bool { return aws.ToString(v.SnsTopicArn) == topic })
-	if err != nil {
-		return err
+	identifiers := texts(instances, func(i rdstypes.DBInstance) string { return aws.ToString(i.DBInstanceIdentifier) })
+	for _, w := range []struct {
+		sourceType          string
+		sources, categories []string
+	}{
+		{"db-cluster", []string{cluster}, []string{"failover", "failure", "maintenance", "notification"}},
+		{"db-instance", identifiers, []string{"configuration change", "failure", "low storage", "maintenance"}},
+		{"db-parameter-group", nil, []string{"configuration change"}},
+		{"db-security-group", nil, []string{"configuration change", "failure"}},
+	} {
+		i := slices.IndexFunc(all, func(v rdstypes.EventSubscription) bool {
+			return aws.ToString(v.SnsTopicArn) == topic && aws.ToString(v.SourceType) == w.sourceType
+		})
+		if i < 0 {
+			rec.on(topic).record("events of "+w.sourceType, "subscribed to", "not subscribed to", false)
+			continue
+		}
+		sub := all[i]
+		x := rec.on(aws.ToString(sub.EventSubscriptionArn))
+		x.equal("enabled", true, sub.Enabled)
+		x.equal("status", "active", sub.Status)
+		x.includes("categories", w.categories, sub.EventCategoriesList)
+		if len(sub.SourceIdsList) > 0 { // without a list it is all of them
+			x.includes("sources", w.sources, sub.SourceIdsList)
+		}
 	}
-	x := rec.on(aws.ToString(sub.EventSubscriptionArn))
-	x.equal("enabled", true, sub.Enabled)
-	x.equal("status", "active", sub.Status)
-	x.equal("source type", "db-cluster", sub.SourceType)
-	x.includes("sources", []string{cluster}, sub.SourceIdsList)
-	x.includes("categories", []string{"failover", "failure", "maintenance", "notification"}, sub.EventCategoriesList)
 	return nil
 }
 

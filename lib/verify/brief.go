@@ -437,8 +437,10 @@ func beyondBullets() []Bullet {
 		},
 		{Text: "Security group rules as separate resources with descriptions", Checks: []string{"network.rules-described"}},
 		{
-			Text:   "Cluster parameter group: force_ssl, audit log, logical replication for the cutover, pg_stat_statements and pgaudit",
-			Checks: []string{"database.force-ssl", "database.audit-parameters", "database.replication-ready", "database.libraries"},
+			Text: "Cluster parameter group: force_ssl, audit log, logical replication for the cutover, pg_stat_statements and pgaudit",
+			Checks: []string{
+				"database.force-ssl", "database.audit-parameters", "database.no-statements-logged", "database.replication-ready", "database.libraries",
+			},
 		},
 		{Text: "IAM database authentication, export of the PostgreSQL log", Checks: []string{"database.iam-auth", "database.log-exports"}},
 		{
@@ -464,7 +466,7 @@ func beyondBullets() []Bullet {
 		},
 		{Text: "job-processor scales on the backlog per task as well", Checks: []string{"scaling.backlog"}},
 		{
-			Text:   "Access logs to an S3 bucket (SSE-S3, public access blocked, TLS only, lifecycle, forceDestroy)",
+			Text:   "Access logs to an S3 bucket (SSE-S3, public access blocked, owner enforced, TLS only, versions, lifecycle, forceDestroy)",
 			Checks: append(checksOf("bucket"), "alb.access-logs", "destroyable.bucket"),
 		},
 		{
@@ -472,11 +474,11 @@ func beyondBullets() []Bullet {
 			Checks: append(checksOf("waf"), "iam.log-delivery-policy"),
 		},
 		{
-			Text:   "An alarm fires when the oldest message of the main queue is 1 day old",
-			Checks: []string{"alerts.queue-age"},
+			Text:   "An alarm fires when the oldest message of the main queue is 1 day old; the one on the database's memory follows the instance class",
+			Checks: []string{"alerts.queue-age", "alerts.memory"},
 		},
 		{
-			Text:   "EventBridge rules and an RDS event subscription tell the topic; a CloudWatch dashboard of the whole",
+			Text:   "EventBridge rules and RDS event subscriptions tell the topic; a CloudWatch dashboard of the whole",
 			Checks: []string{"alerts.events", "alerts.database-events", "alerts.dashboard"},
 		},
 		{Text: "The topic is encrypted with its own rotating key, that alarms can use", Checks: []string{"alerts.topic-key", "alerts.topic-policy"}},

@@ -79,14 +79,19 @@ func databaseChecks() []Check {
 		},
 		{
 			ID:   "database.audit-parameters",
-			Says: "The database logs connections, schema changes and role changes (beyond the brief)",
+			Says: "The database logs connections, and pgAudit changes of schema and roles (beyond the brief)",
 			PCI:  []string{"10.2.1"},
 			Run: recorded(parametersAre(map[string]string{
 				"log_connections":    "1",
 				"log_disconnections": "1",
-				"log_statement":      "ddl",
 				"pgaudit.log":        "ddl,role",
 			})),
+		},
+		{
+			ID:   "database.no-statements-logged",
+			Says: "Passwords do not reach the log: PostgreSQL logs no statements as they come (beyond the brief)",
+			PCI:  []string{"8.3.2"},
+			Run:  recorded(statementsUnlogged),
 		},
 		{
 			ID:   "database.replication-ready",
@@ -364,6 +369,19 @@ func parametersAre(wanted map[string]string) func(context.Context, *Env, *record
 		}
 		return nil
 	}
+}
+
+// statementsUnlogged wants the parameters that log a statement's whole text to be off, as they are when nothing sets them.
+func statementsUnlogged(ctx context.Context, e *Env, rec *recorder) error {
+	c, values, err := e.dbParameters(ctx)
+	if err != nil {
+		return err
+	}
+	x := rec.on(aws.ToString(c.DBClusterArn))
+	for name, off := range map[string]string{"log_statement": "none", "log_min_duration_statement": "-1"} {
+		x.equal(name, off, cmp.Or(values[name], off))
+	}
+	return nil
 }
 
 func databaseLibraries(ctx context.Context, e *Env, rec *recorder) error {

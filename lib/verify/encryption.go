@@ -9,6 +9,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"tapstack/lib/cloud"
 )
 
 // What other areas' checks hold about encryption (database, queues, topic, listeners) is not repeated here.
@@ -33,8 +35,20 @@ func encryptionChecks() []Check {
 			Run:  recorded(ofBucket(bucketPrivate)),
 		},
 		{
+			ID:   "bucket.ownership",
+			Says: "No access log has a list of its own that lets anybody in: all belong to the bucket's owner (beyond the brief)",
+			PCI:  []string{"10.3.2"},
+			Run:  recorded(ofBucket(bucketOwned)),
+		},
+		{
+			ID:   "bucket.versions",
+			Says: "An access log that somebody deletes or overwrites can be had back (beyond the brief)",
+			PCI:  []string{"10.3.2", "10.3.3"},
+			Run:  recorded(ofBucket(bucketVersioned)),
+		},
+		{
 			ID:   "bucket.lifecycle",
-			Says: "Access logs expire, and not before twelve months (beyond the brief)",
+			Says: "Access logs expire, not before twelve months, and their old versions with them (beyond the brief)",
 			PCI:  []string{"10.5.1"},
 			Run:  recorded(ofBucket(bucketLifecycle)),
 		},
@@ -125,6 +139,29 @@ func bucketPrivate(ctx context.Context, e *Env, x subject, name string) error {
 	return nil
 }
 
+func bucketOwned(ctx context.Context, e *Env, x subject, name string) error {
+	ownership := notSet
+	out, err := e.cloud.S3.GetBucketOwnershipControls(ctx, &s3.GetBucketOwnershipControlsInput{Bucket: &name})
+	switch {
+	case cloud.IsNotFound(err):
+	case err != nil:
+		return fmt.Errorf("reading the ownership controls of %s: %w", name, err)
+	case out.OwnershipControls != nil && len(out.OwnershipControls.Rules) == 1:
+		ownership = string(out.OwnershipControls.Rules[0].ObjectOwnership)
+	}
+	x.equal("object ownership", string(s3types.ObjectOwnershipBucketOwnerEnforced), ownership)
+	return nil
+}
+
+func bucketVersioned(ctx context.Context, e *Env, x subject, name string) error {
+	out, err := e.cloud.S3.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &name})
+	if err != nil {
+		return fmt.Errorf("reading the versioning of %s: %w", name, err)
+	}
+	x.equal("versioning", s3types.BucketVersioningStatusEnabled, out.Status)
+	return nil
+}
+
 // twelveMonths is what PCI DSS 10.5.1 wants logs to be kept, in days.
 const twelveMonths = 365
 
@@ -139,9 +176,13 @@ func bucketLifecycle(ctx context.Context, e *Env, x subject, name string) error 
 	}
 	// Access logs lie under prefix/AWSLogs/account.
 	logs := strings.TrimPrefix(attributes["access_logs.s3.prefix"]+"/AWSLogs/", "/")
-	expire := false
+	expire, versionsExpire := false, false
 	for _, r := range out.Rules {
-		if r.Status != s3types.ExpirationStatusEnabled || r.Expiration == nil {
+		if r.Status != s3types.ExpirationStatusEnabled {
+			continue
+		}
+		versionsExpire = versionsExpire || r.NoncurrentVersionExpiration != nil
+		if r.Expiration == nil {
 			continue
 		}
 		days := aws.ToInt32(r.Expiration.Days)
@@ -150,6 +191,7 @@ func bucketLifecycle(ctx context.Context, e *Env, x subject, name string) error 
 		expire = expire || plain && strings.HasPrefix(logs, prefix)
 	}
 	x.equal("a rule lets all access logs expire", true, expire)
+	x.equal("a rule lets old versions expire", true, versionsExpire)
 	return nil
 }
 

@@ -86,6 +86,9 @@ func alertingSabotages() []sabotage {
 			call(ctx, s, s.CloudWatch.DeleteAlarms, &cloudwatch.DeleteAlarmsInput{AlarmNames: []string{s.named("aurora-cpu-alarm")}})
 		}},
 		changesAlarm("alerts.alarm-actions", "let an alarm tell nobody", "alb-5xx-alarm", func(in *cloudwatch.PutMetricAlarmInput) { in.AlarmActions = nil }),
+		changesAlarm("alerts.memory", "tell of the database's memory when it is all gone", "aurora-memory-alarm", func(in *cloudwatch.PutMetricAlarmInput) {
+			in.Threshold = aws.Float64(1)
+		}),
 		changesAlarm("alerts.queue-age", "wait ten days for the oldest job", "queue-age-alarm", func(in *cloudwatch.PutMetricAlarmInput) {
 			in.Threshold = aws.Float64(10 * 24 * 60 * 60)
 		}),
@@ -96,26 +99,30 @@ func alertingSabotages() []sabotage {
 			},
 		},
 		{
-			Check: "alerts.events", Says: "take the topic away from the rule for exited containers", On: "event rules",
+			Check: "alerts.events", Says: "take the topic away from the rule for failed tasks", On: "event rules",
 			Do: func(ctx context.Context, s *saboteur) {
-				rule := aws.String(s.named("ecs-essential-container-exited"))
+				rule := aws.String(s.named("ecs-task-failed"))
 				out := call(ctx, s, s.EventBridge.ListTargetsByRule, &eventbridge.ListTargetsByRuleInput{Rule: rule})
 				target := first(s, "target", out.Targets)
 				call(ctx, s, s.EventBridge.RemoveTargets, &eventbridge.RemoveTargetsInput{Rule: rule, Ids: []string{*target.Id}})
 			},
 		},
-		{
-			Check: "alerts.database-events", Says: "delete the subscription to the database's events",
-			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.RDS.DeleteEventSubscription, &rds.DeleteEventSubscriptionInput{SubscriptionName: aws.String(s.named("rds-events"))})
-			},
-		},
+		endsSubscription("db-cluster-events", "delete the subscription to the cluster's events"),
+		endsSubscription("db-instance-events", "delete the subscription to the instances' events"),
+		endsSubscription("db-parameter-group-events", "delete the subscription to parameter groups' events"),
+		endsSubscription("db-security-group-events", "delete the subscription to security groups' events"),
 		{Check: "alerts.dashboard", Says: "empty the dashboard", Do: func(ctx context.Context, s *saboteur) {
 			call(ctx, s, s.CloudWatch.PutDashboard, &cloudwatch.PutDashboardInput{
 				DashboardName: aws.String(s.named("payment-platform")), DashboardBody: aws.String(`{"widgets":[]}`),
 			})
 		}},
 	}
+}
+
+func endsSubscription(role, says string) sabotage {
+	return sabotage{Check: "alerts.database-events", Says: says, Do: func(ctx context.Context, s *saboteur) {
+		call(ctx, s, s.RDS.DeleteEventSubscription, &rds.DeleteEventSubscriptionInput{SubscriptionName: aws.String(s.named(role))})
+	}}
 }
 
 // changesAlarm puts an alarm again as it is, but for one thing. An alarm is always put whole.

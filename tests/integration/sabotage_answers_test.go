@@ -17,6 +17,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -229,6 +230,13 @@ func answerSabotages() []sabotage {
 			Why: "RDS cannot take encryption away from what stands, and an instance has that of its cluster",
 			Answer: changed(func(_ *saboteur, out *rds.DescribeDBInstancesOutput) {
 				out.DBInstances[1].StorageEncrypted = aws.Bool(false)
+			}),
+		},
+		{
+			Check: "database.no-statements-logged", Says: "show that schema changes are logged as they come (altered answer)",
+			Why: "RDS can set it, but an emulator (moto 5.2.1) lacks ResetDBClusterParameterGroup, and then nothing heals it",
+			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClusterParametersOutput) {
+				out.Parameters = append(out.Parameters, rdstypes.Parameter{ParameterName: aws.String("log_statement"), ParameterValue: aws.String("ddl")})
 			}),
 		},
 		{

@@ -18,7 +18,7 @@ func databaseSabotages() []sabotage {
 		}),
 		modifiesCluster("destroyable.database", "protect the cluster from deletion", func(in *rds.ModifyDBClusterInput) { in.DeletionProtection = aws.Bool(true) }),
 		setsParameter("database.force-ssl", "let clients connect without TLS", "rds.force_ssl", "0"),
-		setsParameter("database.audit-parameters", "log no statement", "log_statement", "none"),
+		setsParameter("database.audit-parameters", "audit no statement", "pgaudit.log", "none"),
 		setsParameter("database.replication-ready", "switch logical replication off", "rds.logical_replication", "0"),
 		setsParameter("database.libraries", "load no audit extension", "shared_preload_libraries", "pg_stat_statements"),
 		modifiesInstance("database.promotion-tiers", "put a reader last in line", func(in *rds.ModifyDBInstanceInput) { in.PromotionTier = aws.Int32(15) }),

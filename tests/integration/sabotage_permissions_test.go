@@ -148,6 +148,22 @@ func bucketSabotages() []sabotage {
 				},
 			})
 		}),
+		changesBucket("bucket.ownership", "let writers own the access logs", func(ctx context.Context, s *saboteur, bucket *string) {
+			call(ctx, s, s.S3.PutBucketOwnershipControls, &s3.PutBucketOwnershipControlsInput{
+				Bucket: bucket,
+				OwnershipControls: &s3types.OwnershipControls{Rules: []s3types.OwnershipControlsRule{
+					{ObjectOwnership: s3types.ObjectOwnershipObjectWriter},
+				}},
+			})
+		}),
+		changesBucket("bucket.ownership", "delete the bucket's ownership controls", func(ctx context.Context, s *saboteur, bucket *string) {
+			call(ctx, s, s.S3.DeleteBucketOwnershipControls, &s3.DeleteBucketOwnershipControlsInput{Bucket: bucket})
+		}),
+		changesBucket("bucket.versions", "keep no versions of access logs", func(ctx context.Context, s *saboteur, bucket *string) {
+			call(ctx, s, s.S3.PutBucketVersioning, &s3.PutBucketVersioningInput{
+				Bucket: bucket, VersioningConfiguration: &s3types.VersioningConfiguration{Status: s3types.BucketVersioningStatusSuspended},
+			})
+		}),
 		changesBucket("bucket.lifecycle", "let access logs expire after a month", func(ctx context.Context, s *saboteur, bucket *string) {
 			now := call(ctx, s, s.S3.GetBucketLifecycleConfiguration, &s3.GetBucketLifecycleConfigurationInput{Bucket: bucket})
 			for i := range now.Rules {

@@ -117,3 +117,16 @@ func TestTheDashboardsWidgetsDoNotOverlap(t *testing.T) {
 		}
 	}
 }
+
+func TestAccessLogsAreTheBucketsOwnAndKeepTheirVersions(t *testing.T) {
+	r := deploy(t, nil)
+	assert.Equal(t, "BucketOwnerEnforced", r.one(t, "alb-logs-ownership").at(t, "rule", "objectOwnership"))
+	assert.Equal(t, "Enabled", r.one(t, "alb-logs-versioning").at(t, "versioningConfiguration", "status"))
+	assert.Equal(t, 30.0, r.one(t, "alb-logs-lifecycle").at(t, "rules", 0, "noncurrentVersionExpiration", "noncurrentDays"))
+}
+
+// A task whose image or secret cannot be had never has a container that exits.
+func TestATaskThatDoesNotStartIsTold(t *testing.T) {
+	codes := deploy(t, nil).one(t, "ecs-task-failed").at(t, "eventPattern", "detail", "stopCode")
+	assert.Equal(t, []any{"EssentialContainerExited", "TaskFailedToStart"}, codes)
+}

@@ -191,7 +191,7 @@ func violations() map[string]map[string]change {
 			"alb does not wait for alb-logs-policy":                                independent("alb", "alb-logs-policy"),
 			"nat-gateway-2 does not wait for public-default-route":                 both(independent("nat-gateway-2", "public-default-route"), independent("nat-eip-2", "public-default-route")),
 			"dlq-messages-alarm does not wait for payment-alerts-policy":           independent("dlq-messages-alarm", "payment-alerts-policy"),
-			"rds-events does not wait for payment-alerts-policy":                   independent("rds-events", "payment-alerts-policy"),
+			"db-cluster-events does not wait for payment-alerts-policy":            independent("db-cluster-events", "payment-alerts-policy"),
 			"waf-logging does not wait for waf-logs-policy":                        independent("waf-logging", "waf-logs-policy"),
 			"payment-jobs-policy does not wait for payment-jobs-dlq-redrive-allow": independent("payment-jobs-policy", "payment-jobs-dlq-redrive-allow"),
 			"aws:ecs/service:Service is not declared":                              remove("payment-api", "job-processor"),

@@ -136,6 +136,7 @@ type lifecycleRule struct {
 	Status                         string           `pulumi:"status"`
 	Filter                         *lifecycleFilter `pulumi:"filter,optional"`
 	Expiration                     *expiration      `pulumi:"expiration,optional"`
+	NoncurrentVersionExpiration    *noncurrent      `pulumi:"noncurrentVersionExpiration,optional"`
 	AbortIncompleteMultipartUpload *abort           `pulumi:"abortIncompleteMultipartUpload,optional"`
 }
 
@@ -145,6 +146,10 @@ type lifecycleFilter struct {
 
 type expiration struct {
 	Days *int `pulumi:"days,optional"`
+}
+
+type noncurrent struct {
+	NoncurrentDays int `pulumi:"noncurrentDays"`
 }
 
 type abort struct {
@@ -179,9 +184,11 @@ var lifecycle = resource.Description[LifecycleArgs, LifecycleState]{
 		return resource.Example[LifecycleArgs]{
 			Inputs: LifecycleArgs{Bucket: makeBucket(x), Rules: []lifecycleRule{{
 				ID: "expire", Status: "Enabled", Filter: &lifecycleFilter{Prefix: aws.String("alb/")},
-				Expiration: &expiration{Days: aws.Int(90)}, AbortIncompleteMultipartUpload: &abort{DaysAfterInitiation: aws.Int(7)},
+				Expiration: &expiration{Days: aws.Int(90)}, NoncurrentVersionExpiration: &noncurrent{30},
+				AbortIncompleteMultipartUpload: &abort{DaysAfterInitiation: aws.Int(7)},
 			}}},
 			Changes: []resource.Change[LifecycleArgs]{
+				{Name: "days of old versions", Apply: func(a *LifecycleArgs) { a.Rules[0].NoncurrentVersionExpiration = nil }},
 				{Name: "days", Apply: func(a *LifecycleArgs) { a.Rules[0].Expiration.Days = aws.Int(400) }},
 				{Name: "the whole bucket", Apply: func(a *LifecycleArgs) { a.Rules[0].Filter.Prefix = aws.String("") }},
 				{Name: "a second rule, off", Apply: func(a *LifecycleArgs) {
@@ -219,6 +226,9 @@ func putLifecycle(ctx context.Context, c *resource.Cloud, a LifecycleArgs) (stri
 		if e := r.Expiration; e != nil {
 			rule.Expiration = &types.LifecycleExpiration{Days: resource.Int32(e.Days)}
 		}
+		if v := r.NoncurrentVersionExpiration; v != nil {
+			rule.NoncurrentVersionExpiration = &types.NoncurrentVersionExpiration{NoncurrentDays: resource.Int32(&v.NoncurrentDays)}
+		}
 		if m := r.AbortIncompleteMultipartUpload; m != nil {
 			rule.AbortIncompleteMultipartUpload = &types.AbortIncompleteMultipartUpload{DaysAfterInitiation: resource.Int32(m.DaysAfterInitiation)}
 		}
@@ -253,6 +263,9 @@ func lifecycleRules(ctx context.Context, c *resource.Cloud, name string) ([]life
 		// A rule without days may still carry an expiration by date or of delete markers, which is not this type's.
 		if r.Expiration != nil && aws.ToInt32(r.Expiration.Days) != 0 {
 			rule.Expiration = &expiration{Days: aws.Int(int(*r.Expiration.Days))}
+		}
+		if v := r.NoncurrentVersionExpiration; v != nil {
+			rule.NoncurrentVersionExpiration = &noncurrent{int(aws.ToInt32(v.NoncurrentDays))}
 		}
 		if m := r.AbortIncompleteMultipartUpload; m != nil {
 			rule.AbortIncompleteMultipartUpload = &abort{DaysAfterInitiation: aws.Int(int(aws.ToInt32(m.DaysAfterInitiation)))}

@@ -1,5 +1,5 @@
-// Package s3 implements the aws:s3 types: buckets, their public access blocks, default encryption, lifecycle rules and
-// policies. Reference: the S3 API and the aws_s3_bucket* resources of the Terraform AWS provider 5.x.
+// Package s3 implements the aws:s3 types: buckets, their public access blocks, default encryption, lifecycle rules,
+// versioning, ownership controls and policies. Reference: the S3 API and the aws_s3_bucket* resources of the Terraform AWS provider 5.x.
 package s3
 
 import (
@@ -18,6 +18,8 @@ func Resources() []resource.Resource {
 		resource.Define(publicAccessBlock),
 		resource.Define(encryption),
 		resource.Define(lifecycle),
+		resource.Define(versioning),
+		resource.Define(ownership),
 		resource.Define(bucketPolicy),
 	}
 }
