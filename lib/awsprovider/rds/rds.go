@@ -135,7 +135,7 @@ func again(ctx context.Context, what string, timeout time.Duration, passing func
 
 // settled says whether a cluster or instance has come to rest; a status that time alone does not change is an error.
 func settled(status string) (bool, error) {
-	for _, stuck := range []string{"failed", "incompatible-", "inaccessible-", "insufficient-", "restore-error"} {
+	for _, stuck := range []string{"deleting", "failed", "incompatible-", "inaccessible-", "insufficient-", "restore-error", "stopp"} {
 		if strings.HasPrefix(status, stuck) {
 			return false, fmt.Errorf("its status is %q", status)
 		}

@@ -73,6 +73,7 @@ func TestStatusesThatTimeDoesNotChangeAreErrors(t *testing.T) {
 	for status, want := range map[string]string{
 		"available": "true <nil>", "creating": "false <nil>", "configuring-enhanced-monitoring": "false <nil>",
 		"failed": `false its status is "failed"`, "incompatible-network": `false its status is "incompatible-network"`,
+		"deleting": `false its status is "deleting"`, "stopped": `false its status is "stopped"`,
 	} {
 		done, err := settled(status)
 		assert.Equal(t, want, fmt.Sprint(done, " ", err), status)

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -127,6 +128,29 @@ func TestWhatIsNotThereYetIsWaitedFor(t *testing.T) {
 	assert.Equal(t, 2, asked)
 	refuse := func(context.Context) (bool, error) { return false, errRefused }
 	assert.ErrorIs(t, resource.PollThere(t.Context(), "the box is there", time.Minute, refuse), errRefused)
+}
+
+func TestWhatNeverAppearsIsNotWaitedForAsLongAsWhatTakesItsTime(t *testing.T) {
+	gone := fmt.Errorf("describing: %w", &smithy.GenericAPIError{Code: "DBInstanceNotFound", Message: "DBInstance writer not found"})
+	synctest.Test(t, func(t *testing.T) {
+		started := time.Now()
+		err := resource.PollThere(t.Context(), "instance writer is available", 90*time.Minute, func(context.Context) (bool, error) {
+			return false, gone
+		})
+		require.ErrorIs(t, err, gone)
+		require.ErrorContains(t, err, "waiting until instance writer is available: it is not there, asked 20 times in 2m")
+		assert.Less(t, time.Since(started), 3*time.Minute)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		started := time.Now()
+		require.NoError(t, resource.PollThere(t.Context(), "instance writer is available", 90*time.Minute, func(context.Context) (bool, error) {
+			since := time.Since(started)
+			if since < 2*time.Minute || since > 3*time.Minute && since < 5*time.Minute {
+				return false, gone
+			}
+			return since > time.Hour, nil
+		}), "what is there may take its time, and be missed again for a while")
+	})
 }
 
 func TestPollGoneWaitsForNotFoundAndForNoOtherError(t *testing.T) {
