@@ -31,7 +31,7 @@ func loggingSabotages() []sabotage {
 			},
 		},
 		{Check: "logs.container-insights", Says: "switch Container Insights off", Do: func(ctx context.Context, s *saboteur) {
-			// UpdateClusterSettings would do as well, but for an emulator (moto 5.2.1) that does not know it.
+			// UpdateClusterSettings would do as well, but for an emulator (moto 5.2.5) that does not know it.
 			call(ctx, s, s.ECS.UpdateCluster, &ecs.UpdateClusterInput{
 				Cluster:  aws.String(s.output(lib.OutputEcsClusterName)),
 				Settings: []ecstypes.ClusterSetting{{Name: ecstypes.ClusterSettingNameContainerInsights, Value: aws.String("disabled")}},

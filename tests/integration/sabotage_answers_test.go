@@ -220,7 +220,7 @@ func answerSabotages() []sabotage {
 		},
 		{
 			Check: "database.private-subnets", Says: "show the subnet group over a public subnet (altered answer)",
-			Why: "RDS can move a subnet group, but an emulator (moto 5.2.1) deletes the group in ModifyDBSubnetGroup, and then nothing heals it",
+			Why: "RDS can move a subnet group, but an emulator (moto 5.2.5) deletes the group in ModifyDBSubnetGroup, and then nothing heals it",
 			Answer: changed(func(s *saboteur, out *rds.DescribeDBSubnetGroupsOutput) {
 				out.DBSubnetGroups[0].Subnets[0].SubnetIdentifier = aws.String(s.list(lib.OutputPublicSubnetIDs)[0])
 			}),
@@ -241,14 +241,14 @@ func answerSabotages() []sabotage {
 		},
 		{
 			Check: "database.iam-auth", Says: "show the cluster without IAM authentication (altered answer)",
-			Why: "RDS can switch it off, but an emulator (moto 5.2.1) takes the call and ignores it",
+			Why: "RDS can switch it off, but an emulator (moto 5.2.5) takes the call and ignores it",
 			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClustersOutput) {
 				out.DBClusters[0].IAMDatabaseAuthenticationEnabled = aws.Bool(false)
 			}),
 		},
 		{
 			Check: "database.log-exports", Says: "show the cluster without its log's export (altered answer)",
-			Why: "RDS can stop it, but an emulator (moto 5.2.1) takes the call and ignores it",
+			Why: "RDS can stop it, but an emulator (moto 5.2.5) takes the call and ignores it",
 			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClustersOutput) {
 				out.DBClusters[0].EnabledCloudwatchLogsExports = nil
 			}),
@@ -278,7 +278,7 @@ func answerSabotages() []sabotage {
 		},
 		{
 			Check: "alb.target-groups", Says: "show a target group that no load balancer uses (altered answer)",
-			Why: "AWS forgets the load balancer of a target group that no rule names any more, which an emulator (moto 5.2.1) does not",
+			Why: "AWS forgets the load balancer of a target group that no rule names any more, which an emulator (moto 5.2.5) does not",
 			Answer: changed(func(s *saboteur, out *elb.DescribeTargetGroupsOutput) {
 				for i, g := range out.TargetGroups {
 					if aws.ToString(g.TargetGroupName) == s.named(jobProcessor+"-tg") {

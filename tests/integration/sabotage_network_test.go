@@ -173,7 +173,7 @@ func (s *saboteur) natGateway(ctx context.Context, number int) *string {
 }
 
 // deleteNatGateway also gives its address free and deletes its interface, which AWS does by itself and an emulator
-// (moto 5.2.1) forgets.
+// (moto 5.2.5) forgets.
 func (s *saboteur) deleteNatGateway(ctx context.Context, id *string) {
 	out := call(ctx, s, s.EC2.DescribeNatGateways, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{*id}})
 	call(ctx, s, s.EC2.DeleteNatGateway, &ec2.DeleteNatGatewayInput{NatGatewayId: id})

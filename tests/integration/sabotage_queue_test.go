@@ -72,7 +72,7 @@ func (s *saboteur) queueAttributes(ctx context.Context, output string) map[strin
 	return out.Attributes
 }
 
-// setQueue sends the queue's policy along: an emulator (moto 5.2.1) erases a policy that is not in the call.
+// setQueue sends the queue's policy along: an emulator (moto 5.2.5) erases a policy that is not in the call.
 func (s *saboteur) setQueue(ctx context.Context, output, attribute, value string) {
 	now := s.queueAttributes(ctx, output)
 	address := s.output(output)
