@@ -280,9 +280,7 @@ func (d *doctor) lookAtLocalStack(ctx context.Context) []finding {
 	if d.Target.Name == target.LocalStack {
 		options = d.Target
 	}
-	bounded, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	look, err := target.LookForLocalStack(bounded, options)
+	look, err := target.LookForLocalStack(ctx, options)
 	// Only that there is a token is told, never the token.
 	token := unused("LOCALSTACK_AUTH_TOKEN", "not set; free images need none")
 	if look.Token {

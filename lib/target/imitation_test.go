@@ -1,8 +1,10 @@
 package target_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -32,6 +34,7 @@ const imitatedAccount = "000000000000"
 // service, by the name that requests are signed for, may be replaced.
 type imitation struct {
 	*httptest.Server
+	proxy   http.Handler
 	mutex   sync.Mutex
 	answers map[string]http.HandlerFunc
 	calls   atomic.Int32
@@ -45,7 +48,7 @@ func imitate(t *testing.T, behind *target.Target, answers map[string]http.Handle
 		request.SetURL(address)
 		request.Out.Header.Set("X-Moto-Account-Id", imitatedAccount)
 	}}
-	it := &imitation{answers: answers}
+	it := &imitation{proxy: proxy, answers: answers}
 	it.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/_localstack/health" {
 			_, _ = w.Write([]byte(`{"services": {"sqs": "available"}, "edition": "imitated", "version": "0.0.1"}`))
@@ -182,6 +185,19 @@ func TestARunningLocalStackIsAskedWhatItHas(t *testing.T) {
 			_, _ = fmt.Fprintf(w, "<%[1]sResponse><%[1]sResult></%[1]sResult></%[1]sResponse>", action) //nolint:gosec // no browser reads it
 		}})
 		require.Equal(t, []target.Gap{{Service: "cloudwatch", Call: "PutMetricAlarm"}}, look(t, forgetful).Gaps)
+	})
+	t.Run("alarms whose tags are dropped are no alarms", func(t *testing.T) {
+		forgetful := imitate(t, behind, nil)
+		forgetful.answers = map[string]http.HandlerFunc{"monitoring": func(w http.ResponseWriter, r *http.Request) {
+			if content, _ := io.ReadAll(r.Body); bytes.Contains(content, []byte("Action=ListTagsForResource")) {
+				_, _ = io.WriteString(w, "<ListTagsForResourceResponse><ListTagsForResourceResult></ListTagsForResourceResult></ListTagsForResourceResponse>")
+			} else {
+				r.Body = io.NopCloser(bytes.NewReader(content))
+				forgetful.proxy.ServeHTTP(w, r)
+			}
+		}}
+		look := look(t, forgetful)
+		require.Equal(t, []target.Gap{{Service: "cloudwatch", Call: "PutMetricAlarm"}}, look.Gaps)
 	})
 	t.Run("anything else is not taken for LocalStack", func(t *testing.T) {
 		_, err := target.Open(t.Context(), target.Options{Name: target.LocalStack, Endpoint: behind.Endpoint})
