@@ -50,8 +50,10 @@ type summary struct {
 	Failed      []failedCheck `json:"failed"`
 	Faults      []string      `json:"faults"`
 	Left        []string      `json:"left"`
-	ElapsedMS   int64         `json:"elapsedMs"`
-	Phases      []phase       `json:"phases"`
+	// Proven says that every service was asked what is left; Left tells nothing where it could not be.
+	Proven    bool    `json:"proven"`
+	ElapsedMS int64   `json:"elapsedMs"`
+	Phases    []phase `json:"phases"`
 }
 
 type failedCheck struct {
@@ -180,7 +182,7 @@ func (d *demo) cleanUp(ctx context.Context) error {
 	})
 	proved := d.timed(string(session.LeakProof), func() (string, error) {
 		left, err := d.Prove(ctx)
-		d.summary.Left = append(d.summary.Left, left...)
+		d.summary.Left, d.summary.Proven = append(d.summary.Left, left...), err == nil
 		return fmt.Sprintf("%d left", len(left)), err
 	})
 	switch {
@@ -261,8 +263,16 @@ func (a *app) printSummary(s *summary, elapsed time.Duration) {
 	if s.Where != "" {
 		a.print("On %s.", s.Where)
 	}
-	a.print("%s: stack %s on %s: %s made; checks: %s; %s left; %s elapsed.",
-		verdict, s.Suffix, s.Target, plural(s.Resources, "resource"), s.Checks, plural(len(s.Left), "resource"), seconds(elapsed))
+	a.print("%s: stack %s on %s: %s made; checks: %s; %s; %s elapsed.",
+		verdict, s.Suffix, s.Target, plural(s.Resources, "resource"), s.Checks, s.remains(), seconds(elapsed))
+}
+
+// remains says what the leak proof came to.
+func (s *summary) remains() string {
+	if !s.Proven {
+		return "what is left is not known"
+	}
+	return plural(len(s.Left), "resource") + " left"
 }
 
 // list names the first few resources that a result alters.

@@ -265,10 +265,11 @@ func (d *doctor) lookAtEndpoint(ctx context.Context) finding {
 	if d.Target.Name != target.Endpoint {
 		return missing(what, "no --endpoint is given", "Start any AWS-compatible API, and give its address: --target endpoint --endpoint URL")
 	}
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
-	defer cancel()
-	if err := d.OpenCloud(ctx, target.Recorded); err != nil {
+	if err := d.OpenCloud(ctx, target.WithTool); err != nil {
 		return missing(what, err.Error(), "Start it, or give another --endpoint.")
+	}
+	if len(d.Cloud.Gaps) > 0 {
+		return found(what, fmt.Sprintf("answers at %s; it lacks %s", d.Cloud.Endpoint, target.ListGaps(d.Cloud.Gaps)))
 	}
 	return found(what, "answers at "+d.Cloud.Endpoint)
 }

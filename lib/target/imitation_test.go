@@ -206,6 +206,26 @@ func TestARunningLocalStackIsAskedWhatItHas(t *testing.T) {
 	})
 }
 
+func TestAnEndpointIsAskedWhatItHasBeforeADeployment(t *testing.T) {
+	behind := localMoto(t)
+	whole := imitate(t, behind, nil)
+	_, notes := open(t, target.Options{Name: target.Endpoint, Endpoint: whole.URL})
+	require.Equal(t, []string{"AWS API at " + whole.URL + " has every service that the stack uses."}, *notes)
+
+	lacking := imitate(t, behind, free())
+	opened, notes := open(t, target.Options{Name: target.Endpoint, Endpoint: lacking.URL, Lifetime: target.Kept})
+	require.Len(t, *notes, 1)
+	require.Contains(t, (*notes)[0], lacking.URL+" lacks application-autoscaling (DescribeScalableTargets), ecs (ListClusters), elbv2")
+	require.Contains(t, (*notes)[0], "cannot be made there")
+	require.Len(t, opened.Gaps, 5)
+	require.Zero(t, opened.PID(), "what it lacks is not looked for elsewhere")
+
+	before := lacking.calls.Load()
+	_, notes = open(t, target.Options{Name: target.Endpoint, Endpoint: lacking.URL, Lifetime: target.Recorded})
+	require.Empty(t, *notes, "what was deployed is there")
+	require.Equal(t, before+1, lacking.calls.Load(), "only who is calling is asked")
+}
+
 func TestASplitCloudIsOneCloud(t *testing.T) {
 	fake := imitate(t, localMoto(t), free())
 	opened, notes := open(t, target.Options{Name: target.LocalStack, Endpoint: fake.URL})
