@@ -3,12 +3,16 @@ package target_test
 import (
 	"bytes"
 	"context"
+	"encoding/pem"
 	"fmt"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -17,9 +21,11 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cloud"
@@ -224,6 +230,65 @@ func TestAnEndpointIsAskedWhatItHasBeforeADeployment(t *testing.T) {
 	_, notes = open(t, target.Options{Name: target.Endpoint, Endpoint: lacking.URL, Lifetime: target.Recorded})
 	require.Empty(t, *notes, "what was deployed is there")
 	require.Equal(t, before+1, lacking.calls.Load(), "only who is calling is asked")
+}
+
+func TestAnEndpointMayHaveACertificateAPathAndCredentialsOfItsOwn(t *testing.T) {
+	behind := localMoto(t)
+	address, err := url.Parse(behind.Endpoint)
+	require.NoError(t, err)
+	keys := sync.Map{}
+	proxy := http.StripPrefix("/aws", httputil.NewSingleHostReverseProxy(address))
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential="), "/")
+		keys.Store(key, true)
+		if key == "AKIDSTRANGER" {
+			http.Error(w, "<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>", http.StatusForbidden)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	options := target.Options{Name: target.Endpoint, Endpoint: server.URL + "/aws/"}
+	require.True(t, strings.HasSuffix(options.Key(), "-aws"), "two clouds at one address keep their states apart")
+
+	t.Setenv("AWS_CA_BUNDLE", "")
+	t.Setenv("AWS_PROFILE", "")
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDSTRANGER")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	_, err = target.Open(t.Context(), options)
+	require.ErrorContains(t, err, "is not trusted")
+	require.ErrorContains(t, err, "AWS_CA_BUNDLE")
+
+	bundle := filepath.Join(t.TempDir(), "authority.pem")
+	t.Setenv("AWS_CA_BUNDLE", bundle)
+	require.ErrorContains(t, options.Fault(), "AWS_CA_BUNDLE: open")
+	require.NoError(t, os.WriteFile(bundle, []byte("nothing"), 0o600))
+	require.ErrorContains(t, options.Fault(), "there is no certificate in "+bundle)
+	certificate := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	require.NoError(t, os.WriteFile(bundle, certificate, 0o600))
+	_, err = target.Open(t.Context(), options)
+	require.ErrorContains(t, err, "does not accept the credentials")
+
+	keys.Clear()
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIDCALLER")
+	opened, notes := open(t, options)
+	require.Equal(t, []string{"AWS API at " + server.URL + "/aws has every service that the stack uses."}, *notes)
+	clients := cloud.NewClients(opened.Config)
+	_, err = clients.S3.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("under-a-path")})
+	require.NoError(t, err)
+	_, err = clients.S3.HeadBucket(t.Context(), &s3.HeadBucketInput{Bucket: aws.String("under-a-path")})
+	require.NoError(t, err)
+	keys.Range(func(key, _ any) bool { return assert.Equal(t, "AKIDCALLER", key) })
+	require.Equal(t, bundle, opened.Env()["AWS_CA_BUNDLE"])
+	require.Equal(t, server.URL+"/aws", opened.Env()["AWS_ENDPOINT_URL"])
+	require.NotContains(t, opened.Env(), "AWS_ACCESS_KEY_ID", "the engine has those of the environment too")
+
+	keys.Clear()
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	opened, _ = open(t, options)
+	keys.Range(func(key, _ any) bool { return assert.Equal(t, "test", key, "nobody named any") })
+	require.Equal(t, "test", opened.Env()["AWS_ACCESS_KEY_ID"])
 }
 
 func TestASplitCloudIsOneCloud(t *testing.T) {
