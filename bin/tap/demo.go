@@ -100,7 +100,7 @@ func (d *demo) run(ctx context.Context) error {
 
 func (d *demo) setUp(ctx context.Context) (string, error) {
 	if err := d.OpenNew(ctx); err != nil {
-		return "", err
+		return "", d.request.explain(err)
 	}
 	d.summary.Where = d.Cloud.Where()
 	detail := "pulumi " + d.Engine.Version()

@@ -37,7 +37,7 @@ func (a *app) destroy(ctx context.Context, s *session.Session, r *request, ifExi
 	case errors.Is(err, lifecycle.ErrNoStack):
 		return errors.Join(r.explain(err), s.Release(ctx))
 	case err != nil:
-		return err
+		return r.explain(err)
 	}
 	result, err := s.Destroy(ctx)
 	if err != nil {

@@ -113,6 +113,7 @@ func (a *app) does(command *cobra.Command, needs func() needs, work func(context
 			a.say("Stopped at once. %s", needs.finish(r))
 			os.Exit(exitInterrupted)
 		}
+		r.Command = command.CommandPath()
 		s, ctx := session.New(command.Context(), r.Options)
 		err = work(ctx, s, r)
 		a.display.abort()

@@ -14,6 +14,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/inventory"
+	"tapstack/lib/lifecycle"
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/session"
 	"tapstack/lib/sweep"
@@ -163,6 +164,22 @@ func TestEveryCommandExplainsItselfWithExamples(t *testing.T) {
 		help, _ := tap(t, exitFine, command, "--help")
 		require.Contains(t, help, "Examples:\n  tap "+command)
 	}
+}
+
+func TestACommandThatChangesAStackInUseTellsByWhomAndTouchesNothing(t *testing.T) {
+	stateDir := t.TempDir()
+	home := filepath.Join(stateDir, "local")
+	lock, err := lifecycle.InFolder(lib.ProjectName, home).Lock(t.Context(), "dev", "tap up", nil)
+	require.NoError(t, err)
+	t.Cleanup(lock.Release)
+	for _, args := range [][]string{{"up"}, {"destroy", "--if-exists"}, {"verify", "--act"}, {"sweep", "--suffix", "dev", "--yes"}} {
+		stdout, stderr := tapIn(t, stateDir, exitFailed, append(args, "--no-progress")...)
+		require.Empty(t, stdout)
+		require.Regexp(t, `stack dev is in use by tap up, process \d+, since .*: wait for it to end, then run the command again; kill -INT \d+ ends it cleanly\n$`, stderr)
+	}
+	entries, err := os.ReadDir(home)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "there is nothing but the stack's folder")
 }
 
 // fakeStack leaves the traces of a deployed stack in a state folder, and the record of an emulator that is gone.

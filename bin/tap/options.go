@@ -256,7 +256,10 @@ func commandLine(command string, flags []string) string {
 
 // explain says what to do about a stack that is not there, or whose cloud is gone.
 func (r *request) explain(err error) error {
+	var used *lifecycle.InUseError
 	switch {
+	case errors.As(err, &used) && used.User.PID > 0:
+		return fmt.Errorf("%w: wait for it to end, then run the command again; kill -INT %d ends it cleanly", err, used.User.PID)
 	case errors.Is(err, lifecycle.ErrNoStack):
 		return fmt.Errorf("%w: %s creates it", err, r.tell("up"))
 	case session.Gone(err):

@@ -23,13 +23,16 @@ func (a *app) preflightCommand() *cobra.Command {
 
 func (a *app) preflight(ctx context.Context, s *session.Session, r *request) error {
 	a.noteAssumed(r)
-	lifetime := target.WithTool
-	if exists, err := s.Exists(ctx); err != nil {
+	exists, err := s.Exists(ctx)
+	switch {
+	case err != nil:
 		return err
-	} else if exists {
-		lifetime = target.Recorded
+	case exists:
+		err = s.OpenCloud(ctx, target.Recorded)
+	default:
+		err = s.OpenAnyCloud(ctx)
 	}
-	if err := s.OpenCloud(ctx, lifetime); err != nil {
+	if err != nil {
 		return r.explain(err)
 	}
 	report, err := s.Preflight(ctx)

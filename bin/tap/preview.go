@@ -11,7 +11,8 @@ import (
 func (a *app) previewCommand() *cobra.Command {
 	return a.does(&cobra.Command{
 		Use: "preview", Short: "Show what up would do",
-		Long:    "Shows what up would create, change and delete. A stack that was never deployed is previewed without leaving\nanything behind.",
+		Long: "Shows what up would create, change and delete. A stack that was never deployed is previewed on the cloud that\n" +
+			"up would use, if it runs, without leaving anything behind.",
 		Example: "  tap preview\n  tap preview --config apiDesiredCount=5 --output json",
 	}, always(needs{program: true}), a.preview)
 }

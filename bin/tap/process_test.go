@@ -136,7 +136,13 @@ func TestTheSecondInterruptStopsAtOnceAndSaysHowToFinish(t *testing.T) {
 	t.Parallel()
 	stateDir := t.TempDir()
 	tap := start(t, stateDir, "up", "--suffix", "two")
-	t.Cleanup(func() { _ = target.StopKept(context.Background(), filepath.Join(stateDir, "local")) })
+	t.Cleanup(func() { _ = target.StopKept(context.Background(), filepath.Join(stateDir, "local"), nil) })
+	require.Eventually(t, func() bool {
+		_, err := os.Stat(filepath.Join(stateDir, "local", "emulator.json"))
+		return err == nil
+	}, time.Minute, 10*time.Millisecond)
+	_, refusal := tapIn(t, stateDir, exitFailed, "destroy", "--suffix", "two", "--if-exists")
+	require.Contains(t, refusal, "stack two is in use by tap up, process ")
 	tap.until(t, "created aws:ec2/vpc:Vpc")
 	require.NoError(t, tap.Process.Signal(syscall.SIGTERM))
 	tap.until(t, "interrupt again to stop at once")

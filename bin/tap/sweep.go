@@ -77,6 +77,11 @@ func (f *sweepFlags) faults() []error {
 }
 
 func (a *app) sweep(ctx context.Context, s *session.Session, r *request, f *sweepFlags, agreed bool) error {
+	if agreed && f.Suffix != "" {
+		if err := s.Lock(ctx); err != nil {
+			return r.explain(err)
+		}
+	}
 	if err := s.OpenCloud(ctx, target.Recorded); err != nil {
 		if session.Gone(err) {
 			return fmt.Errorf("%w: on target %s there is nothing to sweep", err, r.Target.Name)

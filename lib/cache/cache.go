@@ -70,16 +70,21 @@ func Make(ctx context.Context, path string, build func(ctx context.Context, fold
 }
 
 // Lock takes an exclusive lock on path, which it creates, and waits for it until ctx ends. The kernel frees the lock
-// when the process dies, however it dies.
+// when the process dies, however it dies. Who holds the lock may remove the file.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
-	lock := flock.New(path, flock.SetPermissions(0o600))
-	if _, err := lock.TryLockContext(ctx, retryEvery); err != nil {
-		if ctx.Err() != nil {
-			err = context.Cause(ctx)
+	for {
+		lock := flock.New(path, flock.SetPermissions(0o600))
+		if _, err := lock.TryLockContext(ctx, retryEvery); err != nil {
+			if ctx.Err() != nil {
+				err = context.Cause(ctx)
+			}
+			return nil, fmt.Errorf("waiting for the lock %s: %w", path, err)
 		}
-		return nil, fmt.Errorf("waiting for the lock %s: %w", path, err)
+		if inPlace(lock) {
+			return func() { _ = lock.Close() }, nil
+		}
+		_ = lock.Close()
 	}
-	return func() { _ = lock.Close() }, nil
 }
 
 // TryLock takes the lock on path or fails with ErrHeld at once.
@@ -89,10 +94,21 @@ func TryLock(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("locking %s: %w", path, err)
 	}
-	if !taken {
+	if !taken || !inPlace(lock) {
+		_ = lock.Close()
 		return nil, fmt.Errorf("lock %s: %w", path, ErrHeld)
 	}
 	return func() { _ = lock.Close() }, nil
+}
+
+// inPlace says that the file that was locked is still the one at its path: whoever had the lock before may have removed it.
+func inPlace(lock *flock.Flock) bool {
+	locked, err := lock.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(lock.Path())
+	return err == nil && os.SameFile(locked, there)
 }
 
 func exists(path string) bool {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cache"
@@ -86,4 +87,22 @@ func TestLockWaitsUntilItsContextEnds(t *testing.T) {
 	again, err := cache.Lock(t.Context(), path)
 	require.NoError(t, err)
 	again()
+}
+
+func TestALockWhoseFileIsRemovedMeanwhileIsTakenAnew(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lock")
+	unlock, err := cache.TryLock(path)
+	require.NoError(t, err)
+	waiting := make(chan func())
+	go func() {
+		taken, err := cache.Lock(t.Context(), path)
+		assert.NoError(t, err)
+		waiting <- taken
+	}()
+	require.NoError(t, os.Remove(path))
+	unlock()
+	taken := <-waiting
+	_, err = cache.TryLock(path)
+	require.ErrorIs(t, err, cache.ErrHeld, "the lock that was waited for is the one of the file that is there")
+	taken()
 }

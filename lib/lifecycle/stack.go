@@ -24,8 +24,6 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
 	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"gopkg.in/yaml.v3"
-
-	"tapstack/lib/cache"
 )
 
 // Provider serves resource providers that the engine attaches to in place of downloaded plugins. It is attached and
@@ -44,6 +42,8 @@ type Options struct {
 	Program pulumi.RunFunc
 	// Dir is the state folder of this stack alone. It is created, readable by its owner only.
 	Dir string
+	// Lock is the lock of the stack in Dir, which whoever opens it has taken. Without, the stack takes it, or fails at once.
+	Lock *Lock
 	// Bucket keeps the state instead of Dir, which then holds nothing that cannot be lost.
 	Bucket *Bucket
 	// Unlock removes the engine's lock on the stack whoever holds it. Without, only that of a process of this machine
@@ -71,11 +71,11 @@ type Stack struct {
 	command   *command
 	workspace auto.Workspace
 	handle    *auto.Stack
-	unlock    func()
+	lock      *Lock // nil when it is the caller's
 	mask      func(string) string
 }
 
-// Open prepares the state folder and takes its lock, which Close gives back. It creates no stack yet.
+// Open prepares the state folder, whose lock must be the caller's or free. It creates no stack yet.
 func Open(ctx context.Context, engine *Engine, options Options) (*Stack, error) {
 	dir, err := filepath.Abs(options.Dir) // the engine runs in a folder of its own
 	if err != nil {
@@ -88,14 +88,12 @@ func Open(ctx context.Context, engine *Engine, options Options) (*Stack, error) 
 	if err := s.folder.make(); err != nil {
 		return nil, err
 	}
-	unlock, err := cache.TryLock(s.folder.lock())
-	if errors.Is(err, cache.ErrHeld) {
-		return nil, fmt.Errorf("stack %s is in use by another tap: wait for it to end, then run the command again", options.Stack)
+	if options.Lock == nil {
+		location := Location{Home: filepath.Dir(dir)}
+		if s.lock, err = location.Lock(ctx, filepath.Base(dir), "another program", nil); err != nil {
+			return nil, err
+		}
 	}
-	if err != nil {
-		return nil, err
-	}
-	s.unlock = unlock
 	if err := s.prepare(ctx, engine); err != nil {
 		s.Close()
 		return nil, err
@@ -103,8 +101,8 @@ func Open(ctx context.Context, engine *Engine, options Options) (*Stack, error) 
 	return s, nil
 }
 
-// Close gives back the lock. The stack and its state stay.
-func (s *Stack) Close() { s.unlock() }
+// Close gives back the lock that Open took. The stack and its state stay.
+func (s *Stack) Close() { s.lock.Release() }
 
 func (s *Stack) prepare(ctx context.Context, engine *Engine) error {
 	env, err := s.environment()

@@ -161,7 +161,9 @@ func TestTwoAtOnceAreKeptApart(t *testing.T) {
 	engine, err := lifecycle.FindEngine(t.Context(), func(string) {})
 	require.NoError(t, err)
 	_, err = lifecycle.Open(t.Context(), engine, lifecycle.Options{Project: "toy", Stack: "dev", Dir: dir})
-	require.ErrorContains(t, err, "in use by another tap")
+	var used *lifecycle.InUseError
+	require.ErrorAs(t, err, &used)
+	require.Equal(t, os.Getpid(), used.User.PID)
 }
 
 func TestTheStateIsForItsOwnerOnlyAndHoldsNoSecretInClear(t *testing.T) {

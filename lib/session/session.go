@@ -5,6 +5,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -89,6 +90,8 @@ type Options struct {
 	Provider lifecycle.Provider
 	// Unlock removes the lock of whoever holds the state.
 	Unlock bool
+	// Command is what others are told that the stack is in use by.
+	Command string
 	// Changes says that the session may change the cloud: a real account must then be one of the allowed.
 	Changes bool
 	// Progress may be nil.
@@ -107,6 +110,7 @@ type Session struct {
 	options  Options
 	progress Progress
 	location lifecycle.Location
+	lock     *lifecycle.Lock
 	stop     func()
 	// mutex guards what the second interrupt needs: Engine and temporary.
 	mutex     sync.Mutex
@@ -194,12 +198,29 @@ func (s *Session) Close() error {
 	if s.Cloud != nil && s.options.Cloud == nil {
 		err = s.Cloud.Close()
 	}
+	s.lock.Release()
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	if s.temporary != "" {
 		err = errors.Join(err, os.RemoveAll(s.temporary))
 	}
 	return err
+}
+
+// Lock takes the stack's lock, before anything else of it is looked at: what this command finds then stays as it is, and no
+// other ends the cloud. A command that changes the stack fails while another works on it; one that only looks waits.
+func (s *Session) Lock(ctx context.Context) (err error) {
+	if s.lock != nil {
+		return nil
+	}
+	wait := func(used *lifecycle.InUseError) {
+		s.progress.Note(fmt.Sprintf("%s. Waiting for its end.", used))
+	}
+	if s.options.Changes {
+		wait = nil
+	}
+	s.lock, err = s.location.Lock(ctx, s.options.Suffix, cmp.Or(s.options.Command, "a program"), wait)
+	return interrupted(ctx, err)
 }
 
 func (s *Session) closeStack() {
@@ -216,6 +237,9 @@ func (s *Session) Open(ctx context.Context) error {
 
 // OpenExisting opens a stack that must exist, where it is.
 func (s *Session) OpenExisting(ctx context.Context) error {
+	if err := s.Lock(ctx); err != nil {
+		return err
+	}
 	if err := s.mustExist(ctx); err != nil {
 		return err
 	}
@@ -224,6 +248,9 @@ func (s *Session) OpenExisting(ctx context.Context) error {
 
 // OpenState opens a stack that must exist without its cloud: for what only its state is asked.
 func (s *Session) OpenState(ctx context.Context) error {
+	if err := s.Lock(ctx); err != nil {
+		return err
+	}
 	if err := s.mustExist(ctx); err != nil {
 		return err
 	}
@@ -232,6 +259,9 @@ func (s *Session) OpenState(ctx context.Context) error {
 
 // OpenKept opens a stack that may be new, for a deployment that outlives the session, on a cloud that does so too.
 func (s *Session) OpenKept(ctx context.Context) error {
+	if err := s.Lock(ctx); err != nil {
+		return err
+	}
 	if err := s.openKeptCloud(ctx); err != nil {
 		return err
 	}
@@ -249,6 +279,8 @@ func (s *Session) OpenNew(ctx context.Context) error {
 		if err := s.makeTemporary(); err != nil {
 			return err
 		}
+	} else if err := s.Lock(ctx); err != nil {
+		return err
 	} else if exists, err := s.Exists(ctx); err != nil {
 		return err
 	} else if exists {
@@ -267,15 +299,39 @@ func (s *Session) OpenNew(ctx context.Context) error {
 	return s.openStack(ctx)
 }
 
-// OpenTemporary opens a stack of which nothing is left when the session is closed, as long as it is not deployed.
+// OpenTemporary opens a stack of which nothing is left when the session is closed, as long as it is not deployed, on the
+// cloud that it would be deployed to.
 func (s *Session) OpenTemporary(ctx context.Context) error {
+	if err := s.OpenAnyCloud(ctx); err != nil {
+		return err
+	}
 	if err := s.makeTemporary(); err != nil {
 		return err
 	}
-	return s.open(ctx, target.WithTool)
+	return s.openStack(ctx)
+}
+
+// OpenAnyCloud opens the cloud for looking only: emulators that run already, which are not ended meanwhile, or else some
+// that end with the session.
+func (s *Session) OpenAnyCloud(ctx context.Context) (err error) {
+	if s.options.Target.Home == "" { // nothing is recorded
+		return s.OpenCloud(ctx, target.WithTool)
+	}
+	s.lock, err = s.location.Lock(ctx, s.options.Suffix, s.options.Command, nil)
+	var used *lifecycle.InUseError
+	if err != nil && !errors.As(err, &used) { // whoever has the lock keeps the cloud as well
+		return err
+	}
+	if err = s.OpenCloud(ctx, target.Recorded); Gone(err) {
+		err = s.OpenCloud(ctx, target.WithTool)
+	}
+	return err
 }
 
 func (s *Session) open(ctx context.Context, lifetime target.Lifetime) error {
+	if err := s.Lock(ctx); err != nil {
+		return err
+	}
 	if err := s.OpenCloud(ctx, lifetime); err != nil {
 		return err
 	}
@@ -311,7 +367,7 @@ func (s *Session) openKeptCloud(ctx context.Context) error {
 	case len(stacks) > 0:
 		return fmt.Errorf("%s; stack %s lived there: destroy it first, which clears its state", err.Error(), stacks[0])
 	}
-	if err := target.StopKept(ctx, s.options.Target.Home); err != nil {
+	if err := s.Release(ctx); err != nil {
 		return err
 	}
 	return s.OpenCloud(ctx, target.Kept)
@@ -361,6 +417,9 @@ func (s *Session) stackOptions() lifecycle.Options {
 		Project: lib.ProjectName, Stack: s.options.Suffix, Program: lib.Deploy, Config: s.options.Config,
 		Dir: s.location.Dir(s.options.Suffix), Bucket: s.location.Bucket, Env: s.location.Env, Unlock: s.options.Unlock,
 		Observer: s.progress,
+	}
+	if s.temporary == "" {
+		options.Lock = s.lock
 	}
 	if s.Cloud == nil {
 		return options
@@ -420,14 +479,17 @@ func (s *Session) Forget(ctx context.Context) error {
 	return errors.Join(s.location.Forget(ctx, s.options.Suffix), s.Release(ctx))
 }
 
-// Release ends the emulators that outlive a session when no stack lives there any more.
+// Release ends the emulators that outlive a session when no stack lives there any more, and no other command works on one.
 func (s *Session) Release(ctx context.Context) error {
 	if name := s.options.Target.Name; name != target.Local && name != target.LocalStack {
 		return nil
 	}
-	stacks, err := s.location.List(ctx)
-	if err != nil || len(stacks) > 0 {
-		return err
-	}
-	return target.StopKept(ctx, s.options.Target.Home)
+	return target.StopKept(ctx, s.options.Target.Home, func() (bool, error) {
+		stacks, err := s.location.List(ctx)
+		if err != nil || len(stacks) > 0 {
+			return true, err
+		}
+		used, err := s.location.InUse(s.options.Suffix)
+		return len(used) > 0, err
+	})
 }

@@ -2,6 +2,14 @@ package session
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +21,7 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/process"
 	"tapstack/lib/target"
 )
 
@@ -106,5 +115,105 @@ func TestAStackKeepsItsRunAndExpiryUntilToldOtherwise(t *testing.T) {
 		expires, err := lib.ParseExpiry(configure(o, settings)[lib.ConfigExpires])
 		require.NoError(t, err)
 		assert.True(t, expires.After(time.Now()), "a new stack that is not to stay, or one with a time to live")
+	}
+}
+
+// runningCloud is a home whose local cloud is a process that sleeps, at an address that answers as it would.
+func runningCloud(t *testing.T) (home string, pid int) {
+	t.Helper()
+	sleeper := exec.CommandContext(t.Context(), "sleep", "60")
+	require.NoError(t, sleeper.Start())
+	go func() { _ = sleeper.Wait() }()
+	t.Cleanup(func() { _ = sleeper.Process.Kill() })
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if process.Alive(sleeper.Process.Pid) {
+			_, _ = w.Write([]byte(`{"token":"ours"}`))
+		}
+	}))
+	t.Cleanup(server.Close)
+	home = t.TempDir()
+	record, err := json.Marshal(map[string]any{
+		"pid": sleeper.Process.Pid, "born": process.Birth(sleeper.Process.Pid), "token": "ours",
+		"port": server.Listener.Addr().(*net.TCPAddr).Port, "started": time.Now(),
+	})
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(filepath.Join(home, "emulator.json"), record, 0o600))
+	return home, sleeper.Process.Pid
+}
+
+func TestTheCloudGoesWithTheLastThatUsesIt(t *testing.T) {
+	home, pid := runningCloud(t)
+	location := lifecycle.InFolder(lib.ProjectName, home)
+	options := Options{Suffix: "dev", Target: target.Options{Name: target.Local, Home: home}, Location: location, Changes: true}
+	begun, err := location.Lock(t.Context(), "other", "tap up", nil) // it has no state yet
+	require.NoError(t, err)
+
+	s, ctx := New(t.Context(), options)
+	require.NoError(t, s.Lock(ctx))
+	require.NoError(t, s.Forget(ctx))
+	require.True(t, process.Alive(pid), "another command has begun to use it")
+	require.FileExists(t, filepath.Join(home, "emulator.json"))
+
+	begun.Release()
+	require.NoError(t, s.Release(ctx))
+	require.False(t, process.Alive(pid))
+	require.NoError(t, s.Close())
+	require.NoDirExists(t, filepath.Join(home, "dev"))
+	require.NoDirExists(t, filepath.Join(home, "other"))
+}
+
+func TestWhoChangesAStackInUseIsRefusedAndWhoLooksWaits(t *testing.T) {
+	home, pid := runningCloud(t)
+	location := lifecycle.InFolder(lib.ProjectName, home)
+	holder, err := location.Lock(t.Context(), "dev", "tap up", nil)
+	require.NoError(t, err)
+	options := Options{Suffix: "dev", Target: target.Options{Name: target.Local, Home: home}, Location: location}
+	for name, open := range map[string]func(*Session) error{
+		"up":           func(s *Session) error { return s.OpenKept(t.Context()) },
+		"destroy":      func(s *Session) error { return s.OpenExisting(t.Context()) },
+		"another life": func(s *Session) error { return s.Open(t.Context()) },
+	} {
+		options.Changes = true
+		s, _ := New(t.Context(), options)
+		err := open(s)
+		var used *lifecycle.InUseError
+		require.ErrorAs(t, err, &used, name)
+		require.Equal(t, "tap up", used.User.Command)
+		require.Contains(t, err.Error(), fmt.Sprintf("stack dev is in use by tap up, process %d, since ", os.Getpid()))
+		require.Nil(t, s.Cloud, "the cloud is not opened before")
+		require.NoError(t, s.Close())
+	}
+	require.True(t, process.Alive(pid))
+
+	said := &notes{}
+	options.Changes, options.Progress = false, said
+	s, ctx := New(t.Context(), options)
+	done := make(chan error)
+	go func() { done <- s.OpenExisting(ctx) }()
+	select {
+	case err := <-done:
+		require.Fail(t, "it does not wait", "%v", err)
+	case <-time.After(200 * time.Millisecond):
+	}
+	holder.Release()
+	require.ErrorIs(t, <-done, lifecycle.ErrNoStack)
+	require.NoError(t, s.Close())
+	require.Len(t, said.lines, 1)
+	require.Contains(t, said.lines[0], "stack dev is in use by tap up")
+}
+
+func TestANewStackIsLookedAtOnTheCloudThatRuns(t *testing.T) {
+	home, pid := runningCloud(t)
+	for _, name := range []string{"free", "in use"} {
+		location := lifecycle.InFolder(lib.ProjectName, home)
+		if name == "in use" {
+			holder, err := location.Lock(t.Context(), "dev", "tap up", nil)
+			require.NoError(t, err)
+			t.Cleanup(holder.Release)
+		}
+		s, ctx := New(t.Context(), Options{Suffix: "dev", Target: target.Options{Name: target.Local, Home: home}, Location: location})
+		require.NoError(t, s.OpenAnyCloud(ctx), name)
+		require.Equal(t, pid, s.Cloud.PID(), name)
+		require.NoError(t, s.Close())
 	}
 }

@@ -113,7 +113,7 @@ func TestAKeptContainerServesSeveralCommandsUntilItIsStopped(t *testing.T) {
 
 	kept := target.Options{Name: target.LocalStack, Image: image, Lifetime: target.Kept, Home: home}
 	first, _ := open(t, kept)
-	t.Cleanup(func() { _ = target.StopKept(context.Background(), home) })
+	t.Cleanup(func() { _ = target.StopKept(context.Background(), home, nil) })
 	require.NoError(t, first.Close())
 	require.Len(t, containers(t, first.Endpoint), 1, "closing leaves it")
 
@@ -146,7 +146,7 @@ func TestAKeptContainerServesSeveralCommandsUntilItIsStopped(t *testing.T) {
 	require.ErrorContains(t, err, "container tapstack-localstack-")
 
 	moto := first.Env()["AWS_ENDPOINT_URL"]
-	require.NoError(t, target.StopKept(t.Context(), home))
+	require.NoError(t, target.StopKept(t.Context(), home, nil))
 	require.False(t, listening(moto), "the local emulator ends with it")
 	_, err = target.Open(t.Context(), recorded)
 	require.ErrorIs(t, err, target.ErrNoEmulator)

@@ -330,7 +330,7 @@ func TestAKeptSplitCloudIsFoundAgainAsItWas(t *testing.T) {
 	home := t.TempDir()
 	options := target.Options{Name: target.LocalStack, Endpoint: fake.URL, Lifetime: target.Kept, Home: home}
 	first, _ := open(t, options)
-	t.Cleanup(func() { _ = target.StopKept(context.Background(), home) })
+	t.Cleanup(func() { _ = target.StopKept(context.Background(), home, nil) })
 	require.NoError(t, first.Close())
 
 	fake.mutex.Lock()
@@ -342,7 +342,7 @@ func TestAKeptSplitCloudIsFoundAgainAsItWas(t *testing.T) {
 	require.Equal(t, first.Env(), again.Env())
 	require.Empty(t, *notes)
 
-	require.NoError(t, target.StopKept(t.Context(), home))
+	require.NoError(t, target.StopKept(t.Context(), home, nil))
 	require.False(t, listening(first.Env()["AWS_ENDPOINT_URL"]))
 	require.True(t, listening(fake.URL))
 }

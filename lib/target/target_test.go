@@ -167,7 +167,7 @@ func TestAKeptEmulatorIsFoundAgainAndStopped(t *testing.T) {
 	kept := target.Options{Name: target.Local, Lifetime: target.Kept, Home: home}
 	first, err := target.Open(t.Context(), kept)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = target.StopKept(context.Background(), home) })
+	t.Cleanup(func() { _ = target.StopKept(context.Background(), home, nil) })
 	require.NoError(t, first.Close())
 	require.True(t, listening(first.Endpoint), "closing leaves it")
 
@@ -178,7 +178,7 @@ func TestAKeptEmulatorIsFoundAgainAndStopped(t *testing.T) {
 	_, err = target.Open(t.Context(), kept)
 	require.ErrorContains(t, err, "runs on port")
 
-	require.NoError(t, target.StopKept(t.Context(), home))
+	require.NoError(t, target.StopKept(t.Context(), home, nil))
 	require.False(t, listening(first.Endpoint))
 	_, err = target.Open(t.Context(), recorded)
 	require.ErrorIs(t, err, target.ErrNoEmulator)
@@ -197,7 +197,7 @@ func TestAKeptEmulatorThatDiedIsMissed(t *testing.T) {
 	_, err = target.Open(t.Context(), kept)
 	require.ErrorAs(t, err, &gone)
 	require.Contains(t, gone.Error(), strconv.Itoa(first.PID()))
-	require.NoError(t, target.StopKept(t.Context(), home))
+	require.NoError(t, target.StopKept(t.Context(), home, nil))
 }
 
 func TestAKeptEmulatorThatIsSilentIsNotTakenForGone(t *testing.T) {
@@ -207,7 +207,7 @@ func TestAKeptEmulatorThatIsSilentIsNotTakenForGone(t *testing.T) {
 	kept := target.Options{Name: target.Local, Lifetime: target.Kept, Home: home}
 	first, err := target.Open(t.Context(), kept)
 	require.NoError(t, err)
-	t.Cleanup(func() { _ = target.StopKept(context.Background(), home) })
+	t.Cleanup(func() { _ = target.StopKept(context.Background(), home, nil) })
 	resume := processtest.Stop(t, first.PID())
 
 	var silent *target.SilentError
@@ -225,7 +225,7 @@ func TestAKeptEmulatorThatIsSilentIsNotTakenForGone(t *testing.T) {
 	require.Equal(t, first.Endpoint, again.Endpoint)
 
 	processtest.Stop(t, first.PID())
-	require.NoError(t, target.StopKept(t.Context(), home), "its process is known by its birth, and ended")
+	require.NoError(t, target.StopKept(t.Context(), home, nil), "its process is known by its birth, and ended")
 	require.False(t, process.Alive(first.PID()))
 }
 
@@ -244,7 +244,7 @@ func TestAProcessThatHasTheIdOfADeadEmulatorIsSpared(t *testing.T) {
 	var gone *target.GoneError
 	_, err = target.Running(t.Context(), home)
 	require.ErrorAs(t, err, &gone)
-	require.NoError(t, target.StopKept(t.Context(), home))
+	require.NoError(t, target.StopKept(t.Context(), home, nil))
 	require.True(t, process.Alive(other.Process.Pid))
 }
 
@@ -262,7 +262,7 @@ func TestAStrangerOnTheRecordedPortIsNotTakenForTheEmulator(t *testing.T) {
 	var gone *target.GoneError
 	_, err := target.Open(t.Context(), target.Options{Name: target.Local, Lifetime: target.Recorded, Home: home})
 	require.ErrorAs(t, err, &gone)
-	require.NoError(t, target.StopKept(t.Context(), home))
+	require.NoError(t, target.StopKept(t.Context(), home, nil))
 }
 
 func TestAWrongEndpointGivesOneClearLine(t *testing.T) {

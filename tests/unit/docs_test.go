@@ -235,9 +235,9 @@ func TestTheMessagesInTroubleshootingAreThoseOfTheSource(t *testing.T) {
 	}
 	require.GreaterOrEqual(t, quoted, 40, "the messages are found")
 
-	require.True(t, says(messages, "stack … is in use by another tap"))
+	require.True(t, says(messages, "stack … is in use by another command"))
 	require.False(t, says(messages, "stack … is in use by nobody"))
-	require.False(t, says(messages, "by another tap … stack is in use"), "the order counts")
+	require.False(t, says(messages, "by another command … stack is in use"), "the order counts")
 }
 
 // anchors are those that GitHub gives to the headings of a page.
