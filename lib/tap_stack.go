@@ -2751,7 +2751,10 @@ func (b *builder) autoscaling(cluster *ecs.Cluster, service *ecs.Service, spec s
 		ResourceId:        pulumi.Sprintf("service/%s/%s", cluster.Name, service.Name),
 		MinCapacity:       pulumi.Int(spec.desired),
 		MaxCapacity:       pulumi.Int(spec.most),
-		Tags:              b.tags(spec.name + "-scaling-target"),
+		SuspendedState: appautoscaling.TargetSuspendedStateArgs{
+			DynamicScalingInSuspended: pulumi.Bool(false), DynamicScalingOutSuspended: pulumi.Bool(false), ScheduledScalingSuspended: pulumi.Bool(false),
+		},
+		Tags: b.tags(spec.name + "-scaling-target"),
 	})
 	if err != nil {
 		return err
@@ -2997,6 +3000,7 @@ func (b *builder) events(db *database, alerts *alerts) error {
 			Name:         pulumi.String(b.physicalName(rule.name)),
 			Description:  pulumi.String(rule.description),
 			EventPattern: pulumi.String(pattern),
+			State:        pulumi.String("ENABLED"),
 			Tags:         b.tags(rule.name),
 		})
 		if err != nil {

@@ -89,6 +89,9 @@ func alertingSabotages() []sabotage {
 		changesAlarm("alerts.memory", "tell of the database's memory when it is all gone", "aurora-memory-alarm", func(in *cloudwatch.PutMetricAlarmInput) {
 			in.Threshold = aws.Float64(1)
 		}),
+		changesAlarm("alerts.alarm-actions", "silence an alarm", "alb-target-5xx-alarm", func(in *cloudwatch.PutMetricAlarmInput) {
+			in.ActionsEnabled = aws.Bool(false)
+		}),
 		changesAlarm("alerts.queue-age", "wait ten days for the oldest job", "queue-age-alarm", func(in *cloudwatch.PutMetricAlarmInput) {
 			in.Threshold = aws.Float64(10 * 24 * 60 * 60)
 		}),

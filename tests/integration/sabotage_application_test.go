@@ -196,6 +196,13 @@ func scalingSabotages() []sabotage {
 			Also: []string{"application.payment-api"},
 			Do:   func(ctx context.Context, s *saboteur) { s.scaleBetween(ctx, paymentAPI, 1, 12) },
 		},
+		{Check: "scaling.targets", Says: "suspend the scaling of job-processor", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.AutoScaling.RegisterScalableTarget, &applicationautoscaling.RegisterScalableTargetInput{
+				ResourceId: s.scalable(jobProcessor), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
+				ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount,
+				SuspendedState:    &scalingtypes.SuspendedState{DynamicScalingOutSuspended: aws.Bool(true)},
+			})
+		}},
 		{Check: "scaling.cpu", Says: "aim at 99 percent of the processors", Do: func(ctx context.Context, s *saboteur) {
 			s.changePolicy(ctx, paymentAPI, false, func(c *scalingtypes.TargetTrackingScalingPolicyConfiguration) { c.TargetValue = aws.Float64(99) })
 		}},

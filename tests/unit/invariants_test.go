@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
@@ -47,6 +48,7 @@ func invariants() []invariant {
 		{"every physical name ends in the suffix and is one that AWS takes", namesAreLegal},
 		{"every description is one that AWS takes", descriptionsAreLegal},
 		{"nothing is protected or kept when the stack goes", nothingIsKept},
+		{"what a hand can switch off is switched on again", switchesAreSet},
 		{"every log group keeps its lines for thirty days", logsExpire},
 		{"every policy document is current and complete", policiesAreComplete},
 		{"every role is assumed by one service for this account alone", trustIsNarrow},
@@ -168,6 +170,33 @@ func nothingIsKept(r *recording, faults *faults) {
 				value = rule.unset
 			}
 			faults.when(value != rule.must, "%s: %s is %v, which keeps it or something of it; must be %v", d.name, input, value, rule.must)
+		}
+	}
+}
+
+// switches are inputs without which the official provider takes whatever it finds for right, and what they must be: in the
+// schema of terraform-provider-aws 5.100.0 they are Optional and Computed, or a difference is suppressed.
+func switches() map[string]struct {
+	input string
+	must  any
+} {
+	running := map[string]any{"dynamicScalingInSuspended": false, "dynamicScalingOutSuspended": false, "scheduledScalingSuspended": false}
+	return map[string]struct {
+		input string
+		must  any
+	}{
+		"aws:cloudwatch/eventRule:EventRule":      {"state", "ENABLED"},
+		"aws:appautoscaling/target:Target":        {"suspendedState", running},
+		"aws:ec2/vpc:Vpc":                         {"enableDnsHostnames", true},
+		"aws:rds/clusterInstance:ClusterInstance": {"performanceInsightsEnabled", true},
+		"aws:sqs/queue:Queue":                     {"sqsManagedSseEnabled", true},
+	}
+}
+
+func switchesAreSet(r *recording, faults *faults) {
+	for token, s := range switches() {
+		for _, d := range r.ofType(token) {
+			faults.when(!reflect.DeepEqual(d.plain[s.input], s.must), "%s: %s is %v, must be %v", d.name, s.input, d.plain[s.input], s.must)
 		}
 	}
 }

@@ -129,6 +129,10 @@ func violations() map[string]map[string]change {
 			"db-sg: the description":        set("db-sg", "description", "Managed by Pulumi"),
 			"queue-url: the description":    unset("queue-url", "description"),
 		},
+		"what a hand can switch off is switched on again": {
+			"ecs-deployment-failed: state is <nil>":               unset("ecs-deployment-failed", "state"),
+			"payment-api-scaling-target: suspendedState is map[]": set("payment-api-scaling-target", "suspendedState", object{}),
+		},
 		"nothing is protected or kept when the stack goes": {
 			"vpc is protected":                                to("vpc", func(d *registration) { d.request.Protect = &yes }),
 			"vpc is retained on delete":                       to("vpc", func(d *registration) { d.request.RetainOnDelete = &yes }),

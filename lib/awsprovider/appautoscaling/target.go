@@ -2,6 +2,7 @@ package appautoscaling
 
 import (
 	"context"
+	"reflect"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
@@ -19,6 +20,22 @@ type TargetArgs struct {
 	MinCapacity       int     `pulumi:"minCapacity"`
 	MaxCapacity       int     `pulumi:"maxCapacity"`
 	RoleArn           *string `pulumi:"roleArn,optional" aws:"computed"`
+	// SuspendedState has no default: a target whose program sets none keeps the state that it has.
+	SuspendedState *SuspendedState `pulumi:"suspendedState,optional" aws:"computed"`
+}
+
+// SuspendedState says which kinds of scaling are suspended.
+type SuspendedState struct {
+	In        *bool `pulumi:"dynamicScalingInSuspended,optional"`
+	Out       *bool `pulumi:"dynamicScalingOutSuspended,optional"`
+	Scheduled *bool `pulumi:"scheduledScalingSuspended,optional"`
+}
+
+// complete takes what is not said for not suspended.
+func (s *SuspendedState) complete() {
+	for _, it := range []**bool{&s.In, &s.Out, &s.Scheduled} {
+		*it = resource.OrPrior(*it, aws.Bool(false))
+	}
 }
 
 // TargetState is the state of aws:appautoscaling/target:Target; its id is the resource's id, such as
@@ -31,6 +48,12 @@ type TargetState struct {
 
 var target = resource.Description[TargetArgs, TargetState]{
 	Token: "aws:appautoscaling/target:Target",
+	Check: func(a *TargetArgs) []resource.Fault {
+		if a.SuspendedState != nil {
+			a.SuspendedState.complete()
+		}
+		return nil
+	},
 	Create: func(ctx context.Context, c *resource.Cloud, a TargetArgs) (string, error) {
 		if err := register(ctx, c, a, a.Tags); err != nil {
 			return "", err
@@ -43,12 +66,13 @@ var target = resource.Description[TargetArgs, TargetState]{
 	},
 	Read: readTarget,
 	Update: func(ctx context.Context, c *resource.Cloud, _ string, old TargetState, a TargetArgs) error {
-		if old.MinCapacity != a.MinCapacity || old.MaxCapacity != a.MaxCapacity || aws.ToString(old.RoleArn) != aws.ToString(a.RoleArn) {
+		tags := a.Tags
+		if a.Tagged = old.Tagged; !reflect.DeepEqual(old.TargetArgs, a) {
 			if err := register(ctx, c, a, nil); err != nil {
 				return err
 			}
 		}
-		return updateTags(ctx, c, old.Arn, old.Tags, a.Tags)
+		return updateTags(ctx, c, old.Arn, old.Tags, tags)
 	},
 	Delete: deleteTarget,
 	Example: func(x resource.Scratch) resource.Example[TargetArgs] {
@@ -59,6 +83,7 @@ var target = resource.Description[TargetArgs, TargetState]{
 			},
 			Changes: []resource.Change[TargetArgs]{
 				{Name: "maximum", Apply: func(a *TargetArgs) { a.MaxCapacity = 8 }},
+				{Name: "suspended", Apply: func(a *TargetArgs) { a.SuspendedState = &SuspendedState{In: aws.Bool(true)} }},
 				{Name: "minimum", Apply: func(a *TargetArgs) { a.MinCapacity = 0 }},
 				{Name: "tags", Apply: func(a *TargetArgs) { a.Tags = map[string]string{"Name": "other", "More": "yes"} }},
 			},
@@ -72,6 +97,9 @@ func register(ctx context.Context, c *resource.Cloud, a TargetArgs, tags map[str
 		ServiceNamespace: types.ServiceNamespace(a.ServiceNamespace), ResourceId: &a.ResourceID,
 		ScalableDimension: types.ScalableDimension(a.ScalableDimension),
 		MinCapacity:       int32Of(a.MinCapacity), MaxCapacity: int32Of(a.MaxCapacity), Tags: tags,
+	}
+	if s := a.SuspendedState; s != nil {
+		in.SuspendedState = &types.SuspendedState{DynamicScalingInSuspended: s.In, DynamicScalingOutSuspended: s.Out, ScheduledScalingSuspended: s.Scheduled}
 	}
 	if aws.ToString(a.RoleArn) != "" {
 		in.RoleARN = a.RoleArn
@@ -98,6 +126,11 @@ func readTarget(ctx context.Context, c *resource.Cloud, id string, prior TargetS
 	s.ServiceNamespace, s.ScalableDimension = string(found.ServiceNamespace), string(found.ScalableDimension)
 	s.ResourceID, s.RoleArn = aws.ToString(found.ResourceId), resource.OrPrior(found.RoleARN, prior.RoleArn)
 	s.MinCapacity, s.MaxCapacity = int(aws.ToInt32(found.MinCapacity)), int(aws.ToInt32(found.MaxCapacity))
+	s.SuspendedState = &SuspendedState{}
+	if it := found.SuspendedState; it != nil {
+		s.SuspendedState = &SuspendedState{it.DynamicScalingInSuspended, it.DynamicScalingOutSuspended, it.ScheduledScalingSuspended}
+	}
+	s.SuspendedState.complete()
 	s.Arn = aws.ToString(found.ScalableTargetARN)
 	s.Tags, err = readTags(ctx, c, s.Arn, prior.Tags)
 	s.TagsAll = s.Tags

@@ -100,13 +100,11 @@ func TestTheRuleStateFollowsWhatTheProgramChanged(t *testing.T) {
 	}
 }
 
-func TestARuleOfWhichNothingIsSaidIsEnabled(t *testing.T) {
-	a := EventRuleArgs{}
-	assert.Empty(t, checkRule(&a))
-	assert.Equal(t, "ENABLED", aws.ToString(a.State))
-	a = EventRuleArgs{IsEnabled: aws.Bool(false)}
-	assert.Empty(t, checkRule(&a))
-	assert.Nil(t, a.State)
+func TestARuleOfWhoseStateNothingIsSaidKeepsIt(t *testing.T) {
+	for _, a := range []EventRuleArgs{{}, {IsEnabled: aws.Bool(false)}} {
+		assert.Empty(t, checkRule(&a))
+		assert.Nil(t, a.State)
+	}
 }
 
 func TestRuleAndTargetIDsAreTheOfficialOnes(t *testing.T) {

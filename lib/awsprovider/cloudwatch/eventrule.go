@@ -26,7 +26,8 @@ type EventRuleArgs struct {
 	EventPattern       *string `pulumi:"eventPattern,optional" aws:"json"`
 	ScheduleExpression *string `pulumi:"scheduleExpression,optional"`
 	RoleArn            *string `pulumi:"roleArn,optional"`
-	State              *string `pulumi:"state,optional" aws:"computed"`
+	// State has no default: a rule whose program sets none keeps the state that it has.
+	State *string `pulumi:"state,optional" aws:"computed"`
 	// IsEnabled is the deprecated form of State; the two exclude each other.
 	IsEnabled    *bool `pulumi:"isEnabled,optional" aws:"computed"`
 	ForceDestroy *bool `pulumi:"forceDestroy,optional" aws:"writeonly"`
@@ -110,9 +111,6 @@ func checkRule(a *EventRuleArgs) []resource.Fault {
 	}
 	if a.ForceDestroy == nil {
 		a.ForceDestroy = aws.Bool(false)
-	}
-	if a.State == nil && a.IsEnabled == nil {
-		a.State = aws.String(string(types.RuleStateEnabled))
 	}
 	var faults []resource.Fault
 	if text := aws.ToString(a.EventPattern); text != "" {
