@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	"github.com/aws/aws-sdk-go-v2/service/eventbridge"
+	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -42,6 +43,7 @@ type Clients struct {
 	ECS            *ecs.Client
 	ELB            *elasticloadbalancingv2.Client
 	EventBridge    *eventbridge.Client
+	GuardDuty      *guardduty.Client
 	IAM            *iam.Client
 	KMS            *kms.Client
 	Logs           *cloudwatchlogs.Client
@@ -75,6 +77,7 @@ func NewClients(cfg aws.Config) *Clients {
 		ECS:         ecs.NewFromConfig(cfg),
 		ELB:         elasticloadbalancingv2.NewFromConfig(cfg),
 		EventBridge: eventbridge.NewFromConfig(cfg),
+		GuardDuty:   guardduty.NewFromConfig(cfg),
 		IAM:         iam.NewFromConfig(cfg),
 		KMS:         kms.NewFromConfig(cfg),
 		Logs:        cloudwatchlogs.NewFromConfig(cfg),

@@ -3,6 +3,7 @@ package inventory
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -96,8 +97,12 @@ var RouteTable = &Kind{
 	},
 }
 
-// defaultGroup is the name of the security group that AWS makes with each VPC.
-const defaultGroup = "default"
+const (
+	// defaultGroup is the name of the security group that AWS makes with each VPC.
+	defaultGroup = "default"
+	// guardDutyGroup begins the name of the one that GuardDuty makes for its endpoint in a VPC.
+	guardDutyGroup = "GuardDutyManagedSecurityGroup-"
+)
 
 var SecurityGroup = &Kind{
 	Name: "security group", Service: "ec2", Free: noCharge, NameInput: "name",
@@ -107,10 +112,14 @@ var SecurityGroup = &Kind{
 	IAM:     []IAMResource{{Sid: "Group", Types: []string{"security-group"}, ARN: "security-group/*"}},
 	list: each((*cloud.Reader).SecurityGroups, func(ctx context.Context, s *search, g ec2types.SecurityGroup) Resource {
 		r := s.ec2(ctx, "security-group", g.GroupId, g.Tags, g.VpcId)
-		if aws.ToString(g.GroupName) == defaultGroup {
+		switch name := aws.ToString(g.GroupName); {
+		case name == defaultGroup:
 			r.PartOf, r.RemovedByAWS = []string{s.EC2ARN(ctx, "vpc", r.VPC)}, true
-		} else {
-			r.Name = aws.ToString(g.GroupName)
+		case strings.HasPrefix(name, guardDutyGroup):
+			r = s.byGuardDuty(ctx, r)
+			fallthrough
+		default:
+			r.Name = name
 		}
 		return r
 	}),
@@ -126,14 +135,16 @@ var SecurityGroupRule = &Kind{
 		if err != nil {
 			return nil, err
 		}
-		vpcOf := map[string]*string{}
+		groupOf := map[string]ec2types.SecurityGroup{}
 		for _, g := range groups {
-			vpcOf[aws.ToString(g.GroupId)] = g.VpcId
+			groupOf[aws.ToString(g.GroupId)] = g
 		}
 		all, err := s.SecurityGroupRules(ctx)
 		return listed(all, err, func(r ec2types.SecurityGroupRule) Resource {
-			rule := s.ec2(ctx, "security-group-rule", r.SecurityGroupRuleId, r.Tags, vpcOf[aws.ToString(r.GroupId)])
+			group := groupOf[aws.ToString(r.GroupId)]
+			rule := s.ec2(ctx, "security-group-rule", r.SecurityGroupRuleId, r.Tags, group.VpcId)
 			rule.PartOf = []string{s.EC2ARN(ctx, "security-group", aws.ToString(r.GroupId))}
+			rule.RemovedByAWS = strings.HasPrefix(aws.ToString(group.GroupName), guardDutyGroup)
 			return rule
 		})
 	},
@@ -141,14 +152,18 @@ var SecurityGroupRule = &Kind{
 
 var VPCEndpoint = &Kind{
 	Name: "VPC endpoint", Service: "ec2", Types: []string{"aws:ec2/vpcEndpoint:VpcEndpoint"},
-	Removal: Removal{Limit: networkLimit},
+	Removal: Removal{Proof: ByOwner, Limit: networkLimit},
 	Quota: &Quota{
 		What: "gateway endpoints", Service: "vpc", Code: "L-1B52E74A",
 		Input: "vpcEndpointType", Value: string(ec2types.VpcEndpointTypeGateway),
 	},
 	IAM: []IAMResource{{Sid: "Endpoint", Types: []string{"vpc-endpoint"}, ARN: "vpc-endpoint/*"}},
 	list: each((*cloud.Reader).VPCEndpoints, func(ctx context.Context, s *search, v ec2types.VpcEndpoint) Resource {
-		return s.ec2(ctx, "vpc-endpoint", v.VpcEndpointId, v.Tags, v.VpcId)
+		r := s.ec2(ctx, "vpc-endpoint", v.VpcEndpointId, v.Tags, v.VpcId)
+		if strings.HasSuffix(aws.ToString(v.ServiceName), ".guardduty-data") {
+			return s.byGuardDuty(ctx, r)
+		}
+		return r
 	}),
 }
 
@@ -172,6 +187,15 @@ var NetworkInterface = &Kind{
 		}
 		return r
 	}),
+}
+
+// byGuardDuty makes what GuardDuty's runtime monitoring has put into a VPC, as its tag tells, a part of the VPC: GuardDuty
+// does not take it away again (GuardDuty user guide, "Disabling, uninstalling, and cleaning up resources").
+func (s *search) byGuardDuty(ctx context.Context, r Resource) Resource {
+	if r.Tags["GuardDutyManaged"] == "true" {
+		r.PartOf = []string{s.EC2ARN(ctx, "vpc", r.VPC)}
+	}
+	return r
 }
 
 // ec2 is a resource whose name is its Name tag.

@@ -21,6 +21,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	"github.com/aws/aws-sdk-go-v2/service/guardduty"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
@@ -128,6 +129,7 @@ func emptyAccount() *account {
 		"IAM GetAccountSummary":                           always(&iam.GetAccountSummaryOutput{SummaryMap: map[string]int32{"Roles": 20, "RolesQuota": 1000}}),
 		"IAM GetRole":                                     always(&iam.GetRoleOutput{}),
 		"ECS ListClusters":                                always(&ecs.ListClustersOutput{}),
+		"GuardDuty ListDetectors":                         always(&guardduty.ListDetectorsOutput{}),
 		"Secrets Manager ListSecrets":                     always(&secretsmanager.ListSecretsOutput{}),
 	}
 	return a

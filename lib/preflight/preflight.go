@@ -130,6 +130,7 @@ func probes() []probe {
 		{name: "names", look: lookAtNames},
 		{name: "deleted secrets", look: lookAtSecrets},
 		{name: "service-linked roles", look: lookAtServiceRoles},
+		{name: "GuardDuty", look: lookAtGuardDuty},
 	}
 }
 

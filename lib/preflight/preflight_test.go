@@ -25,6 +25,8 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/guardduty"
+	gdtypes "github.com/aws/aws-sdk-go-v2/service/guardduty/types"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
@@ -120,7 +122,7 @@ func TestWhatCannotBeReadIsUnknownWithItsReason(t *testing.T) {
 	require.NoError(t, report.Err(), "what is not known stops nothing")
 	for _, what := range []string{
 		"region", "availability zones", "quota of Elastic IPs", "quota of VPCs", "quota of NAT gateways in a zone", "quota of Fargate vCPUs",
-		"quota of IAM roles", "quota of log resource policies", "database version", "certificate", "image of payment-api", "deleted secrets", "service-linked roles",
+		"quota of IAM roles", "quota of log resource policies", "database version", "certificate", "image of payment-api", "deleted secrets", "service-linked roles", "GuardDuty",
 	} {
 		f := about(t, report, what)
 		require.Equal(t, Unknown, f.Status, "%+v", f)
@@ -299,6 +301,21 @@ func TestEachThingThatIsWrongIsToldWithAdvice(t *testing.T) {
 	none := always(&route53.ListResourceRecordSetsOutput{})
 	byArn := map[string]string{"certificateArn": certificate}
 	byDomain := map[string]string{"domainName": "pay.example.com", "hostedZoneId": "Z0123456789ABCDEFGHIJ"}
+	monitored := func(fargate gdtypes.FeatureStatus) answers {
+		return answers{
+			"GuardDuty ListDetectors": always(&guardduty.ListDetectorsOutput{DetectorIds: []string{"d1"}}),
+			"GuardDuty GetDetector": always(&guardduty.GetDetectorOutput{
+				Status: gdtypes.DetectorStatusEnabled,
+				Features: []gdtypes.DetectorFeatureConfigurationResult{{
+					Name: gdtypes.DetectorFeatureResultRuntimeMonitoring, Status: gdtypes.FeatureStatusEnabled,
+					AdditionalConfiguration: []gdtypes.DetectorAdditionalConfigurationResult{
+						{Name: gdtypes.FeatureAdditionalConfigurationEc2AgentManagement, Status: gdtypes.FeatureStatusEnabled},
+						{Name: gdtypes.FeatureAdditionalConfigurationEcsFargateAgentManagement, Status: fargate},
+					},
+				}},
+			}),
+		}
+	}
 	for _, c := range []struct {
 		name    string
 		config  map[string]string
@@ -353,6 +370,8 @@ func TestEachThingThatIsWrongIsToldWithAdvice(t *testing.T) {
 			"deleted secrets", OK, "none has a name of the stack",
 		},
 		{"a new account", nil, answers{"IAM GetRole": refuse("NoSuchEntity")}, "service-linked roles", Warning, "AWSServiceRoleForECS, AWSServiceRoleForElasticLoadBalancing, AWSServiceRoleForRDS, AWSServiceRoleForApplicationAutoScaling_ECSService not there yet"},
+		{"runtime monitoring of Fargate", nil, monitored(gdtypes.FeatureStatusEnabled), "GuardDuty", Warning, "GuardDuty will put an endpoint and a security group into the VPC"},
+		{"runtime monitoring of machines only", nil, monitored(gdtypes.FeatureStatusDisabled), "GuardDuty", OK, "puts nothing into the VPC"},
 		{"no repository", map[string]string{"paymentApiImage": privateAPI}, answers{"ECR DescribeImages": refuse("RepositoryNotFoundException")}, "image of payment-api", Problem, "account 123456789012 has no repository payment-api in eu-west-1"},
 		{"no image in the repository", map[string]string{"paymentApiImage": privateAPI}, answers{"ECR DescribeImages": refuse("ImageNotFoundException")}, "image of payment-api", Problem, "repository payment-api in eu-west-1 has no image 1.0.0"},
 		{

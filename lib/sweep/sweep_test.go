@@ -133,7 +133,13 @@ func TestWhatCannotCarryTagsIsProvenByWhatItBelongsTo(t *testing.T) {
 			part(inventory.Alarm, "TargetTracking-x", "a", "arn:scaling policy:p"), part(inventory.ScalingPolicy, "p", "a", "arn:scalable target:t"),
 			part(inventory.ScalableTarget, "t", "a", "arn:ECS service:s"), whole(inventory.ECSService, "s", "a", expired()),
 		}, "delete: belongs to scaling policy p"},
-		"a circle proves nothing":      {[]inventory.Resource{part(inventory.NetworkInterface, "x", "", "arn:network interface:y"), part(inventory.NetworkInterface, "y", "", "arn:network interface:x")}, "kept: "},
+		"a circle proves nothing": {[]inventory.Resource{part(inventory.NetworkInterface, "x", "", "arn:network interface:y"), part(inventory.NetworkInterface, "y", "", "arn:network interface:x")}, "kept: "},
+		"GuardDuty's endpoint in our VPC": {[]inventory.Resource{
+			inVPC(part(inventory.VPCEndpoint, "endpoint", "", "arn:VPC:vpc-a")), inVPC(whole(inventory.VPC, "vpc-a", "a", expired())),
+		}, "delete: belongs to VPC vpc-a"},
+		"GuardDuty's endpoint in a VPC in use": {[]inventory.Resource{
+			inVPC(part(inventory.VPCEndpoint, "endpoint", "", "arn:VPC:vpc-a")), inVPC(whole(inventory.VPC, "vpc-a", "a", but(lib.TagExpires, lib.NeverExpires))),
+		}, "kept: it belongs to VPC vpc-a: it never expires"},
 		"an untagged queue of our key": {[]inventory.Resource{part(inventory.Queue, "payment-jobs-a", "a", key.ARN), key}, "kept: not provably ours"},
 	} {
 		t.Run(name, func(t *testing.T) {
