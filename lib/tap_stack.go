@@ -831,14 +831,15 @@ func (b *builder) logGroup(name, physicalName string) (*cloudwatch.LogGroup, err
 	})
 }
 
-// statement is one statement of a policy document, save the resources that it is about: their ARNs may be known later.
+// statement is one statement of a policy document, save the resources that it is about: their ARNs may be known later. A list
+// of one is written as a string, as AWS gives it back.
 type statement struct {
 	policy.Statement
 	resources []pulumi.StringInput
 }
 
 func allow(sid string, actions ...string) statement {
-	return statement{Statement: policy.Statement{Sid: sid, Effect: policy.EffectAllow, Action: policy.NewStringOrSlice(false, actions...)}}
+	return statement{Statement: policy.Statement{Sid: sid, Effect: policy.EffectAllow, Action: policy.NewStringOrSlice(true, actions...)}}
 }
 
 // on names the resources. Trust policies have none.
@@ -861,21 +862,21 @@ func (s statement) when(operator, key string, values ...string) statement {
 	if s.Condition[operator] == nil {
 		s.Condition[operator] = map[string]*policy.ConditionValue{}
 	}
-	s.Condition[operator][key] = policy.NewConditionValueString(false, values...)
+	s.Condition[operator][key] = policy.NewConditionValueString(true, values...)
 	return s
 }
 
-// services are AWS services as principals: a list, even of one.
+// services are AWS services as principals.
 func services(names ...string) *policy.Principal {
 	principal := policy.NewServicePrincipal()
-	*principal.Service() = *policy.NewStringOrSlice(false, names...)
+	*principal.Service() = *policy.NewStringOrSlice(true, names...)
 	return principal
 }
 
 // thisAccount is the account as a principal: whoever its own IAM policies let in.
 func (b *builder) thisAccount() *policy.Principal {
 	principal := policy.NewAWSPrincipal()
-	*principal.AWS() = *policy.NewStringOrSlice(false, fmt.Sprintf("arn:%s:iam::%s:root", b.partition, b.account))
+	*principal.AWS() = *policy.NewStringOrSlice(true, fmt.Sprintf("arn:%s:iam::%s:root", b.partition, b.account))
 	return principal
 }
 
@@ -897,7 +898,7 @@ func document(statements ...statement) pulumi.StringOutput {
 		for i, s := range statements {
 			complete[i] = s.Statement
 			if len(s.resources) > 0 {
-				complete[i].Resource = policy.NewStringOrSlice(false, arns[:len(s.resources)]...)
+				complete[i].Resource = policy.NewStringOrSlice(true, arns[:len(s.resources)]...)
 				arns = arns[len(s.resources):]
 			}
 		}
@@ -1311,7 +1312,8 @@ func (b *builder) flowLog(n *network) error {
 		allows: []statement{
 			allow("WriteFlowLogs", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents").
 				on(group.Arn, pulumi.Sprintf("%s:*", group.Arn)),
-			allow("FindLogGroup", "logs:DescribeLogGroups").on(pulumi.String(b.arn("logs", "log-group:*"))),
+			// DescribeLogGroups knows no resources (AWS service authorization reference).
+			allow("FindLogGroup", "logs:DescribeLogGroups").on(pulumi.String("*")),
 		},
 	})
 	if err != nil {
@@ -1329,7 +1331,8 @@ func (b *builder) flowLog(n *network) error {
 	return err
 }
 
-// endpoints keeps S3 traffic (ECR layers, access logs) off the NAT gateways and, where wanted, AWS API calls too.
+// endpoints keeps the layers of images, which ECR has in S3, off the NAT gateways and, where wanted, AWS API calls too. Nothing
+// else in the VPC uses S3, and no other account's credentials the rest (ECR user guide, "Interface VPC endpoints").
 func (b *builder) endpoints(n *network) error {
 	tables := make(pulumi.StringArray, len(n.privateTables))
 	for i, table := range n.privateTables {
@@ -1340,13 +1343,16 @@ func (b *builder) endpoints(n *network) error {
 		ServiceName:     pulumi.String(b.endpointService("s3")),
 		VpcEndpointType: pulumi.String("Gateway"),
 		RouteTableIds:   tables,
-		Tags:            b.tags("s3-endpoint"),
+		Policy: document(allow("PullImageLayers", "s3:GetObject").by(policy.NewGlobalPrincipal()).
+			on(pulumi.String(fmt.Sprintf("arn:%s:s3:::prod-%s-starport-layer-bucket/*", b.partition, b.region)))).ToStringPtrOutput(),
+		Tags: b.tags("s3-endpoint"),
 	})
 	if err != nil || !b.cfg.InterfaceEndpoints {
 		return err
 	}
 	for _, service := range []string{"ecr.api", "ecr.dkr", "logs", "secretsmanager", "ssm", "sqs", "sns"} {
 		name := strings.ReplaceAll(service, ".", "-") + "-endpoint"
+		prefix, _, _ := strings.Cut(service, ".")
 		endpoint, err := create(b, ec2.NewVpcEndpoint, name, &ec2.VpcEndpointArgs{
 			VpcId:             n.vpc.ID(),
 			ServiceName:       pulumi.String(b.endpointService(service)),
@@ -1354,7 +1360,9 @@ func (b *builder) endpoints(n *network) error {
 			SubnetIds:         subnetIDs(n.private),
 			SecurityGroupIds:  pulumi.StringArray{n.groups.endpoints.ID()},
 			PrivateDnsEnabled: pulumi.Bool(true),
-			Tags:              b.tags(name),
+			Policy: document(allow("CallsOfThisAccount", prefix+":*").by(policy.NewGlobalPrincipal()).on(pulumi.String("*")).
+				when("StringEquals", "aws:PrincipalAccount", b.account)).ToStringPtrOutput(),
+			Tags: b.tags(name),
 		})
 		if err != nil {
 			return err
@@ -1417,10 +1425,14 @@ type database struct {
 	cluster   *rds.Cluster
 	instances []pulumi.Resource
 	// identifiers are the instances'.
-	identifiers pulumi.StringArray
-	// credentials and apiKeys are the secrets; versions are their values, which tasks need before they start.
-	credentials, apiKeys *secretsmanager.Secret
-	versions             []pulumi.Resource
+	identifiers          pulumi.StringArray
+	credentials, apiKeys *storedSecret
+}
+
+// storedSecret is a secret with its value.
+type storedSecret struct {
+	*secretsmanager.Secret
+	value *secretsmanager.SecretVersion
 }
 
 // database declares the Aurora cluster, its writer and readers, and the secrets.
@@ -1621,10 +1633,10 @@ func (b *builder) secrets(db *database, password *random.RandomPassword) error {
 		return marshal(map[string]string{keyAPIKey: hex})
 	}).(pulumi.StringOutput)
 
-	if db.credentials, err = b.secret(db, "payment-db-credentials", "Connection to the payment database", credentials); err != nil {
+	if db.credentials, err = b.secret("payment-db-credentials", "Connection to the payment database", credentials); err != nil {
 		return err
 	}
-	db.apiKeys, err = b.secret(db, "payment-api-keys", "Keys of the payment API", keys)
+	db.apiKeys, err = b.secret("payment-api-keys", "Keys of the payment API", keys)
 	return err
 }
 
@@ -1640,7 +1652,7 @@ func connectionString(host string, port int, name, password string) string {
 }
 
 // secret declares a secret, its value, and a policy that refuses plain-text transport.
-func (b *builder) secret(db *database, name, description string, value pulumi.StringOutput) (*secretsmanager.Secret, error) {
+func (b *builder) secret(name, description string, value pulumi.StringOutput) (*storedSecret, error) {
 	secret, err := create(b, secretsmanager.NewSecret, name, &secretsmanager.SecretArgs{
 		Name:        pulumi.String(b.physicalName(name)),
 		Description: pulumi.String(description),
@@ -1654,17 +1666,16 @@ func (b *builder) secret(db *database, name, description string, value pulumi.St
 	version, err := create(b, secretsmanager.NewSecretVersion, name+"-value", &secretsmanager.SecretVersionArgs{
 		SecretId:     secret.ID(),
 		SecretString: value.ToStringPtrOutput(), // secret, as are the password and the key in it
-	})
+	}, createBeforeDelete()) // tasks that start meanwhile read the old value
 	if err != nil {
 		return nil, err
 	}
-	db.versions = append(db.versions, version)
 	_, err = create(b, secretsmanager.NewSecretPolicy, name+"-policy", &secretsmanager.SecretPolicyArgs{
 		SecretArn:         secret.Arn,
 		BlockPublicPolicy: pulumi.Bool(true),
 		Policy:            document(denyPlainTransport("secretsmanager:*", secret.Arn)),
 	})
-	return secret, err
+	return &storedSecret{secret, version}, err
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -2394,12 +2405,13 @@ type serviceSpec struct {
 	allows                     []statement
 }
 
-// injectedValue is an environment variable and where its value comes from: a plain value, or the ARN of a secret (with
-// the key inside it) or of a parameter.
+// injectedValue is an environment variable and where its value comes from: a plain value, or the ARN of a secret (with the key
+// inside it and the version, so that a new value makes a new deployment) or of a parameter.
 type injectedValue struct {
 	variable string
 	from     pulumi.StringInput
 	key      string
+	version  pulumi.StringInput
 }
 
 // valueFrom is how a task definition names the source of a secret or parameter.
@@ -2407,7 +2419,7 @@ func (v injectedValue) valueFrom() pulumi.StringInput {
 	if v.key == "" {
 		return v.from
 	}
-	return pulumi.Sprintf("%s:%s::", v.from, v.key)
+	return pulumi.Sprintf("%s:%s::%s", v.from, v.key, v.version)
 }
 
 // application declares the cluster and its two services.
@@ -2443,7 +2455,7 @@ func (b *builder) application(n *network, db *database, balancer *balancer, jobs
 	}
 	// A task that starts before it can pull its image, read its secrets or reach the database fails, and the circuit
 	// breaker counts it.
-	ready := slices.Concat([]pulumi.Resource{capacity}, n.ready, db.versions, db.instances, balancer.rules)
+	ready := slices.Concat([]pulumi.Resource{capacity, db.credentials.value, db.apiKeys.value}, n.ready, db.instances, balancer.rules)
 	for _, spec := range specs {
 		service, err := b.service(n, cluster, spec, ready)
 		if err != nil {
@@ -2459,11 +2471,11 @@ func (b *builder) application(n *network, db *database, balancer *balancer, jobs
 
 // serviceSpecs is the table of services: what each runs, is told, and may do.
 func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, settings *parameters) ([]serviceSpec, error) {
-	secret := func(variable string, secret *secretsmanager.Secret, key string) injectedValue {
-		return injectedValue{variable, secret.Arn, key}
+	secret := func(variable string, secret *storedSecret, key string) injectedValue {
+		return injectedValue{variable: variable, from: secret.Arn, key: key, version: secret.value.VersionId}
 	}
 	setting := func(variable, name string) injectedValue {
-		return injectedValue{variable, settings.byName[name].Arn, ""}
+		return injectedValue{variable: variable, from: settings.byName[name].Arn}
 	}
 	api := serviceSpec{
 		name:  paymentAPI,
@@ -2489,7 +2501,7 @@ func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, job
 		image: b.cfg.JobProcessorImage, cpu: b.cfg.JobCPU, memory: b.cfg.JobMemory,
 		desired: b.cfg.JobDesiredCount, most: b.cfg.JobMaxCount,
 		securityGroup: n.groups.jobProcessor, targetGroup: balancer.targets[jobProcessor],
-		environment: []injectedValue{{"ALERTS_TOPIC_ARN", alerts.topic.Arn, ""}},
+		environment: []injectedValue{{variable: "ALERTS_TOPIC_ARN", from: alerts.topic.Arn}},
 		secrets: []injectedValue{
 			secret("DATABASE_URL", db.credentials, keyWriterConnection),
 		},
@@ -2699,9 +2711,9 @@ type secretVariable struct {
 // /tmp there is a volume, which the image should declare (VOLUME /tmp) so that its user may write there.
 func (b *builder) containerDefinitions(spec serviceSpec) pulumi.StringOutput {
 	plain := append([]injectedValue{
-		{"SERVICE_NAME", pulumi.String(b.physicalName(spec.name)), ""},
-		{"CONTAINER_PORT", pulumi.String(strconv.Itoa(b.cfg.ContainerPort)), ""},
-		{"CONTAINER_PROTOCOL", pulumi.String(b.cfg.ContainerProtocol), ""},
+		{variable: "SERVICE_NAME", from: pulumi.String(b.physicalName(spec.name))},
+		{variable: "CONTAINER_PORT", from: pulumi.String(strconv.Itoa(b.cfg.ContainerPort))},
+		{variable: "CONTAINER_PROTOCOL", from: pulumi.String(b.cfg.ContainerProtocol)},
 	}, spec.environment...)
 	injected := slices.Concat(spec.secrets, spec.settings)
 

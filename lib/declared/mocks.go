@@ -87,6 +87,8 @@ func (m *Mocks) Outputs(token, name string) map[string]any {
 		out["arnSuffix"], out["dnsName"], out["zoneId"] = "app/"+name+"/1", name+".example", "ZALB"
 	case "aws:lb/targetGroup:TargetGroup":
 		out["arnSuffix"] = "targetgroup/" + name + "/1"
+	case "aws:secretsmanager/secretVersion:SecretVersion":
+		out["versionId"] = "version-id"
 	case "aws:kms/key:Key":
 		out["keyId"] = "key-id"
 	case "aws:route53/record:Record":

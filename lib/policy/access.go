@@ -100,12 +100,13 @@ func Services(p Policy, action, account string) (bound, unbound []string) {
 	return bound, unbound
 }
 
-// BoundToAccount tells whether a statement's conditions tie it to one account, by aws:SourceAccount or by an
-// aws:SourceArn that names it, so that no other account can use the service as its deputy.
+// BoundToAccount tells whether a statement's conditions tie it to one account: by aws:PrincipalAccount, or by aws:SourceAccount
+// or an aws:SourceArn that names it, so that no other account can use the service as its deputy.
 func BoundToAccount(s Statement, account string) bool {
-	accounts := ConditionValues(s, "aws:SourceAccount", "StringEquals", "StringLike", "StringEqualsIgnoreCase")
-	if len(accounts) > 0 {
-		return !slices.ContainsFunc(accounts, func(a string) bool { return a != account })
+	for _, key := range []string{"aws:PrincipalAccount", "aws:SourceAccount"} {
+		if accounts := ConditionValues(s, key, "StringEquals", "StringLike", "StringEqualsIgnoreCase"); len(accounts) > 0 {
+			return !slices.ContainsFunc(accounts, func(a string) bool { return a != account })
+		}
 	}
 	arns := ConditionValues(s, "aws:SourceArn", "ArnLike", "ArnEquals", "StringLike", "StringEquals")
 	return len(arns) > 0 && !slices.ContainsFunc(arns, func(a string) bool {

@@ -145,6 +145,9 @@ func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, e
 		return nil, nil, err
 	}
 	for _, g := range groups {
+		if _, attached := parts[aws.ToString(g.GroupId)]; !attached && byGuardDuty(g.Tags) {
+			continue // its endpoint's, which is none of the stack's parts
+		}
 		n := node{
 			part:     cmp.Or(parts[aws.ToString(g.GroupId)], aws.ToString(g.GroupName)),
 			group:    aws.ToString(g.GroupId),

@@ -12,6 +12,8 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
+	"tapstack/lib/policy"
 )
 
 // zonesWanted is the number of availability zones that the brief's VPC spans.
@@ -72,12 +74,12 @@ func networkChecks() []Check {
 		},
 		{
 			ID:   "network.s3-endpoint",
-			Says: "S3 gateway endpoint on the private route tables (beyond the brief)",
+			Says: "S3 gateway endpoint on the private route tables, for the layers of images and nothing else (beyond the brief)",
 			Run:  recorded(s3Endpoint),
 		},
 		{
 			ID:   "network.interface-endpoints",
-			Says: "Interface endpoints for AWS's services: all that the tasks call, in the private subnets under their usual names, or none (beyond the brief)",
+			Says: "Interface endpoints for AWS's services: all that the tasks call, in the private subnets under their usual names, for this account alone, or none (beyond the brief)",
 			Run:  recorded(interfaceEndpoints),
 		},
 	}
@@ -422,7 +424,8 @@ func s3Endpoint(ctx context.Context, e *Env, rec *recorder) error {
 	})
 	private, err2 := e.subnets(ctx, lib.OutputPrivateSubnetIDs)
 	tables, err3 := e.routeTables(ctx)
-	if err := cmp.Or(err1, err2, err3); err != nil {
+	account, err4 := e.cloud.Identity(ctx)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	wanted := distinct(texts(private, func(n ec2types.Subnet) string {
@@ -432,7 +435,25 @@ func s3Endpoint(ctx context.Context, e *Env, rec *recorder) error {
 	x := rec.on(e.cloud.EC2ARN(ctx, "vpc-endpoint", aws.ToString(gateway.VpcEndpointId)))
 	x.equal("state", "available", strings.ToLower(string(gateway.State)))
 	x.sameSet("route tables", wanted, gateway.RouteTableIds)
-	return nil
+	layers := fmt.Sprintf("arn:%s:s3:::prod-%s-starport-layer-bucket/*", account.Partition, account.Region)
+	_, err := x.lets(gateway, policy.Permission{Action: "s3:GetObject", Resource: layers})
+	return err
+}
+
+// lets holds an endpoint's policy to one permission.
+func (x subject) lets(v ec2types.VpcEndpoint, only policy.Permission) (policy.Policy, error) {
+	p, err := policy.Parse(aws.ToString(v.PolicyDocument))
+	if err != nil {
+		return p, fmt.Errorf("endpoint %s: %w", aws.ToString(v.VpcEndpointId), err)
+	}
+	x.sameSet("lets through beyond "+only.Action+" on "+only.Resource, nil, policy.Excess([]policy.Policy{p}, []policy.Permission{only}))
+	return p, nil
+}
+
+// byGuardDuty tells by its tags what GuardDuty's runtime monitoring has put into a VPC (GuardDuty user guide, "Runtime Monitoring").
+func byGuardDuty(of []ec2types.Tag) bool {
+	tags := cloud.TagMap(of, func(t ec2types.Tag) (*string, *string) { return t.Key, t.Value })
+	return tags["GuardDutyManaged"] == "true"
 }
 
 // endpointServices are the services of AWS that the tasks call, as endpoint names end.
@@ -446,14 +467,15 @@ func interfaceEndpoints(ctx context.Context, e *Env, rec *recorder) error {
 	vpc, err1 := e.vpc(ctx)
 	private, err2 := e.outputList(lib.OutputPrivateSubnetIDs)
 	all, err3 := e.cloud.VPCEndpoints(ctx)
-	if err := cmp.Or(err1, err2, err3); err != nil {
+	account, err4 := e.cloud.Identity(ctx)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
 		return err
 	}
 	id := aws.ToString(vpc.VpcId)
 	prefix := "." + e.cloud.Region + "."
 	var services []string
 	for _, v := range all {
-		if aws.ToString(v.VpcId) != id || v.VpcEndpointType == ec2types.VpcEndpointTypeGateway {
+		if aws.ToString(v.VpcId) != id || v.VpcEndpointType == ec2types.VpcEndpointTypeGateway || byGuardDuty(v.Tags) {
 			continue
 		}
 		_, service, _ := strings.Cut(aws.ToString(v.ServiceName), prefix)
@@ -463,6 +485,12 @@ func interfaceEndpoints(ctx context.Context, e *Env, rec *recorder) error {
 		x.equal("state", "available", strings.ToLower(string(v.State)))
 		x.equal("private DNS", true, v.PrivateDnsEnabled)
 		x.sameSet("subnets", private, v.SubnetIds)
+		action, _, _ := strings.Cut(service, ".")
+		p, err := x.lets(v, policy.Permission{Action: action + ":*", Resource: "*"})
+		if err != nil {
+			return err
+		}
+		x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, account.Account))
 	}
 	slices.Sort(services)
 	ok := len(services) == 0 || slices.Equal(services, endpointServices())

@@ -499,7 +499,7 @@ func infrastructureRoles(ctx context.Context, e *Env, rec *recorder) error {
 	}
 	for _, f := range ours {
 		group := e.cloud.ARN(ctx, "logs", "log-group:"+flowLogGroup(f))
-		d := duties{permitted: []policy.Permission{{Action: "logs:DescribeLogGroups", Resource: e.cloud.ARN(ctx, "logs", "log-group:*")}}}
+		d := duties{permitted: []policy.Permission{{Action: "logs:DescribeLogGroups", Resource: "*"}}} // it takes no resource
 		d.do(group+":*", "logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents")
 		for _, granted := range slices.Clone(d.permitted[1:]) {
 			d.permitted = append(d.permitted, policy.Permission{Action: granted.Action, Resource: group})

@@ -94,11 +94,18 @@ func networkSabotages() []sabotage {
 				call(ctx, s, s.EC2.DeleteFlowLogs, &ec2.DeleteFlowLogsInput{FlowLogIds: []string{*log.FlowLogId}})
 			},
 		},
-		{Check: "network.s3-endpoint", Says: "take a private route table off the S3 endpoint", Do: func(ctx context.Context, s *saboteur) {
+		{Check: "network.s3-endpoint", Says: "take a private route table off the S3 endpoint", On: "S3 endpoint", Do: func(ctx context.Context, s *saboteur) {
 			out := call(ctx, s, s.EC2.DescribeVpcEndpoints, &ec2.DescribeVpcEndpointsInput{Filters: s.inVPC("vpc-id")})
 			endpoint := first(s, "VPC endpoint", out.VpcEndpoints)
 			call(ctx, s, s.EC2.ModifyVpcEndpoint, &ec2.ModifyVpcEndpointInput{
 				VpcEndpointId: endpoint.VpcEndpointId, RemoveRouteTableIds: []string{*s.routeTable(ctx, "private-route-table-1")},
+			})
+		}},
+		{Check: "network.s3-endpoint", Says: "let everything through the S3 endpoint", On: "S3 endpoint", Do: func(ctx context.Context, s *saboteur) {
+			out := call(ctx, s, s.EC2.DescribeVpcEndpoints, &ec2.DescribeVpcEndpointsInput{Filters: s.inVPC("vpc-id")})
+			call(ctx, s, s.EC2.ModifyVpcEndpoint, &ec2.ModifyVpcEndpointInput{
+				VpcEndpointId:  first(s, "VPC endpoint", out.VpcEndpoints).VpcEndpointId,
+				PolicyDocument: aws.String(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}`),
 			})
 		}},
 		opensGroup("network.default-group-closed", "let the default security group talk to itself", "default", "default", 443,

@@ -55,6 +55,7 @@ func invariants() []invariant {
 		{"no role may do everything or anywhere", grantsAreNarrow},
 		{"every execution role reads exactly what its task definition names", injectionIsExact},
 		{"no resource's policy lets anyone in from outside the account, or without TLS", resourcePoliciesAreNarrow},
+		{"every VPC endpoint is for the layers of images, or for this account and its service alone", endpointsAreNarrow},
 		{"everything is made after what it needs and goes before it", orderIsKept},
 		{"every dependency and every parent is declared", referencesResolve},
 		{"what comes straight from a secret is marked secret", secretsStayMarked},
@@ -221,9 +222,16 @@ func (d registration) policies() (documents map[string]policy.Policy, unread fau
 				continue
 			}
 			documents[input] = document
+			ones := onesInLists(text)
+			unread.when(len(ones) > 0, "%s.%s has lists of one, which AWS gives back as strings: %v", d.name, input, ones)
 		}
 	}
 	return documents, unread
+}
+
+// onesInLists finds the lists of one string in a document.
+func onesInLists(document string) []string {
+	return regexp.MustCompile(`"[A-Za-z:]+":\["[^"]*"\]`).FindAllString(document, -1)
 }
 
 func policiesAreComplete(r *recording, faults *faults) {
@@ -275,7 +283,7 @@ func grantsAreNarrow(r *recording, faults *faults) {
 			for _, action := range policy.Values(s.Action) {
 				service, verb, ok := strings.Cut(action, ":")
 				faults.when(!ok || service == "*" || strings.Contains(verb, "*"), "%s allows %s", d.name, action)
-				faults.when(slices.Contains(policy.Values(s.Resource), "*") && action != "ecr:GetAuthorizationToken",
+				faults.when(slices.Contains(policy.Values(s.Resource), "*") && action != "ecr:GetAuthorizationToken" && action != "logs:DescribeLogGroups",
 					"%s allows %s on everything", d.name, action)
 			}
 		}
@@ -292,6 +300,7 @@ func injectionIsExact(r *recording, faults *faults) {
 		named, readable := map[string]bool{}, map[string]bool{}
 		for _, c := range containers {
 			for _, secret := range c.Secrets {
+				faults.when(strings.HasSuffix(secret.ValueFrom, ":"), "%s: a new value of %s makes no new deployment", task.name, secret.ValueFrom)
 				named[strings.Join(strings.SplitN(secret.ValueFrom, ":", 7)[:6], ":")] = true // without the key inside the secret
 			}
 		}
@@ -322,7 +331,7 @@ func resourcePoliciesAreNarrow(r *recording, faults *faults) {
 		"aws:sqs/queuePolicy:QueuePolicy":              "sqs:ReceiveMessage",
 	}
 	for _, d := range r.sorted() {
-		if d.token == "aws:iam/rolePolicy:RolePolicy" || d.token == "aws:iam/role:Role" {
+		if slices.Contains([]string{"aws:iam/rolePolicy:RolePolicy", "aws:iam/role:Role", "aws:ec2/vpcEndpoint:VpcEndpoint"}, d.token) {
 			continue
 		}
 		documents, _ := d.policies()
@@ -336,6 +345,24 @@ func resourcePoliciesAreNarrow(r *recording, faults *faults) {
 			action := overTLS[d.token]
 			faults.when(action != "" && !policy.DeniesWithoutTLS(document, action), "%s allows %s without TLS", d.name, action)
 		}
+	}
+}
+
+func endpointsAreNarrow(r *recording, faults *faults) {
+	for _, d := range r.ofType("aws:ec2/vpcEndpoint:VpcEndpoint") {
+		documents, _ := d.policies()
+		p, given := documents["policy"]
+		faults.when(!given, "%s lets everything through", d.name)
+		name := strings.SplitN(fmt.Sprint(d.plain["serviceName"]), ".", 4) // com.amazonaws.REGION.SERVICE
+		region, service := name[2], name[3]
+		only := policy.Permission{Action: strings.Split(service, ".")[0] + ":*", Resource: "*"}
+		if service == "s3" {
+			only = policy.Permission{Action: "s3:GetObject", Resource: "arn:aws:s3:::prod-" + region + "-starport-layer-bucket/*"}
+		}
+		excess := policy.Excess([]policy.Policy{p}, []policy.Permission{only})
+		faults.when(len(excess) > 0, "%s lets through %v", d.name, excess)
+		external := policy.ExternalPrincipals(p, r.account)
+		faults.when(service != "s3" && len(external) > 0, "%s lets in %v", d.name, external)
 	}
 }
 
@@ -363,10 +390,11 @@ func outputsArePublic(r *recording, faults *faults) {
 	}
 }
 
-// oldGoesFirst excepts what is still in use when its replacement is made and has revisions or no name.
+// oldGoesFirst excepts what is still in use when its replacement is made and has revisions, versions or no name.
 func oldGoesFirst(r *recording, faults *faults) {
 	inUse := []string{
 		"aws:ecs/taskDefinition:TaskDefinition", "aws:acm/certificate:Certificate", "aws:acm/certificateValidation:CertificateValidation",
+		"aws:secretsmanager/secretVersion:SecretVersion",
 	}
 	for _, d := range r.sorted() {
 		if !strings.HasPrefix(d.token, "aws:") {
