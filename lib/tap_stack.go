@@ -138,6 +138,10 @@ type Config struct {
 	InterfaceEndpoints bool
 	// WAF puts the web application firewall in front of the load balancer.
 	WAF bool
+	// WAFRateLimit is how many requests one address may make in five minutes.
+	WAFRateLimit int
+	// WAFCountOnly makes the firewall count what it would block.
+	WAFCountOnly bool
 
 	// Owner, Run and Expires become the tags of that name, by which tap sweep knows what a run left behind.
 	Owner, Run, Expires string
@@ -397,6 +401,8 @@ func configFields(c *Config) []configField {
 		numberField("queueVisibilityTimeoutSeconds", 300, "Time that a received message stays hidden from other consumers, in seconds.", &c.QueueVisibilityTimeoutSeconds, 0, 43200),
 		flagField("interfaceEndpoints", "false", "Reach AWS services through private VPC endpoints instead of NAT (costs by the hour, endpoint and zone).", &c.InterfaceEndpoints),
 		flagField("waf", "true", "Web application firewall in front of the load balancer (PCI DSS 6.4.2).", &c.WAF),
+		numberField("wafRateLimit", 2000, "Requests that one address may make in five minutes before the firewall blocks it.", &c.WAFRateLimit, 10, 2_000_000_000),
+		flagField("wafCountOnly", "false", "The firewall only counts what it would block, to be tried on real traffic first (PCI DSS 6.4.2 wants it to block).", &c.WAFCountOnly),
 		textField("owner", DefaultOwner, "Whose stack this is; tags every resource, and tap sweep removes only those of its own owner.", &c.Owner,
 			"1 to 32 lower-case letters, digits and single hyphens, not starting or ending with a hyphen",
 			func(owner string) bool { return len(owner) <= 32 && wordsPattern.MatchString(owner) }),
@@ -1695,8 +1701,6 @@ const (
 	accessLogPrefix = "alb"
 	// idleSeconds is the ALB's default idle timeout; a longer API timeout stretches it.
 	idleSeconds = 60
-	// wafRateLimit is how many requests one address may make in five minutes.
-	wafRateLimit = 2000
 )
 
 type balancer struct {
@@ -2114,38 +2118,56 @@ func (b *builder) firewall(alb *lb.LoadBalancer) error {
 		"logDestinationConfigs": pulumi.StringArray{logs.Arn},
 		"redactedFields": pulumi.Array{
 			pulumi.Map{"singleHeader": pulumi.StringMap{"name": pulumi.String("authorization")}},
+			pulumi.Map{"singleHeader": pulumi.StringMap{"name": pulumi.String("cookie")}},
+			pulumi.Map{"singleHeader": pulumi.StringMap{"name": pulumi.String("x-api-key")}},
+			pulumi.Map{"queryString": pulumi.Map{}},
 		},
 	}, after(delivery))
 	return err
 }
 
-// firewallRules is AWS's managed rule groups in order of price and likelihood, after a rate limit.
+// firewallRules is AWS's managed rule groups in order of price and likelihood, after a rate limit. Two rules only count and
+// label what they match, since merchants' servers break them rightfully: bodies over the 8 KB that WAF sees behind a load balancer,
+// and requests without a User-Agent.
 func (b *builder) firewallRules() pulumi.Array {
+	count := pulumi.Map{"count": pulumi.Map{}}
+	action, override := pulumi.Map{"block": pulumi.Map{}}, pulumi.Map{"none": pulumi.Map{}}
+	if b.cfg.WAFCountOnly {
+		action, override = count, count
+	}
 	rules := pulumi.Array{pulumi.Map{
 		"name":     pulumi.String("rate-limit"),
 		"priority": pulumi.Int(0),
-		"action":   pulumi.Map{"block": pulumi.Map{}},
+		"action":   action,
 		"statement": pulumi.Map{"rateBasedStatement": pulumi.Map{
-			"limit":            pulumi.Int(wafRateLimit),
+			"limit":            pulumi.Int(b.cfg.WAFRateLimit),
 			"aggregateKeyType": pulumi.String("IP"),
 		}},
 		"visibilityConfig": visibility("rate-limit"),
 	}}
-	for i, group := range []string{
-		"AWSManagedRulesAmazonIpReputationList",
-		"AWSManagedRulesCommonRuleSet",
-		"AWSManagedRulesKnownBadInputsRuleSet",
-		"AWSManagedRulesSQLiRuleSet",
+	for i, group := range []struct {
+		name   string
+		counts []string
+	}{
+		{"AWSManagedRulesAmazonIpReputationList", nil},
+		{"AWSManagedRulesCommonRuleSet", []string{"NoUserAgent_HEADER", "SizeRestrictions_BODY"}},
+		{"AWSManagedRulesKnownBadInputsRuleSet", nil},
+		{"AWSManagedRulesSQLiRuleSet", nil},
 	} {
+		managed := pulumi.Map{"vendorName": pulumi.String("AWS"), "name": pulumi.String(group.name)}
+		if len(group.counts) > 0 {
+			counted := pulumi.Array{}
+			for _, rule := range group.counts {
+				counted = append(counted, pulumi.Map{"name": pulumi.String(rule), "actionToUse": count})
+			}
+			managed["ruleActionOverrides"] = counted
+		}
 		rules = append(rules, pulumi.Map{
-			"name":           pulumi.String(group),
-			"priority":       pulumi.Int(i + 1),
-			"overrideAction": pulumi.Map{"none": pulumi.Map{}},
-			"statement": pulumi.Map{"managedRuleGroupStatement": pulumi.Map{
-				"vendorName": pulumi.String("AWS"),
-				"name":       pulumi.String(group),
-			}},
-			"visibilityConfig": visibility(group),
+			"name":             pulumi.String(group.name),
+			"priority":         pulumi.Int(i + 1),
+			"overrideAction":   override,
+			"statement":        pulumi.Map{"managedRuleGroupStatement": managed},
+			"visibilityConfig": visibility(group.name),
 		})
 	}
 	return rules

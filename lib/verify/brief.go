@@ -470,7 +470,7 @@ func beyondBullets() []Bullet {
 			Checks: append(checksOf("bucket"), "alb.access-logs", "destroyable.bucket"),
 		},
 		{
-			Text:   "WAFv2 web ACL on the load balancer: AWS common, known bad inputs, SQL injection, IP reputation rule sets and a rate limit, logged with the authorization header redacted",
+			Text:   "WAFv2 web ACL on the load balancer: AWS common, known bad inputs, SQL injection, IP reputation rule sets and a rate limit, logged without credentials",
 			Checks: append(checksOf("waf"), "iam.log-delivery-policy"),
 		},
 		{

@@ -165,7 +165,29 @@ func firewallSabotages() []sabotage {
 				})
 			},
 		},
-		{Check: "waf.logging", Says: "stop the firewall's logging", Do: func(ctx context.Context, s *saboteur) {
+		{
+			Check: "waf.rules", Says: "let cross-site scripting in bodies count instead of block", On: "web ACL",
+			Do: func(ctx context.Context, s *saboteur) {
+				s.updateFirewall(ctx, func(in *wafv2.UpdateWebACLInput) {
+					for _, r := range in.Rules {
+						if m := r.Statement.ManagedRuleGroupStatement; m != nil && aws.ToString(m.Name) == "AWSManagedRulesCommonRuleSet" {
+							m.RuleActionOverrides = append(m.RuleActionOverrides, waftypes.RuleActionOverride{
+								Name: aws.String("CrossSiteScripting_BODY"), ActionToUse: &waftypes.RuleAction{Count: &waftypes.CountAction{}},
+							})
+						}
+					}
+				})
+			},
+		},
+		{Check: "waf.logging", Says: "let cookies into the firewall's log", On: "firewall's log", Do: func(ctx context.Context, s *saboteur) {
+			out := call(ctx, s, s.WAF.GetLoggingConfiguration, &wafv2.GetLoggingConfigurationInput{ResourceArn: s.firewall(ctx).ARN})
+			logging := out.LoggingConfiguration
+			logging.RedactedFields = slices.DeleteFunc(logging.RedactedFields, func(f waftypes.FieldToMatch) bool {
+				return f.SingleHeader != nil && aws.ToString(f.SingleHeader.Name) == "cookie"
+			})
+			call(ctx, s, s.WAF.PutLoggingConfiguration, &wafv2.PutLoggingConfigurationInput{LoggingConfiguration: logging})
+		}},
+		{Check: "waf.logging", Says: "stop the firewall's logging", On: "firewall's log", Do: func(ctx context.Context, s *saboteur) {
 			call(ctx, s, s.WAF.DeleteLoggingConfiguration, &wafv2.DeleteLoggingConfigurationInput{ResourceArn: s.firewall(ctx).ARN})
 		}},
 	}

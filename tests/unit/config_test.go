@@ -55,6 +55,8 @@ func illegalValues() map[string][]string {
 		"queueVisibilityTimeoutSeconds": {"-1", "43201"},
 		"interfaceEndpoints":            {"yes", "1", "True"},
 		"waf":                           {"on", "0"},
+		"wafRateLimit":                  {"9", "2000000001"},
+		"wafCountOnly":                  {"count"},
 	}
 }
 
@@ -91,6 +93,7 @@ func TestLegalValuesAreAccepted(t *testing.T) {
 		"domainName":                    {"pay.example.com", strings.Repeat("a.", 30) + "info"},
 		"queueVisibilityTimeoutSeconds": {"31", "43200"},
 		"waf":                           {"false"},
+		"wafRateLimit":                  {"10", "2000000000"},
 	} {
 		for _, value := range legal {
 			_, err := lib.ParseConfig(with(key, value))

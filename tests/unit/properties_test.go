@@ -116,6 +116,8 @@ func drawings() []drawing {
 		number("jobRetryCount", 0, 20),
 		one("interfaceEndpoints", rapid.SampledFrom([]string{"true", "false"})),
 		one("waf", rapid.SampledFrom([]string{"true", "false"})),
+		number("wafRateLimit", 10, 2_000_000_000),
+		one("wafCountOnly", rapid.SampledFrom([]string{"true", "false"})),
 		one("owner", rapid.StringMatching(`[a-z0-9]{1,10}(-[a-z0-9]{1,10}){0,2}`)),
 		one("run", rapid.OneOf(rapid.Just(lib.ManualRun), rapid.StringMatching(`20[0-9]{2}(0[1-9]|1[0-2])[01][1-9]T[01][0-9][0-5][0-9][0-5][0-9]Z-[0-9a-f]{6}`))),
 		one("expires", rapid.OneOf(rapid.Just(lib.NeverExpires), rapid.StringMatching(`20[0-9]{2}-(0[1-9]|1[0-2])-[01][1-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9]Z`))),

@@ -19,6 +19,7 @@ func TestConfiguredValuesReachTheirResources(t *testing.T) {
 		"apiCpu": "2048", "apiMemory": "4096", "jobCpu": "1024", "jobMemory": "3072",
 		"apiDesiredCount": "4", "apiMaxCount": "13", "jobDesiredCount": "3", "jobMaxCount": "9", "cpuTargetPercent": "55",
 		"alertEmail": "on-call@example.com", "apiTimeoutSeconds": "100", "apiRetryCount": "0", "jobRetryCount": "9", "queueVisibilityTimeoutSeconds": "120",
+		"wafRateLimit": "500", "wafCountOnly": "true",
 		"owner": "team-a", "run": "20261124T060000Z-0a1b2c", "expires": "2026-11-24T12:00:00Z",
 		"allowedAccountIds": "123456789012, 210987654321", "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
 	})
@@ -54,6 +55,9 @@ func TestConfiguredValuesReachTheirResources(t *testing.T) {
 		{"job-processor-scaling-target", path{"minCapacity"}, 3.0},
 		{"job-processor-scaling-target", path{"maxCapacity"}, 9.0},
 		{"payment-api-cpu-scaling", path{"targetTrackingScalingPolicyConfiguration", "targetValue"}, 55.0},
+		{"waf", path{"rules", 0, "statement", "rateBasedStatement", "limit"}, 500.0},
+		{"waf", path{"rules", 0, "action", "count"}, map[string]any{}},
+		{"waf", path{"rules", 4, "overrideAction", "count"}, map[string]any{}},
 		{"payment-alerts-email", path{"endpoint"}, "on-call@example.com"},
 		{"alb", path{"idleTimeout"}, 105.0},
 		{"api-timeout-seconds", path{"value"}, "100"},

@@ -60,6 +60,11 @@ var webACL = resource.Description[WebACLArgs, WebACLState]{
 					a.Rules[1].Action = &ruleAction{Count: &none{}}
 				}},
 				{Name: "override", Apply: func(a *WebACLArgs) { a.Rules[0].OverrideAction = &overrideAction{Count: &none{}} }},
+				{Name: "one rule of a group", Apply: func(a *WebACLArgs) {
+					a.Rules[0].Statement.ManagedRuleGroupStatement.RuleActionOverrides = []ruleActionOverride{
+						{Name: "NoUserAgent_HEADER", ActionToUse: ruleAction{Count: &none{}}},
+					}
+				}},
 				{Name: "fewer rules", Apply: func(a *WebACLArgs) { a.Rules = a.Rules[1:] }},
 				{Name: "default action", Apply: func(a *WebACLArgs) { a.DefaultAction = defaultAction{Block: &none{}} }},
 				{Name: "description", Apply: func(a *WebACLArgs) { a.Description = aws.String("something else") }},
