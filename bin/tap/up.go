@@ -61,9 +61,14 @@ func deploy(ctx context.Context, s *session.Session) (lifecycle.Result, error) {
 
 // afterFailedUp says how to go on where something was made.
 func (a *app) afterFailedUp(ctx context.Context, s *session.Session, r *request, err error) error {
-	exists, releaseErr := s.AfterFailure(ctx)
+	exists, after := s.AfterFailure(ctx)
 	if !exists {
-		return errors.Join(err, releaseErr)
+		return errors.Join(err, after)
 	}
-	return fmt.Errorf("%w\nThe state is consistent. Go on with: %s\nor remove what there is with: %s", err, r.tell("up"), r.tell("destroy"))
+	var damaged *lifecycle.DamagedError
+	told := "The state is consistent. "
+	if after != nil || errors.As(err, &damaged) {
+		err, told = errors.Join(err, after), ""
+	}
+	return fmt.Errorf("%w\n%sGo on with: %s\nor remove what there is with: %s", err, told, r.tell("up"), r.tell("destroy"))
 }

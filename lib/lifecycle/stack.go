@@ -113,8 +113,12 @@ func (s *Stack) prepare(ctx context.Context, engine *Engine) error {
 	if err := s.pull(ctx); err != nil {
 		return err
 	}
-	if err := s.folder.mend(s.options.Project, s.options.Stack); err != nil {
-		return err
+	if err := s.ReadBack(); err != nil {
+		var damaged *DamagedError
+		if !errors.As(err, &damaged) || damaged.Restored.IsZero() {
+			return err
+		}
+		s.options.Observer.Diagnostic(Diagnostic{Severity: "warning", Message: err.Error()})
 	}
 	s.command = newCommand(engine, env)
 	s.workspace, err = auto.NewLocalWorkspace(ctx,
@@ -131,6 +135,29 @@ func (s *Stack) prepare(ctx context.Context, engine *Engine) error {
 		return fmt.Errorf("preparing the workspace of stack %s: %w", s.options.Stack, err)
 	}
 	return nil
+}
+
+// ReadBack makes sure that the state is whole, where it is in a folder: one that is cut short is replaced by the last whole
+// one, and told as a DamagedError.
+func (s *Stack) ReadBack() error {
+	if s.options.Bucket != nil {
+		return nil
+	}
+	return s.folder.mend(s.options.Project, s.options.Stack)
+}
+
+// keeper keeps a copy of the state after each step, and hands on what it hears.
+type keeper struct {
+	Observer
+	stack *Stack
+}
+
+// Done implements Observer.
+func (k keeper) Done(step Step) {
+	if options := k.stack.options; options.Bucket == nil && !options.Ephemeral && step.Changes() {
+		_ = k.stack.folder.keep(options.Project, options.Stack) // what is wrong is told when the operation ends
+	}
+	k.Observer.Done(step)
 }
 
 func (s *Stack) environment() (map[string]string, error) {
@@ -319,13 +346,13 @@ func (s *Stack) operate(ctx context.Context, operation string, create bool,
 	}
 	result := Result{Operation: operation, Changes: heard.counts, Changed: heard.changed, Planned: heard.planned, Duration: time.Since(start)}
 	if err != nil {
-		return result, errors.Join(s.explain(ctx, operation, heard.failures), detach())
+		err = s.explain(ctx, operation, heard.failures)
 	}
-	return result, detach()
+	return result, errors.Join(err, s.ReadBack(), detach())
 }
 
 func (s *Stack) listen(stack *auto.Stack, run func(*auto.Stack, chan<- events.EngineEvent) error) (*listener, error) {
-	heard := &listener{observer: s.options.Observer, mask: s.mask}
+	heard := &listener{observer: keeper{s.options.Observer, s}, mask: s.mask}
 	stream := make(chan events.EngineEvent)
 	done, quiet := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -430,8 +457,15 @@ func (s *Stack) configure(ctx context.Context) error {
 		}
 		settings.Config[parsed] = config.NewValue(value)
 	}
-	if err := s.workspace.SaveStackSettings(ctx, s.options.Stack, settings); err != nil {
-		return fmt.Errorf("writing the settings of stack %s: %w", s.options.Stack, err)
+	// The workspace's own way to write them leaves half of them where there is no more room.
+	file := s.folder.settings(s.options.Stack)
+	fresh := strings.TrimSuffix(file, ".yaml") + ".new.yaml"
+	err = settings.Save(fresh)
+	if err == nil {
+		err = os.Rename(fresh, file)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("writing the settings of stack %s: %w", s.options.Stack, err), removeAny(fresh))
 	}
 	return s.push(ctx)
 }

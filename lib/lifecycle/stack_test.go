@@ -4,9 +4,12 @@ import (
 	"context"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -231,4 +234,59 @@ func TestAStateFolderMayBeGivenRelativeToTheWorkingDirectory(t *testing.T) {
 	stack := open(t, dir, newToy(), things(thingArgs{Title: "one"}), nil)
 	planned := run(t, stack.Preview)
 	require.Equal(t, 2, planned.Altered())
+}
+
+// fullDisk is a folder on a disk of its own that has no more room than that.
+func fullDisk(t *testing.T, size string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if os.Geteuid() != 0 || runtime.GOOS != "linux" {
+		t.Skip("only root can mount a small disk, and only Linux has tmpfs")
+	}
+	if output, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size="+size, "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("no small disk can be mounted here: %s", output)
+	}
+	t.Cleanup(func() {
+		output, err := exec.CommandContext(context.WithoutCancel(t.Context()), "umount", dir).CombinedOutput()
+		require.NoError(t, err, "%s", output)
+	})
+	return dir
+}
+
+func TestAFullDiskLosesNothingThatTheEngineHadWritten(t *testing.T) {
+	dir, cloud, heard := fullDisk(t, "2m"), newToy(), &recorder{}
+	var program []thingArgs
+	for range 4 {
+		program = append(program, thingArgs{Title: strings.Repeat("much to write down ", 400), Millis: 300})
+	}
+	stack := open(t, filepath.Join(dir, "dev"), cloud, things(program...), heard)
+	filler := filepath.Join(dir, "filler")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	go func() {
+		for name := range cloud.creating {
+			if name == "thing-2" {
+				file, err := os.Create(filler)
+				for err == nil {
+					_, err = file.Write(make([]byte, 512))
+				}
+				_ = file.Close()
+				cancel() // the engine would try for minutes
+				return
+			}
+		}
+	}()
+	_, err := stack.Up(ctx)
+	require.Error(t, err)
+	state, err := stack.State(t.Context())
+	require.NoError(t, err, "the state can be read")
+	require.GreaterOrEqual(t, state.Resources, 3, "the first things are in it")
+	require.NoError(t, os.Remove(filler))
+	stack.Close()
+
+	again := open(t, filepath.Join(dir, "dev"), cloud, things(program...), heard)
+	run(t, again.Up)
+	require.Equal(t, 4, cloud.count())
+	run(t, again.Destroy)
+	require.Zero(t, cloud.count())
 }

@@ -60,9 +60,9 @@ func (f folder) make() error {
 	return nil
 }
 
-// mend repairs what an engine leaves that is killed while it writes. Attributes that are cut short, which keep the engine
-// from reading the state beside them, are removed: it does without. In place of a state that is cut short comes the engine's
-// copy of the last one but one; what came between the two is settled as after any killed run.
+// mend repairs what an engine leaves that is killed while it writes, or has no room to write. Attributes that are cut short,
+// which keep the engine from reading the state beside them, are removed: it does without. In place of a state that is cut
+// short comes the last whole one, which a DamagedError tells; what came between the two is settled as after any killed run.
 func (f folder) mend(project, stack string) error {
 	state := f.state(project, stack)
 	for _, attributes := range []string{state + ".attrs", state + ".bak.attrs"} {
@@ -74,19 +74,11 @@ func (f folder) mend(project, stack string) error {
 			return fmt.Errorf("repairing the state of stack %s: %w", stack, err)
 		}
 	}
-	content, err := os.ReadFile(state)
-	if errors.Is(err, fs.ErrNotExist) || err == nil && json.Valid(content) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading the state of stack %s: %w", stack, err)
-	}
-	former, err := os.ReadFile(state + ".bak")
-	if err != nil || !json.Valid(former) {
-		return nil // the engine tells what is wrong
-	}
-	if err := maybe.WriteFile(state, former, 0o600); err != nil {
-		return fmt.Errorf("putting back the state of stack %s, which was cut short: %w", stack, err)
+	switch err := f.keep(project, stack); {
+	case errors.Is(err, errCut):
+		return f.restore(project, stack)
+	case err != nil:
+		return fmt.Errorf("reading back the state of stack %s: %w", stack, err)
 	}
 	return nil
 }
@@ -123,7 +115,7 @@ func (f folder) makePassphrase(stack string) (string, error) {
 		return "", fmt.Errorf("the state in %s is encrypted with a passphrase that is not there: set %s", f, passphraseVariable)
 	}
 	made := rand.Text() + rand.Text()
-	if err := os.WriteFile(f.passphrase(), []byte(made+"\n"), 0o600); err != nil {
+	if err := maybe.WriteFile(f.passphrase(), []byte(made+"\n"), 0o600); err != nil {
 		return "", fmt.Errorf("writing the passphrase: %w", err)
 	}
 	return made, nil

@@ -52,13 +52,17 @@ func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.R
 	return s.operate(ctx, Up, planned.Total(), s.Stack.Up)
 }
 
-// AfterFailure says whether a deployment that failed has left a state, and ends the cloud where no stack lives there.
+// AfterFailure says whether a deployment that failed has left a state, which it reads back, and ends the cloud where no stack
+// lives there.
 func (s *Session) AfterFailure(ctx context.Context) (exists bool, err error) {
 	ctx, cancel := s.CleanupContext(ctx)
 	defer cancel()
 	exists, err = s.Exists(ctx)
-	if err != nil || exists {
-		return true, nil // when in doubt
+	if err != nil || exists && s.Stack == nil {
+		return true, err // when in doubt
+	}
+	if exists {
+		return true, s.Stack.ReadBack()
 	}
 	return false, s.Release(ctx)
 }
