@@ -427,13 +427,13 @@ func PhysicalName(name, suffix string) string { return name + "-" + suffix }
 // nameLimits holds, of every kind of resource whose name AWS bounds, the longest name and AWS's limit in characters.
 func nameLimits() map[string]int {
 	return map[string]int{
-		jobProcessor + "-tg":                   32,  // load balancer, target group
-		jobProcessor + "-execution-role":       64,  // IAM role
-		"ecs-deployment-failed":                64,  // EventBridge rule
-		"payment-jobs-dlq":                     80,  // SQS queue
-		"aurora-cluster":                       63,  // RDS identifier
-		"alb-logs-123456789012-ap-southeast-1": 63,  // S3 bucket
-		"aws-waf-logs":                         512, // log group
+		targetGroupName(jobProcessor, "HTTPS", 65535): 32,  // load balancer, target group
+		jobProcessor + "-execution-role":              64,  // IAM role
+		"ecs-deployment-failed":                       64,  // EventBridge rule
+		"payment-jobs-dlq":                            80,  // SQS queue
+		"aurora-cluster":                              63,  // RDS identifier
+		"alb-logs-123456789012-ap-southeast-1":        63,  // S3 bucket
+		"aws-waf-logs":                                512, // log group
 	}
 }
 
@@ -806,9 +806,11 @@ func createBeforeDelete() pulumi.ResourceOption { return pulumi.DeleteBeforeRepl
 // after makes a resource wait for others on the way up, and go before them on the way down.
 func after(resources ...pulumi.Resource) pulumi.ResourceOption { return pulumi.DependsOn(resources) }
 
+const deleteTimeout = "60m"
+
 // slowDelete gives AWS an hour to let go, where it has been seen to take its time.
 func slowDelete() pulumi.ResourceOption {
-	return pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: "60m"})
+	return pulumi.Timeouts(&pulumi.CustomTimeouts{Delete: deleteTimeout})
 }
 
 func (b *builder) physicalName(name string) string {
@@ -1257,17 +1259,20 @@ type trafficRule struct {
 	description string
 }
 
+// trafficRules is the table of them. Those of the containers' port have it in their names: when it changes, the new rules
+// are made before the services move, and the old ones go after that.
 func (b *builder) trafficRules(g securityGroups) []trafficRule {
 	port := b.cfg.ContainerPort
+	onPort := func(name string) string { return fmt.Sprintf("%s-%d", name, port) }
 	rules := []trafficRule{
 		{"alb-in-https", true, g.alb, nil, httpsPort, "HTTPS from the internet"},
 		{"alb-in-http", true, g.alb, nil, httpPort, "HTTP from the internet, to be redirected to HTTPS"},
-		{"alb-out-payment-api", false, g.alb, g.paymentAPI, port, "Requests to payment-api"},
-		{"alb-out-job-processor", false, g.alb, g.jobProcessor, port, "Health requests to job-processor"},
-		{"payment-api-in-alb", true, g.paymentAPI, g.alb, port, "Requests from the load balancer"},
+		{onPort("alb-out-payment-api"), false, g.alb, g.paymentAPI, port, "Requests to payment-api"},
+		{onPort("alb-out-job-processor"), false, g.alb, g.jobProcessor, port, "Health requests to job-processor"},
+		{onPort("payment-api-in-alb"), true, g.paymentAPI, g.alb, port, "Requests from the load balancer"},
 		{"payment-api-out-db", false, g.paymentAPI, g.database, postgresPort, "PostgreSQL to the Aurora cluster"},
 		{"payment-api-out-https", false, g.paymentAPI, nil, httpsPort, "HTTPS to AWS services and merchants"},
-		{"job-processor-in-alb", true, g.jobProcessor, g.alb, port, "Health requests from the load balancer"},
+		{onPort("job-processor-in-alb"), true, g.jobProcessor, g.alb, port, "Health requests from the load balancer"},
 		{"job-processor-out-db", false, g.jobProcessor, g.database, postgresPort, "PostgreSQL to the Aurora cluster"},
 		{"job-processor-out-https", false, g.jobProcessor, nil, httpsPort, "HTTPS to AWS services and merchants"},
 		{"db-in-payment-api", true, g.database, g.paymentAPI, postgresPort, "PostgreSQL from payment-api"},
@@ -1692,7 +1697,7 @@ const (
 	// tlsPolicy is the one that AWS recommends: TLS 1.2 and 1.3, with post-quantum key exchange.
 	tlsPolicy  = "ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09"
 	healthPath = "/health"
-	// drainSeconds is how long a target that goes may finish its requests.
+	// drainSeconds is how long a target that goes may finish its requests; a longer API timeout stretches it.
 	drainSeconds = 30
 	// accessLogDays covers the twelve months of PCI DSS 10.5.1.
 	accessLogDays = 365
@@ -1705,9 +1710,10 @@ const (
 
 type balancer struct {
 	alb     *lb.LoadBalancer
+	https   *lb.Listener
 	targets map[string]*lb.TargetGroup
-	// rules tie the target groups to the load balancer: a service must not be created before.
-	rules []pulumi.Resource
+	// healthRule ties both target groups to the load balancer: a service must not be created before.
+	healthRule *lb.ListenerRule
 }
 
 // loadBalancing declares the load balancer, its target groups, listeners, rules and firewall.
@@ -1833,16 +1839,23 @@ func (b *builder) accessLogs() (*s3.BucketV2, pulumi.Resource, error) {
 	return bucket, policy, err
 }
 
+// targetGroupName has in it what AWS does not let change: for another protocol or port, another target group is made beside
+// the old one, which is in use until the services have moved. Names are short because AWS takes 32 characters.
+func targetGroupName(service, protocol string, port int) string {
+	short := map[string]string{paymentAPI: "api", jobProcessor: "jobs"}
+	return fmt.Sprintf("%s-%s-%d", short[service], strings.ToLower(protocol), port)
+}
+
 // targetGroup declares where a service's tasks register.
 func (b *builder) targetGroup(n *network, service string) (*lb.TargetGroup, error) {
-	name := service + "-tg"
+	name := targetGroupName(service, b.cfg.ContainerProtocol, b.cfg.ContainerPort)
 	return create(b, lb.NewTargetGroup, name, &lb.TargetGroupArgs{
 		Name:                pulumi.String(b.physicalName(name)),
 		VpcId:               n.vpc.ID(),
 		TargetType:          pulumi.String("ip"),
 		Protocol:            pulumi.String(b.cfg.ContainerProtocol),
 		Port:                pulumi.Int(b.cfg.ContainerPort),
-		DeregistrationDelay: pulumi.Int(drainSeconds),
+		DeregistrationDelay: pulumi.Int(max(drainSeconds, b.cfg.APITimeoutSeconds)),
 		HealthCheck: lb.TargetGroupHealthCheckArgs{
 			Enabled:            pulumi.Bool(true),
 			Path:               pulumi.String(healthPath),
@@ -1858,7 +1871,7 @@ func (b *builder) targetGroup(n *network, service string) (*lb.TargetGroup, erro
 	})
 }
 
-// listeners declares the redirect, the HTTPS listener and its rules. What no rule names is answered 404.
+// listeners declares the redirect, the HTTPS listener and its rule for /health. What no rule names is answered 404.
 func (b *builder) listeners(balancer *balancer) error {
 	certificateArn, err := b.certificate(balancer.alb)
 	if err != nil {
@@ -1896,37 +1909,41 @@ func (b *builder) listeners(balancer *balancer) error {
 	if err != nil {
 		return err
 	}
-	for _, rule := range []struct {
-		name, path string
-		priority   int
-		action     lb.ListenerRuleActionArgs
-	}{
-		{"api-rule", "/api/*", 10, lb.ListenerRuleActionArgs{
-			Type: pulumi.String("forward"), TargetGroupArn: balancer.targets[paymentAPI].Arn,
+	balancer.https = https
+	balancer.healthRule, err = b.pathRule(balancer, "health-rule", healthPath, 20, lb.ListenerRuleActionArgs{
+		Type: pulumi.String("forward"),
+		Forward: lb.ListenerRuleActionForwardArgs{TargetGroups: lb.ListenerRuleActionForwardTargetGroupArray{
+			lb.ListenerRuleActionForwardTargetGroupArgs{Arn: balancer.targets[paymentAPI].Arn, Weight: pulumi.Int(50)},
+			lb.ListenerRuleActionForwardTargetGroupArgs{Arn: balancer.targets[jobProcessor].Arn, Weight: pulumi.Int(50)},
 		}},
-		{"health-rule", healthPath, 20, lb.ListenerRuleActionArgs{
-			Type: pulumi.String("forward"),
-			Forward: lb.ListenerRuleActionForwardArgs{TargetGroups: lb.ListenerRuleActionForwardTargetGroupArray{
-				lb.ListenerRuleActionForwardTargetGroupArgs{Arn: balancer.targets[paymentAPI].Arn, Weight: pulumi.Int(50)},
-				lb.ListenerRuleActionForwardTargetGroupArgs{Arn: balancer.targets[jobProcessor].Arn, Weight: pulumi.Int(50)},
-			}},
+	})
+	return err
+}
+
+// pathRule declares a rule of the HTTPS listener. The one with the least priority that fits a request decides.
+func (b *builder) pathRule(balancer *balancer, name, path string, priority int, action lb.ListenerRuleActionArgs) (*lb.ListenerRule, error) {
+	return create(b, lb.NewListenerRule, name, &lb.ListenerRuleArgs{
+		ListenerArn: balancer.https.Arn,
+		Priority:    pulumi.Int(priority),
+		Conditions: lb.ListenerRuleConditionArray{lb.ListenerRuleConditionArgs{
+			PathPattern: lb.ListenerRuleConditionPathPatternArgs{Values: pulumi.ToStringArray([]string{path})},
 		}},
-	} {
-		declared, err := create(b, lb.NewListenerRule, rule.name, &lb.ListenerRuleArgs{
-			ListenerArn: https.Arn,
-			Priority:    pulumi.Int(rule.priority),
-			Conditions: lb.ListenerRuleConditionArray{lb.ListenerRuleConditionArgs{
-				PathPattern: lb.ListenerRuleConditionPathPatternArgs{Values: pulumi.ToStringArray([]string{rule.path})},
-			}},
-			Actions: lb.ListenerRuleActionArray{rule.action},
-			Tags:    b.tags(rule.name),
-		})
-		if err != nil {
-			return err
-		}
-		balancer.rules = append(balancer.rules, declared)
-	}
-	return nil
+		Actions: lb.ListenerRuleActionArray{action},
+		Tags:    b.tags(name),
+	})
+}
+
+// apiRule sends requests to payment-api once it has rolled out. When the containers' port changes, requests go to the old
+// target group until then, and stay there if the new tasks do not start.
+func (b *builder) apiRule(balancer *balancer, app *application) error {
+	group := pulumi.All(balancer.targets[paymentAPI].Arn, app.rolledOut[paymentAPI]).ApplyT(func(args []any) string {
+		arn, _ := args[0].(string)
+		return arn
+	}).(pulumi.StringOutput)
+	_, err := b.pathRule(balancer, "api-rule", "/api/*", 10, lb.ListenerRuleActionArgs{
+		Type: pulumi.String("forward"), TargetGroupArn: group.ToStringPtrOutput(),
+	})
+	return err
 }
 
 // certificate is the ARN of the HTTPS listener's certificate: the configured one, one validated by DNS, or one made
@@ -2396,27 +2413,32 @@ func (b *builder) parameters(jobs *queues) (*parameters, error) {
 const (
 	// containerUser is an unprivileged user and group id; the images must let it run.
 	containerUser = "10001:10001"
-	// stopSeconds is how long a container may take to finish what it is doing (Fargate's limit is 120).
-	stopSeconds = 60
+	// stopSeconds is how long a container may take to finish what it is doing; longer work stretches it up to Fargate's limit.
+	stopSeconds, mostStopSeconds = 60, 120
 	// startSeconds is how long a new task may fail its health checks.
 	startSeconds = 60
 	// logBuffer is what AWS recommends for non-blocking logging: a stalled log service must not stall payments.
 	logBuffer = "25m"
 	// jobBacklogTarget is how many waiting messages one job-processor task should find.
 	jobBacklogTarget = 100
-	scaleOutSeconds  = 60
-	scaleInSeconds   = 300
-	tmpVolume        = "tmp"
+	// rolloutMinutes is how long a service may take to run new tasks in place of the old, besides what these are still at.
+	rolloutMinutes  = 20
+	scaleOutSeconds = 60
+	scaleInSeconds  = 300
+	tmpVolume       = "tmp"
 )
 
 type application struct {
 	cluster  *ecs.Cluster
 	services map[string]*ecs.Service
+	// rolledOut are the services' names, once they run what was declared.
+	rolledOut map[string]pulumi.StringOutput
 }
 
 // serviceSpec is what tells the two services apart.
 type serviceSpec struct {
 	name                       string
+	longestWork                int // seconds that it may be at one request or job
 	image                      string
 	cpu, memory, desired, most int
 	securityGroup              *ec2.SecurityGroup
@@ -2470,25 +2492,41 @@ func (b *builder) application(n *network, db *database, balancer *balancer, jobs
 		return nil, err
 	}
 
-	app := &application{cluster: cluster, services: map[string]*ecs.Service{}}
+	app := &application{cluster: cluster, services: map[string]*ecs.Service{}, rolledOut: map[string]pulumi.StringOutput{}}
 	specs, err := b.serviceSpecs(n, db, balancer, jobs, alerts, settings)
 	if err != nil {
 		return nil, err
 	}
 	// A task that starts before it can pull its image, read its secrets or reach the database fails, and the circuit
 	// breaker counts it.
-	ready := slices.Concat([]pulumi.Resource{capacity, db.credentials.value, db.apiKeys.value}, n.ready, db.instances, balancer.rules)
+	ready := slices.Concat([]pulumi.Resource{capacity, db.credentials.value, db.apiKeys.value, balancer.healthRule}, n.ready, db.instances)
 	for _, spec := range specs {
-		service, err := b.service(n, cluster, spec, ready)
+		service, definition, err := b.service(n, cluster, spec, ready)
 		if err != nil {
 			return nil, err
 		}
-		app.services[spec.name] = service
+		app.services[spec.name], app.rolledOut[spec.name] = service, rolledOut(service, definition)
 		if err := b.autoscaling(cluster, service, spec, jobs); err != nil {
 			return nil, err
 		}
 	}
-	return app, nil
+	return app, b.apiRule(balancer, app)
+}
+
+// rolledOut is the name of a service that runs its task definition. AWS calls a service steady that its circuit breaker has
+// rolled back as well, which leaves the former task definition; that is an error here, so that nothing of the former is
+// deleted.
+func rolledOut(service *ecs.Service, definition *ecs.TaskDefinition) pulumi.StringOutput {
+	return pulumi.All(service.Name, service.TaskDefinition.Elem(), definition.Arn).ApplyT(func(args []any) (string, error) {
+		name, _ := args[0].(string)
+		runs, _ := args[1].(string)
+		declared, _ := args[2].(string)
+		if runs != declared {
+			return "", fmt.Errorf("%s runs %s and not %s: its new tasks did not start, and ECS has rolled it back; "+
+				"correct what the events of the service tell, and deploy again", name, runs, declared)
+		}
+		return name, nil
+	}).(pulumi.StringOutput)
 }
 
 // serviceSpecs is the table of services: what each runs, is told, and may do.
@@ -2500,7 +2538,7 @@ func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, job
 		return injectedValue{variable: variable, from: settings.byName[name].Arn}
 	}
 	api := serviceSpec{
-		name:  paymentAPI,
+		name: paymentAPI, longestWork: b.cfg.APITimeoutSeconds,
 		image: b.cfg.PaymentAPIImage, cpu: b.cfg.APICPU, memory: b.cfg.APIMemory,
 		desired: b.cfg.APIDesiredCount, most: b.cfg.APIMaxCount,
 		securityGroup: n.groups.paymentAPI, targetGroup: balancer.targets[paymentAPI],
@@ -2519,7 +2557,7 @@ func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, job
 		},
 	}
 	worker := serviceSpec{
-		name:  jobProcessor,
+		name: jobProcessor, longestWork: b.cfg.QueueVisibilityTimeoutSeconds,
 		image: b.cfg.JobProcessorImage, cpu: b.cfg.JobCPU, memory: b.cfg.JobMemory,
 		desired: b.cfg.JobDesiredCount, most: b.cfg.JobMaxCount,
 		securityGroup: n.groups.jobProcessor, targetGroup: balancer.targets[jobProcessor],
@@ -2537,6 +2575,11 @@ func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, job
 			allow("RaiseAlerts", "sns:Publish").on(alerts.topic.Arn),
 			allow("EncryptAlerts", "kms:Decrypt", "kms:GenerateDataKey").on(alerts.key.Arn).
 				when("StringEquals", "kms:ViaService", fmt.Sprintf("sns.%s.amazonaws.com", b.region)),
+			// A job may take longer than a task that stops is given: the task keeps itself from being stopped meanwhile.
+			allow("ProtectOwnTasks", "ecs:GetTaskProtection", "ecs:UpdateTaskProtection").
+				on(pulumi.String(b.arn("ecs", "task/"+b.physicalName("ecs-cluster")+"/*"))).
+				when("ArnEquals", "ecs:cluster", b.arn("ecs", "cluster/"+b.physicalName("ecs-cluster"))).
+				when("StringEquals", "aws:ResourceTag/Name", b.physicalName(jobProcessor)),
 		},
 	}
 	specs := []serviceSpec{api, worker}
@@ -2568,8 +2611,9 @@ func sources(values []injectedValue) []pulumi.StringInput {
 	return arns
 }
 
-// service declares one service with its roles and task definition.
-func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, ready []pulumi.Resource) (*ecs.Service, error) {
+// service declares one service with its roles and task definition. The former task definition is kept until the service runs
+// the new one.
+func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, ready []pulumi.Resource) (*ecs.Service, *ecs.TaskDefinition, error) {
 	execution, err := b.role(roleSpec{
 		name:        spec.name + "-execution-role",
 		description: "Lets ECS start " + spec.name + " tasks: pull, log, inject",
@@ -2578,7 +2622,7 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		allows:      b.executionStatements(spec),
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	task, err := b.role(roleSpec{
 		name:        spec.name + "-task-role",
@@ -2588,7 +2632,7 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		allows:      spec.allows,
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	definition, err := create(b, ecs.NewTaskDefinition, spec.name+"-task", &ecs.TaskDefinitionArgs{
 		Family:                  pulumi.String(b.physicalName(spec.name)),
@@ -2600,17 +2644,20 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 			CpuArchitecture:       pulumi.String("X86_64"),
 			OperatingSystemFamily: pulumi.String("LINUX"),
 		},
-		ExecutionRoleArn:     execution.role.Arn,
-		TaskRoleArn:          task.role.Arn,
-		Volumes:              ecs.TaskDefinitionVolumeArray{ecs.TaskDefinitionVolumeArgs{Name: pulumi.String(tmpVolume)}},
+		ExecutionRoleArn: execution.role.Arn,
+		TaskRoleArn:      task.role.Arn,
+		Volumes: ecs.TaskDefinitionVolumeArray{ecs.TaskDefinitionVolumeArgs{
+			Name: pulumi.String(tmpVolume), ConfigureAtLaunch: pulumi.Bool(false), // said, since ECS answers with it
+		}},
 		ContainerDefinitions: b.containerDefinitions(spec),
 		Tags:                 b.tags(spec.name),
 	}, createBeforeDelete())
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	waiting := fmt.Sprintf("%dm", rolloutMinutes+spec.longestWork/60+1)
 	// The roles' policies must outlive the service, or it hangs in DRAINING on delete.
-	return create(b, ecs.NewService, spec.name, &ecs.ServiceArgs{
+	service, err := create(b, ecs.NewService, spec.name, &ecs.ServiceArgs{
 		Name:           pulumi.String(b.physicalName(spec.name)),
 		Cluster:        cluster.Arn,
 		TaskDefinition: definition.Arn,
@@ -2633,8 +2680,11 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		HealthCheckGracePeriodSeconds:   pulumi.Int(startSeconds),
 		EnableEcsManagedTags:            pulumi.Bool(true),
 		PropagateTags:                   pulumi.String("SERVICE"),
+		WaitForSteadyState:              pulumi.Bool(true),
 		Tags:                            b.tags(spec.name),
-	}, after(append([]pulumi.Resource{execution.policy, task.policy}, ready...)...), pulumi.IgnoreChanges([]string{"desiredCount"}), slowDelete())
+	}, after(append([]pulumi.Resource{execution.policy, task.policy}, ready...)...), pulumi.IgnoreChanges([]string{"desiredCount"}),
+		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: waiting, Update: waiting, Delete: deleteTimeout}))
+	return service, definition, err
 }
 
 // executionStatements lets ECS pull the image, write the service's log and read exactly what the task definition names.
@@ -2701,7 +2751,9 @@ type linuxParameters struct {
 	Capabilities       capabilities `json:"capabilities"`
 }
 
+// capabilities are stored by ECS with both lists. With one missing, each deployment would make another task definition.
 type capabilities struct {
+	Add  []string `json:"add"`
 	Drop []string `json:"drop"`
 }
 
@@ -2747,12 +2799,12 @@ func (b *builder) containerDefinitions(spec serviceSpec) pulumi.StringOutput {
 	return values.ToStringArrayOutput().ApplyT(func(values []string) (string, error) {
 		c := container{
 			Name: spec.name, Image: spec.image, Essential: true,
-			User: containerUser, ReadonlyRootFilesystem: true, StopTimeout: stopSeconds,
+			User: containerUser, ReadonlyRootFilesystem: true, StopTimeout: min(mostStopSeconds, max(stopSeconds, spec.longestWork)),
 			PortMappings: []portMapping{{ContainerPort: b.cfg.ContainerPort, HostPort: b.cfg.ContainerPort, Protocol: "tcp"}},
 			MountPoints:  []mountPoint{{SourceVolume: tmpVolume, ContainerPath: "/tmp"}},
 			LinuxParameters: linuxParameters{
 				InitProcessEnabled: true,
-				Capabilities:       capabilities{Drop: []string{"ALL"}},
+				Capabilities:       capabilities{Add: []string{}, Drop: []string{"ALL"}},
 			},
 			HealthCheck: containerHealth{
 				// The certificate on this side of the load balancer is the container's own; it is not checked here.
@@ -3278,8 +3330,8 @@ func (b *builder) export(net *network, db *database, balancer *balancer, jobs *q
 		OutputDBSecretArn:             db.credentials.Arn,
 		OutputAPIKeysSecretArn:        db.apiKeys.Arn,
 		OutputEcsClusterName:          app.cluster.Name,
-		OutputPaymentAPIServiceName:   app.services[paymentAPI].Name,
-		OutputJobProcessorServiceName: app.services[jobProcessor].Name,
+		OutputPaymentAPIServiceName:   app.rolledOut[paymentAPI],
+		OutputJobProcessorServiceName: app.rolledOut[jobProcessor],
 		OutputQueueURL:                jobs.main.Url,
 		OutputDlqURL:                  jobs.deadLetter.Url,
 		OutputAlertsTopicArn:          alerts.topic.Arn,

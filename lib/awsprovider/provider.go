@@ -86,9 +86,24 @@ func Assemble(base aws.Config, types []resource.Resource, functions []infer.Infe
 		return p.Provider{}, err
 	}
 	provider.CheckConfig, provider.DiffConfig, provider.Configure = c.check, c.diff, c.configure
+	heedTimeouts(&provider)
 	return mcontext.Wrap(withUnknownInputs(provider, types), func(ctx context.Context) context.Context {
 		return resource.WithCloud(ctx, c.cloud())
 	}), nil
+}
+
+// heedTimeouts hands customTimeouts on to the types, which infer does not.
+func heedTimeouts(provider *p.Provider) {
+	create, update, remove := provider.Create, provider.Update, provider.Delete
+	provider.Create = func(ctx context.Context, request p.CreateRequest) (p.CreateResponse, error) {
+		return create(resource.WithTimeout(ctx, request.Timeout), request)
+	}
+	provider.Update = func(ctx context.Context, request p.UpdateRequest) (p.UpdateResponse, error) {
+		return update(resource.WithTimeout(ctx, request.Timeout), request)
+	}
+	provider.Delete = func(ctx context.Context, request p.DeleteRequest) error {
+		return remove(resource.WithTimeout(ctx, request.Timeout), request)
+	}
 }
 
 // NewRandom returns the random provider. It reaches nothing.

@@ -25,13 +25,28 @@ const (
 	markerRegion = "zz-marker-1"
 )
 
-// program is what the program declares with everything that can be switched on.
+// program is what the program declares with everything that can be switched on, under each protocol of the containers, which
+// is in names.
 var program = sync.OnceValues(func() ([]declared.Resource, error) {
-	largest, err := declared.Largest(marker)
+	config, err := declared.Largest(marker)
 	if err != nil {
 		return nil, err
 	}
-	return declared.Resources(largest, markerRegion)
+	var all []declared.Resource
+	known := map[string]bool{}
+	for _, config.ContainerProtocol = range []string{"HTTPS", "HTTP"} {
+		some, err := declared.Resources(config, markerRegion)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range some {
+			if !known[r.Name] {
+				all = append(all, r)
+			}
+			known[r.Name] = true
+		}
+	}
+	return all, nil
 })
 
 // Names are the names that the stack gives to a kind, in the order of the program, and those that AWS gives.

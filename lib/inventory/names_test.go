@@ -83,6 +83,7 @@ func TestTheNamesOfEveryConfigurationAreKnown(t *testing.T) {
 	config, err := declared.Largest("a-b")
 	require.NoError(t, err)
 	config.DomainName, config.HostedZoneID, config.InterfaceEndpoints, config.WAF = "", "", false, false
+	config.ContainerPort, config.ContainerProtocol = 65535, "HTTP"
 	all, err := declared.Resources(config, "eu-central-1")
 	require.NoError(t, err)
 	for _, r := range all {

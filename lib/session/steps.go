@@ -49,7 +49,10 @@ func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.R
 	if err := s.noteCost(planned); err != nil {
 		return planned, err
 	}
-	return s.operate(ctx, Up, planned.Total(), s.Stack.Up)
+	return s.operate(ctx, Up, planned.Total(), func(ctx context.Context) (lifecycle.Result, error) {
+		result, err := s.Stack.Up(ctx)
+		return result, s.explainRollout(ctx, err)
+	})
 }
 
 // AfterFailure says whether a deployment that failed has left a state, which it reads back, and ends the cloud where no stack

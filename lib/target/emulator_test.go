@@ -98,3 +98,56 @@ func TestAnEmulatorHasAnEnvironmentOfItsOwn(t *testing.T) {
 		require.NotContains(t, environment, name+"="+value)
 	}
 }
+
+func TestDeploymentsOfTheLocalCloudEndAndItRunsNoTask(t *testing.T) {
+	client := cloud.NewClients(localMoto(t).Config).ECS
+	_, err := client.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("payments")})
+	require.NoError(t, err)
+	register := func() *string {
+		out, err := client.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+			Family: aws.String("api"), ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("api"), Image: aws.String("api:1"), Memory: aws.Int32(512)}},
+		})
+		require.NoError(t, err)
+		return out.TaskDefinition.TaskDefinitionArn
+	}
+	first, second := register(), register()
+	deployed := func(definition *string, count int32) {
+		out, err := client.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("payments"), Services: []string{"api"}})
+		require.NoError(t, err)
+		service := out.Services[0]
+		require.Equal(t, []int32{count, count, 0}, []int32{service.DesiredCount, service.RunningCount, service.PendingCount})
+		require.Len(t, service.Deployments, 1)
+		it := service.Deployments[0]
+		require.Equal(t, ecstypes.DeploymentRolloutStateCompleted, it.RolloutState)
+		require.Equal(t, []int32{count, count}, []int32{it.DesiredCount, it.RunningCount})
+		require.Equal(t, definition, it.TaskDefinition)
+		tasks, err := client.ListTasks(t.Context(), &ecs.ListTasksInput{Cluster: aws.String("payments")})
+		require.NoError(t, err)
+		require.Empty(t, tasks.TaskArns, "where tasks are listed, checks of tasks are made")
+		require.Empty(t, service.Events, "the same")
+	}
+	_, err = client.CreateService(t.Context(), &ecs.CreateServiceInput{
+		Cluster: aws.String("payments"), ServiceName: aws.String("api"), TaskDefinition: first, DesiredCount: aws.Int32(3),
+	})
+	require.NoError(t, err)
+	deployed(first, 3)
+	_, err = client.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String("payments"), Service: aws.String("api"), TaskDefinition: second})
+	require.NoError(t, err)
+	deployed(second, 3)
+	_, err = client.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: aws.String("payments"), Service: aws.String("api"), DesiredCount: aws.Int32(5)})
+	require.NoError(t, err)
+	deployed(second, 5)
+}
+
+func TestTheLocalCloudStoresCapabilitiesAsECSDoes(t *testing.T) {
+	client := cloud.NewClients(localMoto(t).Config).ECS
+	out, err := client.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: aws.String("api"), ContainerDefinitions: []ecstypes.ContainerDefinition{{
+			Name: aws.String("api"), Image: aws.String("api:1"), Memory: aws.Int32(512),
+			LinuxParameters: &ecstypes.LinuxParameters{Capabilities: &ecstypes.KernelCapabilities{Drop: []string{"ALL"}}},
+		}},
+	})
+	require.NoError(t, err)
+	stored := out.TaskDefinition.ContainerDefinitions[0].LinuxParameters.Capabilities
+	require.Equal(t, &ecstypes.KernelCapabilities{Add: []string{}, Drop: []string{"ALL"}}, stored)
+}

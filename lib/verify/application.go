@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"tapstack/lib"
@@ -154,7 +157,7 @@ func applicationChecks() []Check {
 		},
 		{
 			ID:   "application.container-health",
-			Says: "Enable connection draining and health checks: each container has one, and time to finish its work when stopped",
+			Says: "Enable connection draining and health checks: each container has one, and when stopped the time that its longest work takes, up to Fargate's limit",
 			Run:  recorded(eachTask(containerHealth)),
 		},
 	}...)
@@ -168,12 +171,41 @@ func (e *Env) service(ctx context.Context, kind serviceKind) (ecstypes.Service, 
 	return byOutput(ctx, e, "ECS service", kind.output, e.services, func(s ecstypes.Service) *string { return s.ServiceName })
 }
 
+// rolloutBound is how long a deployment whose tasks run may take to be called complete.
+const rolloutBound = 5 * time.Minute
+
+// services are those of the cluster. Where tasks of a deployment run already, its end is awaited: ECS calls it complete only
+// when the load balancer has found them healthy, which a deployment by Pulumi does not wait for.
 func (e *Env) services(ctx context.Context) ([]ecstypes.Service, error) {
 	cluster, err := e.output(lib.OutputEcsClusterName)
 	if err != nil {
 		return nil, err
 	}
-	return e.cloud.ECSServices(ctx, cluster)
+	return cloud.Once(ctx, e.cloud, "services of "+cluster, func(ctx context.Context) ([]ecstypes.Service, error) {
+		services, err := e.cloud.ECSServices(ctx, cluster)
+		if err != nil || !slices.ContainsFunc(services, settling) {
+			return services, err
+		}
+		names := texts(services, func(s ecstypes.Service) string { return aws.ToString(s.ServiceArn) })
+		_, err = e.poll(ctx, rolloutBound, func(ctx context.Context) (bool, error) {
+			out, err := e.cloud.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{
+				Cluster: &cluster, Services: names, Include: []ecstypes.ServiceField{ecstypes.ServiceFieldTags},
+			})
+			if err != nil {
+				return false, err
+			}
+			services = out.Services
+			return !slices.ContainsFunc(services, settling), nil
+		})
+		return services, err
+	})
+}
+
+// settling says that a deployment of a service is under way and that its tasks run.
+func settling(svc ecstypes.Service) bool {
+	return svc.RunningCount > 0 && slices.ContainsFunc(svc.Deployments, func(d ecstypes.Deployment) bool {
+		return d.RolloutState == ecstypes.DeploymentRolloutStateInProgress
+	})
 }
 
 func serviceNetwork(svc ecstypes.Service) ecstypes.AwsVpcConfiguration {
@@ -567,9 +599,30 @@ func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud
 	return nil
 }
 
-func containerHealth(_ context.Context, _ *Env, x subject, _ serviceKind, td cloud.TaskDefinition) error {
-	c, err := essential(td)
+// mostStopSeconds is the most time that Fargate grants a container to stop (AWS, "Container definition").
+const mostStopSeconds = 120
+
+// longestWork is how long a service may be at one request or job, in seconds: the API's timeout, of which it is told by a
+// parameter, and the time after which the queue hands a job out again.
+func (e *Env) longestWork(ctx context.Context, kind serviceKind) (int64, error) {
+	if kind.name == partJobProcessor {
+		queue, err := e.queue(ctx, lib.OutputQueueURL)
+		if err != nil {
+			return 0, err
+		}
+		return strconv.ParseInt(queue["VisibilityTimeout"], 10, 64)
+	}
+	all, err := e.parameters(ctx)
 	if err != nil {
+		return 0, err
+	}
+	return strconv.ParseInt(aws.ToString(all["api-timeout-seconds"].Value), 10, 64)
+}
+
+func containerHealth(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
+	c, err1 := essential(td)
+	longest, err2 := e.longestWork(ctx, kind)
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	var h ecstypes.HealthCheck
@@ -578,7 +631,6 @@ func containerHealth(_ context.Context, _ *Env, x subject, _ serviceKind, td clo
 	}
 	x.record("health check command", "present", len(h.Command), len(h.Command) > 1)
 	x.record("health check path", "/health", strings.Join(h.Command, " "), strings.Contains(strings.Join(h.Command, " "), healthPath))
-	// 120 seconds is the most that Fargate grants.
-	x.within("seconds to stop", int64(drainSeconds), 120, int64(aws.ToInt32(c.StopTimeout)))
+	x.within("seconds to stop", min(mostStopSeconds, max(drainSeconds, longest)), mostStopSeconds, int64(aws.ToInt32(c.StopTimeout)))
 	return nil
 }

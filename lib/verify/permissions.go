@@ -48,7 +48,7 @@ func permissionChecks() []Check {
 		},
 		{
 			ID:   "iam.task-roles",
-			Says: "Proper IAM roles with minimal permissions for inter-service communication: payment-api sends jobs, job-processor works them off and alerts, neither does the other's part",
+			Says: "Proper IAM roles with minimal permissions for inter-service communication: payment-api sends jobs, job-processor works them off, alerts, and protects its tasks at work, neither does the other's part",
 			PCI:  []string{"7.2.5"},
 			Run:  recorded(eachTask(taskRole)),
 		},
@@ -463,6 +463,9 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 	d.do(queue, working...)
 	d.not(queue, sending...)
 	d.do(id, "sns:Publish")
+	if err := e.protection(ctx, &d, kind); err != nil {
+		return duties{}, err
+	}
 	if key := topic["KmsMasterKeyId"]; strings.HasPrefix(key, "arn:") {
 		for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
 			d.may = append(d.may, policy.Request{Action: action, Resource: key}.With("kms:ViaService", "sns."+e.cloud.Region+".amazonaws.com"))
@@ -471,6 +474,26 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 		d.not(key, "kms:Decrypt", "kms:GenerateDataKey", "kms:ScheduleKeyDeletion")
 	}
 	return d, nil
+}
+
+// protection lets a service keep its own tasks from being stopped while they are at a job that takes longer than a task that
+// stops is given, and nobody else's.
+func (e *Env) protection(ctx context.Context, d *duties, kind serviceKind) error {
+	cluster, err1 := e.output(lib.OutputEcsClusterName)
+	service, err2 := e.output(kind.output)
+	if err := cmp.Or(err1, err2); err != nil {
+		return err
+	}
+	asked := func(action, cluster, service string) policy.Request {
+		return policy.Request{Action: action, Resource: e.cloud.ARN(ctx, "ecs", "task/"+cluster+"/0123")}.
+			With("ecs:cluster", e.cloud.ARN(ctx, "ecs", "cluster/"+cluster)).With("aws:ResourceTag/Name", service)
+	}
+	for _, action := range []string{"ecs:GetTaskProtection", "ecs:UpdateTaskProtection"} {
+		d.may = append(d.may, asked(action, cluster, service))
+		d.mayNot = append(d.mayNot, asked(action, cluster, "another"), asked(action, "another", service))
+		d.permitted = append(d.permitted, policy.Permission{Action: action, Resource: e.cloud.ARN(ctx, "ecs", "task/"+cluster+"/*")})
+	}
+	return nil
 }
 
 func parameterAccess(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {

@@ -63,6 +63,7 @@ func TestPlatform(t *testing.T) {
 	teststructure.RunTestStage(t, "steady", func() { p.steady(ctx, t) })
 	teststructure.RunTestStage(t, "drift", func() { p.drift(ctx, t, outputs) })
 	teststructure.RunTestStage(t, "update", func() { p.update(ctx, t) })
+	teststructure.RunTestStage(t, "ports", func() { p.ports(ctx, t) })
 	teststructure.RunTestStage(t, "secrets", func() { p.secrets(ctx, t, outputs) })
 	teststructure.RunTestStage(t, "destroy", func() { p.destroy(t) })
 }

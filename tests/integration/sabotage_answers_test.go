@@ -279,9 +279,9 @@ func answerSabotages() []sabotage {
 		{
 			Check: "alb.target-groups", Says: "show a target group that no load balancer uses (altered answer)",
 			Why: "AWS forgets the load balancer of a target group that no rule names any more, which an emulator (moto 5.2.5) does not",
-			Answer: changed(func(s *saboteur, out *elb.DescribeTargetGroupsOutput) {
+			Answer: changed(func(_ *saboteur, out *elb.DescribeTargetGroupsOutput) {
 				for i, g := range out.TargetGroups {
-					if aws.ToString(g.TargetGroupName) == s.named(jobProcessor+"-tg") {
+					if strings.HasPrefix(aws.ToString(g.TargetGroupName), "jobs-") {
 						out.TargetGroups[i].LoadBalancerArns = nil
 					}
 				}
@@ -292,7 +292,7 @@ func answerSabotages() []sabotage {
 			Why: "the protocol of a target group is fixed at its creation",
 			Answer: changed(func(_ *saboteur, out *elb.DescribeTargetGroupsOutput) {
 				for i, g := range out.TargetGroups {
-					if strings.HasPrefix(aws.ToString(g.TargetGroupName), paymentAPI) {
+					if strings.HasPrefix(aws.ToString(g.TargetGroupName), "api-") {
 						out.TargetGroups[i].Protocol, out.TargetGroups[i].HealthCheckProtocol = elbtypes.ProtocolEnumHttp, elbtypes.ProtocolEnumHttp
 					}
 				}

@@ -123,6 +123,9 @@ func applicationSabotages() []sabotage {
 		revisesTask("application.container-health", "take the container's health check away", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
 			c.HealthCheck = nil
 		}),
+		revisesTask("application.container-health", "stop a container before its longest request can end", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+			c.StopTimeout = aws.Int32(10)
+		}),
 		revisesTask("iam.role-per-service", "run a task with the role that starts it", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
 			td.TaskRoleArn = td.ExecutionRoleArn
 		}, "iam.task-roles"),

@@ -44,6 +44,7 @@ func balancingSabotages() []sabotage {
 				Attributes:     []types.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("0")}},
 			})
 		}},
+		setsBalancer("alb.draining", "give answers up before the API does", "idle_timeout.timeout_seconds", "10"),
 		{Check: "alb.api-routing", Says: "move the API to another path", On: "listener rules", Do: func(ctx context.Context, s *saboteur) {
 			s.changeRule(ctx, "/api/*", func(in *elb.ModifyRuleInput, _ types.Rule) {
 				in.Conditions = []types.RuleCondition{{Field: aws.String("path-pattern"), PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/v2/*"}}}}
@@ -92,8 +93,7 @@ func setsBalancer(check, says, attribute, value string) sabotage {
 }
 
 func (s *saboteur) targetGroup(ctx context.Context, role string) *string {
-	out := call(ctx, s, s.ELB.DescribeTargetGroups, &elb.DescribeTargetGroupsInput{Names: []string{s.named(role + "-tg")}})
-	return first(s, "target group of "+role, out.TargetGroups).TargetGroupArn
+	return first(s, "target group of "+role, s.service(ctx, role).LoadBalancers).TargetGroupArn
 }
 
 func (s *saboteur) listener(ctx context.Context, port int32) *string {

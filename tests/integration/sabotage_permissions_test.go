@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
@@ -46,6 +47,7 @@ func permissionSabotages() []sabotage {
 		widensRole("iam.task-roles", "let payment-api empty the queue", "payment-api-task-role", func(s *saboteur) (string, string) {
 			return "sqs:PurgeQueue", fmt.Sprintf("arn:aws:sqs:us-east-1:123456789012:%s", s.named("payment-jobs"))
 		}),
+		narrowsRole("iam.task-roles", "take from the job processor what keeps its tasks at work from being stopped", "job-processor-task-role", "ProtectOwnTasks"),
 		widensRole("iam.parameter-access", "let the job processor change its parameters", "job-processor-task-role", func(s *saboteur) (string, string) {
 			return "ssm:PutParameter", fmt.Sprintf("arn:aws:ssm:us-east-1:123456789012:parameter/payment/%s/job-retry-count", s.suffix)
 		}),
@@ -63,6 +65,25 @@ func permissionSabotages() []sabotage {
 
 // widensRole adds a statement to an inline policy that the role has, so that the provider sees it.
 func widensRole(check, says, role string, grant func(*saboteur) (action, resource string), also ...string) sabotage {
+	return changesRole(check, says, role, func(s *saboteur, document *policy.Policy) {
+		action, resource := grant(s)
+		document.Statements.Add(policy.Statement{
+			Effect: "Allow", Action: iampolicy.NewStringOrSlice(true, action), Resource: iampolicy.NewStringOrSlice(true, resource),
+		})
+	}, also...)
+}
+
+// narrowsRole takes a statement away.
+func narrowsRole(check, says, role, sid string) sabotage {
+	return changesRole(check, says, role, func(s *saboteur, document *policy.Policy) {
+		was := policy.Statements(*document)
+		kept := slices.DeleteFunc(slices.Clone(was), func(st policy.Statement) bool { return st.Sid == sid })
+		require.Len(s, kept, len(was)-1, "statement %s of %s", sid, role)
+		document.Statements = iampolicy.NewStatementOrSlice(kept...)
+	})
+}
+
+func changesRole(check, says, role string, change func(*saboteur, *policy.Policy), also ...string) sabotage {
 	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) {
 		name := aws.String(s.named(role))
 		list := call(ctx, s, s.IAM.ListRolePolicies, &iam.ListRolePoliciesInput{RoleName: name})
@@ -70,10 +91,7 @@ func widensRole(check, says, role string, grant func(*saboteur) (action, resourc
 		now := call(ctx, s, s.IAM.GetRolePolicy, &iam.GetRolePolicyInput{RoleName: name, PolicyName: &inline})
 		document, err := policy.Parse(aws.ToString(now.PolicyDocument))
 		require.NoError(s, err)
-		action, resource := grant(s)
-		document.Statements.Add(policy.Statement{
-			Effect: "Allow", Action: iampolicy.NewStringOrSlice(true, action), Resource: iampolicy.NewStringOrSlice(true, resource),
-		})
+		change(s, &document)
 		written, err := json.Marshal(document)
 		require.NoError(s, err)
 		call(ctx, s, s.IAM.PutRolePolicy, &iam.PutRolePolicyInput{RoleName: name, PolicyName: &inline, PolicyDocument: aws.String(string(written))})

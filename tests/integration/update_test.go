@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/verify"
 )
 
 // update changes the configuration of the running platform as operations would: another image, other limits, more time to
@@ -38,6 +39,34 @@ func (p *platform) update(ctx context.Context, t *testing.T) {
 
 	t.Run("the specification holds", func(t *testing.T) { p.verify(ctx, t) })
 	p.steady(ctx, t)
+}
+
+// ports moves the containers of the running platform to another port and protocol, and back. What is in use is never let go
+// of before what takes its place: only task definitions are replaced, which have revisions.
+func (p *platform) ports(ctx context.Context, t *testing.T) {
+	for _, to := range []map[string]string{
+		{"containerPort": "9080", "containerProtocol": "HTTP"},
+		{"containerPort": "8443", "containerProtocol": "HTTPS"},
+	} {
+		p.reopen(ctx, t, to)
+		planned, err := p.Preview(ctx)
+		require.NoError(t, err, "preview of %v", to)
+		for _, step := range planned.Changed {
+			if step.Type != "aws:ecs/taskDefinition:TaskDefinition" {
+				require.Contains(t, []string{"create", "update", "delete"}, step.Op, "%v: %s %s", to, step.Type, step.Name)
+			}
+		}
+		_, err = p.Up(ctx, planned)
+		require.NoError(t, err, "up with %v", to)
+		report, err := p.Verify(ctx, true)
+		require.NoError(t, err)
+		for _, r := range report.Results {
+			if to["containerProtocol"] != "HTTP" || r.ID != "alb.tls-to-targets" { // which HTTP asks for
+				require.NotEqual(t, verify.Failed, r.Status, "%v: %s: %s", to, r.ID, r.Reason)
+			}
+		}
+		p.steady(ctx, t)
+	}
 }
 
 // reopen opens the stack again, with some of its configuration changed.

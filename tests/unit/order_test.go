@@ -34,7 +34,8 @@ func orderRules() []orderRule {
 		neverOpen = "nothing can publish to the topic before its policy lets it"
 	)
 	return []orderRule{
-		{token: service, why: "a target group without a rule has no load balancer, and the service is refused", after: all("aws:lb/listenerRule:ListenerRule")},
+		{token: service, why: "a target group without a rule has no load balancer, and the service is refused", after: ruleOfService},
+		{token: "aws:lb/listenerRule:ListenerRule", why: "requests find no task before the service has rolled out", after: serviceOfRule, optional: true},
 		{token: service, why: "without its roles' policies a service hangs in DRAINING on delete", after: policiesOfService},
 		{token: service, why: "a task without its secrets' values does not start", after: all("aws:secretsmanager/secretVersion:SecretVersion")},
 		{token: service, why: "a task that finds no database fails and trips the circuit breaker", after: all(instance)},
@@ -125,6 +126,29 @@ func policiesOfService(r *recording, d registration) (policies []string) {
 		}
 	}
 	return policies
+}
+
+// ruleOfService is the rule that ties the service's target group to the load balancer before any other does.
+func ruleOfService(r *recording, d registration) (names []string) {
+	for _, rule := range r.ofType("aws:lb/listenerRule:ListenerRule") {
+		if slices.ContainsFunc(d.sources("loadBalancers"), func(group string) bool { return slices.Contains(rule.sources("actions"), group) }) &&
+			!isAPIRule(rule) {
+			names = append(names, rule.name)
+		}
+	}
+	return names
+}
+
+// serviceOfRule is the service that answers on the API's path.
+func serviceOfRule(_ *recording, d registration) []string {
+	if !isAPIRule(d) {
+		return nil
+	}
+	return []string{"payment-api"}
+}
+
+func isAPIRule(d registration) bool {
+	return strings.Contains(fmt.Sprint(d.plain["conditions"]), "/api/")
 }
 
 // logGroupsNamed finds log groups by name.

@@ -14,7 +14,7 @@ import (
 )
 
 func TestTheLongestSuffixIsWhatTheTightestNameLeaves(t *testing.T) {
-	r := deploy(t, map[string]string{lib.ConfigEnvironmentSuffix: strings.Repeat("z", lib.MaxSuffixLength())})
+	r := deploy(t, map[string]string{lib.ConfigEnvironmentSuffix: strings.Repeat("z", lib.MaxSuffixLength()), "containerPort": "65535"})
 	tight := false
 	for _, d := range r.sorted() {
 		if rule, named := nameRules()[d.token]; named {
@@ -24,6 +24,57 @@ func TestTheLongestSuffixIsWhatTheTightestNameLeaves(t *testing.T) {
 		}
 	}
 	assert.True(t, tight, "no name uses its whole limit: the suffix could be longer")
+}
+
+func TestADeploymentThatECSRolledBackFails(t *testing.T) {
+	for _, service := range []string{"payment-api", "job-processor"} {
+		r := newRecorder()
+		r.rolledBack = service
+		err := r.run(nil)
+		require.ErrorContains(t, err, service+"-unit runs former:1 and not arn:aws:mock:us-east-1:123456789012:"+service+"-task: its new tasks did not start")
+		assert.Equal(t, service == "job-processor", r.resources["api-rule"].name != "", "requests move to tasks that run, not to others")
+	}
+}
+
+func TestWhatIsOfAnotherPortStandsBesideWhatIsInUse(t *testing.T) {
+	before, after := deploy(t, nil), deploy(t, map[string]string{"containerPort": "9443", "containerProtocol": "HTTP"})
+	for _, d := range before.sorted() {
+		now, kept := after.resources[d.name]
+		if !kept {
+			continue
+		}
+		for _, input := range []string{"port", "protocol", "fromPort", "toPort"} {
+			assert.Equal(t, d.plain[input], now.plain[input],
+				"%s: to change %s, AWS lets go of the old one first, or closes the port that is in use", d.name, input)
+		}
+	}
+	assert.Len(t, after.resources, len(before.resources))
+}
+
+func TestWorkHasTheTimeThatItTakes(t *testing.T) {
+	for _, c := range []struct {
+		timeout, visibility    string
+		drain, apiStop, stop   float64
+		apiRollout, jobRollout string
+	}{
+		{"30", "300", 30, 60, 120, "21m", "26m"},
+		{"1", "2", 30, 60, 60, "21m", "21m"},
+		{"100", "101", 100, 100, 101, "22m", "22m"},
+		{"900", "43200", 900, 120, 120, "36m", "741m"},
+	} {
+		r := deploy(t, map[string]string{"apiTimeoutSeconds": c.timeout, "queueVisibilityTimeoutSeconds": c.visibility})
+		for _, group := range r.ofType("aws:lb/targetGroup:TargetGroup") {
+			assert.Equal(t, c.drain, group.plain["deregistrationDelay"], group.name)
+		}
+		stop := func(task string) any { return r.one(t, task).at(t, "containerDefinitions", 0, "stopTimeout") }
+		assert.Equal(t, c.apiStop, stop("payment-api-task"))
+		assert.Equal(t, c.stop, stop("job-processor-task"))
+		for service, rollout := range map[string]string{"payment-api": c.apiRollout, "job-processor": c.jobRollout} {
+			waits := r.one(t, service).request.GetCustomTimeouts()
+			assert.Equal(t, []string{rollout, rollout, "60m"}, []string{waits.GetCreate(), waits.GetUpdate(), waits.GetDelete()}, service)
+			assert.Equal(t, true, r.one(t, service).plain["waitForSteadyState"])
+		}
+	}
 }
 
 func TestTheOutputsNameEveryLogGroupAndEveryParameter(t *testing.T) {

@@ -70,6 +70,7 @@ type recorder struct {
 	refuse     string // logical name of a resource whose declaration is refused at once
 	preview    bool   // nothing exists yet: what AWS would add is unknown
 	brokenSeed bool   // the random bytes are unreadable
+	rolledBack string // logical name of a service that ECS has put back to its former task definition
 
 	mutex     sync.Mutex
 	arguments map[string]reflect.Type // by logical name
@@ -133,6 +134,9 @@ func (r *recorder) NewResource(args pulumi.MockResourceArgs) (string, resource.P
 	}
 	if r.brokenSeed && args.TypeToken == "random:index/randomBytes:RandomBytes" {
 		state["base64"] = resource.NewProperty("not base64!")
+	}
+	if args.Name == r.rolledBack {
+		state["taskDefinition"] = resource.NewProperty("former:1")
 	}
 	if r.preview {
 		id = "" // the SDK reads what is missing in a preview as unknown

@@ -120,7 +120,7 @@ func violations() map[string]map[string]change {
 		"every physical name ends in the suffix and is one that AWS takes": {
 			`payment-jobs: the name "payment-jobs" does not end in the suffix`: set("payment-jobs", "name", "payment-jobs"),
 			"AWS takes 32":                                     set("alb", "name", strings.Repeat("a", 28)+"-unit"),
-			`"pay_api-unit" does not match`:                    set("payment-api-tg", "name", "pay_api-unit"),
+			`"pay_api-unit" does not match`:                    set("api-https-8443", "name", "pay_api-unit"),
 			"AWS reserves ^internal-":                          set("alb", "name", "internal-alb-unit"),
 			"the names (name) of aws:ec2/vpc:Vpc have no rule": set("vpc", "name", "vpc-unit"),
 		},

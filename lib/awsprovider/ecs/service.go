@@ -36,6 +36,7 @@ type ServiceArgs struct {
 	PropagateTags                   *string               `pulumi:"propagateTags,optional"`
 	NetworkConfiguration            *NetworkConfiguration `pulumi:"networkConfiguration,optional"`
 	LoadBalancers                   []LoadBalancer        `pulumi:"loadBalancers,optional" aws:"set"`
+	WaitForSteadyState              *bool                 `pulumi:"waitForSteadyState,optional" aws:"writeonly"`
 }
 
 // CircuitBreaker says whether a deployment that keeps failing stops, and whether it is rolled back.
@@ -71,7 +72,7 @@ var service = resource.Description[ServiceArgs, ServiceState]{
 	Read:   readService,
 	Update: func(ctx context.Context, c *resource.Cloud, id string, old ServiceState, a ServiceArgs) error {
 		if in := serviceChanges(id, old.ServiceArgs, a); in != nil {
-			if err := updateService(ctx, c, in); err != nil {
+			if err := updateService(ctx, c, in, aws.ToBool(a.WaitForSteadyState)); err != nil {
 				return err
 			}
 		}
@@ -150,7 +151,7 @@ func createService(ctx context.Context, c *resource.Cloud, a ServiceArgs) (strin
 	if err != nil {
 		return "", err
 	}
-	return id, awaitService(ctx, c, id, aws.ToString(a.Cluster))
+	return id, awaitService(ctx, c, id, aws.ToString(a.Cluster), aws.ToBool(a.WaitForSteadyState))
 }
 
 // createHeals knows the refusals of a service whose role, load balancer or cluster ECS does not see yet.
@@ -164,9 +165,13 @@ func updateHeals(err error) bool {
 		resource.Says(err, "InvalidParameterException", "does not have an associated load balancer")
 }
 
-// awaitService waits until ECS shows the service, not until its tasks run.
-func awaitService(ctx context.Context, c *resource.Cloud, id, cluster string) error {
-	return resource.PollThere(ctx, "service "+id+" is active", serviceTimeout, func(ctx context.Context) (bool, error) {
+// awaitService waits until ECS shows the service and, where wanted, until it is steady.
+func awaitService(ctx context.Context, c *resource.Cloud, id, cluster string, untilSteady bool) error {
+	limit := resource.TimeoutOr(ctx, serviceTimeout)
+	if untilSteady {
+		return awaitSteady(ctx, c, id, cluster, limit)
+	}
+	return resource.PollThere(ctx, "service "+id+" is active", limit, func(ctx context.Context) (bool, error) {
 		found, err := describeService(ctx, c, id, cluster)
 		return err == nil && aws.ToString(found.Status) == statusActive, err
 	})
@@ -294,13 +299,14 @@ func serviceChanges(id string, old, now ServiceArgs) *ecs.UpdateServiceInput {
 	if differs("loadBalancers", sortedBalancers(old), sortedBalancers(now)) {
 		in.LoadBalancers = append([]types.LoadBalancer{}, loadBalancers(now)...)
 	}
+	differs("waitForSteadyState", aws.ToBool(old.WaitForSteadyState), aws.ToBool(now.WaitForSteadyState))
 	if !slices.Contains(slices.Collect(maps.Values(changed)), true) {
 		return nil
 	}
 	return in
 }
 
-func updateService(ctx context.Context, c *resource.Cloud, in *ecs.UpdateServiceInput) error {
+func updateService(ctx context.Context, c *resource.Cloud, in *ecs.UpdateServiceInput, untilSteady bool) error {
 	err := resource.Retry(ctx, "service "+*in.Service+" is updated", propagation+serviceTimeout, updateHeals, func(ctx context.Context) error {
 		_, err := c.ECS.UpdateService(ctx, in)
 		return err
@@ -308,7 +314,7 @@ func updateService(ctx context.Context, c *resource.Cloud, in *ecs.UpdateService
 	if err != nil {
 		return err
 	}
-	return awaitService(ctx, c, *in.Service, aws.ToString(in.Cluster))
+	return awaitService(ctx, c, *in.Service, aws.ToString(in.Cluster), untilSteady)
 }
 
 // deleteService stops the tasks, deletes the service and waits until they have drained: only then are the network
@@ -325,7 +331,8 @@ func deleteService(ctx context.Context, c *resource.Cloud, id string, s ServiceS
 			return fmt.Errorf("stopping its tasks: %w", err)
 		}
 	}
-	err = resource.Retry(ctx, "service "+id+" can be deleted", serviceTimeout,
+	limit := resource.TimeoutOr(ctx, serviceTimeout)
+	err = resource.Retry(ctx, "service "+id+" can be deleted", limit,
 		func(err error) bool {
 			return resource.Says(err, "InvalidParameterException", "The service cannot be stopped while deployments are active.") ||
 				resource.Says(err, "DependencyViolation", "has a dependent object")
@@ -337,7 +344,7 @@ func deleteService(ctx context.Context, c *resource.Cloud, id string, s ServiceS
 	if err != nil {
 		return err
 	}
-	return resource.Poll(ctx, "service "+id+" has drained", serviceTimeout, func(ctx context.Context) (bool, error) {
+	return resource.Poll(ctx, "service "+id+" has drained", limit, func(ctx context.Context) (bool, error) {
 		found, err := describeService(ctx, c, id, cluster)
 		if resource.NotFound(err) {
 			return true, nil
@@ -417,6 +424,7 @@ func serviceExample(x resource.Scratch) resource.Example[ServiceArgs] {
 			PropagateTags: aws.String("SERVICE"), HealthCheckGracePeriodSeconds: aws.Int(60),
 			NetworkConfiguration: &NetworkConfiguration{Subnets: network.subnets, SecurityGroups: network.groups[:1]},
 			LoadBalancers:        []LoadBalancer{{TargetGroupArn: &network.targets, ContainerName: "app", ContainerPort: 8443}},
+			WaitForSteadyState:   aws.Bool(true),
 			Tagged:               resource.Tagged{Tags: map[string]string{"Name": "service"}},
 		},
 		Changes: []resource.Change[ServiceArgs]{
@@ -437,6 +445,7 @@ func serviceExample(x resource.Scratch) resource.Example[ServiceArgs] {
 				}
 			}},
 			{Name: "no load balancer", Apply: func(a *ServiceArgs) { a.LoadBalancers, a.HealthCheckGracePeriodSeconds = nil, nil }},
+			{Name: "no wait", Apply: func(a *ServiceArgs) { a.WaitForSteadyState = aws.Bool(false) }},
 			{Name: "tags", Apply: func(a *ServiceArgs) { a.Tags = map[string]string{"Name": "other", "More": "yes"} }},
 		},
 	}

@@ -44,8 +44,9 @@ type EphemeralStorage struct {
 
 // Volume is a volume of a task; without a host path it is empty at first.
 type Volume struct {
-	Name     string  `pulumi:"name"`
-	HostPath *string `pulumi:"hostPath,optional"`
+	Name              string  `pulumi:"name"`
+	HostPath          *string `pulumi:"hostPath,optional"`
+	ConfigureAtLaunch *bool   `pulumi:"configureAtLaunch,optional"`
 }
 
 // TaskDefinitionState is the state of aws:ecs/taskDefinition:TaskDefinition; its id is the family.
@@ -78,7 +79,7 @@ var taskDefinition = resource.Description[TaskDefinitionArgs, TaskDefinitionStat
 				RuntimePlatform: &RuntimePlatform{
 					CPUArchitecture: aws.String("X86_64"), OperatingSystemFamily: aws.String("LINUX"),
 				},
-				EphemeralStorage: &EphemeralStorage{SizeInGib: 30}, Volumes: []Volume{{Name: "tmp"}},
+				EphemeralStorage: &EphemeralStorage{SizeInGib: 30}, Volumes: []Volume{{Name: "tmp", ConfigureAtLaunch: aws.Bool(false)}},
 				ContainerDefinitions: exampleContainers,
 				Tagged:               resource.Tagged{Tags: map[string]string{"Name": "task"}},
 			},
@@ -133,7 +134,7 @@ func registerTaskDefinition(ctx context.Context, c *resource.Cloud, a TaskDefini
 		in.EphemeralStorage = &types.EphemeralStorage{SizeInGiB: *resource.Int32(&e.SizeInGib)}
 	}
 	for _, it := range a.Volumes {
-		volume := types.Volume{Name: &it.Name}
+		volume := types.Volume{Name: &it.Name, ConfiguredAtLaunch: aws.Bool(aws.ToBool(it.ConfigureAtLaunch))}
 		if it.HostPath != nil {
 			volume.Host = &types.HostVolumeProperties{SourcePath: it.HostPath}
 		}
@@ -164,7 +165,7 @@ func readTaskDefinition(ctx context.Context, c *resource.Cloud, id string, prior
 		s.RequiresCompatibilities = append(s.RequiresCompatibilities, string(it))
 	}
 	for _, it := range found.Volumes {
-		volume := Volume{Name: aws.ToString(it.Name)}
+		volume := Volume{Name: aws.ToString(it.Name), ConfigureAtLaunch: it.ConfiguredAtLaunch}
 		if it.Host != nil && aws.ToString(it.Host.SourcePath) != "" {
 			volume.HostPath = it.Host.SourcePath
 		}
@@ -234,7 +235,7 @@ var exampleContainers = resource.JSON([]map[string]any{{
 	"privileged": false, "readonlyRootFilesystem": true, "stopTimeout": 60, "command": []string{"httpd", "-f", "-p", "8443"},
 	"portMappings":    []map[string]any{{"containerPort": 8443}},
 	"mountPoints":     []map[string]any{{"sourceVolume": "tmp", "containerPath": "/tmp", "readOnly": false}},
-	"linuxParameters": map[string]any{"initProcessEnabled": true, "capabilities": map[string]any{"drop": []string{"ALL"}}},
+	"linuxParameters": map[string]any{"initProcessEnabled": true, "capabilities": map[string]any{"add": []string{}, "drop": []string{"ALL"}}},
 	"healthCheck":     map[string]any{"command": []string{"CMD-SHELL", "true"}, "startPeriod": 10},
 	"logConfiguration": map[string]any{"logDriver": "awslogs", "options": map[string]string{
 		"awslogs-group": "/ecs/app", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "app", "mode": "non-blocking",
