@@ -112,8 +112,12 @@ type Config struct {
 	AvailabilityZones []string
 
 	DBInstanceClass string
-	// DBEngineVersion may be partial ("16"); OutputDBEngineVersion tells the real one.
+	// DBEngineVersion may be a major version alone ("16"); OutputDBEngineVersion tells the real one.
 	DBEngineVersion string
+	// DBMaintenanceWindow is when RDS may interrupt the database, such as sun:05:00-sun:06:00, in UTC. Changes of the
+	// database that interrupt it wait for the window unless DBApplyImmediately.
+	DBMaintenanceWindow string
+	DBApplyImmediately  bool
 	// DBBackupRetentionDays is also the window of point-in-time recovery, in days.
 	DBBackupRetentionDays int
 	DBName                string
@@ -296,6 +300,7 @@ var (
 	zonePattern          = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9][a-z]$`)
 	instanceClassPattern = regexp.MustCompile(`^db\.[a-z]+[0-9]+[a-z0-9-]*\.(medium|large|[0-9]*xlarge)$`)
 	engineVersionPattern = regexp.MustCompile(`^(1[3-9]|2[0-9])(\.[0-9]{1,2})?$`)
+	windowPattern        = regexp.MustCompile(`^(sun|mon|tue|wed|thu|fri|sat):([01][0-9]|2[0-3]):[0-5][0-9]-(sun|mon|tue|wed|thu|fri|sat):([01][0-9]|2[0-3]):[0-5][0-9]$`)
 	dbNamePattern        = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 	boundaryPattern      = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+$`)
 	certificatePattern   = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-zA-Z-]+$`)
@@ -364,8 +369,11 @@ func configFields(c *Config) []configField {
 			&c.AvailabilityZones, "three different availability zone names, comma-separated, such as us-east-1a,us-east-1b,us-east-1d", legalZones),
 		textField("dbInstanceClass", "db.r6g.large", "Instance class of the Aurora writer and readers.", &c.DBInstanceClass,
 			"a provisioned Aurora instance class, such as db.r6g.large", instanceClassPattern.MatchString),
-		textField("dbEngineVersion", "16", "Aurora PostgreSQL version; a major version alone takes its default minor version.", &c.DBEngineVersion,
+		textField("dbEngineVersion", "16", "Aurora PostgreSQL version. A major version alone takes its default minor version once; minor upgrades stay.", &c.DBEngineVersion,
 			"a PostgreSQL version from 13 on, such as 16 or 16.6", engineVersionPattern.MatchString),
+		textField("dbMaintenanceWindow", "sun:05:00-sun:06:00", "When RDS may interrupt the database, in UTC.", &c.DBMaintenanceWindow,
+			"a window of 30 minutes or more within one day, such as sun:05:00-sun:06:00, that keeps clear of the backups from "+dbBackupWindow, legalWindow),
+		flagField("dbApplyImmediately", "false", "Make changes that interrupt the database at once instead of in its maintenance window.", &c.DBApplyImmediately),
 		numberField("dbBackupRetentionDays", 14, "Days of automated backups, and so of point-in-time recovery.", &c.DBBackupRetentionDays, 1, 35),
 		textField("dbName", "payments", "Name of the first database in the cluster.", &c.DBName,
 			"1 to 63 lower-case letters, digits and underscores, starting with a letter, not a name that PostgreSQL or RDS reserves",
@@ -466,6 +474,16 @@ func legalZones(zones []string) bool {
 		distinct[zone] = true
 	}
 	return len(zones) == ZoneCount && len(distinct) == ZoneCount
+}
+
+// legalWindow keeps a maintenance window to one day, which is plain to read, and clear of the daily backups, as RDS wants.
+func legalWindow(s string) bool {
+	if !windowPattern.MatchString(s) || s[:3] != s[10:13] {
+		return false
+	}
+	from, _ := time.Parse("15:04", s[4:9])
+	to, _ := time.Parse("15:04", s[14:19])
+	return to.Sub(from) >= 30*time.Minute && (s[4:9] >= dbBackupWindow[6:] || s[14:19] <= dbBackupWindow[:5])
 }
 
 // legalExpiry takes a time in one form only, so that equal times are equal tags.
@@ -800,7 +818,7 @@ func declare[A, R any](b *builder, construct constructor[A, R], name string, arg
 	return resource, nil
 }
 
-// createBeforeDelete is for what is still in use when its replacement is made and has no name of its own.
+// createBeforeDelete is for what is still in use when its replacement is made, and has no name or another one then.
 func createBeforeDelete() pulumi.ResourceOption { return pulumi.DeleteBeforeReplace(false) }
 
 // after makes a resource wait for others on the way up, and go before them on the way down.
@@ -1395,9 +1413,8 @@ func (b *builder) endpointService(service string) string {
 const (
 	dbEngine     = "aurora-postgresql"
 	dbMasterUser = "payments_admin"
-	// Windows are in UTC and must not overlap.
+	// dbBackupWindow is in UTC.
 	dbBackupWindow      = "03:00-04:00"
-	dbMaintenanceWindow = "sun:05:00-sun:06:00"
 	dbMonitoringSeconds = 60
 	// dbInsightsDays is the retention of Performance Insights that costs nothing.
 	dbInsightsDays      = 7
@@ -1460,8 +1477,12 @@ func (b *builder) database(n *network) (*database, error) {
 	if err != nil {
 		return nil, err
 	}
+	version, err := b.engineVersion()
+	if err != nil {
+		return nil, err
+	}
 	db := &database{}
-	if db.cluster, err = b.auroraCluster(n, password); err != nil {
+	if db.cluster, err = b.auroraCluster(n, version, password); err != nil {
 		return nil, err
 	}
 	if err := b.auroraInstances(n, db); err != nil {
@@ -1470,8 +1491,71 @@ func (b *builder) database(n *network) (*database, error) {
 	return db, b.secrets(db, password)
 }
 
+// engineVersion is the full version that the cluster gets. A partial one would go to RDS again with every later change,
+// which refuses it or upgrades (terraform-provider-aws#45026, pulumi-aws#5756).
+func (b *builder) engineVersion() (string, error) {
+	deployed, err := b.deployedVersion()
+	if err != nil {
+		return "", err
+	}
+	version, err := ChooseDBVersion(b.cfg.DBEngineVersion, deployed)
+	if err != nil || version != "" {
+		return version, err
+	}
+	found, err := rds.GetEngineVersion(b.ctx, &rds.GetEngineVersionArgs{
+		Engine: dbEngine, Version: pulumi.StringRef(b.cfg.DBEngineVersion), DefaultOnly: pulumi.BoolRef(true),
+	}, pulumi.Provider(b.provider))
+	if err != nil {
+		return "", fmt.Errorf("asking AWS for the default minor version of dbEngineVersion %s (a full version, such as 16.6, is not asked for): %w", b.cfg.DBEngineVersion, err)
+	}
+	return found.VersionActual, nil
+}
+
+// deployedVersion is the version of the stack's cluster as it stands; empty when there is none.
+func (b *builder) deployedVersion() (string, error) {
+	clusters, err := rds.GetClusters(b.ctx, &rds.GetClustersArgs{}, pulumi.Provider(b.provider))
+	if err != nil {
+		return "", fmt.Errorf("asking AWS for the database clusters: %w", err)
+	}
+	name := b.physicalName("aurora-cluster")
+	if !slices.Contains(clusters.ClusterIdentifiers, name) {
+		return "", nil
+	}
+	cluster, err := rds.LookupCluster(b.ctx, &rds.LookupClusterArgs{ClusterIdentifier: name}, pulumi.Provider(b.provider))
+	if err != nil {
+		return "", fmt.Errorf("asking AWS for the version of %s: %w", name, err)
+	}
+	return cluster.EngineVersion, nil
+}
+
+// ChooseDBVersion is the full version for a configured one, which may be a major version alone, where a database of the
+// deployed version stands (empty: none). Minor upgrades, which RDS makes by itself, stay. The result is empty where the
+// default minor version of the configured major one is to be asked for. RDS goes back to no earlier major version.
+func ChooseDBVersion(configured, deployed string) (string, error) {
+	major, minor, full := versionParts(configured)
+	standsMajor, standsMinor, _ := versionParts(deployed)
+	switch {
+	case major < standsMajor:
+		return "", fmt.Errorf("dbEngineVersion: the database runs %s, and RDS has no way back to %s: set %d, or move the data to a new stack",
+			deployed, configured, standsMajor)
+	case major == standsMajor && (!full || minor < standsMinor):
+		return deployed, nil
+	case full:
+		return configured, nil
+	}
+	return "", nil
+}
+
+// versionParts takes a version apart. It is zero for an empty one.
+func versionParts(version string) (major, minor int, full bool) {
+	before, after, full := strings.Cut(version, ".")
+	major, _ = strconv.Atoi(before)
+	minor, _ = strconv.Atoi(after)
+	return major, minor, full
+}
+
 // auroraCluster declares the cluster and what it stands on.
-func (b *builder) auroraCluster(n *network, password *random.RandomPassword) (*rds.Cluster, error) {
+func (b *builder) auroraCluster(n *network, version string, password *random.RandomPassword) (*rds.Cluster, error) {
 	subnets, err := create(b, rds.NewSubnetGroup, "db-subnet-group", &rds.SubnetGroupArgs{
 		Name:        pulumi.String(b.physicalName("db-subnet-group")),
 		Description: pulumi.String("Private subnets of the payment database"),
@@ -1481,13 +1565,16 @@ func (b *builder) auroraCluster(n *network, password *random.RandomPassword) (*r
 	if err != nil {
 		return nil, err
 	}
+	// The group of another major version is another group: a cluster uses the old one until its upgrade is done.
+	major, _, _ := versionParts(version)
+	settingsName := fmt.Sprintf("db-cluster-parameter-group-%d", major)
 	settings, err := create(b, rds.NewClusterParameterGroup, "db-cluster-parameter-group", &rds.ClusterParameterGroupArgs{
-		Name:        pulumi.String(b.physicalName("db-cluster-parameter-group")),
-		Family:      pulumi.String(b.engineFamily()),
+		Name:        pulumi.String(b.physicalName(settingsName)),
+		Family:      pulumi.String(fmt.Sprintf("%s%d", dbEngine, major)),
 		Description: pulumi.String("Settings of the payment database"),
-		Parameters:  engineParameters(),
-		Tags:        b.tags("db-cluster-parameter-group"),
-	})
+		Parameters:  engineParameters(major),
+		Tags:        b.tags(settingsName),
+	}, createBeforeDelete())
 	if err != nil {
 		return nil, err
 	}
@@ -1500,7 +1587,9 @@ func (b *builder) auroraCluster(n *network, password *random.RandomPassword) (*r
 	return create(b, rds.NewCluster, "aurora-cluster", &rds.ClusterArgs{
 		ClusterIdentifier:                pulumi.String(b.physicalName("aurora-cluster")),
 		Engine:                           pulumi.String(dbEngine),
-		EngineVersion:                    pulumi.String(b.cfg.DBEngineVersion),
+		EngineVersion:                    pulumi.String(version),
+		AllowMajorVersionUpgrade:         pulumi.Bool(true), // only another dbEngineVersion asks for one
+		ApplyImmediately:                 pulumi.Bool(b.cfg.DBApplyImmediately),
 		EngineLifecycleSupport:           pulumi.String("open-source-rds-extended-support-disabled"),
 		DatabaseName:                     pulumi.String(b.cfg.DBName),
 		MasterUsername:                   pulumi.String(dbMasterUser),
@@ -1512,7 +1601,7 @@ func (b *builder) auroraCluster(n *network, password *random.RandomPassword) (*r
 		StorageEncrypted:                 pulumi.Bool(true),
 		BackupRetentionPeriod:            pulumi.Int(b.cfg.DBBackupRetentionDays),
 		PreferredBackupWindow:            pulumi.String(dbBackupWindow),
-		PreferredMaintenanceWindow:       pulumi.String(dbMaintenanceWindow),
+		PreferredMaintenanceWindow:       pulumi.String(b.cfg.DBMaintenanceWindow),
 		CopyTagsToSnapshot:               pulumi.Bool(true),
 		DeleteAutomatedBackups:           pulumi.Bool(true),
 		IamDatabaseAuthenticationEnabled: pulumi.Bool(true),
@@ -1523,22 +1612,22 @@ func (b *builder) auroraCluster(n *network, password *random.RandomPassword) (*r
 	}, after(logs), slowDelete())
 }
 
-// engineFamily is the parameter group family of the configured version.
-func (b *builder) engineFamily() string {
-	major, _, _ := strings.Cut(b.cfg.DBEngineVersion, ".")
-	return dbEngine + major
-}
-
 // engineParameters are the cluster's settings that differ from Aurora's. Logical replication is on for the cutover.
 // pgAudit logs changes of schema and roles without the passwords in them, which log_statement would log.
-func engineParameters() rds.ClusterParameterGroupParameterArray {
+func engineParameters(major int) rds.ClusterParameterGroupParameterArray {
 	const now, atReboot = "immediate", "pending-reboot"
+	// From 17 on TLS is forced by default, and RDS shows a parameter that has its default value as pending-reboot,
+	// whatever was asked for (terraform-provider-aws#23335).
+	forceTLS := now
+	if major >= 17 {
+		forceTLS = atReboot
+	}
 	var parameters rds.ClusterParameterGroupParameterArray
 	for _, p := range []struct{ name, value, apply string }{
 		{"log_connections", "1", now},
 		{"log_disconnections", "1", now},
 		{"pgaudit.log", "ddl,role", now},
-		{"rds.force_ssl", "1", now},
+		{"rds.force_ssl", "1", forceTLS},
 		{"rds.logical_replication", "1", atReboot},
 		{"shared_preload_libraries", "pg_stat_statements,pgaudit", atReboot},
 	} {
@@ -1585,6 +1674,8 @@ func (b *builder) auroraInstances(n *network, db *database) error {
 			PromotionTier:                      pulumi.Int(member.promotionTier),
 			PubliclyAccessible:                 pulumi.Bool(false),
 			AutoMinorVersionUpgrade:            pulumi.Bool(true),
+			ApplyImmediately:                   pulumi.Bool(b.cfg.DBApplyImmediately),
+			PreferredMaintenanceWindow:         pulumi.String(b.cfg.DBMaintenanceWindow),
 			CaCertIdentifier:                   pulumi.String(dbCertificate),
 			PerformanceInsightsEnabled:         pulumi.Bool(true),
 			PerformanceInsightsRetentionPeriod: pulumi.Int(dbInsightsDays),

@@ -73,7 +73,7 @@ func Resources() []resource.Resource {
 }
 
 // functions lists every AWS function that the local provider implements.
-func functions() []infer.InferredFunction { return index.Functions() }
+func functions() []infer.InferredFunction { return slices.Concat(index.Functions(), rds.Functions()) }
 
 // New returns the AWS provider, which calls the API that base describes.
 func New(base aws.Config) (p.Provider, error) { return Assemble(base, Resources(), functions()) }

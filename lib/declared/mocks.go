@@ -20,6 +20,7 @@ type Mocks struct {
 	Zones           map[string]string // id to name
 	Seed            byte              // all random bytes
 	Password        string            // random passwords
+	Database        string            // version of the cluster aurora-cluster-unit; empty: it is not there
 }
 
 // NewMocks answer for a region, with zones of these names or others.
@@ -44,6 +45,15 @@ func (m *Mocks) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 		answer["name"] = m.Region
 	case "aws:index/getPartition:getPartition":
 		answer["partition"], answer["reverseDnsPrefix"], answer["dnsSuffix"] = "aws", "com.amazonaws", "amazonaws.com"
+	case "aws:rds/getClusters:getClusters":
+		answer["clusterIdentifiers"] = []any{}
+		if m.Database != "" {
+			answer["clusterIdentifiers"] = []any{"aurora-cluster-unit"}
+		}
+	case "aws:rds/getCluster:getCluster":
+		answer["engineVersion"] = m.Database
+	case "aws:rds/getEngineVersion:getEngineVersion":
+		answer["versionActual"] = args.Args["version"].StringValue() + ".6"
 	case "aws:index/getAvailabilityZones:getAvailabilityZones":
 		answer["zoneIds"], answer["names"] = m.zonesByName()
 	default:

@@ -1,15 +1,18 @@
 package preflight
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
+	"tapstack/lib"
 	"tapstack/lib/cloud"
 )
 
@@ -18,9 +21,21 @@ const auroraEngine = "aurora-postgresql"
 // lookAtDatabase makes sure that RDS has the engine version, and the instance class for it in every zone of the stack.
 func lookAtDatabase(ctx context.Context, in *inspection) []Finding {
 	wanted := in.Config.DBEngineVersion
-	version, err := in.engineVersion(ctx, wanted)
+	if ended, over := standardSupportEnded(wanted, in.now); over {
+		found := problem("Set dbEngineVersion to a later major version.",
+			"standard support of %s %s ended on %s, and the stack is not to slide into paid extended support", auroraEngine, wanted, ended)
+		return []Finding{found.about("database version"), unknown("not looked at, since the version is out of support").about("database instance class")}
+	}
+	deployed, err := in.deployedVersion(ctx)
+	version, back := lib.ChooseDBVersion(wanted, deployed)
+	if err == nil && back == nil && (version == "" || version != deployed) {
+		version, err = in.engineVersion(ctx, cmp.Or(version, wanted))
+	}
 	found, class := fine("%s %s", auroraEngine, version), Finding{}
 	switch {
+	case back != nil:
+		found = problem("Set dbEngineVersion to the version that runs, or a later one. Older data can be restored from a backup into a new stack.", "%s", back)
+		class = unknown("not looked at, since the version cannot be had")
 	case err != nil:
 		found, class = unread(err), unknown("not looked at, since the version is not known")
 	case version == "":
@@ -35,6 +50,31 @@ func lookAtDatabase(ctx context.Context, in *inspection) []Finding {
 		class = in.lookAtInstanceClass(ctx, version)
 	}
 	return []Finding{found.about("database version"), class.about("database instance class")}
+}
+
+// standardSupportEnded is the day on which Aurora's standard support of a version's major version ended, where it has.
+func standardSupportEnded(version string, now time.Time) (string, bool) {
+	major, _, _ := strings.Cut(version, ".")
+	ended := standardSupport()[major]
+	return ended, ended != "" && ended < now.UTC().Format(time.DateOnly)
+}
+
+// standardSupport holds, by major version, the last day of standard support (Aurora PostgreSQL release notes, "Release
+// calendar for major versions", as known on 2026-11-28). A version that is not listed yet is taken for supported.
+func standardSupport() map[string]string {
+	return map[string]string{"13": "2026-02-28", "14": "2027-02-28", "15": "2028-02-29", "16": "2029-02-28", "17": "2030-02-28"}
+}
+
+// deployedVersion is the version of the stack's cluster; empty when it is not there.
+func (in *inspection) deployedVersion(ctx context.Context) (string, error) {
+	clusters, err := in.api.DBClusters(ctx)
+	name := lib.PhysicalName("aurora-cluster", in.Config.EnvironmentSuffix)
+	for _, c := range clusters {
+		if aws.ToString(c.DBClusterIdentifier) == name {
+			return aws.ToString(c.EngineVersion), nil
+		}
+	}
+	return "", err
 }
 
 // engineVersion is the full version that RDS takes for the configured one: itself, or the default of a major version.
@@ -73,6 +113,9 @@ func (in *inspection) lookAtInstanceClass(ctx context.Context, version string) F
 	}
 	advice := fmt.Sprintf("Set dbInstanceClass to one of: aws rds describe-orderable-db-instance-options --engine %s --engine-version %s "+
 		"--region %s --query 'OrderableDBInstanceOptions[].DBInstanceClass'", auroraEngine, version, in.region)
+	if len(options) == 0 && in.Emulated {
+		return unknown("the emulator lists no classes of %s %s", auroraEngine, version)
+	}
 	if len(options) == 0 {
 		return problem(advice, "%s cannot be ordered for %s %s in %s", class, auroraEngine, version, in.region)
 	}

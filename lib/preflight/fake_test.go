@@ -241,3 +241,10 @@ func about(t *testing.T, report Report, what string) Finding {
 	require.GreaterOrEqual(t, at, 0, "nothing is said about %q: %+v", what, report.Findings)
 	return report.Findings[at]
 }
+
+// deployedDatabase is the stack's cluster as it stands.
+func deployedDatabase(version string) func(any) (any, error) {
+	return always(&rds.DescribeDBClustersOutput{DBClusters: []rdstypes.DBCluster{
+		{DBClusterIdentifier: aws.String("aurora-cluster-dev"), EngineVersion: &version},
+	}})
+}

@@ -445,7 +445,7 @@ func beyondBullets() []Bullet {
 		{Text: "IAM database authentication, export of the PostgreSQL log", Checks: []string{"database.iam-auth", "database.log-exports"}},
 		{
 			Text:   "No paid extended support, automatic minor upgrades, a CA that is valid for decades",
-			Checks: []string{"database.no-paid-extended-support", "database.minor-upgrades", "database.certificate-authority"},
+			Checks: []string{"database.no-paid-extended-support", "database.minor-upgrades", "database.maintenance-window", "database.certificate-authority"},
 		},
 		{
 			Text:   "Performance insights and enhanced monitoring every 60 s with its role",

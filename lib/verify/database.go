@@ -160,6 +160,11 @@ func databaseChecks() []Check {
 			})),
 		},
 		{
+			ID:   "database.maintenance-window",
+			Says: "Cluster and instances are interrupted in one window of the week (beyond the brief)",
+			Run:  recorded(maintenanceWindow),
+		},
+		{
 			ID:    "database.no-paid-extended-support",
 			Says:  "The cluster does not slide into paid extended support (beyond the brief)",
 			Needs: []Capability{capEngineLifecycle},
@@ -224,10 +229,26 @@ func databaseEngine(ctx context.Context, e *Env, rec *recorder) error {
 	}
 	x := rec.on(aws.ToString(c.DBClusterArn))
 	x.equal("engine", "aurora-postgresql", c.Engine)
-	x.equal("engine version", version, c.EngineVersion)
+	// Minor upgrades come by themselves, which no output tells before the next deployment.
+	got := aws.ToString(c.EngineVersion)
+	kept, err := lib.ChooseDBVersion(version, got)
+	x.record("engine version", version+", or a later minor version", got, err == nil && kept == got)
 	x.equal("status", "available", c.Status)
 	for _, i := range instances {
 		rec.on(aws.ToString(i.DBInstanceArn)).equal("engine", "aurora-postgresql", i.Engine)
+	}
+	return nil
+}
+
+func maintenanceWindow(ctx context.Context, e *Env, rec *recorder) error {
+	c, err1 := e.dbCluster(ctx)
+	instances, err2 := e.dbInstances(ctx)
+	if err := cmp.Or(err1, err2); err != nil {
+		return err
+	}
+	rec.on(aws.ToString(c.DBClusterArn)).present("PreferredMaintenanceWindow", c.PreferredMaintenanceWindow)
+	for _, i := range instances {
+		rec.on(aws.ToString(i.DBInstanceArn)).equal("PreferredMaintenanceWindow", aws.ToString(c.PreferredMaintenanceWindow), i.PreferredMaintenanceWindow)
 	}
 	return nil
 }

@@ -24,6 +24,9 @@ func databaseSabotages() []sabotage {
 		modifiesInstance("database.promotion-tiers", "put a reader last in line", func(in *rds.ModifyDBInstanceInput) { in.PromotionTier = aws.Int32(15) }),
 		modifiesInstance("database.certificate-authority", "take another certificate authority", func(in *rds.ModifyDBInstanceInput) { in.CACertificateIdentifier = aws.String("rds-ca-2019") }),
 		modifiesInstance("database.minor-upgrades", "switch minor upgrades off", func(in *rds.ModifyDBInstanceInput) { in.AutoMinorVersionUpgrade = aws.Bool(false) }),
+		modifiesInstance("database.maintenance-window", "let RDS interrupt a reader at noon", func(in *rds.ModifyDBInstanceInput) {
+			in.PreferredMaintenanceWindow = aws.String("mon:12:00-mon:12:30")
+		}),
 		modifiesInstance("database.not-public", "make a reader public", func(in *rds.ModifyDBInstanceInput) { in.PubliclyAccessible = aws.Bool(true) }),
 		modifiesInstance("database.performance-insights", "switch performance insights off", func(in *rds.ModifyDBInstanceInput) { in.EnablePerformanceInsights = aws.Bool(false) }),
 		modifiesInstance("database.enhanced-monitoring", "switch enhanced monitoring off", func(in *rds.ModifyDBInstanceInput) { in.MonitoringInterval = aws.Int32(0) }),
@@ -73,7 +76,7 @@ func modifiesInstance(check, says string, change func(*rds.ModifyDBInstanceInput
 func setsParameter(check, says, name, value string) sabotage {
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) {
 		call(ctx, s, s.RDS.ModifyDBClusterParameterGroup, &rds.ModifyDBClusterParameterGroupInput{
-			DBClusterParameterGroupName: aws.String(s.named("db-cluster-parameter-group")),
+			DBClusterParameterGroupName: aws.String(s.named("db-cluster-parameter-group-16")),
 			Parameters: []types.Parameter{{
 				ParameterName: &name, ParameterValue: &value, ApplyMethod: types.ApplyMethodPendingReboot,
 			}},
@@ -96,7 +99,8 @@ func remakesReader(check, says string, change func(*saboteur, *rds.CreateDBInsta
 			DBInstanceIdentifier: was.DBInstanceIdentifier, DBClusterIdentifier: was.DBClusterIdentifier,
 			DBInstanceClass: was.DBInstanceClass, Engine: was.Engine, AvailabilityZone: was.AvailabilityZone,
 			PromotionTier: was.PromotionTier, CACertificateIdentifier: was.CACertificateIdentifier,
-			AutoMinorVersionUpgrade: was.AutoMinorVersionUpgrade, StorageEncrypted: was.StorageEncrypted,
+			PreferredMaintenanceWindow: was.PreferredMaintenanceWindow,
+			AutoMinorVersionUpgrade:    was.AutoMinorVersionUpgrade, StorageEncrypted: was.StorageEncrypted,
 			PubliclyAccessible: aws.Bool(false), Tags: s.rdsTags("aurora-reader-1"),
 		}
 		change(s, in)

@@ -21,6 +21,7 @@ func (p *platform) update(ctx context.Context, t *testing.T) {
 		"apiTimeoutSeconds":             "45",
 		"queueVisibilityTimeoutSeconds": "600",
 		"dbBackupRetentionDays":         "21",
+		"dbEngineVersion":               "17",
 		lib.ConfigExpires:               "2126-01-01T00:00:00Z",
 	})
 	planned, err := p.Preview(ctx)
@@ -31,8 +32,9 @@ func (p *platform) update(ctx context.Context, t *testing.T) {
 			replaced[step.Type] = true
 		}
 	}
-	require.Equal(t, map[string]bool{"aws:ecs/taskDefinition:TaskDefinition": true}, replaced,
-		"a new image is a new revision of its task definition; everything else is changed in place: %v", steps(planned))
+	require.Equal(t, map[string]bool{"aws:ecs/taskDefinition:TaskDefinition": true, "aws:rds/clusterParameterGroup:ClusterParameterGroup": true}, replaced,
+		"a new image is a new revision of its task definition, another major version has another parameter group; everything else is changed in place: %v",
+		steps(planned))
 	updated, err := p.Up(ctx, planned)
 	require.NoError(t, err, "update")
 	t.Logf("updated %d resources in %s", updated.Altered(), updated.Duration)

@@ -24,6 +24,8 @@ func illegalValues() map[string][]string {
 		"availabilityZones":      {"us-east-1a", "us-east-1a,us-east-1b", "us-east-1a,us-east-1b,us-east-1b", "us-east-1a,us-east-1b,use1-az1", "a,b,c,d"},
 		"dbInstanceClass":        {"r6g.large", "db.r6g", "db.r6g.huge", "db.serverless"},
 		"dbEngineVersion":        {"9.6", "12", "16.", "16.6.1", "latest", "16-limitless"},
+		"dbMaintenanceWindow":    {"sun:05:00", "sun:05:00-mon:05:30", "sun:05:00-sun:05:29", "sun:06:00-sun:05:00", "sun:03:30-sun:04:30", "sun:02:31-sun:03:01", "Sun:05:00-Sun:06:00", "day:05:00-day:06:00", "sun:24:00-sun:24:30"},
+		"dbApplyImmediately":     {"yes", "True", "1"},
 		"dbBackupRetentionDays":  {"0", "36", "-1", "14.5", "two"},
 		"dbName":                 {"Payments", "1payments", "pay-ments", "postgres", "rdsadmin", "template1", "user", "order", "current_date", strings.Repeat("a", 64)},
 		"paymentApiImage":        {"api", "example.com/api", "example.com:5000/api", "API:1", "api:", "api:1@sha256:abc", "a b:1"},

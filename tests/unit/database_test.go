@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // parameters are the cluster parameters of a stack, by name.
@@ -62,5 +63,50 @@ func TestTheMemoryAlarmFollowsTheInstanceClass(t *testing.T) {
 	} {
 		alarm := deploy(t, map[string]string{"dbInstanceClass": class}).one(t, "aurora-memory-alarm")
 		assert.InDelta(t, 0.05*memory, alarm.plain["threshold"], 1, class)
+	}
+}
+
+// A partial version would go to RDS again with every change, and one below the deployed would be a way back, which RDS has not.
+func TestTheDatabaseVersionIsFullAndNeverGoesBack(t *testing.T) {
+	for _, c := range []struct{ configured, deployed, want string }{
+		{"16", "", "16.6"},
+		{"16.4", "", "16.4"},
+		{"16", "16.2", "16.2"},
+		{"16", "16.11", "16.11"},
+		{"16.4", "16.8", "16.8"},
+		{"16.10", "16.8", "16.10"},
+		{"17", "16.8", "17.6"},
+		{"17.4", "16.8", "17.4"},
+	} {
+		r := newRecorder()
+		r.Database = c.deployed
+		require.NoError(t, r.run(map[string]string{"dbEngineVersion": c.configured}))
+		assert.Equal(t, c.want, r.one(t, "aurora-cluster").plain["engineVersion"], "%s over %q", c.configured, c.deployed)
+	}
+}
+
+func TestAnEarlierMajorVersionThanTheDatabasesStopsTheProgram(t *testing.T) {
+	r := newRecorder()
+	r.Database = "16.8"
+	assert.ErrorContains(t, r.run(map[string]string{"dbEngineVersion": "15.10"}), "the database runs 16.8, and RDS has no way back to 15.10")
+}
+
+func TestAMajorUpgradeHasAParameterGroupOfItsOwnBeforeTheOldOneGoes(t *testing.T) {
+	r := newRecorder()
+	r.Database = "16.8"
+	require.NoError(t, r.run(map[string]string{"dbEngineVersion": "17"}))
+	group, cluster := r.one(t, "db-cluster-parameter-group"), r.one(t, "aurora-cluster")
+	assert.Equal(t, "db-cluster-parameter-group-17-unit", group.plain["name"])
+	assert.Equal(t, "aurora-postgresql17", group.plain["family"])
+	assert.False(t, group.request.GetDeleteBeforeReplace())
+	assert.Equal(t, true, cluster.plain["allowMajorVersionUpgrade"])
+	assert.Equal(t, group.plain["name"], cluster.plain["dbClusterParameterGroupName"])
+}
+
+// RDS shows a parameter that has its default value as pending-reboot; asked for as immediate it would differ for ever.
+func TestTheTLSParameterIsAskedForAsRDSShowsIt(t *testing.T) {
+	for version, want := range map[string]string{"16": "immediate", "17": "pending-reboot"} {
+		parameters := deploy(t, map[string]string{"dbEngineVersion": version}).one(t, "db-cluster-parameter-group").plain["parameters"].([]any)
+		assert.Contains(t, parameters, map[string]any{"name": "rds.force_ssl", "value": "1", "applyMethod": want}, version)
 	}
 }

@@ -390,11 +390,12 @@ func outputsArePublic(r *recording, faults *faults) {
 	}
 }
 
-// oldGoesFirst excepts what is still in use when its replacement is made and has revisions, versions or no name.
+// oldGoesFirst excepts what is still in use when its replacement is made and has revisions, versions, no name, or another one then.
 func oldGoesFirst(r *recording, faults *faults) {
 	inUse := []string{
 		"aws:ecs/taskDefinition:TaskDefinition", "aws:acm/certificate:Certificate", "aws:acm/certificateValidation:CertificateValidation",
 		"aws:secretsmanager/secretVersion:SecretVersion",
+		"aws:rds/clusterParameterGroup:ClusterParameterGroup",
 	}
 	for _, d := range r.sorted() {
 		if !strings.HasPrefix(d.token, "aws:") {

@@ -100,7 +100,8 @@ func TestAPreviewOfAStackThatDoesNotExistDeclaresTheSameResources(t *testing.T) 
 func TestAnAnswerThatAwsOwesStopsTheProgramByName(t *testing.T) {
 	for _, token := range []string{
 		"aws:index/getCallerIdentity:getCallerIdentity", "aws:index/getRegion:getRegion",
-		"aws:index/getPartition:getPartition", "aws:index/getAvailabilityZones:getAvailabilityZones", "aws:rds/cluster:Cluster",
+		"aws:index/getPartition:getPartition", "aws:index/getAvailabilityZones:getAvailabilityZones", "aws:rds/getClusters:getClusters", "aws:rds/getEngineVersion:getEngineVersion",
+		"aws:rds/cluster:Cluster",
 	} {
 		r := newRecorder()
 		r.fail = token

@@ -90,6 +90,8 @@ func drawings() []drawing {
 			rapid.SampledFrom([]string{"db.t4g.medium", "db.t3.large", "db.r6g.large", "db.r7i.48xlarge", "db.x2g.16xlarge", "db.r6gd.2xlarge"}),
 			rapid.StringMatching(`db\.r[5-8](g|i|gd)\.(large|xlarge|[248]xlarge|1[26]xlarge|24xlarge)`))),
 		one("dbEngineVersion", rapid.StringMatching(`1[3-7](\.[0-9]|\.1[0-9])?`)),
+		one("dbMaintenanceWindow", rapid.SampledFrom([]string{"mon:00:00-mon:03:00", "sat:04:00-sat:04:30", "sun:05:00-sun:06:00", "wed:23:00-wed:23:59"})),
+		one("dbApplyImmediately", rapid.SampledFrom([]string{"true", "false"})),
 		number("dbBackupRetentionDays", 1, 35),
 		one("dbName", rapid.StringMatching(`pay[a-z0-9_]{0,60}|[a-z][0-9_]{0,5}`)),
 		one("paymentApiImage", drawImage()),

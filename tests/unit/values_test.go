@@ -14,7 +14,7 @@ import (
 // The golden files hold where the defaults go; these are values that nothing defaults to.
 func TestConfiguredValuesReachTheirResources(t *testing.T) {
 	r := deploy(t, map[string]string{
-		"vpcCidr": "10.8.0.0/17", "dbInstanceClass": "db.r7g.xlarge", "dbEngineVersion": "15.4", "dbBackupRetentionDays": "21", "dbName": "ledger",
+		"vpcCidr": "10.8.0.0/17", "dbInstanceClass": "db.r7g.xlarge", "dbEngineVersion": "15.4", "dbMaintenanceWindow": "mon:01:00-mon:02:00", "dbApplyImmediately": "true", "dbBackupRetentionDays": "21", "dbName": "ledger",
 		"paymentApiImage": "example.com/api:2", "jobProcessorImage": "example.com/jobs:3", "containerPort": "8080", "containerProtocol": "HTTP",
 		"apiCpu": "2048", "apiMemory": "4096", "jobCpu": "1024", "jobMemory": "3072",
 		"apiDesiredCount": "4", "apiMaxCount": "13", "jobDesiredCount": "3", "jobMaxCount": "9", "cpuTargetPercent": "55",
@@ -33,6 +33,10 @@ func TestConfiguredValuesReachTheirResources(t *testing.T) {
 		{"aurora-reader-2", path{"instanceClass"}, "db.r7g.xlarge"},
 		{"aurora-cluster", path{"engineVersion"}, "15.4"},
 		{"db-cluster-parameter-group", path{"family"}, "aurora-postgresql15"},
+		{"aurora-cluster", path{"preferredMaintenanceWindow"}, "mon:01:00-mon:02:00"},
+		{"aurora-writer", path{"preferredMaintenanceWindow"}, "mon:01:00-mon:02:00"},
+		{"aurora-cluster", path{"applyImmediately"}, true},
+		{"aurora-writer", path{"applyImmediately"}, true},
 		{"aurora-cluster", path{"backupRetentionPeriod"}, 21.0},
 		{"aurora-cluster", path{"databaseName"}, "ledger"},
 		{"payment-api-task", path{"containerDefinitions", 0, "image"}, "example.com/api:2"},

@@ -121,3 +121,17 @@ func TestAClusterWithoutAFinalSnapshotNameIsNotDeletedUnlessToldTo(t *testing.T)
 	want := []string{"DeleteDBCluster SkipFinalSnapshot=false FinalDBSnapshotIdentifier=last"}
 	assert.Equal(t, want, told(*calls, "SkipFinalSnapshot", "FinalDBSnapshotIdentifier"))
 }
+
+// So does the official provider, which is why the program gives a full one (terraform-provider-aws#45026).
+func TestAPartialVersionIsSentWithEveryModification(t *testing.T) {
+	cloud, calls := recorder(t, map[string]string{"DescribeDBClusters": `<DBClusters><DBCluster>
+		<DBClusterIdentifier>cluster</DBClusterIdentifier><Status>available</Status></DBCluster></DBClusters>`})
+	for _, version := range []string{"16", "16.6"} {
+		old := ClusterState{ClusterArgs: ClusterArgs{EngineVersion: &version, BackupRetentionPeriod: aws.Int(14)}, EngineVersionActual: "16.6"}
+		now := old.ClusterArgs
+		now.BackupRetentionPeriod = aws.Int(21)
+		require.NoError(t, updateCluster(t.Context(), cloud, "cluster", old, now))
+	}
+	want := []string{"ModifyDBCluster EngineVersion=16", "ModifyDBCluster"}
+	assert.Equal(t, want, told(*calls, "EngineVersion"))
+}

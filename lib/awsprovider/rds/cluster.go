@@ -191,6 +191,10 @@ func keptVersion(wanted, actual, pending string) string {
 
 func updateCluster(ctx context.Context, c *resource.Cloud, id string, old ClusterState, a ClusterArgs) error {
 	if in := modifyCluster(old.ClusterArgs, a); in != nil {
+		// The official provider sends a version that is not the actual one with every modification.
+		if in.EngineVersion == nil && aws.ToString(a.EngineVersion) != old.EngineVersionActual {
+			in.EngineVersion = a.EngineVersion
+		}
 		in.DBClusterIdentifier, in.ApplyImmediately = &id, a.ApplyImmediately
 		if aws.ToBool(a.AllowMajorVersionUpgrade) {
 			in.AllowMajorVersionUpgrade = a.AllowMajorVersionUpgrade
