@@ -3396,6 +3396,8 @@ const (
 	OutputLogGroupNames           = "logGroupNames"
 	OutputParameterNames          = "parameterNames"
 	OutputDashboardURL            = "dashboardUrl"
+	// OutputConfiguration is the configuration that the stack was deployed with: each key with its value, as Config.Values.
+	OutputConfiguration = "configuration"
 )
 
 // export publishes the stack's outputs.
@@ -3429,6 +3431,7 @@ func (b *builder) export(net *network, db *database, balancer *balancer, jobs *q
 		OutputLogGroupNames:           pulumi.ToStringArray(b.logGroups),
 		OutputParameterNames:          settings.names(),
 		OutputDashboardURL:            pulumi.String(dashboardURL),
+		OutputConfiguration:           pulumi.ToStringMap(b.cfg.Values()),
 	} {
 		b.ctx.Export(name, value)
 	}

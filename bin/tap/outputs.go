@@ -40,11 +40,16 @@ func (a *app) outputs(ctx context.Context, s *session.Session, r *request) error
 func (a *app) printOutputs(outputs map[string]any) {
 	table := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	for _, name := range slices.Sorted(maps.Keys(outputs)) {
-		text := fmt.Sprint(outputs[name])
-		if list, is := outputs[name].([]any); is {
-			text = strings.Trim(fmt.Sprint(list), "[]")
+		switch value := outputs[name].(type) {
+		case []any:
+			_, _ = fmt.Fprintf(table, "%s\t%s\n", name, printable.Text(strings.Trim(fmt.Sprint(value), "[]")))
+		case map[string]any:
+			for _, key := range slices.Sorted(maps.Keys(value)) {
+				_, _ = fmt.Fprintf(table, "%s.%s\t%s\n", name, printable.Text(key), printable.Text(fmt.Sprint(value[key])))
+			}
+		default:
+			_, _ = fmt.Fprintf(table, "%s\t%s\n", name, printable.Text(fmt.Sprint(value)))
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\n", name, printable.Text(text))
 	}
 	_ = table.Flush()
 }

@@ -84,8 +84,11 @@ func (a *app) verify(ctx context.Context, s *session.Session, r *request, f veri
 // printReport lists the checks that did not pass, those that failed with what was expected and seen, then the counts.
 func (a *app) printReport(report verify.Report) {
 	for _, result := range report.Results {
-		if result.Status == verify.NotObservable {
+		switch result.Status {
+		case verify.NotObservable:
 			a.print("%s  %s: %s", a.paint("33", "not observable here"), result.ID, result.Reason)
+		case verify.SwitchedOff:
+			a.print("%s  %s: %s", a.paint("33", "switched off"), result.ID, result.Reason)
 		}
 	}
 	for _, result := range report.Results {

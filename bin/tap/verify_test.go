@@ -43,7 +43,7 @@ func TestAFailedCheckIsPrintedWithItsEvidence(t *testing.T) {
 	var out bytes.Buffer
 	a := &app{stdout: printed(&out)}
 	a.printReport(verify.Report{
-		Counts: verify.Counts{Total: 3, Failed: 2, NotObservable: 1},
+		Counts: verify.Counts{Total: 4, Failed: 2, NotObservable: 1, SwitchedOff: 1},
 		Results: []verify.Result{
 			{
 				ID: "queue.retention", Says: "14 days", Status: verify.Failed, Reason: "wrong", Expected: "a fortnight",
@@ -51,17 +51,19 @@ func TestAFailedCheckIsPrintedWithItsEvidence(t *testing.T) {
 			},
 			{ID: "logs.retention", Says: "30 days", Status: verify.Failed, Reason: "access denied", Expected: "seen", Actual: "seen", Observations: []verify.Observation{{OK: true}}},
 			{ID: "ecs.running", Status: verify.NotObservable, Reason: "no tasks"},
+			{ID: "waf.rules", Status: verify.SwitchedOff, Reason: "waf is configured to false"},
 		},
 	})
 	require.Equal(t, strings.Join([]string{
 		"not observable here  ecs.running: no tasks",
+		"switched off  waf.rules: waf is configured to false",
 		"failed  queue.retention: 14 days",
 		"        expected  a fortnight",
 		"        actual    " + strings.Repeat("x", evidenceLimit) + "…",
 		"        ARN       arn:aws:sqs:q",
 		"failed  logs.retention: 30 days",
 		"        why       access denied",
-		"0 passed, 2 failed, 1 not observable here, of 3 checks",
+		"0 passed, 2 failed, 1 not observable here, 1 switched off by configuration, of 4 checks",
 		"",
 	}, "\n"), out.String())
 }
@@ -74,5 +76,5 @@ func TestTheOneReasonOfManyFailuresIsPrintedLast(t *testing.T) {
 		Problem: "the stack is in account 1, region a; asked was account 2, region b",
 		Results: []verify.Result{{ID: "network.vpc", Says: "a VPC", Status: verify.Failed, Reason: "there is no VPC"}},
 	})
-	require.Contains(t, out.String(), "problem  the stack is in account 1, region a; asked was account 2, region b\n0 passed, 1 failed, 0 not observable here, of 1 checks\n")
+	require.Contains(t, out.String(), "problem  the stack is in account 1, region a; asked was account 2, region b\n0 passed, 1 failed, 0 not observable here, 0 switched off by configuration, of 1 checks\n")
 }

@@ -23,7 +23,7 @@ import (
 type serviceKind struct {
 	name    string // in the brief
 	output  string // the output that names the service
-	desired int32  // tasks, by the brief
+	desired int32  // tasks, by the brief; the configuration may want more
 }
 
 func serviceKinds() []serviceKind {
@@ -300,20 +300,23 @@ func ecsCluster(ctx context.Context, e *Env, rec *recorder) error {
 	return nil
 }
 
-// desiredTasks allows more than the brief's count: autoscaling adds tasks under load and never goes below.
+// desiredTasks allows more than the configured count: autoscaling adds tasks under load and never goes below.
 func desiredTasks(kind serviceKind) func(context.Context, *Env, *recorder) error {
 	return func(ctx context.Context, e *Env, rec *recorder) error {
 		svc, err1 := e.service(ctx, kind)
 		target, err2 := e.scalableTarget(ctx, kind)
-		if err := cmp.Or(err1, err2); err != nil {
+		cfg, err3 := e.configuration()
+		if err := cmp.Or(err1, err2, err3); err != nil {
 			return err
 		}
+		least, most := kind.tasks(cfg)
 		x := rec.on(aws.ToString(svc.ServiceArn))
 		x.equal("status", "ACTIVE", svc.Status)
 		x.record("runs on", "Fargate", onFargate(svc), strings.HasPrefix(onFargate(svc), "FARGATE"))
-		x.equal("least count of autoscaling", kind.desired, target.MinCapacity)
-		x.record("desired tasks", fmt.Sprintf("%d, or more under load", kind.desired), svc.DesiredCount,
-			svc.DesiredCount >= kind.desired && svc.DesiredCount <= max(kind.desired, aws.ToInt32(target.MaxCapacity)))
+		x.equal("least count of autoscaling", least, target.MinCapacity)
+		x.record("desired tasks", fmt.Sprintf("%d, or up to %d under load", least, most), svc.DesiredCount,
+			svc.DesiredCount >= least && svc.DesiredCount <= most)
+		kind.fewer(rec, least)
 		return nil
 	}
 }

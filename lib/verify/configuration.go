@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -80,32 +79,21 @@ func parametersStored(ctx context.Context, e *Env, rec *recorder) error {
 	return nil
 }
 
-// Bounds of the values: a timeout of more than 15 minutes or more than 100 tries is a slip of the hand.
-const mostTimeoutSeconds, mostRetries = 900, 100
-
 func parameterValues(ctx context.Context, e *Env, rec *recorder) error {
 	all, err1 := e.parameters(ctx)
 	queue, err2 := e.output(lib.OutputQueueURL)
-	if err := cmp.Or(err1, err2); err != nil {
+	cfg, err3 := e.configuration()
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
-	for _, n := range []struct {
-		role        string
-		least, most int64
-	}{
-		{"api-timeout-seconds", 1, mostTimeoutSeconds},
-		{"api-retry-count", 0, mostRetries},
-		{"job-retry-count", 0, mostRetries},
+	for role, want := range map[string]any{
+		"api-timeout-seconds": cfg.APITimeoutSeconds,
+		"api-retry-count":     cfg.APIRetryCount,
+		"job-retry-count":     cfg.JobRetryCount,
+		"queue-url":           queue,
 	} {
-		x := rec.on(aws.ToString(all[n.role].ARN))
-		v, err := strconv.ParseInt(aws.ToString(all[n.role].Value), 10, 64)
-		if err != nil {
-			x.record(n.role, "a whole number", aws.ToString(all[n.role].Value), false)
-			continue
-		}
-		x.within(n.role, n.least, n.most, v)
+		rec.on(aws.ToString(all[role].ARN)).equal(role, want, all[role].Value)
 	}
-	rec.on(aws.ToString(all["queue-url"].ARN)).equal("queue-url", queue, all["queue-url"].Value)
 	return nil
 }
 

@@ -12,8 +12,6 @@ import (
 )
 
 const (
-	// leastBackupDays is the shortest retention that counts as kept backups; the longest that RDS offers is 35 days.
-	leastBackupDays, mostBackupDays = 7, 35
 	// monitoringSeconds is the interval of enhanced monitoring.
 	monitoringSeconds = 60
 	certificateOfRDS  = "rds-ca-rsa2048-g1"
@@ -351,8 +349,12 @@ func databaseKey(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func databaseBackups(ctx context.Context, e *Env, rec *recorder) error {
+	cfg, err := e.configuration()
+	if err != nil {
+		return err
+	}
 	return ofCluster(func(x subject, c rdstypes.DBCluster) {
-		x.within("days that backups are kept", leastBackupDays, mostBackupDays, int64(aws.ToInt32(c.BackupRetentionPeriod)))
+		x.equal("days that backups are kept", cfg.DBBackupRetentionDays, c.BackupRetentionPeriod)
 		x.present("backup window", c.PreferredBackupWindow)
 		x.present("earliest restorable time", c.EarliestRestorableTime)
 		x.present("latest restorable time", c.LatestRestorableTime)

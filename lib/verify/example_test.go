@@ -76,7 +76,7 @@ func ExampleRun() {
 	// false
 }
 
-// A report is fine with at least one check and no failed one; what cannot be observed is counted apart.
+// A report is fine with at least one check and no failed one; what cannot be observed or is switched off is counted apart.
 func ExampleReport_OK() {
 	fmt.Println(verify.Report{Counts: verify.Counts{Total: 2, Passed: 1, NotObservable: 1}}.OK())
 	fmt.Println(verify.Report{Counts: verify.Counts{Total: 2, Passed: 1, Failed: 1}}.OK())

@@ -48,6 +48,9 @@ func managedRules() []string {
 	}
 }
 
+// noFirewall is how the configuration leaves the firewall out.
+const noFirewall = "waf is configured to false"
+
 // errNoFirewall is for checks of other matters, which need not fail for want of a firewall.
 var errNoFirewall = errors.New("no web ACL is associated")
 
@@ -66,6 +69,14 @@ func (e *Env) firewall(ctx context.Context) (*waftypes.WebACL, error) {
 
 func ofFirewall(look func(ctx context.Context, e *Env, x subject, acl *waftypes.WebACL) error) func(context.Context, *Env, *recorder) error {
 	return func(ctx context.Context, e *Env, rec *recorder) error {
+		cfg, err := e.configuration()
+		if err == nil && !cfg.WAF {
+			rec.off(noFirewall)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
 		acl, err := e.firewall(ctx)
 		if err != nil {
 			return err
@@ -87,21 +98,28 @@ func firewallInFront(_ context.Context, _ *Env, x subject, acl *waftypes.WebACL)
 	return nil
 }
 
-func firewallRules(_ context.Context, _ *Env, x subject, acl *waftypes.WebACL) error {
+func firewallRules(_ context.Context, e *Env, x subject, acl *waftypes.WebACL) error {
+	cfg, err := e.configuration()
+	if err != nil {
+		return err
+	}
+	if cfg.WAFCountOnly {
+		x.rec.off("wafCountOnly is configured to true")
+	}
 	var blocking []string
 	rateLimited := false
 	for _, r := range acl.Rules {
 		st := r.Statement
 		switch {
 		case st == nil:
-		case st.ManagedRuleGroupStatement != nil && blocks(r):
+		case st.ManagedRuleGroupStatement != nil && (cfg.WAFCountOnly || blocks(r)):
 			blocking = append(blocking, aws.ToString(st.ManagedRuleGroupStatement.Name))
-		case st.RateBasedStatement != nil && r.Action != nil && r.Action.Block != nil:
-			rateLimited = rateLimited || aws.ToInt64(st.RateBasedStatement.Limit) > 0
+		case st.RateBasedStatement != nil && r.Action != nil && (cfg.WAFCountOnly || r.Action.Block != nil):
+			rateLimited = rateLimited || aws.ToInt64(st.RateBasedStatement.Limit) == int64(cfg.WAFRateLimit)
 		}
 	}
-	x.includes("managed rule groups that block", managedRules(), blocking)
-	x.equal("rate limit that blocks", true, rateLimited)
+	x.includes("managed rule groups, which block unless they are to count", managedRules(), blocking)
+	x.equal(fmt.Sprintf("rate limit of %d requests", cfg.WAFRateLimit), true, rateLimited)
 	return nil
 }
 

@@ -53,9 +53,7 @@ func loadBalancingChecks() []Check {
 			ID:   "alb.tls-to-targets",
 			Says: "All data encryption at rest and in transit: the load balancer speaks HTTPS to the tasks",
 			PCI:  []string{"4.2.1"},
-			Run: recorded(eachTargetGroup(func(x subject, g elbtypes.TargetGroup, _ map[string]string) {
-				x.equal("protocol", "HTTPS", g.Protocol)
-			})),
+			Run:  recorded(tlsToTargets),
 		},
 		{
 			ID:   "alb.health-checks",
@@ -286,6 +284,19 @@ func targetGroups(ctx context.Context, e *Env, rec *recorder) error {
 	return err
 }
 
+func tlsToTargets(ctx context.Context, e *Env, rec *recorder) error {
+	cfg, err := e.configuration()
+	if err != nil {
+		return err
+	}
+	if cfg.ContainerProtocol != "HTTPS" {
+		rec.off("containerProtocol is configured to " + cfg.ContainerProtocol)
+	}
+	return eachTargetGroup(func(x subject, g elbtypes.TargetGroup, _ map[string]string) {
+		x.equal("protocol", cfg.ContainerProtocol, g.Protocol)
+	})(ctx, e, rec)
+}
+
 // routeTo evaluates the HTTPS listener's rules for a request and names those whom it goes to: the services, other target
 // groups by ARN. A fixed answer goes to nobody.
 func (e *Env) routeTo(ctx context.Context, v request) (receivers []string, to destination, listener string, err error) {
@@ -435,8 +446,9 @@ func httpRedirect(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func healthyTargets(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
-	g, err := e.targetGroup(ctx, kind)
-	if err != nil {
+	g, err1 := e.targetGroup(ctx, kind)
+	cfg, err2 := e.configuration()
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	health, err := e.cloud.TargetHealth(ctx, aws.ToString(g.TargetGroupArn))
@@ -449,7 +461,9 @@ func healthyTargets(ctx context.Context, e *Env, rec *recorder, kind serviceKind
 			healthy++
 		}
 	}
-	rec.on(aws.ToString(g.TargetGroupArn)).record("healthy targets", fmt.Sprintf("at least %d", kind.desired), healthy, healthy >= int(kind.desired))
+	least, _ := kind.tasks(cfg)
+	kind.fewer(rec, least)
+	rec.on(aws.ToString(g.TargetGroupArn)).record("healthy targets", fmt.Sprintf("at least %d", least), healthy, healthy >= int(least))
 	return nil
 }
 

@@ -79,7 +79,7 @@ func networkChecks() []Check {
 		},
 		{
 			ID:   "network.interface-endpoints",
-			Says: "Interface endpoints for AWS's services: all that the tasks call, in the private subnets under their usual names, for this account alone, or none (beyond the brief)",
+			Says: "Interface endpoints for AWS's services: all that the tasks call, in the private subnets under their usual names, for this account alone (beyond the brief)",
 			Run:  recorded(interfaceEndpoints),
 		},
 	}
@@ -462,13 +462,14 @@ func endpointServices() []string {
 }
 
 // interfaceEndpoints are a choice of the configuration, but not half a choice: some without the others would send part
-// of the tasks' calls another way than the rest.
+// of the tasks' calls another way than the rest, and those that nobody chose cost by the hour.
 func interfaceEndpoints(ctx context.Context, e *Env, rec *recorder) error {
 	vpc, err1 := e.vpc(ctx)
 	private, err2 := e.outputList(lib.OutputPrivateSubnetIDs)
 	all, err3 := e.cloud.VPCEndpoints(ctx)
 	account, err4 := e.cloud.Identity(ctx)
-	if err := cmp.Or(err1, err2, err3, err4); err != nil {
+	cfg, err5 := e.configuration()
+	if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
 		return err
 	}
 	id := aws.ToString(vpc.VpcId)
@@ -492,8 +493,12 @@ func interfaceEndpoints(ctx context.Context, e *Env, rec *recorder) error {
 		}
 		x.sameSet("lets in from outside the account", nil, policy.ExternalPrincipals(p, account.Account))
 	}
-	slices.Sort(services)
-	ok := len(services) == 0 || slices.Equal(services, endpointServices())
-	rec.on(e.cloud.EC2ARN(ctx, "vpc", id)).record("services with an endpoint", "none, or "+listText(endpointServices()), listText(services), ok)
+	var wanted []string
+	if cfg.InterfaceEndpoints {
+		wanted = endpointServices()
+	} else {
+		rec.off("interfaceEndpoints is configured to false")
+	}
+	rec.on(e.cloud.EC2ARN(ctx, "vpc", id)).sameSet("services with an endpoint", wanted, services)
 	return nil
 }

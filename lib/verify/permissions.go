@@ -572,8 +572,12 @@ func (e *Env) monitoringRole(ctx context.Context) (string, error) {
 func logDelivery(ctx context.Context, e *Env, rec *recorder) error {
 	caller, err1 := e.cloud.Identity(ctx)
 	all, err2 := e.cloud.LogResourcePolicies(ctx)
-	if err := cmp.Or(err1, err2); err != nil {
+	cfg, err3 := e.configuration()
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
+	}
+	if !cfg.WAF {
+		rec.off(noFirewall)
 	}
 	for _, rp := range all {
 		name := aws.ToString(rp.PolicyName)

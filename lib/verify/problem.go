@@ -53,6 +53,9 @@ func (e *Env) problem(ctx context.Context) string {
 	if len(lacks) > 0 {
 		return "the stack is not deployed to its end: it has no output " + strings.Join(lacks, ", ")
 	}
+	if _, err := e.configuration(); err != nil {
+		return oneLine(err)
+	}
 	if wrongLocation := e.wrongLocation(caller); wrongLocation != "" {
 		return wrongLocation
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib"
 	"tapstack/lib/cloud"
 )
 
@@ -49,6 +50,7 @@ func answeredBy(client answering) aws.Config {
 // completeOutputs are those of a whole stack in the account and region.
 func completeOutputs(account, region string) map[string]any {
 	outputs := map[string]any{}
+	outputs[lib.OutputConfiguration] = configured(nil)
 	for _, name := range textOutputs() {
 		outputs[name] = name + "-dev"
 	}

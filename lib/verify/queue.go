@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-	"strconv"
 
 	"tapstack/lib"
 )
@@ -16,10 +15,7 @@ const (
 	daySeconds           = 24 * 60 * 60
 	jobsRetentionSeconds = 14 * daySeconds
 	dlqRetentionSeconds  = 7 * daySeconds
-	longestPollSeconds   = 20        // the most that SQS offers
-	mostVisibility       = 12 * 3600 // the most that SQS offers
-	// leastVisibility is SQS's own default: whoever sets a timeout on purpose gives a job more time than that.
-	leastVisibility = 30
+	longestPollSeconds   = 20 // the most that SQS offers
 )
 
 const maxReceives = 5
@@ -197,15 +193,12 @@ func redriveAllow(ctx context.Context, e *Env, rec *recorder) error {
 }
 
 func visibility(ctx context.Context, e *Env, rec *recorder) error {
-	a, err := e.queue(ctx, lib.OutputQueueURL)
-	if err != nil {
+	a, err1 := e.queue(ctx, lib.OutputQueueURL)
+	cfg, err2 := e.configuration()
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
-	seconds, err := strconv.ParseInt(a["VisibilityTimeout"], 10, 64)
-	if err != nil {
-		return fmt.Errorf("reading the visibility timeout of %s: %w", a["QueueArn"], err)
-	}
-	rec.on(a["QueueArn"]).within("VisibilityTimeout", leastVisibility+1, mostVisibility, seconds)
+	rec.on(a["QueueArn"]).equal("VisibilityTimeout", cfg.QueueVisibilityTimeoutSeconds, a["VisibilityTimeout"])
 	return nil
 }
 

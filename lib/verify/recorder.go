@@ -10,7 +10,10 @@ import (
 )
 
 // recorder collects the observations of one check.
-type recorder struct{ seen []Observation }
+type recorder struct {
+	seen        []Observation
+	switchedOff []string
+}
 
 // subject is the resource that observations are about.
 type subject struct {
@@ -23,7 +26,7 @@ func recorded(look func(ctx context.Context, e *Env, rec *recorder) error) func(
 	return func(ctx context.Context, e *Env) Evidence {
 		rec := &recorder{}
 		err := look(ctx, e, rec)
-		return Evidence{Seen: rec.seen, Err: err}
+		return Evidence{Seen: rec.seen, SwitchedOff: rec.switchedOff, Err: err}
 	}
 }
 

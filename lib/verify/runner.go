@@ -148,13 +148,16 @@ func (r *Result) judge(ev Evidence) {
 	case ev.Err != nil:
 		r.Status = Failed
 		r.Reason = oneLine(ev.Err)
-	case len(ev.Seen) == 0:
+	case len(ev.Seen) == 0 && len(ev.SwitchedOff) == 0:
 		r.Status = Failed
 		r.Reason = "the cloud showed nothing to look at"
 	case len(bad) > 0:
 		r.Status = Failed
 		r.Reason = faultLine(bad)
 		shown = bad
+	case len(ev.SwitchedOff) > 0:
+		r.Status = SwitchedOff
+		r.Reason = strings.Join(ev.SwitchedOff, "; ")
 	default:
 		r.Status = Passed
 	}
@@ -210,6 +213,8 @@ func count(results []Result) Counts {
 			c.Failed++
 		case NotObservable:
 			c.NotObservable++
+		case SwitchedOff:
+			c.SwitchedOff++
 		}
 	}
 	return c

@@ -40,6 +40,21 @@ func TestHowACheckEndsFollowsFromItsEvidence(t *testing.T) {
 			rec.on("arn:x").equal("size", 3, 3)
 			return errors.New("access\ndenied")
 		})}, false, Failed, "access denied"},
+		{"something that is switched off", Check{Run: seeing(func(rec *recorder) error {
+			rec.on("arn:x").equal("size", 3, 3)
+			rec.off("size=3")
+			return nil
+		})}, true, SwitchedOff, "size=3"},
+		{"nothing but what is switched off", Check{Run: seeing(func(rec *recorder) error { rec.off("size=0"); return nil })}, false, SwitchedOff, "size=0"},
+		{"something wrong with what is switched off", Check{Run: seeing(func(rec *recorder) error {
+			rec.off("size=3")
+			rec.on("arn:x").equal("size", 3, 4)
+			return nil
+		})}, false, Failed, "size: expected 3, got 4"},
+		{"an API error where something is switched off", Check{Run: seeing(func(rec *recorder) error {
+			rec.off("size=3")
+			return errors.New("access denied")
+		})}, false, Failed, "access denied"},
 		{"a panic", Check{Run: func(context.Context, *Env) Evidence { panic("index out of range") }}, false, Failed, "index out of range"},
 		{"a capability that is there", Check{Run: fine, Needs: []Capability{has(true, nil)}}, false, Passed, ""},
 		{"a capability that lacks", Check{Run: fine, Needs: []Capability{has(false, nil)}}, false, NotObservable, "it shows nothing"},

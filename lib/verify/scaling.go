@@ -11,9 +11,6 @@ import (
 	"tapstack/lib"
 )
 
-// Bounds of a sensible CPU target, in percent: below, capacity idles; above, tasks saturate before others start.
-const leastCPUTarget, mostCPUTarget = 20, 80
-
 func scalingChecks() []Check {
 	return []Check{
 		{
@@ -69,22 +66,28 @@ func (e *Env) trackingPolicies(ctx context.Context, kind serviceKind) ([]astypes
 }
 
 func scalingBounds(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
-	t, err := e.scalableTarget(ctx, kind)
-	if err != nil {
+	t, err1 := e.scalableTarget(ctx, kind)
+	cfg, err2 := e.configuration()
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	x := rec.on(aws.ToString(t.ScalableTargetARN))
-	x.equal(kind.name+": least tasks", kind.desired, t.MinCapacity)
-	most := aws.ToInt32(t.MaxCapacity)
-	x.record(kind.name+": most tasks", fmt.Sprintf("more than %d", kind.desired), most, most > kind.desired)
+	least, most := kind.tasks(cfg)
+	x.equal(kind.name+": least tasks", least, t.MinCapacity)
+	x.equal(kind.name+": most tasks", most, t.MaxCapacity)
+	kind.fewer(rec, least)
+	if least == most {
+		rec.off(fmt.Sprintf("%s is configured to %d tasks, no more and no fewer", kind.name, least))
+	}
 	suspended := t.SuspendedState != nil && (aws.ToBool(t.SuspendedState.DynamicScalingInSuspended) || aws.ToBool(t.SuspendedState.DynamicScalingOutSuspended))
 	x.equal(kind.name+": scaling suspended", false, suspended)
 	return nil
 }
 
 func cpuTracking(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
-	policies, err := e.trackingPolicies(ctx, kind)
-	if err != nil {
+	policies, err1 := e.trackingPolicies(ctx, kind)
+	cfg, err2 := e.configuration()
+	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
 	p, err := findOne("CPU policy of "+kind.name, policies, func(p astypes.ScalingPolicy) bool {
@@ -96,7 +99,7 @@ func cpuTracking(ctx context.Context, e *Env, rec *recorder, kind serviceKind) e
 	}
 	c := p.TargetTrackingScalingPolicyConfiguration
 	x := rec.on(aws.ToString(p.PolicyARN))
-	x.within(kind.name+": CPU target in percent", leastCPUTarget, mostCPUTarget, int64(aws.ToFloat64(c.TargetValue)))
+	x.equal(kind.name+": CPU target in percent", cfg.CPUTargetPercent, c.TargetValue)
 	x.equal(kind.name+": scale-in disabled", false, aws.ToBool(c.DisableScaleIn))
 	return nil
 }

@@ -27,11 +27,13 @@ import (
 // Status is the outcome of one check.
 type Status string
 
-// The three outcomes. NotObservable is never a pass: the target cannot show what the check needs to see.
+// The outcomes. NotObservable is never a pass: the target cannot show what the check needs to see. Nor is SwitchedOff: the
+// configuration leaves out what the check holds the cloud to, and the cloud is as configured.
 const (
 	Passed        Status = "passed"
 	Failed        Status = "failed"
 	NotObservable Status = "notObservable"
+	SwitchedOff   Status = "switchedOff"
 )
 
 // Check holds the cloud to one sentence of the brief.
@@ -54,13 +56,15 @@ type Observation struct {
 }
 
 // Evidence is all that a check saw. It passes only with at least one observation, every one of them fine, and no error.
+// SwitchedOff says what of it the configuration leaves out: then it does not pass either.
 type Evidence struct {
-	Seen []Observation
-	Err  error
+	Seen        []Observation
+	SwitchedOff []string
+	Err         error
 }
 
-// Result is one check of one run. Reason is empty for a pass; else it says in one line why the check failed or could
-// not be observed. ARN is the first resource that failed, or the first one looked at.
+// Result is one check of one run. Reason is empty for a pass; else it says in one line why the check failed, could
+// not be observed or is switched off. ARN is the first resource that failed, or the first one looked at.
 type Result struct {
 	ID           string        `json:"id"`
 	Says         string        `json:"says"`
@@ -81,10 +85,11 @@ type Counts struct {
 	Passed        int `json:"passed"`
 	Failed        int `json:"failed"`
 	NotObservable int `json:"notObservable"`
+	SwitchedOff   int `json:"switchedOff"`
 }
 
 func (c Counts) String() string {
-	return fmt.Sprintf("%d passed, %d failed, %d not observable here", c.Passed, c.Failed, c.NotObservable)
+	return fmt.Sprintf("%d passed, %d failed, %d not observable here, %d switched off by configuration", c.Passed, c.Failed, c.NotObservable, c.SwitchedOff)
 }
 
 // Target says whose cloud answered. Account and Partition are empty when the target did not say.
@@ -115,7 +120,7 @@ func (r Report) OK() bool { return r.Counts.Total > 0 && r.Counts.Failed == 0 }
 // Options say what to verify and where.
 type Options struct {
 	AWS     aws.Config     // credentials, region and endpoint of the target
-	Outputs map[string]any // the stack's outputs by name: strings and lists of strings
+	Outputs map[string]any // the stack's outputs by name: strings, lists of strings, and the configuration as a map of strings
 	Suffix  string         // the environmentSuffix of the stack
 	Region  string         // overrides AWS.Region when set
 	Where   string         // what the report calls the target, in one line

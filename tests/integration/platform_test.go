@@ -176,6 +176,8 @@ func (p *platform) verify(ctx context.Context, t *testing.T) {
 			case verify.Passed:
 			case verify.NotObservable:
 				t.Skipf("not observable here: %s", r.Reason)
+			case verify.SwitchedOff:
+				t.Skipf("switched off by configuration: %s", r.Reason)
 			default:
 				assert.Fail(t, r.Reason, r.Says)
 			}

@@ -124,21 +124,27 @@ func (s *saboteur) changeRule(ctx context.Context, path string, change func(*elb
 	call(ctx, s, s.ELB.ModifyRule, in)
 }
 
-// weakCertificate imports a self-signed certificate with an RSA key of 1024 bits, which is deleted later.
+// weakCertificate imports one with an RSA key of 1024 bits, which is deleted later.
 func (s *saboteur) weakCertificate(ctx context.Context) *string {
-	key, err := rsa.GenerateKey(rand.Reader, 1024) //nolint:gosec // that it is weak is the sabotage
-	require.NoError(s, err)
+	id := importCertificate(ctx, s, s.ACM, "weak.example.com", 1024)
+	later(s, s.ACM.DeleteCertificate, &acm.DeleteCertificateInput{CertificateArn: id})
+	return id
+}
+
+// importCertificate imports a self-signed certificate with an RSA key of so many bits.
+func importCertificate(ctx context.Context, t require.TestingT, client *acm.Client, name string, bits int) *string {
+	key, err := rsa.GenerateKey(rand.Reader, bits) //nolint:gosec // that it is weak may be the sabotage
+	require.NoError(t, err)
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "weak.example.com"}, DNSNames: []string{"weak.example.com"},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	require.NoError(s, err)
-	out := call(ctx, s, s.ACM.ImportCertificate, &acm.ImportCertificateInput{
+	require.NoError(t, err)
+	out := call(ctx, t, client.ImportCertificate, &acm.ImportCertificateInput{
 		Certificate: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		PrivateKey:  pem.EncodeToMemory(&pem.Block{Type: "RSA PRIVATE KEY", Bytes: x509.MarshalPKCS1PrivateKey(key)}),
 	})
-	later(s, s.ACM.DeleteCertificate, &acm.DeleteCertificateInput{CertificateArn: out.CertificateArn})
 	return out.CertificateArn
 }
 

@@ -141,7 +141,7 @@ func runVerify(ctx context.Context, t *testing.T, options verify.Options) verify
 	t.Helper()
 	report, err := verify.Run(ctx, options)
 	require.NoError(t, err)
-	require.Equal(t, report.Counts.Total, report.Counts.Passed+report.Counts.Failed+report.Counts.NotObservable)
+	require.Equal(t, report.Counts.Total, report.Counts.Passed+report.Counts.Failed+report.Counts.NotObservable+report.Counts.SwitchedOff)
 	return report
 }
 

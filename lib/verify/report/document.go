@@ -15,12 +15,13 @@ const schemaVersion = 1
 // status is the outcome of a check or of several taken together.
 type status string
 
-// The outcomes. The first three are those of verify; the others only several checks together, or none, can have.
+// The outcomes. The first four are those of verify; the others only several checks together, or none, can have.
 const (
 	passed           = status(verify.Passed)
 	failed           = status(verify.Failed)
 	notObservable    = status(verify.NotObservable)
-	partlyObservable = status("partlyObservable") // some passed, the others cannot be observed here
+	switchedOff      = status(verify.SwitchedOff)
+	partlyObservable = status("partlyObservable") // some passed, the others cannot be observed here or are switched off
 	elsewhere        = status("elsewhere")        // not about the cloud: held by something else
 	notRun           = status("notRun")           // none of its checks was part of the run
 )
@@ -153,12 +154,14 @@ func together(each []status) status {
 	switch {
 	case has(failed):
 		return failed
-	case has(partlyObservable), has(passed) && (has(notObservable) || has(notRun)):
+	case has(partlyObservable), has(passed) && (has(notObservable) || has(switchedOff) || has(notRun)):
 		return partlyObservable
 	case has(passed):
 		return passed
 	case has(notObservable):
 		return notObservable
+	case has(switchedOff):
+		return switchedOff
 	case has(elsewhere):
 		return elsewhere
 	default:

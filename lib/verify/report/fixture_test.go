@@ -12,7 +12,7 @@ import (
 )
 
 // recorded is a run against the local target after three things were broken by hand: the database was opened to the
-// internet, the retention of a log group removed, and that of the dead-letter queue raised.
+// internet, the retention of a log group removed, and that of the dead-letter queue raised. Its firewall is switched off.
 func recorded(t testing.TB) verify.Report {
 	t.Helper()
 	data, err := os.ReadFile("testdata/run.json")
@@ -28,7 +28,7 @@ func excerpt(t *testing.T) verify.Report {
 	run := recorded(t)
 	wanted := []string{
 		"network.ingress-rules", "database.encrypted", "database.aws-managed-key", "alb.path-routing", "queue.retention",
-		"queue.dlq-retention", "queue.redrive-allow", "logs.retention", "secrets.no-rotation",
+		"queue.dlq-retention", "queue.redrive-allow", "logs.retention", "secrets.no-rotation", "waf.rules",
 	}
 	run.Results = slices.DeleteFunc(run.Results, func(r verify.Result) bool { return !slices.Contains(wanted, r.ID) })
 	recount(&run)
@@ -45,6 +45,8 @@ func recount(run *verify.Report) {
 			run.Counts.Failed++
 		case verify.NotObservable:
 			run.Counts.NotObservable++
+		case verify.SwitchedOff:
+			run.Counts.SwitchedOff++
 		}
 	}
 }
@@ -57,6 +59,7 @@ func excerptOptions() Options {
 			{ID: "queue.1", Section: "5. Message Queue Infrastructure", Text: "Create SQS queue named 'payment-jobs'", Checks: []string{"queue.retention"}},
 			{ID: "queue.3", Section: "5. Message Queue Infrastructure", Text: "Create dead-letter queue named 'payment-jobs-dlq' with 7-day retention", Checks: []string{"queue.dlq-retention", "queue.redrive-allow"}},
 			{ID: "queue.4", Section: "5. Message Queue Infrastructure", Text: "Failed messages come from the main queue only", Checks: []string{"queue.redrive-allow"}},
+			{ID: "waf.1", Section: "Beyond the brief", Text: "A web application firewall", Checks: []string{"waf.rules"}},
 			{ID: "tags.1", Section: "8. Resource Tagging", Text: "Tag all resources with Environment='production'", Checks: []string{"tags.environment"}},
 			{ID: "deliver.1", Section: "What to deliver", Text: "Complete Pulumi Go implementation in single tap_stack.go file", Elsewhere: "About the source: a unit test holds it."},
 		},

@@ -138,7 +138,7 @@ func (p page) Ring() []slice {
 	for _, part := range []struct {
 		status status
 		count  int
-	}{{passed, p.Counts.Passed}, {notObservable, p.Counts.NotObservable}, {failed, p.Counts.Failed}} {
+	}{{passed, p.Counts.Passed}, {notObservable, p.Counts.NotObservable}, {switchedOff, p.Counts.SwitchedOff}, {failed, p.Counts.Failed}} {
 		if part.count == 0 {
 			continue
 		}
@@ -156,10 +156,17 @@ func (p page) Verdict() string {
 		return "No check ran."
 	case p.Counts.Failed > 0:
 		return fmt.Sprintf("%d of %d checks failed.", p.Counts.Failed, p.Counts.Total)
-	case p.Counts.NotObservable > 0:
-		return fmt.Sprintf("%s passed. This cloud cannot show the other %d.", plural(p.Counts.Passed, "check"), p.Counts.NotObservable)
+	case p.Counts.Passed == p.Counts.Total:
+		return fmt.Sprintf("All %d checks passed.", p.Counts.Total)
 	}
-	return fmt.Sprintf("All %d checks passed.", p.Counts.Total)
+	verdict := plural(p.Counts.Passed, "check") + " passed."
+	if hidden := p.Counts.NotObservable; hidden > 0 {
+		verdict += fmt.Sprintf(" This cloud cannot show %s.", plural(hidden, "other"))
+	}
+	if off := p.Counts.SwitchedOff; off > 0 {
+		verdict += fmt.Sprintf(" The configuration switches %d off.", off)
+	}
+	return verdict
 }
 
 // Place is where the stack was looked at.

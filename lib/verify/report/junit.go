@@ -13,8 +13,8 @@ import (
 // suiteName is the root of the class names under which CI systems group the checks.
 const suiteName = "tapstack"
 
-// renderJUnit makes one test suite an area and one test case a check. What cannot be observed is skipped, the nearest
-// thing that the format knows.
+// renderJUnit makes one test suite an area and one test case a check. What cannot be observed or is switched off is skipped,
+// the nearest thing that the format knows.
 func renderJUnit(doc document) ([]byte, error) {
 	all := junit.Testsuites{Name: suiteName + " " + doc.Suffix, Time: secondsText(doc.DurationMS)}
 	for i, group := range byArea(doc.Checks) {
@@ -61,6 +61,8 @@ func testCase(c check) junit.Testcase {
 		it.Failure = &junit.Result{Message: c.Reason, Type: "check", Data: evidenceText(c)}
 	case notObservable:
 		it.Skipped = &junit.Result{Message: "not observable here: " + c.Reason}
+	case switchedOff:
+		it.Skipped = &junit.Result{Message: "switched off by configuration: " + c.Reason}
 	default:
 		it.SystemOut = &junit.Output{Data: evidenceText(c)}
 	}

@@ -28,7 +28,8 @@ var looks = map[status]look{
 	passed:           {"Passed", "✅", "pass"},
 	failed:           {"Failed", "❌", "fail"},
 	notObservable:    {"Not observable", "👁️", "blind"},
-	partlyObservable: {"Partly observable", "🌗", "partly"},
+	switchedOff:      {"Switched off", "🔌", "off"},
+	partlyObservable: {"Passed in part", "🌗", "partly"},
 	elsewhere:        {"Held elsewhere", "📄", "else"},
 	notRun:           {"Not run", "⏸️", "idle"},
 }
@@ -56,7 +57,7 @@ func headline(doc document) string {
 	if !doc.OK {
 		verdict = looks[failed].emoji
 	}
-	line := fmt.Sprintf("### %s Payment platform %s: %s\n\n", verdict, code(doc.Suffix), countsLine(doc))
+	line := fmt.Sprintf("### %s Payment platform %s: %s\n\n", verdict, code(doc.Suffix), doc.Counts)
 	if doc.Problem != "" {
 		line += "**" + escape(doc.Problem) + "**\n\n"
 	}
@@ -68,13 +69,10 @@ func headline(doc document) string {
 	return line
 }
 
-func countsLine(doc document) string {
-	return fmt.Sprintf("%d passed, %d failed, %d not observable here", doc.Counts.Passed, doc.Counts.Failed, doc.Counts.NotObservable)
-}
-
 func tables(doc document) []table {
 	failures := table{title: "Failed", columns: []string{"Check", "Expected", "Actual", "Resource"}}
 	blind := table{title: "Not observable here", columns: []string{"Check", "Why"}}
+	off := table{title: "Switched off by configuration", columns: []string{"Check", "How"}}
 	fine := table{title: "Passed", folds: true, columns: []string{"Check", "Seen", "Resource"}}
 	for _, c := range doc.Checks {
 		name := code(c.ID) + "<br>" + escape(plain(c.Says))
@@ -83,11 +81,13 @@ func tables(doc document) []table {
 			failures.rows = append(failures.rows, append([]string{name}, failure(c)...))
 		case notObservable:
 			blind.rows = append(blind.rows, []string{name, escape(c.Reason)})
+		case switchedOff:
+			off.rows = append(off.rows, []string{name, escape(c.Reason)})
 		default:
 			fine.rows = append(fine.rows, []string{name, escape(c.Actual), code(c.ARN)})
 		}
 	}
-	return []table{failures, blind, requirementTable(doc), clauseTable(doc), fine}
+	return []table{failures, blind, off, requirementTable(doc), clauseTable(doc), fine}
 }
 
 // failure tells what a failed check expected and saw; one that could not look has only its reason.

@@ -45,7 +45,7 @@ func planted() []struct{ name, text, secret string } {
 func TestNoSecretGetsIntoAnyFormatFromAnyField(t *testing.T) {
 	run, options := verify.Report{Suffix: "dev"}, Options{Sabotages: map[string][]string{}}
 	for i, p := range planted() {
-		for j, status := range []verify.Status{verify.Passed, verify.Failed, verify.NotObservable} {
+		for j, status := range []verify.Status{verify.Passed, verify.Failed, verify.NotObservable, verify.SwitchedOff} {
 			id := fmt.Sprintf("area.check-%d-%d", i, j)
 			run.Results = append(run.Results, verify.Result{
 				ID: id, Says: p.text, Status: status, Expected: p.text, Actual: p.text, ARN: p.text, Reason: p.text,

@@ -162,7 +162,8 @@ func TestTheJUnitFileCountsAsTheRunDoes(t *testing.T) {
 	require.True(t, strings.HasPrefix(text, xml.Header))
 	var all junit.Testsuites
 	require.NoError(t, xml.Unmarshal([]byte(text), &all))
-	require.Equal(t, verify.Counts{Total: all.Tests, Failed: all.Failures, NotObservable: all.Skipped, Passed: all.Tests - all.Failures - all.Skipped}, run.Counts)
+	require.Equal(t, all.Skipped, run.Counts.NotObservable+run.Counts.SwitchedOff)
+	require.Equal(t, []int{all.Tests, all.Failures}, []int{run.Counts.Total, run.Counts.Failed})
 	names := map[string]bool{}
 	for _, suite := range all.Suites {
 		require.Len(t, suite.Testcases, suite.Tests, suite.Name)
@@ -195,10 +196,11 @@ func tableRows(t *testing.T, source string) [][]int {
 func TestTheCommentIsTablesWithARowForEveryCheck(t *testing.T) {
 	run := recorded(t)
 	all := tableRows(t, written(t, run, Options{})[MarkdownFile])
-	require.Len(t, all, 4, "failed, not observable, clauses, passed")
+	require.Len(t, all, 5, "failed, not observable, switched off, clauses, passed")
 	require.Len(t, all[0], 1+run.Counts.Failed)
 	require.Len(t, all[1], 1+run.Counts.NotObservable)
-	require.Len(t, all[3], 1+run.Counts.Passed)
+	require.Len(t, all[2], 1+run.Counts.SwitchedOff)
+	require.Len(t, all[4], 1+run.Counts.Passed)
 }
 
 func TestTheCommentFitsIntoGitHubsLimitWhateverTheRunCameTo(t *testing.T) {
@@ -223,7 +225,7 @@ func TestTheCommentFitsIntoGitHubsLimitWhateverTheRunCameTo(t *testing.T) {
 func hostile() verify.Report {
 	evil := "</script><script>alert(1)</script><img src=x onerror=alert(1)> | a\n| b ``` @octocat #1 [x](http://evil.example) ]]> \x1b[31m\x00 \xff"
 	run := verify.Report{Suffix: evil, Target: verify.Target{Identity: cloud.Identity{Region: evil}}, Started: time.Unix(1, 0).UTC()}
-	for i, status := range []verify.Status{verify.Passed, verify.Failed, verify.NotObservable} {
+	for i, status := range []verify.Status{verify.Passed, verify.Failed, verify.NotObservable, verify.SwitchedOff} {
 		run.Results = append(run.Results, verify.Result{
 			ID: fmt.Sprintf("area.check-%d", i), Says: evil, PCI: []string{"1.2.1"}, Status: status, Expected: evil, Actual: evil, ARN: evil, Reason: evil,
 			Observations: []verify.Observation{{ARN: evil, What: evil, Expected: evil, Actual: evil, OK: status == verify.Passed}},
@@ -265,6 +267,10 @@ func TestSeveralChecksTogetherAreWhatTheWorstOfThemIs(t *testing.T) {
 		{[]status{notObservable, notObservable}, notObservable},
 		{[]status{passed, notObservable}, partlyObservable},
 		{[]status{passed, notRun}, partlyObservable},
+		{[]status{passed, switchedOff}, partlyObservable},
+		{[]status{switchedOff, switchedOff}, switchedOff},
+		{[]status{switchedOff, failed}, failed},
+		{[]status{switchedOff, notObservable}, notObservable},
 		{[]status{notRun, notRun}, notRun},
 		{[]status{elsewhere, passed}, passed},
 		{[]status{elsewhere, elsewhere}, elsewhere},

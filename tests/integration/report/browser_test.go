@@ -190,7 +190,7 @@ func (b *browser) filters(run verify.Report) {
 	for _, c := range []struct {
 		status verify.Status
 		shown  int
-	}{{verify.Failed, run.Counts.Failed}, {verify.NotObservable, run.Counts.NotObservable}, {verify.Passed, run.Counts.Passed}} {
+	}{{verify.Failed, run.Counts.Failed}, {verify.NotObservable, run.Counts.NotObservable}, {verify.SwitchedOff, run.Counts.SwitchedOff}, {verify.Passed, run.Counts.Passed}} {
 		b.do(click(`button[data-filter="` + string(c.status) + `"]`))
 		require.Equal(b.t, c.shown, eval[int](b, shownChecks), c.status)
 		require.Equal(b.t, "true", eval[string](b, `document.querySelector('[data-filter="`+string(c.status)+`"]').getAttribute("aria-pressed")`))
