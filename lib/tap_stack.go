@@ -305,7 +305,7 @@ var (
 	boundaryPattern      = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+$`)
 	certificatePattern   = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-zA-Z-]+$`)
 	domainPattern        = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
-	hostedZonePattern    = regexp.MustCompile(`^Z[A-Z0-9]{1,31}$`)
+	hostedZonePattern    = regexp.MustCompile(`^[A-Z0-9]{1,32}$`)
 	imagePattern         = regexp.MustCompile(`^[a-z0-9]+([._-]+[a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+([._-]+[a-z0-9]+)*)*` +
 		`(:[A-Za-z0-9_][A-Za-z0-9._-]{0,127})?(@sha256:[a-f0-9]{64})?$`)
 	accountIDPattern = regexp.MustCompile(`^[0-9]{12}$`)
