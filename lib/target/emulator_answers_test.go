@@ -7,6 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
@@ -89,4 +91,28 @@ func openLocal(t *testing.T) *target.Target {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, opened.Close()) })
 	return opened
+}
+
+func TestTheDesiredCountStaysWithinTheBoundsOfItsScalableTarget(t *testing.T) {
+	clients := cloud.NewClients(openLocal(t).Config)
+	_, err := clients.ECS.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("payments")})
+	require.NoError(t, err)
+	_, err = clients.ECS.RegisterTaskDefinition(t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: aws.String("api"), ContainerDefinitions: []ecstypes.ContainerDefinition{{Name: aws.String("api"), Image: aws.String("api:1"), Memory: aws.Int32(512)}},
+	})
+	require.NoError(t, err)
+	_, err = clients.ECS.CreateService(t.Context(), &ecs.CreateServiceInput{
+		Cluster: aws.String("payments"), ServiceName: aws.String("api"), TaskDefinition: aws.String("api"), DesiredCount: aws.Int32(3),
+	})
+	require.NoError(t, err)
+	for _, bounds := range []struct{ least, most, desired int32 }{{2, 8, 3}, {5, 8, 5}, {2, 4, 4}, {2, 8, 4}} {
+		_, err := clients.AutoScaling.RegisterScalableTarget(t.Context(), &applicationautoscaling.RegisterScalableTargetInput{
+			ServiceNamespace: scaling.ServiceNamespaceEcs, ResourceId: aws.String("service/payments/api"),
+			ScalableDimension: scaling.ScalableDimensionECSServiceDesiredCount, MinCapacity: &bounds.least, MaxCapacity: &bounds.most,
+		})
+		require.NoError(t, err)
+		out, err := clients.ECS.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: aws.String("payments"), Services: []string{"api"}})
+		require.NoError(t, err)
+		require.Equal(t, bounds.desired, out.Services[0].DesiredCount, "%+v", bounds)
+	}
 }

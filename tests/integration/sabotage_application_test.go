@@ -163,7 +163,7 @@ func (s *saboteur) wantTasks(ctx context.Context, role string, count, usual int3
 
 func wantsTasks(check, role string, usual int32) sabotage {
 	return sabotage{
-		Check: check, Says: "want one task only", Unhealable: scaled,
+		Check: check, Says: "want one task only", Unhealable: scaled, On: "scalable target of " + role,
 		Do: func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, role, 1, usual) },
 	}
 }
