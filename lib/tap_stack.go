@@ -3205,10 +3205,15 @@ func (b *builder) databaseEvents(db *database, alerts *alerts) error {
 		ids        pulumi.StringArray
 		categories []string
 	}{
-		{"db-cluster", pulumi.StringArray{db.cluster.ClusterIdentifier},
-			[]string{"configuration change", "deletion", "failover", "failure", "maintenance", "notification"}},
-		{"db-instance", db.identifiers,
-			[]string{"availability", "configuration change", "deletion", "failover", "failure", "low storage", "maintenance", "notification", "recovery"}},
+		{
+			"db-cluster",
+			pulumi.StringArray{db.cluster.ClusterIdentifier},
+			[]string{"configuration change", "deletion", "failover", "failure", "maintenance", "notification"},
+		},
+		{
+			"db-instance", db.identifiers,
+			[]string{"availability", "configuration change", "deletion", "failover", "failure", "low storage", "maintenance", "notification", "recovery"},
+		},
 		{"db-parameter-group", nil, []string{"configuration change"}},
 		{"db-security-group", nil, []string{"configuration change", "failure"}},
 	} {

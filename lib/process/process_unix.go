@@ -4,6 +4,7 @@ package process
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"os"
 	"os/exec"
@@ -11,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // OwnSession has command run in a session, and so in a process group, of its own: the terminal's Ctrl-C is for the tool.
@@ -48,7 +50,9 @@ func Birth(pid int) string {
 		boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 		return strings.TrimSpace(string(boot)) + " " + fields[started]
 	}
-	command := exec.Command("ps", "-o", "lstart=", "-p", strconv.Itoa(pid))
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	command := exec.CommandContext(ctx, "ps", "-o", "lstart=", "-p", strconv.Itoa(pid))
 	command.Env = append(Environment(), "LC_ALL=C", "TZ=UTC")
 	output, err := command.Output()
 	if err != nil {

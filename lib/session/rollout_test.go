@@ -25,7 +25,8 @@ func TestWhatECSSaysOfAServiceThatDoesNotStartIsTold(t *testing.T) {
 	}
 	tasks := []ecstypes.Task{
 		stopped("payment-api-dev", "CannotPullContainerError: not found"), stopped("payment-api-dev", "CannotPullContainerError: not found"),
-		stopped("job-processor-dev", "of another"), {Group: aws.String("service:payment-api-dev")},
+		stopped("job-processor-dev", "of another"),
+		{Group: aws.String("service:payment-api-dev")},
 	}
 	assert.Equal(t, []string{
 		"payment-api-dev: 1 of 3 tasks run",
