@@ -100,6 +100,7 @@ const (
 	ConfigExpires                = "expires"
 	ConfigAllowedAccountIDs      = "allowedAccountIds"
 	ConfigPermissionsBoundaryArn = "permissionsBoundaryArn"
+	ConfigAllowReplace           = "allowReplace"
 )
 
 // Config is the stack's configuration, complete and legal: ParseConfig makes no other.
@@ -153,6 +154,8 @@ type Config struct {
 	AllowedAccountIDs []string
 	// PermissionsBoundaryArn is the policy that bounds every role of the stack; empty is none.
 	PermissionsBoundaryArn string
+	// AllowReplace names the resources that a deployment may replace or delete with what is lost by it.
+	AllowReplace []string
 }
 
 // ConfigKey describes one configuration key; the table of them is the same as Pulumi.yaml's.
@@ -189,7 +192,8 @@ func readConfig(ctx *pulumi.Context) (Config, error) {
 		values[ConfigEnvironmentSuffix] = os.Getenv(SuffixVariable)
 	}
 	cfg, err := ParseConfig(values)
-	if err != nil {
+	_, awsErr := providerArgs(ctx, cfg)
+	if err := errors.Join(err, awsErr); err != nil {
 		return Config{}, fmt.Errorf("configuration:\n%w", err)
 	}
 	return cfg, nil
@@ -365,7 +369,7 @@ func configFields(c *Config) []configField {
 		suffixField(&c.EnvironmentSuffix),
 		textField("vpcCidr", "10.0.0.0/16", "Address range of the VPC; three /24 and three /20 subnets are cut from it.", &c.VpcCidr,
 			"a private (RFC 1918) IPv4 network from /16 to /18, written by its first address", legalVpcCidr),
-		listField("availabilityZones", "Overrides the choice of availability zones: three names, comma-separated. Moving a stack that exists to other zones replaces its subnets.",
+		listField("availabilityZones", "Overrides the choice of availability zones: three names, comma-separated. A stack that exists stays in its zones.",
 			&c.AvailabilityZones, "three different availability zone names, comma-separated, such as us-east-1a,us-east-1b,us-east-1d", legalZones),
 		textField("dbInstanceClass", "db.r6g.large", "Instance class of the Aurora writer and readers.", &c.DBInstanceClass,
 			"a provisioned Aurora instance class, such as db.r6g.large", instanceClassPattern.MatchString),
@@ -426,6 +430,11 @@ func configFields(c *Config) []configField {
 			}),
 		textField(ConfigPermissionsBoundaryArn, "", "IAM policy that bounds what the stack's roles can ever do; the nightly role may make no others.", &c.PermissionsBoundaryArn,
 			"the ARN of an IAM policy", boundaryPattern.MatchString),
+		listField(ConfigAllowReplace, "Resources that a deployment may replace although data or everything else is lost with them: their names in the plan, comma-separated. Unset it afterwards; tap does not remember it.",
+			&c.AllowReplace, "names of resources as the plan has them, comma-separated, such as aurora-cluster",
+			func(names []string) bool {
+				return !slices.ContainsFunc(names, func(name string) bool { return !wordsPattern.MatchString(name) })
+			}),
 	}
 }
 
@@ -646,6 +655,75 @@ func (c Config) fitsRegion(region string) error {
 	return errors.Join(faults...)
 }
 
+// settled is what a deployed stack keeps: with another value AWS makes anew what it is of, and the old one goes with all
+// that is in it.
+type settled struct {
+	key, was, now string
+	// replaced are the logical names of what would be made anew; none means the whole stack.
+	replaced []string
+}
+
+// settledIn compares the configuration with the outputs that the stack was last deployed with. A stack that is new, or
+// was never deployed to its end, has none.
+func (c Config) settledIn(outputs map[string]any, region string) []settled {
+	was := func(output string) string {
+		value, _ := outputs[output].(string)
+		return value
+	}
+	all := []settled{
+		{RegionKey, was(OutputRegion), region, nil},
+		{ConfigEnvironmentSuffix, was(OutputEnvironmentSuffix), c.EnvironmentSuffix, nil},
+		{"vpcCidr", was(OutputVpcCidr), c.VpcCidr, []string{"vpc"}},
+		{"dbName", was(OutputDBName), c.DBName, []string{"aurora-cluster"}},
+		{"the master user", was(OutputDBMasterUser), dbMasterUser, []string{"aurora-cluster"}},
+	}
+	zones, _ := outputs[OutputAvailabilityZones].([]any)
+	for i, zone := range c.AvailabilityZones {
+		if i < len(zones) {
+			all = append(all, settled{"availabilityZones", fmt.Sprint(zones[i]), zone, []string{subnetName("public", i), subnetName("private", i)}})
+		}
+	}
+	return slices.DeleteFunc(all, func(s settled) bool { return s.was == "" || s.was == s.now })
+}
+
+// readStackOutputs asks the engine, as a stack reference does, but leaves no resource behind.
+const readStackOutputs = "pulumi:pulumi:readStackOutputs"
+
+type readStackOutputsArgs struct {
+	Name string `pulumi:"name"`
+}
+
+type readStackOutputsResult struct {
+	Outputs map[string]any `pulumi:"outputs"`
+}
+
+// keepSettled refuses, before anything is declared, to change what is settled, unless allowReplace names what would be made
+// anew.
+func keepSettled(ctx *pulumi.Context, cfg Config) error {
+	name := strings.Join([]string{ctx.Organization(), ctx.Project(), ctx.Stack()}, "/")
+	var deployed readStackOutputsResult
+	if err := ctx.Invoke(readStackOutputs, &readStackOutputsArgs{name}, &deployed); err != nil {
+		return fmt.Errorf("asking the engine what stack %s was deployed with: %w", name, err)
+	}
+	var faults []error
+	for _, s := range cfg.settledIn(deployed.Outputs, region(ctx)) {
+		forbidden := slices.DeleteFunc(slices.Clone(s.replaced), func(name string) bool { return slices.Contains(cfg.AllowReplace, name) })
+		switch {
+		case len(s.replaced) == 0:
+			faults = append(faults, fmt.Errorf("%s: the stack was deployed with %s and cannot move to %s: "+
+				"take the change back, or deploy another stack", s.key, s.was, s.now))
+		case len(forbidden) > 0:
+			faults = append(faults, fmt.Errorf("%s: the stack was deployed with %s, and %s would replace %s with all that is in it: "+
+				"take the change back, or allow it in %s (tap: --allow-replace %[6]s)",
+				s.key, s.was, s.now, strings.Join(s.replaced, " and "), ConfigAllowReplace, strings.Join(s.replaced, ",")))
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return fmt.Errorf("configuration:\n%w", err)
+	}
+	return nil
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Deploy
 // ---------------------------------------------------------------------------------------------------------------------
@@ -654,6 +732,9 @@ func (c Config) fitsRegion(region string) error {
 func Deploy(ctx *pulumi.Context) error {
 	cfg, err := readConfig(ctx)
 	if err != nil {
+		return err
+	}
+	if err := keepSettled(ctx, cfg); err != nil {
 		return err
 	}
 	b, err := newBuilder(ctx, cfg)
@@ -743,8 +824,23 @@ func newBuilder(ctx *pulumi.Context, cfg Config) (*builder, error) {
 }
 
 // newProvider declares the AWS provider explicitly, so that the tags that every resource must carry cannot be left
-// out by a stack's configuration. What the `aws:` namespace says is passed on.
+// out by a stack's configuration.
 func newProvider(ctx *pulumi.Context, cfg Config) (*aws.Provider, error) {
+	args, err := providerArgs(ctx, cfg)
+	if err != nil {
+		return nil, err
+	}
+	provider, err := aws.NewProvider(ctx, "aws", args)
+	if err != nil {
+		return nil, fmt.Errorf("declaring the AWS provider: %w", err)
+	}
+	return provider, nil
+}
+
+// providerArgs are the stack's own arguments of the provider, with what the `aws:` namespace of the configuration says. An
+// explicit provider does not see that namespace by itself: what cannot be passed on is a fault, lest a stack be deployed to
+// another account than the one that its configuration names.
+func providerArgs(ctx *pulumi.Context, cfg Config) (*aws.ProviderArgs, error) {
 	args := &aws.ProviderArgs{
 		Region: pulumi.String(region(ctx)),
 		DefaultTags: aws.ProviderDefaultTagsArgs{Tags: pulumi.StringMap{
@@ -755,39 +851,152 @@ func newProvider(ctx *pulumi.Context, cfg Config) (*aws.Provider, error) {
 			TagExpires:       pulumi.String(cfg.Expires),
 		}},
 	}
+	var faults []error
+	settings := awsSettings(args)
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		key := awsNamespace + name
+		if raw, set := ctx.GetConfig(key); set {
+			if err := settings[name](raw, ctx.IsConfigSecret(key)); err != nil {
+				faults = append(faults, fmt.Errorf("%s: not legal: %w", key, err))
+			}
+		}
+	}
+	for _, key := range configuredKeys(awsNamespace) {
+		if _, known := settings[strings.TrimPrefix(key, awsNamespace)]; !known && key != RegionKey {
+			faults = append(faults, fmt.Errorf("%s: not a key that the stack passes on to the AWS provider: take it out with `pulumi config rm %s`", key, key))
+		}
+	}
 	if len(cfg.AllowedAccountIDs) > 0 {
+		if args.AllowedAccountIds != nil {
+			faults = append(faults, fmt.Errorf("%sallowedAccountIds, %s: set one of them", awsNamespace, ConfigAllowedAccountIDs))
+		}
 		args.AllowedAccountIds = pulumi.ToStringArray(cfg.AllowedAccountIDs)
 	}
-	if profile, ok := ctx.GetConfig("aws:profile"); ok {
-		args.Profile = pulumi.String(profile)
+	return args, errors.Join(faults...)
+}
+
+// awsNamespace begins the configuration keys of the AWS provider.
+const awsNamespace = "aws:"
+
+// configuredKeys are the keys of a namespace that the stack's configuration has. The SDK tells single values only; all of them
+// are in the variable in which the engine hands them to a program of its own process.
+func configuredKeys(namespace string) []string {
+	var all map[string]string
+	_ = json.Unmarshal([]byte(os.Getenv(pulumi.EnvConfig)), &all) // the SDK has refused what is no JSON
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(all)), func(key string) bool { return !strings.HasPrefix(key, namespace) })
+}
+
+// awsSetting passes a value of the aws: namespace on to the provider.
+type awsSetting func(raw string, secret bool) error
+
+// awsSettings are the arguments of pulumi-aws v6 that a stack's configuration may set: where the API is, who calls it, and
+// which account may answer.
+func awsSettings(args *aws.ProviderArgs) map[string]awsSetting {
+	return map[string]awsSetting{
+		"accessKey":                      textSetting(&args.AccessKey),
+		"allowedAccountIds":              listSetting(&args.AllowedAccountIds),
+		"assumeRole":                     objectSetting[aws.ProviderAssumeRole, aws.ProviderAssumeRoleOutput](&args.AssumeRole),
+		"assumeRoleWithWebIdentity":      objectSetting[aws.ProviderAssumeRoleWithWebIdentity, aws.ProviderAssumeRoleWithWebIdentityOutput](&args.AssumeRoleWithWebIdentity),
+		"customCaBundle":                 textSetting(&args.CustomCaBundle),
+		"defaultTags":                    refusedSetting("the tags of every resource are the stack's own"),
+		"ec2MetadataServiceEndpoint":     textSetting(&args.Ec2MetadataServiceEndpoint),
+		"ec2MetadataServiceEndpointMode": textSetting(&args.Ec2MetadataServiceEndpointMode),
+		"endpoints":                      objectSetting[[]aws.ProviderEndpoint, aws.ProviderEndpointArrayOutput](&args.Endpoints),
+		"forbiddenAccountIds":            listSetting(&args.ForbiddenAccountIds),
+		"httpProxy":                      textSetting(&args.HttpProxy),
+		"httpsProxy":                     textSetting(&args.HttpsProxy),
+		"ignoreTags":                     objectSetting[aws.ProviderIgnoreTags, aws.ProviderIgnoreTagsOutput](&args.IgnoreTags),
+		"insecure":                       switchSetting(&args.Insecure),
+		"maxRetries":                     numberSetting(&args.MaxRetries),
+		"noProxy":                        textSetting(&args.NoProxy),
+		"profile":                        textSetting(&args.Profile),
+		"retryMode":                      textSetting(&args.RetryMode),
+		"s3UsEast1RegionalEndpoint":      textSetting(&args.S3UsEast1RegionalEndpoint),
+		"s3UsePathStyle":                 switchSetting(&args.S3UsePathStyle),
+		"secretKey":                      textSetting(&args.SecretKey),
+		"sharedConfigFiles":              listSetting(&args.SharedConfigFiles),
+		"sharedCredentialsFiles":         listSetting(&args.SharedCredentialsFiles),
+		"skipCredentialsValidation":      switchSetting(&args.SkipCredentialsValidation),
+		"skipMetadataApiCheck":           switchSetting(&args.SkipMetadataApiCheck),
+		"skipRegionValidation":           switchSetting(&args.SkipRegionValidation),
+		"skipRequestingAccountId":        switchSetting(&args.SkipRequestingAccountId),
+		"stsRegion":                      textSetting(&args.StsRegion),
+		"token":                          textSetting(&args.Token),
+		"tokenBucketRateLimiterCapacity": numberSetting(&args.TokenBucketRateLimiterCapacity),
+		"useDualstackEndpoint":           switchSetting(&args.UseDualstackEndpoint),
+		"useFipsEndpoint":                switchSetting(&args.UseFipsEndpoint),
 	}
-	var faults []error
-	for name, target := range map[string]*pulumi.BoolPtrInput{
-		"s3UsePathStyle":            &args.S3UsePathStyle,
-		"skipCredentialsValidation": &args.SkipCredentialsValidation,
-		"skipMetadataApiCheck":      &args.SkipMetadataApiCheck,
-		"skipRegionValidation":      &args.SkipRegionValidation,
-		"skipRequestingAccountId":   &args.SkipRequestingAccountId,
-	} {
-		raw, ok := ctx.GetConfig("aws:" + name)
-		if !ok {
-			continue
+}
+
+func refusedSetting(why string) awsSetting {
+	return func(string, bool) error { return errors.New(why) }
+}
+
+func textSetting(target *pulumi.StringPtrInput) awsSetting {
+	return func(raw string, secret bool) error {
+		*target = pulumi.String(raw)
+		if secret {
+			*target = pulumi.ToSecret(pulumi.String(raw)).(pulumi.StringOutput)
 		}
+		return nil
+	}
+}
+
+func switchSetting(target *pulumi.BoolPtrInput) awsSetting {
+	return func(raw string, _ bool) error {
 		value, err := strconv.ParseBool(raw)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("aws:%s: %q is not legal: must be true or false", name, raw))
-			continue
+			return errors.New("must be true or false")
 		}
 		*target = pulumi.Bool(value)
+		return nil
 	}
-	if err := errors.Join(faults...); err != nil {
-		return nil, err
+}
+
+func numberSetting(target *pulumi.IntPtrInput) awsSetting {
+	return func(raw string, _ bool) error {
+		value, err := strconv.Atoi(raw)
+		if err != nil {
+			return errors.New("must be a whole number")
+		}
+		*target = pulumi.Int(value)
+		return nil
 	}
-	provider, err := aws.NewProvider(ctx, "aws", args)
-	if err != nil {
-		return nil, fmt.Errorf("declaring the AWS provider: %w", err)
+}
+
+// listSetting takes account ids as numbers too, which `pulumi config set --path` makes of them.
+func listSetting(target *pulumi.StringArrayInput) awsSetting {
+	return func(raw string, _ bool) error {
+		var list []json.RawMessage
+		if err := json.Unmarshal([]byte(raw), &list); err != nil || len(list) == 0 {
+			return errors.New("must be a JSON list that is not empty")
+		}
+		items := pulumi.StringArray{}
+		for _, item := range list {
+			items = append(items, pulumi.String(strings.Trim(string(item), `"`)))
+		}
+		*target = items
+		return nil
 	}
-	return provider, nil
+}
+
+// objectSetting reads JSON in the shape of a type of the SDK, whose field names JSON takes in any case, and refuses fields
+// that the type does not have. Output is the SDK's output of the type.
+func objectSetting[T any, Output interface{ pulumi.Output }, Input any](target *Input) awsSetting {
+	return func(raw string, secret bool) error {
+		var value T
+		decoder := json.NewDecoder(strings.NewReader(raw))
+		decoder.DisallowUnknownFields()
+		if err := decoder.Decode(&value); err != nil {
+			return fmt.Errorf("must be JSON as pulumi-aws describes it: %w", err)
+		}
+		var output pulumi.Output = pulumi.Any(value).ApplyT(func(any) T { return value }).(Output)
+		if secret {
+			output = pulumi.ToSecret(output)
+		}
+		*target = output.(Input)
+		return nil
+	}
 }
 
 const defaultRegion = "us-east-1"
@@ -1067,7 +1276,7 @@ func (b *builder) network() (*network, error) {
 //
 // The choice of zones is made once. The public subnets remember it (ignoreChanges), the private ones and the database
 // instances take theirs from the public ones' state, so that a zone that AWS adds or closes later moves nothing.
-// Only a configured override moves them.
+// Only a configured override moves them, and only a new stack: see keepSettled.
 func (b *builder) subnets(n *network) error {
 	zones := b.cfg.AvailabilityZones
 	keepZone := []pulumi.ResourceOption{}
@@ -1083,12 +1292,12 @@ func (b *builder) subnets(n *network) error {
 		return fmt.Errorf("reading vpcCidr %q: %w", b.cfg.VpcCidr, err)
 	}
 	for i, zone := range zones {
-		public, err := b.subnet(n, fmt.Sprintf("public-subnet-%d", i+1), nthSubnet(cidr, publicSubnetBits, i), pulumi.String(zone), keepZone...)
+		public, err := b.subnet(n, subnetName("public", i), nthSubnet(cidr, publicSubnetBits, i), pulumi.String(zone), keepZone...)
 		if err != nil {
 			return err
 		}
 		// The first /20 holds the public subnets; the private ones follow.
-		private, err := b.subnet(n, fmt.Sprintf("private-subnet-%d", i+1), nthSubnet(cidr, privateSubnetBits, i+1), public.AvailabilityZone)
+		private, err := b.subnet(n, subnetName("private", i), nthSubnet(cidr, privateSubnetBits, i+1), public.AvailabilityZone)
 		if err != nil {
 			return err
 		}
@@ -1096,6 +1305,8 @@ func (b *builder) subnets(n *network) error {
 	}
 	return nil
 }
+
+func subnetName(kind string, i int) string { return fmt.Sprintf("%s-subnet-%d", kind, i+1) }
 
 func (b *builder) subnet(n *network, name string, cidr netip.Prefix, zone pulumi.StringInput, options ...pulumi.ResourceOption) (*ec2.Subnet, error) {
 	return create(b, ec2.NewSubnet, name, &ec2.SubnetArgs{
@@ -3378,7 +3589,10 @@ func cells(namespace, metric string, dimensions ...any) []pulumi.StringInput {
 
 // Names of the stack's outputs. None of them is secret.
 const (
+	OutputRegion                  = "region"
+	OutputEnvironmentSuffix       = "environmentSuffix"
 	OutputVpcID                   = "vpcId"
+	OutputVpcCidr                 = "vpcCidr"
 	OutputPublicSubnetIDs         = "publicSubnetIds"
 	OutputPrivateSubnetIDs        = "privateSubnetIds"
 	OutputAvailabilityZones       = "availabilityZones"
@@ -3389,6 +3603,8 @@ const (
 	OutputClusterEndpoint         = "clusterEndpoint"
 	OutputClusterReaderEndpoint   = "clusterReaderEndpoint"
 	OutputClusterIdentifier       = "clusterIdentifier"
+	OutputDBName                  = "dbName"
+	OutputDBMasterUser            = "dbMasterUser"
 	OutputDBEngineVersion         = "dbEngineVersionActual"
 	OutputDBSecretArn             = "dbSecretArn"
 	OutputAPIKeysSecretArn        = "apiKeysSecretArn"
@@ -3413,7 +3629,10 @@ func (b *builder) export(net *network, db *database, balancer *balancer, jobs *q
 	}
 	slices.Sort(b.logGroups)
 	for name, value := range map[string]pulumi.Input{
+		OutputRegion:                  pulumi.String(b.region),
+		OutputEnvironmentSuffix:       pulumi.String(b.cfg.EnvironmentSuffix),
 		OutputVpcID:                   net.vpc.ID(),
+		OutputVpcCidr:                 net.vpc.CidrBlock,
 		OutputPublicSubnetIDs:         subnetIDs(net.public),
 		OutputPrivateSubnetIDs:        subnetIDs(net.private),
 		OutputAvailabilityZones:       net.zones(),
@@ -3424,6 +3643,8 @@ func (b *builder) export(net *network, db *database, balancer *balancer, jobs *q
 		OutputClusterEndpoint:         db.cluster.Endpoint,
 		OutputClusterReaderEndpoint:   db.cluster.ReaderEndpoint,
 		OutputClusterIdentifier:       db.cluster.ClusterIdentifier,
+		OutputDBName:                  db.cluster.DatabaseName,
+		OutputDBMasterUser:            db.cluster.MasterUsername,
 		OutputDBEngineVersion:         db.cluster.EngineVersionActual,
 		OutputDBSecretArn:             db.credentials.Arn,
 		OutputAPIKeysSecretArn:        db.apiKeys.Arn,

@@ -17,7 +17,7 @@ import (
 )
 
 func (a *app) demoCommand() *cobra.Command {
-	return a.does(&cobra.Command{
+	command := a.does(&cobra.Command{
 		Use: "demo", Short: "Deploy, check and remove the stack, and prove that nothing is left",
 		Long: "Sets up all that is needed, previews, deploys, checks, shows that a second deployment changes nothing and that\n" +
 			"nothing drifted, destroys, and asks every service whether anything is left.",
@@ -28,6 +28,8 @@ func (a *app) demoCommand() *cobra.Command {
 		}
 		return needs{}.finish(r)
 	}}), a.demo)
+	a.options.bindAllow(command.Flags())
+	return command
 }
 
 // demo is the whole life of a stack, and what is to be told of it.

@@ -88,6 +88,9 @@ func TestWrongUseIsToldBeforeAnythingStartsAndExitsWith2(t *testing.T) {
 		{"a time to live of what is not deployed", []string{"destroy", "--ttl", "1h"}, []string{"--ttl is for demo, preview and up: destroy does not deploy"}},
 		{"a key twice", []string{"up", "--config", "waf=true", "--config", "waf=false"}, []string{"--config waf is given twice"}},
 		{"the suffix as a key", []string{"up", "--config", "environmentSuffix=x"}, []string{"environmentSuffix is set with --suffix"}},
+		{"what is allowed once as a key", []string{"up", "--config", "allowReplace=vpc"}, []string{"allowReplace is set with --allow-replace"}},
+		{"something else than a name that is allowed", []string{"up", "--allow-replace", "aws:ec2/vpc:Vpc"}, []string{`allowReplace: "aws:ec2/vpc:Vpc" is not legal`}},
+		{"an allowance where nothing is deployed", []string{"destroy", "--allow-replace", "vpc"}, []string{"unknown flag: --allow-replace"}},
 		{"configuration where none is used", []string{"verify", "--config", "waf=true"}, []string{"--config is for demo, preview, cost and up: verify does not run the program"}},
 		{
 			"several flags at once",

@@ -41,6 +41,7 @@ type options struct {
 	stateDir, backend, secretsProvider                        string
 
 	config     []string
+	allow      []string
 	ttl        time.Duration
 	port       int
 	noProgress bool
@@ -72,6 +73,12 @@ func (o *options) bind(flags *pflag.FlagSet) {
 // bindUnlock adds the flag of the commands that lock the state.
 func (o *options) bindUnlock(flags *pflag.FlagSet) {
 	flags.BoolVar(&o.unlock, "unlock", false, "remove the lock of a run that is known to be dead, wherever it ran")
+}
+
+// bindAllow adds the flag of the commands that plan a deployment.
+func (o *options) bindAllow(flags *pflag.FlagSet) {
+	flags.StringSliceVar(&o.allow, "allow-replace", nil,
+		"a resource, by its `name` in the plan, that may be replaced or deleted with all that is lost by it; may be repeated")
 }
 
 // needs are what a command asks of its request, besides a stack to work on.
@@ -115,6 +122,9 @@ func (o *options) request(ctx context.Context, command string, needs needs) (*re
 		json: o.output == outputJSON, progress: !o.noProgress, rerun: o.rerun(),
 	}
 	given, err := pairs(o.config)
+	if len(o.allow) > 0 {
+		given[lib.ConfigAllowReplace] = strings.Join(o.allow, ",")
+	}
 	faults := append([]error{r.Target.Fault(), o.outputFault()}, o.faults(command, needs)...)
 	faults = append(append(faults, needs.faults...), err)
 	settings := session.Settings{Given: given, Fresh: needs.fresh, Assume: o.target != target.AWS || needs.emulated, TTL: o.ttl}
@@ -279,6 +289,8 @@ func pairs(given []string) (map[string]string, error) {
 			faults = append(faults, fmt.Errorf("--config %q is not key=value", pair))
 		case key == lib.ConfigEnvironmentSuffix:
 			faults = append(faults, fmt.Errorf("%s is set with --suffix", lib.ConfigEnvironmentSuffix))
+		case key == lib.ConfigAllowReplace:
+			faults = append(faults, fmt.Errorf("%s is set with --allow-replace", lib.ConfigAllowReplace))
 		case twice:
 			faults = append(faults, fmt.Errorf("--config %s is given twice", key))
 		default:

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -9,12 +10,14 @@ import (
 )
 
 func (a *app) previewCommand() *cobra.Command {
-	return a.does(&cobra.Command{
+	command := a.does(&cobra.Command{
 		Use: "preview", Short: "Show what up would do",
 		Long: "Shows what up would create, change and delete. A stack that was never deployed is previewed on the cloud that\n" +
-			"up would use, if it runs, without leaving anything behind.",
+			"up would use, if it runs, without leaving anything behind. Exits with 1 if up would refuse.",
 		Example: "  tap preview\n  tap preview --config apiDesiredCount=5 --output json",
 	}, always(needs{program: true}), a.preview)
+	a.options.bindAllow(command.Flags())
+	return command
 }
 
 func (a *app) preview(ctx context.Context, s *session.Session, r *request) error {
@@ -35,5 +38,5 @@ func (a *app) preview(ctx context.Context, s *session.Session, r *request) error
 	if err != nil {
 		return err
 	}
-	return a.printChanges(r, result)
+	return errors.Join(a.printChanges(r, result), s.Keep(result))
 }

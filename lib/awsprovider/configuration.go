@@ -3,7 +3,6 @@ package awsprovider
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -33,6 +32,7 @@ var settings = map[string]string{ //nolint:gosec // "credentials" is a word here
 	"region":                    "the region of every call",
 	"defaultTags":               "tags for every taggable resource",
 	"allowedAccountIds":         "the accounts that may be touched",
+	"forbiddenAccountIds":       "the accounts that must not be touched",
 	"skipCredentialsValidation": "the local provider validates no credentials",
 	"skipMetadataApiCheck":      "the local provider asks no instance metadata",
 	"skipRegionValidation":      "the local provider validates no region",
@@ -87,12 +87,16 @@ func (c *configuration) configure(ctx context.Context, req p.ConfigureRequest) e
 	if err != nil {
 		return err
 	}
-	allowed, err := accounts(req.Args.Get("allowedAccountIds"))
+	allowed, err := accounts(req.Args, "allowedAccountIds")
+	if err != nil {
+		return err
+	}
+	forbidden, err := accounts(req.Args, "forbiddenAccountIds")
 	if err != nil {
 		return err
 	}
 	configured := resource.NewCloud(cfg, tags)
-	if err := checkAccount(ctx, configured.STS, allowed); err != nil {
+	if err := checkAccount(ctx, configured.STS, allowed, forbidden); err != nil {
 		return err
 	}
 	c.mu.Lock()
@@ -101,36 +105,40 @@ func (c *configuration) configure(ctx context.Context, req p.ConfigureRequest) e
 	return nil
 }
 
-// checkAccount refuses an account that is not among the allowed ones, where there are any.
-func checkAccount(ctx context.Context, client *sts.Client, allowed []string) error {
-	if len(allowed) == 0 {
+// checkAccount refuses an account that is not among the allowed ones, where there are any, or is among the forbidden.
+func checkAccount(ctx context.Context, client *sts.Client, allowed, forbidden []string) error {
+	if len(allowed)+len(forbidden) == 0 {
 		return nil
 	}
 	who, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return fmt.Errorf("asking whether the AWS account is allowed: %w", err)
 	}
-	if account := aws.ToString(who.Account); !slices.Contains(allowed, account) {
+	account := aws.ToString(who.Account)
+	if slices.Contains(forbidden, account) {
+		return fmt.Errorf("AWS account %s is not allowed: forbiddenAccountIds names it", account)
+	}
+	if len(allowed) > 0 && !slices.Contains(allowed, account) {
 		return fmt.Errorf("AWS account %s is not allowed: allowedAccountIds names %s", account, strings.Join(allowed, ", "))
 	}
 	return nil
 }
 
 // accounts reads a list of account ids, which the engine hands over as JSON text.
-func accounts(v property.Value) ([]string, error) {
+func accounts(args property.Map, argument string) ([]string, error) {
 	var ids []string
-	switch {
+	switch v := args.Get(argument); {
 	case v.IsNull():
 	case v.IsString():
 		if err := json.Unmarshal([]byte(v.AsString()), &ids); err != nil {
-			return nil, fmt.Errorf("reading the provider argument allowedAccountIds: %w", err)
+			return nil, fmt.Errorf("reading the provider argument %s: %w", argument, err)
 		}
 	case v.IsArray():
 		for _, id := range v.AsArray().All {
 			ids = append(ids, text(id))
 		}
 	default:
-		return nil, errors.New("the provider argument allowedAccountIds must be a list")
+		return nil, fmt.Errorf("the provider argument %s must be a list", argument)
 	}
 	return ids, nil
 }

@@ -21,6 +21,7 @@ type Mocks struct {
 	Seed            byte              // all random bytes
 	Password        string            // random passwords
 	Database        string            // version of the cluster aurora-cluster-unit; empty: it is not there
+	Deployed        map[string]any    // outputs of the stack's last deployment
 }
 
 // NewMocks answer for a region, with zones of these names or others.
@@ -39,6 +40,8 @@ func NewMocks(region string, zones ...string) *Mocks {
 func (m *Mocks) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 	answer := map[string]any{}
 	switch args.Token {
+	case "pulumi:pulumi:readStackOutputs":
+		answer["outputs"] = m.Deployed
 	case "aws:index/getCallerIdentity:getCallerIdentity":
 		answer["accountId"] = m.Account
 	case "aws:index/getRegion:getRegion":

@@ -21,6 +21,7 @@ var VPC = &Kind{
 	Name: "VPC", Service: "ec2", Types: []string{"aws:ec2/vpc:Vpc"}, Free: noCharge,
 	Quota: &Quota{What: "VPCs", Service: "vpc", Code: "L-F678F1CE"},
 	IAM:   []IAMResource{{Sid: "Vpc", Types: []string{"vpc"}, ARN: "vpc/*"}},
+	Lost:  "everything that stands in it",
 	list: each((*cloud.Reader).VPCs, func(ctx context.Context, s *search, v ec2types.Vpc) Resource {
 		return s.ec2(ctx, "vpc", v.VpcId, v.Tags, v.VpcId)
 	}),
@@ -30,6 +31,7 @@ var Subnet = &Kind{
 	Name: "subnet", Service: "ec2", Types: []string{"aws:ec2/subnet:Subnet"}, Free: noCharge,
 	Removal: Removal{Limit: networkLimit},
 	IAM:     []IAMResource{{Sid: "Subnet", Types: []string{"subnet"}, ARN: "subnet/*"}},
+	Lost:    "everything that stands in it",
 	list: each((*cloud.Reader).Subnets, func(ctx context.Context, s *search, n ec2types.Subnet) Resource {
 		return s.ec2(ctx, "subnet", n.SubnetId, n.Tags, n.VpcId)
 	}),
@@ -63,6 +65,7 @@ var ElasticIP = &Kind{
 	Name: "Elastic IP", Service: "ec2", Types: []string{"aws:ec2/eip:Eip"},
 	Quota: &Quota{What: "Elastic IPs", Service: "ec2", Code: "L-0263D0A3"},
 	IAM:   []IAMResource{{Sid: "Address", Types: []string{"elastic-ip"}, ARN: "elastic-ip/*"}},
+	Lost:  "an address that others may have allowed",
 	list: func(ctx context.Context, s *search) ([]Resource, error) {
 		gateways, err := s.NATGateways(ctx)
 		if err != nil {

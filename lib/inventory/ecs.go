@@ -17,6 +17,7 @@ var ECSCluster = &Kind{
 	Name: "ECS cluster", Service: "ecs", Types: []string{"aws:ecs/cluster:Cluster"}, NameInput: "name",
 	Parts: map[string]string{"aws:ecs/clusterCapacityProviders:ClusterCapacityProviders": noCharge},
 	IAM:   []IAMResource{{Sid: "Cluster", Types: []string{"cluster"}, ARN: "cluster/{name}"}},
+	Lost:  "all services that run in it",
 	list: each((*cloud.Reader).ECSClusters, func(_ context.Context, _ *search, c ecstypes.Cluster) Resource {
 		return Resource{Name: aws.ToString(c.ClusterName), ARN: aws.ToString(c.ClusterArn), Tags: ecsTags(c.Tags)}
 	}),

@@ -23,6 +23,7 @@ var LoadBalancer = &Kind{
 	Removal: Removal{Limit: networkLimit},
 	Quota:   &Quota{What: "load balancers", Service: "elasticloadbalancing", Code: "L-53DA6B97"},
 	IAM:     []IAMResource{{Sid: elbSid, ARN: "loadbalancer/app/{name}/*"}},
+	Lost:    "the address that merchants use",
 	list: each((*cloud.Reader).LoadBalancers, func(_ context.Context, _ *search, b elbtypes.LoadBalancer) Resource {
 		return Resource{Name: aws.ToString(b.LoadBalancerName), ARN: aws.ToString(b.LoadBalancerArn), VPC: aws.ToString(b.VpcId)}
 	}),

@@ -40,6 +40,9 @@ type Kind struct {
 	Removal Removal
 	// Quota bounds how many an account may have; nil where no stack comes near.
 	Quota *Quota
+	// Lost is what goes with one, or stops with it, so that no deployment may replace or delete it by accident; empty where
+	// a new one is as good.
+	Lost string
 	// Free is why it costs nothing; empty where it costs something.
 	Free string
 	// IAM is how policies name it.
@@ -96,6 +99,16 @@ func NotInCloud() []string {
 		"pulumi:providers:aws", "pulumi:providers:random", "pulumi:pulumi:Stack",
 		"random:index/randomBytes:RandomBytes", "random:index/randomPassword:RandomPassword",
 	}
+}
+
+// Lost is what is lost with a resource of a Pulumi type; empty where nothing is.
+func Lost(token string) string {
+	for _, k := range Kinds() {
+		if slices.Contains(k.Types, token) {
+			return k.Lost
+		}
+	}
+	return ""
 }
 
 // FreeTypes are the Pulumi types that cost nothing by themselves, with the reason.

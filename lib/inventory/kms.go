@@ -18,6 +18,7 @@ func kmsKinds() []*Kind { return []*Kind{Key, KeyAlias} }
 var Key = &Kind{
 	Name: "KMS key", Service: "kms", Types: []string{"aws:kms/key:Key"},
 	IAM:  []IAMResource{{Sid: "Key", Types: []string{"key"}, ARN: "key/*"}},
+	Lost: "the way to read what it encrypts",
 	list: listKeys,
 }
 

@@ -20,6 +20,7 @@ var DBCluster = &Kind{
 	Removal: Removal{Limit: databaseLimit},
 	Quota:   &Quota{What: "database clusters", Service: "rds", Code: "L-952B80B8"},
 	IAM:     []IAMResource{{Sid: "Cluster", Types: []string{"cluster"}, ARN: "cluster:{name}"}},
+	Lost:    "the database and its automated backups",
 	list: each((*cloud.Reader).DBClusters, func(_ context.Context, _ *search, c rdstypes.DBCluster) Resource {
 		return Resource{Name: aws.ToString(c.DBClusterIdentifier), ARN: aws.ToString(c.DBClusterArn), Tags: rdsTags(c.TagList)}
 	}),
@@ -30,6 +31,7 @@ var DBInstance = &Kind{
 	Removal: Removal{HoldsOwner: true, Limit: databaseLimit},
 	Quota:   &Quota{What: "database instances", Service: "rds", Code: "L-7B6409FD"},
 	IAM:     []IAMResource{{Sid: "Instance", Types: []string{"db"}, ARN: "db:{name}"}},
+	Lost:    "an instance of the database, and the connections to it",
 	list: each((*cloud.Reader).DBInstances, func(ctx context.Context, s *search, i rdstypes.DBInstance) Resource {
 		r := Resource{Name: aws.ToString(i.DBInstanceIdentifier), ARN: aws.ToString(i.DBInstanceArn), Tags: rdsTags(i.TagList)}
 		if i.DBClusterIdentifier != nil {

@@ -28,6 +28,7 @@ var Bucket = &Kind{
 		{Sid: "Bucket", Types: []string{"bucket"}, ARN: "arn:aws:s3:::{name}"},
 		{Sid: "Objects", Types: []string{"object"}, ARN: "arn:aws:s3:::{name}/*"},
 	},
+	Lost: "what is stored in it",
 	list: each((*cloud.Reader).Buckets, func(ctx context.Context, s *search, b s3types.Bucket) Resource {
 		name := aws.ToString(b.Name)
 		return Resource{Name: name, ARN: arn.ARN{Partition: s.partition(ctx), Service: "s3", Resource: name}.String()}

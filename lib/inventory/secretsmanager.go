@@ -16,6 +16,7 @@ var Secret = &Kind{
 	Name: "secret", Service: "secretsmanager", Types: []string{"aws:secretsmanager/secret:Secret"}, NameInput: "name",
 	Parts: map[string]string{"aws:secretsmanager/secretPolicy:SecretPolicy": partOf, "aws:secretsmanager/secretVersion:SecretVersion": partOf},
 	IAM:   []IAMResource{{Sid: "Secret", ARN: "secret:{name}"}},
+	Lost:  "its value",
 	list: each((*cloud.Reader).Secrets, func(_ context.Context, _ *search, e smtypes.SecretListEntry) Resource {
 		tags := cloud.TagMap(e.Tags, func(t smtypes.Tag) (*string, *string) { return t.Key, t.Value })
 		return Resource{Name: aws.ToString(e.Name), ARN: aws.ToString(e.ARN), Tags: tags}

@@ -17,6 +17,7 @@ var Topic = &Kind{
 	Name: "topic", Service: "sns", Types: []string{"aws:sns/topic:Topic"}, NameInput: "name",
 	Parts: map[string]string{"aws:sns/topicPolicy:TopicPolicy": partOf, "aws:sns/topicSubscription:TopicSubscription": ""},
 	IAM:   []IAMResource{{Sid: "Topic", ARN: "{name}"}},
+	Lost:  "its subscriptions, which must be confirmed again",
 	list: each((*cloud.Reader).Topics, func(_ context.Context, _ *search, t snstypes.Topic) Resource {
 		arn := aws.ToString(t.TopicArn)
 		return Resource{Name: arn[strings.LastIndex(arn, ":")+1:], ARN: arn}

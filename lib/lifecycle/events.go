@@ -31,6 +31,16 @@ type Step struct {
 // Changes says whether the step alters the resource or the state.
 func (s Step) Changes() bool { return changes(s.Op) }
 
+// Removes says whether the resource goes, even where another takes its place.
+func (s Step) Removes() bool {
+	switch apitype.OpType(s.Op) {
+	case apitype.OpDelete, apitype.OpReplace, apitype.OpCreateReplacement, apitype.OpDeleteReplaced:
+		return true
+	default:
+		return false
+	}
+}
+
 // Diagnostic is a message of the engine, the program or a provider. Secrets are masked in it.
 type Diagnostic struct {
 	Severity string // info, info#err, warning or error

@@ -58,6 +58,7 @@ func (o *Options) Configure(ctx context.Context, settings Settings) (assumed map
 			return nil, err
 		}
 	}
+	delete(o.Config, lib.ConfigAllowReplace) // what was allowed once is not allowed for good
 	maps.Copy(o.Config, settings.Given)
 	list := os.Getenv(AllowedVariable)
 	if list != "" && settings.Given[lib.ConfigAllowedAccountIDs] == "" && o.Target.Name == target.AWS {

@@ -60,6 +60,47 @@ func TestADeploymentTellsItsCostOnAWSOnly(t *testing.T) {
 	}
 }
 
+func TestAPlanThatLosesDataIsRefusedUnlessItIsAllowedByName(t *testing.T) {
+	step := func(op, kind, name string) lifecycle.Step { return lifecycle.Step{Op: op, Type: kind, Name: name} }
+	planned := lifecycle.Result{Changed: []lifecycle.Step{
+		step("delete-replaced", "aws:rds/cluster:Cluster", "aurora-cluster"),
+		step("replace", "aws:rds/cluster:Cluster", "aurora-cluster"),
+		step("create-replacement", "aws:rds/cluster:Cluster", "aurora-cluster"),
+		step("delete", "aws:sqs/queue:Queue", "payment-jobs"),
+		step("create", "aws:sqs/queue:Queue", "jobs"),
+		step("update", "aws:s3/bucket:Bucket", "alb-logs"),
+		step("replace", "aws:ecs/taskDefinition:TaskDefinition", "payment-api-task"),
+	}}
+	keep := func(allowed string) error {
+		s, _ := New(t.Context(), Options{Config: map[string]string{lib.ConfigAllowReplace: allowed}})
+		return s.Keep(planned)
+	}
+	const cluster, queue = "\n  aurora-cluster: the database and its automated backups would be lost", "\n  payment-jobs: the messages in it would be lost"
+	const next = "or allow it with --allow-replace aurora-cluster,payment-jobs"
+	for allowed, want := range map[string]string{"": cluster + queue, "aurora-cluster": queue, "payment-jobs, vpc": cluster} {
+		err := keep(allowed)
+		require.ErrorContains(t, err, "nothing was changed:"+want+"\nTake", allowed)
+		require.ErrorContains(t, err, next, allowed)
+	}
+	require.NoError(t, keep("payment-jobs,aurora-cluster"))
+
+	s, _ := New(t.Context(), Options{})
+	_, err := s.Up(t.Context(), lifecycle.Result{Changed: planned.Changed, Changes: map[string]int{"replace": 1}})
+	require.ErrorContains(t, err, next, "up goes no further")
+}
+
+func TestWhatWasAllowedOnceIsNotRemembered(t *testing.T) {
+	location := lifecycle.InFolder(lib.ProjectName, t.TempDir())
+	project := filepath.Join(location.Dir("dev"), "project")
+	require.NoError(t, os.MkdirAll(project, 0o700))
+	require.NoError(t, os.WriteFile(filepath.Join(project, "Pulumi.dev.yaml"), []byte("config:\n  tapstack:allowReplace: vpc\n  tapstack:dbName: orders\n"), 0o600))
+	o := Options{Suffix: "dev", Target: target.Options{Name: target.Local}, Location: location}
+	_, err := o.Configure(t.Context(), Settings{Assume: true})
+	require.NoError(t, err)
+	assert.Equal(t, "orders", o.Config["dbName"])
+	assert.NotContains(t, o.Config, lib.ConfigAllowReplace)
+}
+
 func TestTheLocalProviderServesEmulatorsOnly(t *testing.T) {
 	for name, c := range map[string]struct {
 		target   string

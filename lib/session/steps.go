@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
+	"tapstack/lib"
 	"tapstack/lib/inventory"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/verify"
@@ -46,6 +48,9 @@ func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.R
 			return planned, interrupted(ctx, err)
 		}
 	}
+	if err := s.Keep(planned); err != nil {
+		return planned, err
+	}
 	if err := s.noteCost(planned); err != nil {
 		return planned, err
 	}
@@ -53,6 +58,32 @@ func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.R
 		result, err := s.Stack.Up(ctx)
 		return result, s.explainRollout(ctx, err)
 	})
+}
+
+// Keep refuses a plan that replaces or deletes what holds data or carries everything else, unless the configuration allows
+// it by name.
+func (s *Session) Keep(planned lifecycle.Result) error {
+	allowed := strings.Split(strings.ReplaceAll(s.options.Config[lib.ConfigAllowReplace], " ", ""), ",")
+	var lines, names []string
+	forbidden := false
+	for _, step := range planned.Changed {
+		lost := inventory.Lost(step.Type)
+		if !step.Removes() || lost == "" || slices.Contains(names, step.Name) {
+			continue
+		}
+		names = append(names, step.Name)
+		if !slices.Contains(allowed, step.Name) {
+			forbidden = true
+			lines = append(lines, fmt.Sprintf("  %s: %s would be lost", step.Name, lost))
+		}
+	}
+	if !forbidden {
+		return nil
+	}
+	slices.Sort(names)
+	return fmt.Errorf("the plan replaces or deletes what must not go by accident, so that nothing was changed:\n%s\n"+
+		"Take the change of the configuration or of the program back, or allow it with --allow-replace %s",
+		strings.Join(lines, "\n"), strings.Join(names, ","))
 }
 
 // AfterFailure says whether a deployment that failed has left a state, which it reads back, and ends the cloud where no stack

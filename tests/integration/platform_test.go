@@ -64,6 +64,7 @@ func TestPlatform(t *testing.T) {
 	teststructure.RunTestStage(t, "drift", func() { p.drift(ctx, t, outputs) })
 	teststructure.RunTestStage(t, "update", func() { p.update(ctx, t) })
 	teststructure.RunTestStage(t, "ports", func() { p.ports(ctx, t) })
+	teststructure.RunTestStage(t, "settled", func() { p.settled(ctx, t) })
 	teststructure.RunTestStage(t, "secrets", func() { p.secrets(ctx, t, outputs) })
 	teststructure.RunTestStage(t, "destroy", func() { p.destroy(t) })
 }
@@ -95,11 +96,16 @@ func chosenTarget() target.Options {
 	return target.Options{Name: cmp.Or(os.Getenv("TARGET"), target.Local), Endpoint: os.Getenv("ENDPOINT")}.FromEnvironment()
 }
 
-// openPlatform opens target, engine and stack until the test ends.
+// openPlatform opens target, engine and stack until the test ends. The target is opened apart, so that it outlives a session.
 func openPlatform(ctx context.Context, t *testing.T, options target.Options, suffix, dir string) *platform {
 	t.Helper()
+	processtest.SkipIfShort(t)
 	p := &platform{options: defaults(options, suffix, dir), suffix: suffix, dir: dir, heard: &transcript{t: t}}
-	p.options.Progress = p.heard
+	p.options.Progress, options.Notify = p.heard, p.heard.Note
+	opened, err := target.Open(ctx, options)
+	require.NoError(t, err, "opening the target")
+	t.Cleanup(func() { require.NoError(t, opened.Close()) })
+	p.options.Cloud = opened
 	p.Session = openSession(ctx, t, p.options)
 	return p
 }

@@ -71,11 +71,42 @@ func (p *platform) ports(ctx context.Context, t *testing.T) {
 	}
 }
 
+// settled asks for what would cost a live stack its data, or all that stands on its network. Each is refused before anything
+// is changed, and goes once it is allowed by name.
+func (p *platform) settled(ctx context.Context, t *testing.T) {
+	before, err := p.Stack.Outputs(ctx)
+	require.NoError(t, err)
+	p.reopen(ctx, t, map[string]string{"vpcCidr": "10.9.0.0/16", "availabilityZones": "us-east-1d,us-east-1e,us-east-1f", "dbName": "orders"})
+	_, err = p.Preview(ctx)
+	for _, key := range []string{"vpcCidr", "availabilityZones", "dbName"} {
+		require.ErrorContains(t, err, key+": the stack was deployed with ")
+	}
+
+	p.reopen(ctx, t, map[string]string{"vpcCidr": "", "availabilityZones": "", lib.ConfigAllowReplace: "aurora-cluster"})
+	planned, err := p.Preview(ctx)
+	require.NoError(t, err, "what is allowed by name is planned")
+	const all = "aurora-cluster,aurora-reader-1,aurora-reader-2,aurora-writer"
+	_, err = p.Up(ctx, planned)
+	require.ErrorContains(t, err, "--allow-replace "+all, "what goes with the cluster is named as well")
+	now, err := p.Stack.Outputs(ctx)
+	require.NoError(t, err)
+	require.Equal(t, before, now, "nothing was changed")
+
+	p.reopen(ctx, t, map[string]string{lib.ConfigAllowReplace: all})
+	planned, err = p.Preview(ctx)
+	require.NoError(t, err)
+	_, err = p.Up(ctx, planned)
+	require.NoError(t, err, "what is allowed is done: %v", steps(planned))
+	delete(p.options.Config, lib.ConfigAllowReplace)
+	p.reopen(ctx, t, nil)
+	p.steady(ctx, t)
+	t.Run("the specification holds", func(t *testing.T) { p.verify(ctx, t) })
+}
+
 // reopen opens the stack again, with some of its configuration changed.
 func (p *platform) reopen(ctx context.Context, t *testing.T, changes map[string]string) {
 	t.Helper()
-	p.Stack.Close()
-	p.Stack, p.options.Cloud = nil, p.Cloud
+	require.NoError(t, p.Session.Close(), "closing the session, which has the stack's lock")
 	maps.Copy(p.options.Config, changes)
 	p.Session = openSession(ctx, t, p.options)
 }

@@ -1,6 +1,7 @@
 package unit_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"gopkg.in/yaml.v3"
@@ -45,6 +47,7 @@ func illegalValues() map[string][]string {
 		"run":                    {"nightly", "20261124T060000Z", "20261124T060000Z-0A1B2C?"},
 		"expires":                {"tomorrow", "2026-11-24", "2026-11-24T06:00:00", "2026-11-24T07:00:00+01:00", "2026-11-24T06:00:00.5Z", "Never"},
 		"permissionsBoundaryArn": {"tapstack-boundary", "arn:aws:iam::1:policy/x", "arn:aws:iam::123456789012:role/x"},
+		"allowReplace":           {"vpc;aurora-cluster", "aws:ec2/vpc:Vpc", "vpc,", "everything!"},
 		"allowedAccountIds":      {"1", "12345678901x", "123456789012,", "123456789012;210987654321"},
 		"alertEmail":             {strings.Repeat("a", 65) + "@example.com", "ü@example.com", "ops@" + strings.Repeat("a.", 126) + "com", "ops", "ops@", "@example.com", "ops@example", "Ops <ops@example.com>", "a@example.com,b@example.com"},
 		"certificateArn":         {"arn:aws:acm:us-east-1:1:certificate/x", "arn:aws:iam::123456789012:server-certificate/x", "x"},
@@ -174,17 +177,65 @@ func TestPulumiYamlIsTheTableOfKeys(t *testing.T) {
 }
 
 func TestTheProviderTakesWhatTheAwsNamespaceSays(t *testing.T) {
-	provider := deploy(t, map[string]string{
-		"aws:region": "eu-central-1", "aws:profile": "payments", "aws:s3UsePathStyle": "true", "aws:skipCredentialsValidation": "true",
-		"aws:skipMetadataApiCheck": "false", "aws:skipRequestingAccountId": "true", "aws:skipRegionValidation": "true",
-	}).one(t, "aws")
-	for name, want := range map[string]string{
-		"region": "eu-central-1", "profile": "payments", "s3UsePathStyle": "true", "skipCredentialsValidation": "true",
-		"skipMetadataApiCheck": "false", "skipRequestingAccountId": "true", "skipRegionValidation": "true",
-	} {
+	given := map[string]string{
+		"region": "eu-central-1", "profile": "payments", "stsRegion": "eu-west-1", "httpsProxy": "http://proxy:3128", "maxRetries": "7",
+		"s3UsePathStyle": "true", "skipCredentialsValidation": "true", "skipMetadataApiCheck": "false", "skipRequestingAccountId": "true",
+		"skipRegionValidation": "true", "useFipsEndpoint": "true",
+	}
+	settings := map[string]string{
+		"aws:assumeRole":                `{"roleArn":"arn:aws:iam::123456789012:role/deployer","sessionName":"tap","tags":{"a":"b"}}`,
+		"aws:assumeRoleWithWebIdentity": `{"roleArn":"arn:aws:iam::123456789012:role/web","webIdentityTokenFile":"/token"}`,
+		"aws:allowedAccountIds":         `["123456789012",210987654321]`, "aws:forbiddenAccountIds": `["000000000001"]`,
+		"aws:endpoints": `[{"s3":"https://s3.example.com"},{"sts":"https://sts.example.com"}]`, "aws:ignoreTags": `{"keyPrefixes":["org:"]}`,
+		"aws:secretKey": "the-secret-key",
+	}
+	for name, value := range given {
+		settings["aws:"+name] = value
+	}
+	provider := deploy(t, settings).one(t, "aws")
+	for name, want := range given {
 		assert.Equal(t, want, fmt.Sprint(provider.at(t, name)), name)
 	}
-	require.ErrorContains(t, newRecorder().run(map[string]string{"aws:s3UsePathStyle": "perhaps"}), `aws:s3UsePathStyle: "perhaps" is not legal`)
+	for name, want := range map[string]string{
+		"assumeRole":                `{"roleArn":"arn:aws:iam::123456789012:role/deployer","sessionName":"tap","tags":{"a":"b"}}`,
+		"assumeRoleWithWebIdentity": `{"roleArn":"arn:aws:iam::123456789012:role/web","webIdentityTokenFile":"/token"}`,
+		"allowedAccountIds":         `["123456789012","210987654321"]`,
+		"forbiddenAccountIds":       `["000000000001"]`,
+		"endpoints":                 `[{"s3":"https://s3.example.com"},{"sts":"https://sts.example.com"}]`,
+		"ignoreTags":                `{"keyPrefixes":["org:"]}`,
+	} {
+		passed, err := json.Marshal(provider.at(t, name))
+		require.NoError(t, err)
+		assert.JSONEq(t, want, string(passed), name)
+	}
+}
+
+func TestWhatTheProviderWouldNotHeedIsRefusedByName(t *testing.T) {
+	settings := map[string]string{
+		"aws:s3UsePathStyle": "perhaps", "aws:maxRetries": "many", "aws:allowedAccountIds": "[]", "allowedAccountIds": "123456789012",
+		"aws:assumeRole": `{"roleARN":"arn:aws:iam::123456789012:role/deployer","sesionName":"tap"}`, "aws:defaultTags": `{"tags":{}}`,
+		"aws:assumeRoles": `[]`, "aws:profil": "production", "dbName": "Payments",
+	}
+	all, err := json.Marshal(settings)
+	require.NoError(t, err)
+	t.Setenv(pulumi.EnvConfig, string(all))
+	r := newRecorder()
+	err = r.run(settings)
+	for _, fault := range []string{
+		"aws:s3UsePathStyle: not legal: must be true or false",
+		"aws:maxRetries: not legal: must be a whole number",
+		"aws:allowedAccountIds: not legal: must be a JSON list that is not empty",
+		`aws:assumeRole: not legal: must be JSON as pulumi-aws describes it: json: unknown field "sesionName"`,
+		"aws:defaultTags: not legal: the tags of every resource are the stack's own",
+		"aws:assumeRoles: not a key that the stack passes on to the AWS provider: take it out with `pulumi config rm aws:assumeRoles`",
+		"aws:profil: not a key that the stack passes on",
+		"dbName: ",
+	} {
+		require.ErrorContains(t, err, fault)
+	}
+	assert.Empty(t, r.resources, "nothing is declared")
+	require.ErrorContains(t, newRecorder().run(map[string]string{"aws:allowedAccountIds": `["123456789012"]`, "allowedAccountIds": "210987654321"}),
+		"aws:allowedAccountIds, allowedAccountIds: set one of them")
 }
 
 func TestTheRegionIsTheConfiguredOneWhateverTheShellSays(t *testing.T) {
@@ -192,6 +243,63 @@ func TestTheRegionIsTheConfiguredOneWhateverTheShellSays(t *testing.T) {
 	t.Setenv("AWS_DEFAULT_REGION", "eu-west-2")
 	assert.Equal(t, "us-east-1", deploy(t, nil).one(t, "aws").plain["region"], "nothing configured")
 	assert.Equal(t, "eu-west-3", deploy(t, map[string]string{lib.RegionKey: "eu-west-3"}).one(t, "aws").plain["region"])
+}
+
+// deployed are the outputs of a stack that was deployed with the defaults of legalValues.
+func deployed(changes map[string]any) map[string]any {
+	outputs := map[string]any{
+		lib.OutputRegion: "us-east-1", lib.OutputEnvironmentSuffix: suffix, lib.OutputVpcCidr: "10.0.0.0/16",
+		lib.OutputDBName: "payments", lib.OutputDBMasterUser: "payments_admin",
+		lib.OutputAvailabilityZones: []any{"us-east-1a", "us-east-1b", "us-east-1c"},
+	}
+	maps.Copy(outputs, changes)
+	return outputs
+}
+
+func TestWhatAStackStandsOnIsNotChangedByAccident(t *testing.T) {
+	for name, c := range map[string]struct {
+		was    map[string]any
+		now    map[string]string
+		faults []string
+	}{
+		"nothing":        {nil, nil, nil},
+		"a new stack":    {map[string]any{"region": nil, "vpcCidr": nil, "dbName": nil}, map[string]string{"vpcCidr": "10.1.0.0/16", "dbName": "orders"}, nil},
+		"what is no use": {nil, map[string]string{"dbBackupRetentionDays": "21"}, nil},
+		"the region": {nil, map[string]string{lib.RegionKey: "eu-west-1"}, []string{
+			"aws:region: the stack was deployed with us-east-1 and cannot move to eu-west-1: take the change back, or deploy another stack",
+		}},
+		"the suffix": {map[string]any{lib.OutputEnvironmentSuffix: "other"}, nil, []string{
+			"environmentSuffix: the stack was deployed with other and cannot move to " + suffix + ": take the change back, or deploy another stack",
+		}},
+		"the network and the database, told together": {nil, map[string]string{"vpcCidr": "10.1.0.0/16", "dbName": "orders"}, []string{
+			"vpcCidr: the stack was deployed with 10.0.0.0/16, and 10.1.0.0/16 would replace vpc with all that is in it: " +
+				"take the change back, or allow it in allowReplace (tap: --allow-replace vpc)",
+			"dbName: the stack was deployed with payments, and orders would replace aurora-cluster with all that is in it: " +
+				"take the change back, or allow it in allowReplace (tap: --allow-replace aurora-cluster)",
+		}},
+		"the master user": {map[string]any{lib.OutputDBMasterUser: "root"}, nil, []string{"the master user: the stack was deployed with root, and payments_admin would replace aurora-cluster"}},
+		"a zone": {nil, map[string]string{"availabilityZones": "us-east-1a,us-east-1d,us-east-1c"}, []string{
+			"availabilityZones: the stack was deployed with us-east-1b, and us-east-1d would replace public-subnet-2 and private-subnet-2 with all that is in it",
+		}},
+		"its own zones, now configured": {nil, map[string]string{"availabilityZones": "us-east-1a,us-east-1b,us-east-1c"}, nil},
+		"what is allowed":               {nil, map[string]string{"vpcCidr": "10.1.0.0/16", "dbName": "orders", "allowReplace": "vpc, aurora-cluster"}, nil},
+		"one of two that is allowed":    {nil, map[string]string{"vpcCidr": "10.1.0.0/16", "dbName": "orders", "allowReplace": "vpc"}, []string{"dbName: "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRecorder()
+			r.Deployed = deployed(c.was)
+			err := r.run(c.now)
+			if c.faults == nil {
+				require.NoError(t, err)
+				return
+			}
+			for _, fault := range c.faults {
+				require.ErrorContains(t, err, fault)
+			}
+			assert.Equal(t, len(c.faults), strings.Count(err.Error(), "the stack was deployed with"), "%s", err)
+			assert.Empty(t, r.resources, "nothing is declared")
+		})
+	}
 }
 
 func TestAConfigurationForAnotherRegionIsRefused(t *testing.T) {
