@@ -106,7 +106,7 @@ func (p *platform) settled(ctx context.Context, t *testing.T) {
 // reopen opens the stack again, with some of its configuration changed.
 func (p *platform) reopen(ctx context.Context, t *testing.T, changes map[string]string) {
 	t.Helper()
-	require.NoError(t, p.Session.Close(), "closing the session, which has the stack's lock")
+	require.NoError(t, p.Close(), "closing the session, which has the stack's lock")
 	maps.Copy(p.options.Config, changes)
 	p.Session = openSession(ctx, t, p.options)
 }
