@@ -11,11 +11,12 @@ import (
 )
 
 // withUnknownInputs has Check keep, and Diff tell as changed, an input that is not known yet, as the official provider
-// does: infer reads it as zero, which would mean that the program gave none.
+// does: infer reads it as zero, which would mean that the program gave none. A list that AWS may fill in, and of which
+// nothing is known, is no change to the official one while the state has one.
 func withUnknownInputs(provider p.Provider, types []resource.Resource) p.Provider {
-	forceNew := map[string][]string{}
+	described := map[string]resource.Resource{}
 	for _, r := range types {
-		forceNew[r.Token] = r.ForceNew
+		described[r.Token] = r
 	}
 	check, diff := provider.Check, provider.Diff
 	provider.Check = func(ctx context.Context, req p.CheckRequest) (p.CheckResponse, error) {
@@ -30,9 +31,14 @@ func withUnknownInputs(provider p.Provider, types []resource.Resource) p.Provide
 	}
 	// All but the unknown inputs is compared as if those stayed.
 	provider.Diff = func(ctx context.Context, req p.DiffRequest) (p.DiffResponse, error) {
-		names := unknown(req.Inputs)
-		for _, name := range names {
-			req.Inputs = req.Inputs.Set(name, req.State.Get(name))
+		r := described[string(req.Urn.Type())]
+		var names []string
+		for _, name := range unknown(req.Inputs) {
+			was := req.State.Get(name)
+			if !req.Inputs.Get(name).IsComputed() || !was.IsArray() || !slices.Contains(r.Computed, name) {
+				names = append(names, name)
+			}
+			req.Inputs = req.Inputs.Set(name, was)
 		}
 		resp, err := diff(ctx, req)
 		if err != nil || len(names) == 0 {
@@ -44,7 +50,7 @@ func withUnknownInputs(provider p.Provider, types []resource.Resource) p.Provide
 		resp.HasChanges = true
 		for _, name := range names {
 			kind := p.Update
-			if slices.Contains(forceNew[string(req.Urn.Type())], name) {
+			if slices.Contains(r.ForceNew, name) {
 				kind = p.UpdateReplace
 			}
 			resp.DetailedDiff[name] = p.PropertyDiff{Kind: kind, InputDiff: true}

@@ -23,6 +23,7 @@ type CrateArgs struct {
 	Zone  *string  `pulumi:"zone,optional"  aws:"forcenew,computed"`
 	Label *string  `pulumi:"label,optional" aws:"computed"`
 	Items []string `pulumi:"items"`
+	Seals []string `pulumi:"seals,optional" aws:"computed"`
 }
 
 type crateState struct{ CrateArgs }
@@ -42,24 +43,34 @@ func TestAnInputThatIsNotKnownYetIsAChange(t *testing.T) {
 	require.NoError(t, err)
 	state := property.NewMap(map[string]property.Value{
 		"name": property.New("a"), "zone": property.New("west"), "label": property.New("fragile"),
-		"items": property.New([]property.Value{property.New("one")}),
+		"items": property.New([]property.Value{property.New("one")}), "seals": property.New([]property.Value{property.New("red")}),
 	})
 	urn := presource.NewURN("s", "p", "", "aws:shelf/crate:Crate", "crate")
 	unknown := property.New(property.Computed)
-	for name, want := range map[string]p.DiffKind{
-		"name": p.UpdateReplace, "zone": p.UpdateReplace, "label": p.Update, "items": p.Update,
+	within := property.New([]property.Value{unknown})
+	for _, c := range []struct {
+		name  string
+		value property.Value
+		want  p.DiffKind
+	}{
+		{"name", unknown, p.UpdateReplace},
+		{"zone", unknown, p.UpdateReplace},
+		{"label", unknown, p.Update},
+		{"items", unknown, p.Update},
+		{"items", within, p.Update},
+		{"seals", unknown, ""},
+		{"seals", within, p.Update},
 	} {
-		for _, value := range []property.Value{unknown, property.New([]property.Value{unknown})} {
-			if value.IsArray() && name != "items" {
-				continue
-			}
-			checked, err := server.Check(p.CheckRequest{Urn: urn, Inputs: state.Set(name, value)})
-			require.NoError(t, err, name)
-			require.Empty(t, checked.Failures, name)
-			diff, err := server.Diff(p.DiffRequest{ID: "crate", Urn: urn, State: state, OldInputs: state, Inputs: checked.Inputs})
-			require.NoError(t, err, name)
-			assert.True(t, diff.HasChanges, name)
-			assert.Equal(t, map[string]p.PropertyDiff{name: {Kind: want, InputDiff: true}}, diff.DetailedDiff)
+		checked, err := server.Check(p.CheckRequest{Urn: urn, Inputs: state.Set(c.name, c.value)})
+		require.NoError(t, err, c.name)
+		require.Empty(t, checked.Failures, c.name)
+		diff, err := server.Diff(p.DiffRequest{ID: "crate", Urn: urn, State: state, OldInputs: state, Inputs: checked.Inputs})
+		require.NoError(t, err, c.name)
+		assert.Equal(t, c.want != "", diff.HasChanges, c.name)
+		if c.want == "" {
+			assert.Empty(t, diff.DetailedDiff, c.name)
+			continue
 		}
+		assert.Equal(t, map[string]p.PropertyDiff{c.name: {Kind: c.want, InputDiff: true}}, diff.DetailedDiff)
 	}
 }

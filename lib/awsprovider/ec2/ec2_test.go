@@ -265,12 +265,13 @@ func TestAnEndpointIsGoneOnlyWhenItIsNotFoundItself(t *testing.T) {
 	assert.False(t, resource.NotFound(err))
 }
 
-func TestTheKindOfARulesSourceCannotChange(t *testing.T) {
-	old := SecurityGroupRuleState{SecurityGroupRuleArgs: SecurityGroupRuleArgs{CidrIPv4: aws.String("0.0.0.0/0")}}
-	s := &script{}
-	err := ingress.update(t.Context(), s.cloud(), "sgr-1", old, SecurityGroupRuleArgs{ReferencedSecurityGroupID: aws.String("sg-1")})
-	assert.Error(t, err)
-	assert.Empty(t, s.calls)
+func TestARuleWhoseSourceBecomesOneOfAnotherKindIsReplaced(t *testing.T) {
+	cidr := SecurityGroupRuleArgs{CidrIPv4: aws.String("0.0.0.0/0")}
+	for _, d := range []direction{ingress, egress} {
+		replaces := rule(d).Replaces
+		assert.Equal(t, []string{"cidrIpv4", "referencedSecurityGroupId"}, replaces(cidr, SecurityGroupRuleArgs{ReferencedSecurityGroupID: aws.String("sg-1")}))
+		assert.Empty(t, replaces(cidr, SecurityGroupRuleArgs{CidrIPv4: aws.String("10.0.0.0/8")}))
+	}
 }
 
 func TestRuleInputsAreCheckedAndPutIntoTheAPIsForm(t *testing.T) {

@@ -2,7 +2,6 @@ package ec2
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -102,6 +101,13 @@ func rule(d direction) resource.Description[SecurityGroupRuleArgs, SecurityGroup
 		},
 		Read:   d.read,
 		Update: d.update,
+		// A rule's source cannot become one of another kind: EC2 refuses that in ModifySecurityGroupRules.
+		Replaces: func(old, now SecurityGroupRuleArgs) []string {
+			if (aws.ToString(old.CidrIPv4) == "") != (aws.ToString(now.CidrIPv4) == "") {
+				return []string{"cidrIpv4", "referencedSecurityGroupId"}
+			}
+			return nil
+		},
 		Delete: func(ctx context.Context, c *resource.Cloud, id string, s SecurityGroupRuleState) error {
 			if err := d.revoke(ctx, c.EC2, s.SecurityGroupID, []string{id}); err != nil {
 				return err
@@ -225,9 +231,6 @@ func (d direction) read(ctx context.Context, c *resource.Cloud, id string, prior
 }
 
 func (d direction) update(ctx context.Context, c *resource.Cloud, id string, old SecurityGroupRuleState, a SecurityGroupRuleArgs) error {
-	if was, is := source(old.SecurityGroupRuleArgs), source(a); was != is {
-		return fmt.Errorf("EC2 cannot change the source of a rule from %s to %s: give the rule another name, so that it is replaced", was, is)
-	}
 	if !sameRule(old.SecurityGroupRuleArgs, a) {
 		request := &types.SecurityGroupRuleRequest{
 			IpProtocol: &a.IPProtocol, FromPort: resource.Int32(a.FromPort), ToPort: resource.Int32(a.ToPort),

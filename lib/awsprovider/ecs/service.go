@@ -28,7 +28,7 @@ type ServiceArgs struct {
 	DesiredCount                    *int                  `pulumi:"desiredCount,optional"`
 	DeploymentMaximumPercent        *int                  `pulumi:"deploymentMaximumPercent,optional"`
 	DeploymentMinimumHealthyPercent *int                  `pulumi:"deploymentMinimumHealthyPercent,optional"`
-	DeploymentCircuitBreaker        *CircuitBreaker       `pulumi:"deploymentCircuitBreaker,optional" aws:"computed"`
+	DeploymentCircuitBreaker        *CircuitBreaker       `pulumi:"deploymentCircuitBreaker,optional"`
 	AvailabilityZoneRebalancing     *string               `pulumi:"availabilityZoneRebalancing,optional"`
 	HealthCheckGracePeriodSeconds   *int                  `pulumi:"healthCheckGracePeriodSeconds,optional"`
 	EnableECSManagedTags            *bool                 `pulumi:"enableEcsManagedTags,optional"`
@@ -225,7 +225,8 @@ func readDeployment(s *ServiceState, d *types.DeploymentConfiguration) {
 	}
 	s.DeploymentMaximumPercent = resource.OrPrior(resource.Int(d.MaximumPercent), s.DeploymentMaximumPercent)
 	s.DeploymentMinimumHealthyPercent = resource.OrPrior(resource.Int(d.MinimumHealthyPercent), s.DeploymentMinimumHealthyPercent)
-	if b := d.DeploymentCircuitBreaker; b != nil {
+	// ECS tells one that does nothing where none was given.
+	if b := d.DeploymentCircuitBreaker; b != nil && (b.Enable || b.Rollback || s.DeploymentCircuitBreaker != nil) {
 		s.DeploymentCircuitBreaker = &CircuitBreaker{Enable: b.Enable, Rollback: b.Rollback}
 	}
 }

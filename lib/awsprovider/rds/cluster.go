@@ -43,7 +43,7 @@ type ClusterArgs struct {
 	SkipFinalSnapshot                *bool    `pulumi:"skipFinalSnapshot,optional" aws:"writeonly"`
 	FinalSnapshotIdentifier          *string  `pulumi:"finalSnapshotIdentifier,optional" aws:"writeonly"`
 	AllowMajorVersionUpgrade         *bool    `pulumi:"allowMajorVersionUpgrade,optional" aws:"writeonly"`
-	ApplyImmediately                 *bool    `pulumi:"applyImmediately,optional" aws:"writeonly"`
+	ApplyImmediately                 *bool    `pulumi:"applyImmediately,optional" aws:"writeonly,computed"`
 }
 
 // ClusterState is the state of aws:rds/cluster:Cluster; its id is the cluster's identifier.
@@ -89,7 +89,7 @@ var cluster = resource.Description[ClusterArgs, ClusterState]{
 func checkCluster(a *ClusterArgs) []resource.Fault {
 	for _, off := range []**bool{
 		&a.CopyTagsToSnapshot, &a.IamDatabaseAuthenticationEnabled, &a.DeletionProtection, &a.SkipFinalSnapshot,
-		&a.AllowMajorVersionUpgrade, &a.ApplyImmediately,
+		&a.AllowMajorVersionUpgrade,
 	} {
 		resource.Default(off, false)
 	}

@@ -32,7 +32,7 @@ type InstanceArgs struct {
 	MonitoringInterval                 *int    `pulumi:"monitoringInterval,optional"`
 	MonitoringRoleArn                  *string `pulumi:"monitoringRoleArn,optional" aws:"computed"`
 	PreferredMaintenanceWindow         *string `pulumi:"preferredMaintenanceWindow,optional" aws:"computed"`
-	ApplyImmediately                   *bool   `pulumi:"applyImmediately,optional" aws:"writeonly"`
+	ApplyImmediately                   *bool   `pulumi:"applyImmediately,optional" aws:"writeonly,computed"`
 }
 
 // InstanceState is the state of aws:rds/clusterInstance:ClusterInstance; its id is the instance's identifier.
@@ -97,7 +97,6 @@ const monitoringTrust = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow",
 func checkInstance(a *InstanceArgs) []resource.Fault {
 	resource.Default(&a.AutoMinorVersionUpgrade, true)
 	resource.Default(&a.CopyTagsToSnapshot, false)
-	resource.Default(&a.ApplyImmediately, false)
 	resource.Default(&a.PromotionTier, 0)
 	resource.Default(&a.MonitoringInterval, 0)
 	a.PreferredMaintenanceWindow = lowered(a.PreferredMaintenanceWindow)

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/pulumi/pulumi-go-provider/infer"
@@ -46,6 +47,9 @@ type Description[A, S any] struct {
 	Update func(ctx context.Context, c *Cloud, id string, old S, new A) error
 	// Delete removes the resource and waits until it is gone. Not found is success.
 	Delete func(ctx context.Context, c *Cloud, id string, s S) error
+	// Replaces names the properties whose change from old to new the API refuses in place though it takes others of them.
+	// May be nil.
+	Replaces func(old, new A) []string
 	// DeleteBeforeReplace says that two cannot exist at once whatever their names.
 	DeleteBeforeReplace bool
 	// Example is the conformance row: every type has one, or it does not register.
@@ -89,6 +93,8 @@ type Resource struct {
 	Token string
 	// ForceNew names the properties whose change replaces the resource.
 	ForceNew []string
+	// Computed names the properties that the cloud fills in where the program leaves them out.
+	Computed []string
 	// Inputs names every property that the type accepts.
 	Inputs []string
 	// Infer is what the provider serves.
@@ -107,6 +113,9 @@ func Define[A, S any](d Description[A, S]) Resource {
 		r.Inputs = append(r.Inputs, f.name)
 		if f.forceNew || d.Update == nil {
 			r.ForceNew = append(r.ForceNew, f.name)
+		}
+		if f.computed {
+			r.Computed = append(r.Computed, f.name)
 		}
 	}
 	switch _, embeds := embeddedArgs[A](reflect.TypeFor[S]()); {
@@ -188,9 +197,13 @@ func (r *adapter[A, S]) explain(failures []p.CheckFailure, inputs property.Map) 
 func (r *adapter[A, S]) Diff(_ context.Context, req infer.DiffRequest[A, S]) (p.DiffResponse, error) {
 	old := argsOf[A](&req.State)
 	diff := p.DiffResponse{DetailedDiff: map[string]p.PropertyDiff{}, DeleteBeforeReplace: r.d.DeleteBeforeReplace}
+	var replaces []string
+	if r.d.Replaces != nil {
+		replaces = r.d.Replaces(*old, req.Inputs)
+	}
 	for _, f := range r.fields {
 		if kind, changed := f.diff(old, &req.Inputs); changed {
-			if f.forceNew || r.d.Update == nil {
+			if f.forceNew || r.d.Update == nil || slices.Contains(replaces, f.name) {
 				kind += "&replace"
 			}
 			diff.DetailedDiff[f.name] = p.PropertyDiff{Kind: kind, InputDiff: true}

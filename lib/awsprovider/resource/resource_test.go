@@ -267,6 +267,23 @@ func TestATypeWithoutUpdateIsReplacedByEveryChange(t *testing.T) {
 	assert.True(t, diff.DeleteBeforeReplace)
 }
 
+func TestATypeSaysWhichChangesReplaceIt(t *testing.T) {
+	d := newShelf().describe()
+	d.Replaces = func(old, now BoxArgs) []string {
+		if *old.Size > *now.Size {
+			return []string{"size"}
+		}
+		return nil
+	}
+	server := serve(t, resource.NewCloud(aws.Config{}, nil), resource.Define(d))
+	for size, want := range map[int]p.DiffKind{1: p.UpdateReplace, 3: p.Update} {
+		state := values(fields{"name": "a", "size": 2, "arn": "arn:a", "tagsAll": map[string]any{}})
+		diff, err := server.Diff(p.DiffRequest{ID: "a", Urn: boxURN, State: state, Inputs: values(fields{"name": "a", "size": size})})
+		require.NoError(t, err)
+		assert.Equal(t, want, diff.DetailedDiff["size"].Kind)
+	}
+}
+
 func TestReadShowsDriftInWhatTheProgramSetAndNothingElse(t *testing.T) {
 	s := newShelf()
 	server := serveBoxes(t, s)

@@ -26,7 +26,7 @@ type RecordArgs struct {
 	TTL            *int     `pulumi:"ttl,optional"`
 	Records        []string `pulumi:"records,optional" aws:"set"`
 	Aliases        []alias  `pulumi:"aliases,optional"`
-	AllowOverwrite *bool    `pulumi:"allowOverwrite,optional" aws:"writeonly"`
+	AllowOverwrite *bool    `pulumi:"allowOverwrite,optional" aws:"writeonly,computed"`
 }
 
 // alias is an AWS resource that answers in the record's place.
