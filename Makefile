@@ -44,7 +44,7 @@ doctor: tap ## tell what this machine has and what is missing
 	@$(TAP) doctor $(ARGS)
 
 .PHONY: test
-test: test-unit test-integration ## everything that CI runs
+test: test-unit test-integration test-official ## everything that CI runs
 
 .PHONY: test-unit
 test-unit: ## Pulumi mocks and pure logic: no process, no network, seconds
@@ -66,6 +66,12 @@ test-platform: ## the life of one deployed stack alone; SKIP_destroy=1 and the l
 .PHONY: test-sabotage
 test-sabotage: ## break the deployed stack once for every check, and see that check alone go red
 	$(GO) test $(INTEGRATION) -count=1 -v -run TestSabotage ./tests/integration/
+
+# OFFICIAL=all compares the web ACL as well, of which the bridge takes 8 seconds for each change.
+OFFICIAL    ?= sampled
+.PHONY: test-official
+test-official: ## the local provider beside the official one, where a mirror of Terraform has that: docs/official.md
+	TAPSTACK_TEST_OFFICIAL=$(OFFICIAL) $(GO) test $(INTEGRATION) -count=1 -v ./tests/official
 
 .PHONY: fuzz
 fuzz: ## fuzz the configuration for a while (the first build is slow: everything is instrumented)

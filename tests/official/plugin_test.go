@@ -1,0 +1,277 @@
+package official
+
+import (
+	"archive/zip"
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/blang/semver"
+	p "github.com/pulumi/pulumi-go-provider"
+	"github.com/pulumi/pulumi-go-provider/integration"
+	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
+	rpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"tapstack/lib/awsprovider"
+	"tapstack/lib/awsprovider/index"
+	"tapstack/lib/cache"
+	"tapstack/lib/lifecycle/cli"
+)
+
+// officialVersion is the Terraform AWS provider that pulumi-aws v6.83.2 is built from.
+const officialVersion = "5.100.0"
+
+// mirrorVariable names a folder that `terraform providers mirror` has filled.
+const mirrorVariable = "TAPSTACK_TERRAFORM_MIRROR"
+
+// binary is the bridge to the official provider, ready to be started.
+type binary struct{ bridge, provider, names string }
+
+// findProvider looks for the Terraform provider in filesystem mirrors, unpacked or packed, and answers with its executable;
+// with nothing where no mirror has it.
+func findProvider() (string, error) {
+	for _, mirror := range mirrors() {
+		folder := filepath.Join(mirror, "registry.terraform.io", "hashicorp", "aws")
+		platform := runtime.GOOS + "_" + runtime.GOARCH
+		found, _ := filepath.Glob(filepath.Join(folder, officialVersion, platform, "terraform-provider-aws_v*"))
+		if len(found) > 0 {
+			return found[0], nil
+		}
+		packed := filepath.Join(folder, "terraform-provider-aws_"+officialVersion+"_"+platform+".zip")
+		if _, err := os.Stat(packed); err == nil {
+			return unpack(packed)
+		}
+	}
+	return "", nil
+}
+
+// mirrors lists the folders that Terraform itself would look in, this project's variable first.
+func mirrors() []string {
+	home, _ := os.UserHomeDir()
+	list := []string{os.Getenv(mirrorVariable)}
+	configuration := os.Getenv("TF_CLI_CONFIG_FILE")
+	if configuration == "" {
+		configuration = filepath.Join(home, ".terraformrc")
+	}
+	if content, err := os.ReadFile(configuration); err == nil { //nolint:gosec // the path is of the user's own environment
+		for _, block := range regexp.MustCompile(`(?s)filesystem_mirror\s*\{[^}]*?path\s*=\s*"([^"]*)"`).FindAllSubmatch(content, -1) {
+			list = append(list, string(block[1]))
+		}
+	}
+	list = append(list, filepath.Join(home, ".terraform.d", "plugins"), "/usr/share/terraform/plugins",
+		"/usr/local/share/terraform/plugins", "/opt/tf-plugins")
+	if list[0] == "" {
+		list = list[1:]
+	}
+	return list
+}
+
+// unpack puts the provider of a packed mirror into the cache folder, once.
+func unpack(path string) (string, error) {
+	root, err := cache.Dir()
+	if err != nil {
+		return "", err
+	}
+	folder := filepath.Join(root, "terraform-provider-aws-"+officialVersion)
+	err = cache.Make(context.Background(), folder, func(_ context.Context, folder string) error {
+		archive, err := zip.OpenReader(path)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = archive.Close() }()
+		for _, file := range archive.File {
+			if strings.HasPrefix(file.Name, "terraform-provider-aws") {
+				return extract(file, filepath.Join(folder, "terraform-provider-aws"))
+			}
+		}
+		return errors.New("it holds no provider")
+	})
+	if err != nil {
+		return "", fmt.Errorf("unpacking %s: %w", path, err)
+	}
+	return filepath.Join(folder, "terraform-provider-aws"), nil
+}
+
+func extract(file *zip.File, path string) error {
+	source, err := file.Open()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = source.Close() }()
+	target, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o700)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(target, source) //nolint:gosec // the archive is of a mirror that the user has made
+	return errors.Join(err, target.Close())
+}
+
+// build compiles tools/officialprovider into the cache folder, once for each of its versions, and writes the SDK's names.
+func build(ctx context.Context, provider string, served schema.PackageSpec, notify func(string)) (binary, error) {
+	names, err := readSDK(ctx, served)
+	if err != nil {
+		return binary{}, err
+	}
+	text, err := names.json()
+	if err != nil {
+		return binary{}, err
+	}
+	root, err := cli.RepositoryRoot()
+	if err != nil {
+		return binary{}, err
+	}
+	source := filepath.Join(root, "tools", "officialprovider")
+	digest, err := digestOf(source)
+	if err != nil {
+		return binary{}, err
+	}
+	cached, err := cache.Dir()
+	if err != nil {
+		return binary{}, err
+	}
+	folder := filepath.Join(cached, "officialprovider-"+digest)
+	err = cache.Make(ctx, folder, func(ctx context.Context, folder string) error {
+		notify("Building tools/officialprovider, once. It takes about 2 minutes of processor time.")
+		command := exec.CommandContext(ctx, "go", "build", "-C", source, "-trimpath", "-ldflags", "-s -w",
+			"-gcflags=all=-l", "-o", filepath.Join(folder, "pulumi-resource-aws"), ".")
+		command.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GONOSUMDB=github.com/pulumi/terraform-plugin-sdk/v2")
+		if output, err := command.CombinedOutput(); err != nil {
+			return fmt.Errorf("building tools/officialprovider: %w\n%s", err, output)
+		}
+		return nil
+	})
+	if err != nil {
+		return binary{}, err
+	}
+	b := binary{bridge: filepath.Join(folder, "pulumi-resource-aws"), provider: provider, names: filepath.Join(folder, "names.json")}
+	return b, os.WriteFile(b.names, text, 0o600)
+}
+
+func digestOf(folder string) (string, error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*"))
+	if err != nil {
+		return "", err
+	}
+	hash := sha256.New()
+	for _, path := range files {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return "", err
+		}
+		_, _ = fmt.Fprintf(hash, "%s %d\n%s", filepath.Base(path), len(content), content)
+	}
+	return fmt.Sprintf("%x", hash.Sum(nil)[:6]), nil
+}
+
+// bridged serves the official provider to an engine, and the local random provider beside it. It implements lifecycle's
+// Provider.
+type bridged struct {
+	binary
+	env     map[string]string
+	local   *awsprovider.Plugin
+	process *exec.Cmd
+	leash   io.Closer
+	said    *bytes.Buffer
+}
+
+func (b binary) plugin(cfg aws.Config, env map[string]string) *bridged {
+	return &bridged{binary: b, env: env, local: awsprovider.NewPlugin(cfg)}
+}
+
+// Attach starts the bridge, which announces its port.
+func (o *bridged) Attach(ctx context.Context) (map[string]int, error) {
+	ports, err := o.local.Attach(ctx)
+	if err != nil {
+		return nil, err
+	}
+	o.process, o.said = exec.CommandContext(context.WithoutCancel(ctx), o.bridge), &bytes.Buffer{}
+	o.process.Env = append(os.Environ(), "TAPSTACK_TERRAFORM_PROVIDER="+o.provider, "TAPSTACK_SDK_NAMES="+o.names)
+	for name, value := range o.env {
+		o.process.Env = append(o.process.Env, name+"="+value)
+	}
+	o.process.Stderr = o.said
+	// The bridge ends when its standard input does, so it does not outlive this process.
+	if o.leash, err = o.process.StdinPipe(); err != nil {
+		return nil, err
+	}
+	stdout, err := o.process.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.process.Start(); err != nil {
+		return nil, fmt.Errorf("starting the official provider: %w", err)
+	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("the official provider ended at once: %w\n%s", err, o.said), o.Close())
+	}
+	if ports["aws"], err = strconv.Atoi(strings.TrimSpace(line)); err != nil {
+		return nil, errors.Join(fmt.Errorf("the official provider announced %q", line), o.Close())
+	}
+	return ports, nil
+}
+
+// Close ends the bridge and with it its child.
+func (o *bridged) Close() error {
+	if o.process != nil {
+		_ = o.leash.Close()
+		_ = o.process.Wait()
+		o.process = nil
+	}
+	return o.local.Close()
+}
+
+// connect speaks with the provider at a loopback port.
+func connect(port int) (rpc.ResourceProviderClient, func() error, error) {
+	connection, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", port), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return rpc.NewResourceProviderClient(connection), connection.Close, nil
+}
+
+// served is the local provider's own account of its types. infer refuses to describe a function that answers with an id,
+// so of functions there are the tokens alone.
+func served(ctx context.Context) (schema.PackageSpec, error) {
+	var spec schema.PackageSpec
+	provider, err := awsprovider.Assemble(aws.Config{}, awsprovider.Resources(), nil)
+	if err != nil {
+		return spec, err
+	}
+	server, err := integration.NewServer(ctx, "aws", semver.MustParse("6.0.0"), integration.WithProvider(provider))
+	if err != nil {
+		return spec, err
+	}
+	answer, err := server.GetSchema(p.GetSchemaRequest{})
+	if err != nil {
+		return spec, err
+	}
+	if err := json.Unmarshal([]byte(answer.Schema), &spec); err != nil {
+		return spec, err
+	}
+	spec.Functions = map[string]schema.FunctionSpec{}
+	for _, f := range index.Functions() {
+		token, err := f.GetToken()
+		if err != nil {
+			return spec, err
+		}
+		spec.Functions["aws"+strings.TrimPrefix(token.String(), "pkg")] = schema.FunctionSpec{}
+	}
+	return spec, nil
+}
