@@ -73,6 +73,10 @@ OFFICIAL    ?= sampled
 test-official: ## the local provider beside the official one, where a mirror of Terraform has that: docs/official.md
 	TAPSTACK_TEST_OFFICIAL=$(OFFICIAL) $(GO) test $(INTEGRATION) -count=1 -v ./tests/official
 
+.PHONY: test-updates
+test-updates: ## change every configuration key of a deployed stack, there and back; UPDATES_ALONE=1 each by itself, which takes much longer
+	$(GO) test -timeout 120m -count=1 -v -run TestUpdates ./tests/integration/
+
 .PHONY: fuzz
 fuzz: ## fuzz the configuration for a while (the first build is slow: everything is instrumented)
 	$(GO) test -fuzz FuzzParseConfig -fuzztime 30s ./tests/unit
