@@ -14,12 +14,14 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle/cli"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
 // TestAPlainPulumiUpDeploysTheProgram runs bin/stack as a user without tap does: the Pulumi CLI reads Pulumi.yaml, its Go
 // language host builds and runs the program, and `pulumi up` and `pulumi destroy` do the rest.
 func TestAPlainPulumiUpDeploysTheProgram(t *testing.T) {
+	processtest.SkipIfShort(t)
 	ctx := t.Context()
 	root, err := cli.RepositoryRoot()
 	require.NoError(t, err)
@@ -83,6 +85,7 @@ func languageHost(t *testing.T, root string) string {
 	host := filepath.Join(t.TempDir(), "pulumi-language-go")
 	build := exec.CommandContext(t.Context(), "go", "build", "-C", filepath.Join(root, "tools", "languagehost"), "-o", host,
 		"github.com/pulumi/pulumi/sdk/v3/go/pulumi-language-go")
+	build.Env = processtest.Environ() // it may have modules to download
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "building the Go language host:\n%s", out)
 	return host

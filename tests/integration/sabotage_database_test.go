@@ -14,7 +14,7 @@ func databaseSabotages() []sabotage {
 	return []sabotage{
 		modifiesCluster("database.backups", "keep backups for one day", func(in *rds.ModifyDBClusterInput) { in.BackupRetentionPeriod = aws.Int32(1) }),
 		modifiesCluster("database.engine", "upgrade the engine by hand", func(in *rds.ModifyDBClusterInput) {
-			in.EngineVersion, in.AllowMajorVersionUpgrade = aws.String("17.4"), aws.Bool(true)
+			in.EngineVersion, in.AllowMajorVersionUpgrade = aws.String("15.8"), aws.Bool(true)
 		}),
 		modifiesCluster("destroyable.database", "protect the cluster from deletion", func(in *rds.ModifyDBClusterInput) { in.DeletionProtection = aws.Bool(true) }),
 		setsParameter("database.force-ssl", "let clients connect without TLS", "rds.force_ssl", "0"),
