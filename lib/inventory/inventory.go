@@ -96,7 +96,7 @@ const (
 // NotInCloud are the Pulumi types of what exists in the state only.
 func NotInCloud() []string {
 	return []string{
-		"pulumi:providers:aws", "pulumi:providers:random", "pulumi:pulumi:Stack",
+		"pulumi:providers:aws", "pulumi:providers:pulumi", "pulumi:providers:random", "pulumi:pulumi:Stack",
 		"random:index/randomBytes:RandomBytes", "random:index/randomPassword:RandomPassword",
 	}
 }
