@@ -7,6 +7,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
 	scaling "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -62,7 +63,7 @@ func TestScalableTargetsCarryTags(t *testing.T) {
 	require.ErrorAs(t, err, &missing)
 }
 
-func TestADeletedNatGatewayFreesItsAddress(t *testing.T) {
+func TestADeletedNatGatewayLeavesNeitherInterfaceNorAddress(t *testing.T) {
 	client := cloud.NewClients(openLocal(t).Config).EC2
 	vpc, err := client.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
 	require.NoError(t, err)
@@ -75,12 +76,21 @@ func TestADeletedNatGatewayFreesItsAddress(t *testing.T) {
 		require.NoError(t, err)
 		return aws.ToString(out.Addresses[0].AssociationId)
 	}
+	interfaces := func() []types.NetworkInterface {
+		out, err := client.DescribeNetworkInterfaces(t.Context(), &ec2.DescribeNetworkInterfacesInput{
+			Filters: []types.Filter{{Name: aws.String("subnet-id"), Values: []string{*subnet.Subnet.SubnetId}}},
+		})
+		require.NoError(t, err)
+		return out.NetworkInterfaces
+	}
 	gateway, err := client.CreateNatGateway(t.Context(), &ec2.CreateNatGatewayInput{SubnetId: subnet.Subnet.SubnetId, AllocationId: address.AllocationId})
 	require.NoError(t, err)
 	require.NotEmpty(t, association())
+	require.Len(t, interfaces(), 1)
 	_, err = client.DeleteNatGateway(t.Context(), &ec2.DeleteNatGatewayInput{NatGatewayId: gateway.NatGateway.NatGatewayId})
 	require.NoError(t, err)
 	require.Empty(t, association())
+	require.Empty(t, interfaces())
 }
 
 // openLocal opens a local cloud until the test ends.

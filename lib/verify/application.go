@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -605,26 +604,18 @@ func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud
 // mostStopSeconds is the most time that Fargate grants a container to stop (AWS, "Container definition").
 const mostStopSeconds = 120
 
-// longestWork is how long a service may be at one request or job, in seconds: the API's timeout, of which it is told by a
-// parameter, and the time after which the queue hands a job out again.
-func (e *Env) longestWork(ctx context.Context, kind serviceKind) (int64, error) {
+// longestWork is how long a service may be at one request or job, in seconds: the API's timeout, and the time after which
+// the queue hands a job out again.
+func (kind serviceKind) longestWork(cfg lib.Config) int64 {
 	if kind.name == partJobProcessor {
-		queue, err := e.queue(ctx, lib.OutputQueueURL)
-		if err != nil {
-			return 0, err
-		}
-		return strconv.ParseInt(queue["VisibilityTimeout"], 10, 64)
+		return int64(cfg.QueueVisibilityTimeoutSeconds)
 	}
-	all, err := e.parameters(ctx)
-	if err != nil {
-		return 0, err
-	}
-	return strconv.ParseInt(aws.ToString(all["api-timeout-seconds"].Value), 10, 64)
+	return int64(cfg.APITimeoutSeconds)
 }
 
-func containerHealth(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
+func containerHealth(_ context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
 	c, err1 := essential(td)
-	longest, err2 := e.longestWork(ctx, kind)
+	cfg, err2 := e.configuration()
 	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
@@ -634,6 +625,6 @@ func containerHealth(ctx context.Context, e *Env, x subject, kind serviceKind, t
 	}
 	x.record("health check command", "present", len(h.Command), len(h.Command) > 1)
 	x.record("health check path", "/health", strings.Join(h.Command, " "), strings.Contains(strings.Join(h.Command, " "), healthPath))
-	x.within("seconds to stop", min(mostStopSeconds, max(drainSeconds, longest)), mostStopSeconds, int64(aws.ToInt32(c.StopTimeout)))
+	x.within("seconds to stop", min(mostStopSeconds, max(drainSeconds, kind.longestWork(cfg))), mostStopSeconds, int64(aws.ToInt32(c.StopTimeout)))
 	return nil
 }

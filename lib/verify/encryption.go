@@ -30,7 +30,7 @@ func encryptionChecks() []Check {
 		},
 		{
 			ID:   "bucket.private",
-			Says: "The bucket of the access logs blocks every way to public access (beyond the brief)",
+			Says: "The bucket of the access logs blocks every way to public access, lets in no script of a website's and is none (beyond the brief)",
 			PCI:  []string{"1.4.4", "10.3.2"},
 			Run:  recorded(ofBucket(bucketPrivate)),
 		},
@@ -136,6 +136,14 @@ func bucketPrivate(ctx context.Context, e *Env, x subject, name string) error {
 	x.equal("BlockPublicPolicy", true, c.BlockPublicPolicy)
 	x.equal("IgnorePublicAcls", true, c.IgnorePublicAcls)
 	x.equal("RestrictPublicBuckets", true, c.RestrictPublicBuckets)
+	_, cors := e.cloud.S3.GetBucketCors(ctx, &s3.GetBucketCorsInput{Bucket: &name})
+	_, website := e.cloud.S3.GetBucketWebsite(ctx, &s3.GetBucketWebsiteInput{Bucket: &name})
+	for what, err := range map[string]error{"CORS rules": cors, "a website": website} {
+		if err != nil && !cloud.IsNotFound(err) {
+			return fmt.Errorf("reading the %s of %s: %w", what, name, err)
+		}
+		x.equal("has "+what, false, err == nil)
+	}
 	return nil
 }
 

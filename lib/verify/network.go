@@ -34,7 +34,7 @@ func networkChecks() []Check {
 		},
 		{
 			ID:   "network.public-routes",
-			Says: "Configure 3 public subnets for the Application Load Balancer: their effective default route leads to the internet gateway",
+			Says: "Configure 3 public subnets for the Application Load Balancer: their effective default route leads to the internet gateway, and no route elsewhere",
 			Run:  recorded(publicRoutes),
 		},
 		{
@@ -50,7 +50,7 @@ func networkChecks() []Check {
 		},
 		{
 			ID:   "network.private-routes",
-			Says: "Private subnets for compute and database resources: the effective default route leads through the NAT gateway of the same zone, none to an internet gateway",
+			Says: "Private subnets for compute and database resources: the effective default route leads through the NAT gateway of the same zone, and no route elsewhere",
 			PCI:  []string{"1.4.1", "1.4.4"},
 			Run:  recorded(privateRoutes),
 		},
@@ -223,7 +223,10 @@ func publicRoutes(ctx context.Context, e *Env, rec *recorder) error {
 	gateway := aws.ToString(gateways[0].InternetGatewayId)
 	for _, n := range subnets {
 		id := aws.ToString(n.SubnetId)
-		rec.on(e.cloud.EC2ARN(ctx, "subnet", id)).equal("effective route to the internet", gateway, wayOut(id, tables))
+		x := rec.on(e.cloud.EC2ARN(ctx, "subnet", id))
+		x.equal("effective route to the internet", gateway, wayOut(id, tables))
+		table, _ := effectiveTable(id, tables)
+		x.sameSet("routes elsewhere", nil, table.ways())
 	}
 	return nil
 }
@@ -310,6 +313,7 @@ func privateRoutes(ctx context.Context, e *Env, rec *recorder) error {
 		x.record("effective route to the internet", "a NAT gateway in the same zone", out, zone != "" && zoneOfNAT[out] == zone)
 		table, found := effectiveTable(id, tables)
 		x.equal("has a route to an internet gateway", false, !found || table.toInternetGateway())
+		x.sameSet("routes elsewhere", nil, table.ways())
 	}
 	return nil
 }

@@ -53,6 +53,18 @@ func (t routeTable) lookup(addr netip.Addr) (route, bool) {
 	return best, found && best.active
 }
 
+// ways names the destinations beyond the VPC that the table knows, but for the internet as a whole and AWS's own prefix
+// lists.
+func (t routeTable) ways() []string {
+	var beyond []string
+	for _, r := range t.routes {
+		if r.prefix.IsValid() && r.prefix.Bits() > 0 && r.target != "local" {
+			beyond = append(beyond, r.prefix.String()+" through "+r.target)
+		}
+	}
+	return beyond
+}
+
 // toInternetGateway tells whether the table has any way to or from the internet that is not address translation, blackholes
 // included.
 func (t routeTable) toInternetGateway() bool {

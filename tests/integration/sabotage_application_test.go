@@ -199,7 +199,7 @@ func scalingSabotages() []sabotage {
 			Also: []string{"application.payment-api"},
 			Do:   func(ctx context.Context, s *saboteur) { s.scaleBetween(ctx, paymentAPI, 1, 12) },
 		},
-		{Check: "scaling.targets", Says: "suspend the scaling of job-processor", Do: func(ctx context.Context, s *saboteur) {
+		{Check: "scaling.targets", Says: "suspend the scaling of job-processor", On: "scalable target of job-processor", Do: func(ctx context.Context, s *saboteur) {
 			call(ctx, s, s.AutoScaling.RegisterScalableTarget, &applicationautoscaling.RegisterScalableTargetInput{
 				ResourceId: s.scalable(jobProcessor), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
 				ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount,

@@ -44,6 +44,19 @@ func balancingSabotages() []sabotage {
 				Attributes:     []types.TargetGroupAttribute{{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("0")}},
 			})
 		}},
+		{
+			Check: "alb.target-groups", Says: "let clients stay with one target", Unhealable: "the stack leaves a target group's stickiness to AWS's default, so that Pulumi does not look at it",
+			Do: func(ctx context.Context, s *saboteur) {
+				group := s.targetGroup(ctx, paymentAPI)
+				sticky := func(on string) *elb.ModifyTargetGroupAttributesInput {
+					return &elb.ModifyTargetGroupAttributesInput{TargetGroupArn: group, Attributes: []types.TargetGroupAttribute{
+						{Key: aws.String("stickiness.enabled"), Value: &on}, {Key: aws.String("stickiness.type"), Value: aws.String("lb_cookie")},
+					}}
+				}
+				call(ctx, s, s.ELB.ModifyTargetGroupAttributes, sticky("true"))
+				later(s, s.ELB.ModifyTargetGroupAttributes, sticky("false"))
+			},
+		},
 		setsBalancer("alb.draining", "give answers up before the API does", "idle_timeout.timeout_seconds", "10"),
 		{Check: "alb.api-routing", Says: "move the API to another path", On: "listener rules", Do: func(ctx context.Context, s *saboteur) {
 			s.changeRule(ctx, "/api/*", func(in *elb.ModifyRuleInput, _ types.Rule) {
@@ -62,6 +75,17 @@ func balancingSabotages() []sabotage {
 		changesListener("alb.default-404", "answer every unknown path with 200", 443, func(in *elb.ModifyListenerInput) {
 			in.DefaultActions = hello()
 		}),
+		{
+			Check: "alb.default-404", Says: "answer one more path", On: "listener rules", Unhealable: byHand,
+			Do: func(ctx context.Context, s *saboteur) {
+				made := call(ctx, s, s.ELB.CreateRule, &elb.CreateRuleInput{
+					ListenerArn: s.listener(ctx, 443), Priority: aws.Int32(1), Actions: hello(),
+					Conditions: []types.RuleCondition{{Field: aws.String("path-pattern"), PathPatternConfig: &types.PathPatternConditionConfig{Values: []string{"/status"}}}},
+					Tags:       tagList(stackTags(s.named("api-rule")), func(k, v *string) types.Tag { return types.Tag{Key: k, Value: v} }),
+				})
+				later(s, s.ELB.DeleteRule, &elb.DeleteRuleInput{RuleArn: made.Rules[0].RuleArn})
+			},
+		},
 		changesListener("alb.https", "speak old TLS", 443, func(in *elb.ModifyListenerInput) {
 			in.SslPolicy = aws.String("ELBSecurityPolicy-2016-08")
 		}),

@@ -38,8 +38,7 @@ func networkSabotages() []sabotage {
 		{
 			Check: "network.nat-per-zone", Says: "delete a NAT gateway", Also: []string{"network.private-routes"}, On: "nat gateways",
 			Do: func(ctx context.Context, s *saboteur) {
-				gateway := s.natGateway(ctx, 2)
-				s.deleteNatGateway(ctx, gateway)
+				call(ctx, s, s.EC2.DeleteNatGateway, &ec2.DeleteNatGatewayInput{NatGatewayId: s.natGateway(ctx, 2)})
 			},
 		},
 		{
@@ -54,6 +53,8 @@ func networkSabotages() []sabotage {
 			Also: []string{"database.private-subnets"},
 			Do:   func(ctx context.Context, s *saboteur) { s.routeToInternet(ctx, "private-route-table-1") },
 		},
+		addsRoute("network.public-routes", "route some of the internet past the internet gateway", "public-route-table"),
+		addsRoute("network.private-routes", "route some of the internet past the zone's NAT gateway", "private-route-table-2"),
 		{
 			Check: "network.public-only-for-alb", Says: "put a network interface into a public subnet", Unhealable: byHand,
 			Do: func(ctx context.Context, s *saboteur) {
@@ -179,26 +180,21 @@ func (s *saboteur) natGateway(ctx context.Context, number int) *string {
 	}).NatGatewayId
 }
 
-// deleteNatGateway also gives its address free and deletes its interface, which AWS does by itself and an emulator
-// (moto 5.2.5) forgets.
-func (s *saboteur) deleteNatGateway(ctx context.Context, id *string) {
-	out := call(ctx, s, s.EC2.DescribeNatGateways, &ec2.DescribeNatGatewaysInput{NatGatewayIds: []string{*id}})
-	call(ctx, s, s.EC2.DeleteNatGateway, &ec2.DeleteNatGatewayInput{NatGatewayId: id})
-	for _, a := range out.NatGateways[0].NatGatewayAddresses {
-		address := call(ctx, s, s.EC2.DescribeAddresses, &ec2.DescribeAddressesInput{AllocationIds: []string{*a.AllocationId}})
-		association := address.Addresses[0].AssociationId
-		if association == nil {
-			continue
-		}
-		call(ctx, s, s.EC2.DisassociateAddress, &ec2.DisassociateAddressInput{AssociationId: association})
-		call(ctx, s, s.EC2.DeleteNetworkInterface, &ec2.DeleteNetworkInterfaceInput{NetworkInterfaceId: a.NetworkInterfaceId})
-	}
-}
-
 // replaceRoute sends a route table's default route elsewhere.
 func (s *saboteur) replaceRoute(ctx context.Context, role string, to ec2.ReplaceRouteInput) {
 	to.RouteTableId, to.DestinationCidrBlock = s.routeTable(ctx, role), aws.String(everywhere)
 	call(ctx, s, s.EC2.ReplaceRoute, &to)
+}
+
+// addsRoute adds a route through the first NAT gateway, which is none of a public subnet's, nor of the second zone's.
+func addsRoute(check, says, role string) sabotage {
+	return sabotage{Check: check, Says: says, Unhealable: byHand, On: "nat gateways", Do: func(ctx context.Context, s *saboteur) {
+		table, destination := s.routeTable(ctx, role), aws.String("203.0.113.0/24")
+		call(ctx, s, s.EC2.CreateRoute, &ec2.CreateRouteInput{
+			RouteTableId: table, DestinationCidrBlock: destination, NatGatewayId: s.natGateway(ctx, 1),
+		})
+		later(s, s.EC2.DeleteRoute, &ec2.DeleteRouteInput{RouteTableId: table, DestinationCidrBlock: destination})
+	}}
 }
 
 func (s *saboteur) routeToInternet(ctx context.Context, role string) {

@@ -47,6 +47,18 @@ func permissionSabotages() []sabotage {
 		widensRole("iam.task-roles", "let payment-api empty the queue", "payment-api-task-role", func(s *saboteur) (string, string) {
 			return "sqs:PurgeQueue", fmt.Sprintf("arn:aws:sqs:us-east-1:123456789012:%s", s.named("payment-jobs"))
 		}),
+		addsToRole("iam.task-roles", "give the job processor everything by one more inline policy", func(ctx context.Context, s *saboteur) {
+			role, name := aws.String(s.named("job-processor-task-role")), aws.String("by-hand")
+			call(ctx, s, s.IAM.PutRolePolicy, &iam.PutRolePolicyInput{RoleName: role, PolicyName: name, PolicyDocument: aws.String(allowEverything)})
+			later(s, s.IAM.DeleteRolePolicy, &iam.DeleteRolePolicyInput{RoleName: role, PolicyName: name})
+		}, "iam.no-wildcards", "iam.parameter-access"),
+		addsToRole("iam.execution-roles", "give the API's start everything by one more managed policy", func(ctx context.Context, s *saboteur) {
+			made := call(ctx, s, s.IAM.CreatePolicy, &iam.CreatePolicyInput{PolicyName: aws.String("by-hand"), PolicyDocument: aws.String(allowEverything)})
+			role, id := aws.String(s.named("payment-api-execution-role")), made.Policy.Arn
+			later(s, s.IAM.DeletePolicy, &iam.DeletePolicyInput{PolicyArn: id})
+			call(ctx, s, s.IAM.AttachRolePolicy, &iam.AttachRolePolicyInput{RoleName: role, PolicyArn: id})
+			later(s, s.IAM.DetachRolePolicy, &iam.DetachRolePolicyInput{RoleName: role, PolicyArn: id})
+		}, "iam.no-wildcards"),
 		narrowsRole("iam.task-roles", "take from the job processor what keeps its tasks at work from being stopped", "job-processor-task-role", "ProtectOwnTasks"),
 		widensRole("iam.parameter-access", "let the job processor change its parameters", "job-processor-task-role", func(s *saboteur) (string, string) {
 			return "ssm:PutParameter", fmt.Sprintf("arn:aws:ssm:us-east-1:123456789012:parameter/payment/%s/job-retry-count", s.suffix)
@@ -61,6 +73,12 @@ func permissionSabotages() []sabotage {
 			},
 		},
 	}
+}
+
+const allowEverything = `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}`
+
+func addsToRole(check, says string, do func(ctx context.Context, s *saboteur), also ...string) sabotage {
+	return sabotage{Check: check, Says: says, Also: also, Unhealable: byHand, Do: do}
 }
 
 // widensRole adds a statement to an inline policy that the role has, so that the provider sees it.
@@ -166,6 +184,18 @@ func bucketSabotages() []sabotage {
 				},
 			})
 		}),
+		addsToBucket("bucket.private", "let scripts of every website read the bucket", func(ctx context.Context, s *saboteur, bucket *string) {
+			call(ctx, s, s.S3.PutBucketCors, &s3.PutBucketCorsInput{Bucket: bucket, CORSConfiguration: &s3types.CORSConfiguration{
+				CORSRules: []s3types.CORSRule{{AllowedMethods: []string{"GET"}, AllowedOrigins: []string{"*"}}},
+			}})
+			later(s, s.S3.DeleteBucketCors, &s3.DeleteBucketCorsInput{Bucket: bucket})
+		}),
+		addsToBucket("bucket.private", "make a website of the bucket", func(ctx context.Context, s *saboteur, bucket *string) {
+			call(ctx, s, s.S3.PutBucketWebsite, &s3.PutBucketWebsiteInput{Bucket: bucket, WebsiteConfiguration: &s3types.WebsiteConfiguration{
+				IndexDocument: &s3types.IndexDocument{Suffix: aws.String("index.html")},
+			}})
+			later(s, s.S3.DeleteBucketWebsite, &s3.DeleteBucketWebsiteInput{Bucket: bucket})
+		}),
 		changesBucket("bucket.ownership", "let writers own the access logs", func(ctx context.Context, s *saboteur, bucket *string) {
 			call(ctx, s, s.S3.PutBucketOwnershipControls, &s3.PutBucketOwnershipControlsInput{
 				Bucket: bucket,
@@ -194,6 +224,13 @@ func bucketSabotages() []sabotage {
 			})
 		}),
 	}
+}
+
+// addsToBucket changes what Pulumi has resources of its own for, of which the stack has none.
+func addsToBucket(check, says string, change func(ctx context.Context, s *saboteur, bucket *string)) sabotage {
+	added := changesBucket(check, says, change)
+	added.Unhealable = byHand
+	return added
 }
 
 func changesBucket(check, says string, change func(context.Context, *saboteur, *string)) sabotage {
