@@ -21,9 +21,9 @@ const auroraEngine = "aurora-postgresql"
 // lookAtDatabase makes sure that RDS has the engine version, and the instance class for it in every zone of the stack.
 func lookAtDatabase(ctx context.Context, in *inspection) []Finding {
 	wanted := in.Config.DBEngineVersion
-	if ended, over := standardSupportEnded(wanted, in.now); over {
+	if ended := in.standardSupport(ctx, wanted); !ended.IsZero() && in.now.After(ended.AddDate(0, 0, 1)) {
 		found := problem("Set dbEngineVersion to a later major version.",
-			"standard support of %s %s ended on %s, and the stack is not to slide into paid extended support", auroraEngine, wanted, ended)
+			"standard support of %s %s ended on %s, and the stack is not to slide into paid extended support", auroraEngine, wanted, ended.Format(time.DateOnly))
 		return []Finding{found.about("database version"), unknown("not looked at, since the version is out of support").about("database instance class")}
 	}
 	deployed, err := in.deployedVersion(ctx)
@@ -52,17 +52,33 @@ func lookAtDatabase(ctx context.Context, in *inspection) []Finding {
 	return []Finding{found.about("database version"), class.about("database instance class")}
 }
 
-// standardSupportEnded is the day on which Aurora's standard support of a version's major version ended, where it has.
-func standardSupportEnded(version string, now time.Time) (string, bool) {
+// standardSupport is the last day on which a version's major version is in Aurora's standard support, as RDS tells it; zero
+// where nobody knows.
+func (in *inspection) standardSupport(ctx context.Context, version string) time.Time {
 	major, _, _ := strings.Cut(version, ".")
-	ended := standardSupport()[major]
-	return ended, ended != "" && ended < now.UTC().Format(time.DateOnly)
+	out, err := in.api.RDS.DescribeDBMajorEngineVersions(ctx, &rds.DescribeDBMajorEngineVersionsInput{
+		Engine: aws.String(auroraEngine), MajorEngineVersion: &major,
+	})
+	if err == nil {
+		for _, v := range out.DBMajorEngineVersions {
+			for _, l := range v.SupportedEngineLifecycles {
+				if aws.ToString(v.MajorEngineVersion) == major && l.LifecycleSupportName == rdstypes.LifecycleSupportNameOpenSourceRdsStandardSupport {
+					return aws.ToTime(l.LifecycleSupportEndDate)
+				}
+			}
+		}
+	}
+	return supportedUntil()[major]
 }
 
-// standardSupport holds, by major version, the last day of standard support (Aurora PostgreSQL release notes, "Release
-// calendar for major versions", as known on 2026-11-28). A version that is not listed yet is taken for supported.
-func standardSupport() map[string]string {
-	return map[string]string{"13": "2026-02-28", "14": "2027-02-28", "15": "2028-02-29", "16": "2029-02-28", "17": "2030-02-28"}
+// supportedUntil holds the same by major version for where RDS may not be asked, or is an emulator that does not know the
+// call (Aurora PostgreSQL release notes, "Release calendar for major versions", as known on 2026-11-28).
+func supportedUntil() map[string]time.Time {
+	february := func(year, day int) time.Time { return time.Date(year, time.February, day, 0, 0, 0, 0, time.UTC) }
+	return map[string]time.Time{
+		"11": february(2024, 29), "12": february(2025, 28), "13": february(2026, 28), "14": february(2027, 28),
+		"15": february(2028, 29), "16": february(2029, 28), "17": february(2030, 28),
+	}
 }
 
 // deployedVersion is the version of the stack's cluster; empty when it is not there.

@@ -154,6 +154,17 @@ func orderableOutput(zones ...string) *rds.DescribeOrderableDBInstanceOptionsOut
 	return &rds.DescribeOrderableDBInstanceOptionsOutput{OrderableDBInstanceOptions: []rdstypes.OrderableDBInstanceOption{option}}
 }
 
+// supported says until when a major version of the database is in standard support.
+func supported(major string, until time.Time) func(any) (any, error) {
+	return always(&rds.DescribeDBMajorEngineVersionsOutput{DBMajorEngineVersions: []rdstypes.DBMajorEngineVersion{{
+		MajorEngineVersion: &major,
+		SupportedEngineLifecycles: []rdstypes.SupportedEngineLifecycle{
+			{LifecycleSupportName: rdstypes.LifecycleSupportNameOpenSourceRdsExtendedSupport, LifecycleSupportEndDate: aws.Time(until.AddDate(3, 0, 0))},
+			{LifecycleSupportName: rdstypes.LifecycleSupportNameOpenSourceRdsStandardSupport, LifecycleSupportEndDate: &until},
+		},
+	}}})
+}
+
 // config is a whole configuration with some keys changed.
 func config(t *testing.T, keys map[string]string) lib.Config {
 	t.Helper()

@@ -342,6 +342,8 @@ func TestEachThingThatIsWrongIsToldWithAdvice(t *testing.T) {
 		{"an earlier major version", map[string]string{"dbEngineVersion": "15"}, answers{"RDS DescribeDBClusters": deployedDatabase("16.8")}, "database version", Problem, "the database runs 16.8, and RDS has no way back to 15"},
 		{"an earlier minor version", map[string]string{"dbEngineVersion": "16.4"}, answers{"RDS DescribeDBClusters": deployedDatabase("16.8")}, "database version", OK, "aurora-postgresql 16.8"},
 		{"a version out of support", map[string]string{"dbEngineVersion": "13.20"}, nil, "database version", Problem, "standard support of aurora-postgresql 13.20 ended on 2026-02-28"},
+		{"a version that RDS supports for longer", map[string]string{"dbEngineVersion": "13.20"}, answers{"RDS DescribeDBMajorEngineVersions": supported("13", now)}, "database version", Problem, "has no version 13.20"},
+		{"a version that RDS says to be out of support", map[string]string{"dbEngineVersion": "16.6"}, answers{"RDS DescribeDBMajorEngineVersions": supported("16", now.AddDate(0, 0, -2))}, "database version", Problem, "standard support of aurora-postgresql 16.6 ended on 2026-11-22"},
 		{"no such version", map[string]string{"dbEngineVersion": "16.99"}, answers{"RDS DescribeDBEngineVersions": always(&rds.DescribeDBEngineVersionsOutput{})}, "database version", Problem, "aurora-postgresql has no version 16.99 in us-east-1"},
 		{"another major version only", map[string]string{"dbEngineVersion": "17"}, nil, "database version", Problem, "has no version 17"},
 		{"a full version", map[string]string{"dbEngineVersion": "16.6"}, nil, "database version", OK, "aurora-postgresql 16.6"},
