@@ -2261,13 +2261,14 @@ func (b *builder) certificate(alb *lb.LoadBalancer) (pulumi.StringOutput, error)
 	}
 }
 
-// validatedCertificate requests a certificate for the domain, proves the domain by DNS, and points it at the ALB.
+// validatedCertificate requests a certificate for the domain, proves the domain by DNS, and points it at the ALB. It is
+// another resource than the self-signed one, since ACM imports nothing over a certificate that it has issued.
 func (b *builder) validatedCertificate(alb *lb.LoadBalancer) (pulumi.StringOutput, error) {
 	none := pulumi.StringOutput{}
-	requested, err := create(b, acm.NewCertificate, "certificate", &acm.CertificateArgs{
+	requested, err := create(b, acm.NewCertificate, "domain-certificate", &acm.CertificateArgs{
 		DomainName:       pulumi.String(b.cfg.DomainName),
 		ValidationMethod: pulumi.String("DNS"),
-		Tags:             b.tags("certificate"),
+		Tags:             b.tags("domain-certificate"),
 	}, createBeforeDelete())
 	if err != nil {
 		return none, err

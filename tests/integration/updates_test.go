@@ -82,8 +82,8 @@ func changes() []change {
 		},
 		{
 			Key: "domainName", Value: "pay.example.org", With: map[string]string{"hostedZoneId": "Z0123456789"}, Prepare: hostedZone,
-			Replaced: []string{"certificate"}, Goes: []string{"certificate-seed"},
-			Comes: []string{"alias-record", "certificate-validation", "certificate-validation-record"},
+			Goes:  []string{"certificate", "certificate-seed"},
+			Comes: []string{"alias-record", "certificate-validation", "certificate-validation-record", "domain-certificate"},
 		},
 		{Key: "apiTimeoutSeconds", Value: "1", With: map[string]string{"queueVisibilityTimeoutSeconds": "2"}},
 		{Key: "apiTimeoutSeconds", Value: "900", With: map[string]string{"queueVisibilityTimeoutSeconds": "43200"}},

@@ -141,3 +141,17 @@ func (d registration) declaredAt() string {
 	}
 	return chain
 }
+
+// ACM imports nothing over a certificate that it has issued, so that the way back from a domain must make another resource.
+func TestTheRequestedCertificateIsAnotherResourceThanTheSelfSignedOne(t *testing.T) {
+	certificates := func(settings map[string]string) (names []string) {
+		for name, d := range deploy(t, settings).resources {
+			if d.token == "aws:acm/certificate:Certificate" {
+				names = append(names, name)
+			}
+		}
+		require.Len(t, names, 1)
+		return names
+	}
+	require.NotEqual(t, certificates(nil), certificates(variants()["domain-name"]))
+}
