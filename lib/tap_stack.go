@@ -40,6 +40,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path"
 	"regexp"
 	"slices"
 	"strconv"
@@ -154,6 +155,8 @@ type Config struct {
 	AllowedAccountIDs []string
 	// PermissionsBoundaryArn is the policy that bounds every role of the stack; empty is none.
 	PermissionsBoundaryArn string
+	// SecretReaders are the principals that may read the secrets besides the services; empty is whoever deploys.
+	SecretReaders []string
 	// AllowReplace names the resources that a deployment may replace or delete with what is lost by it.
 	AllowReplace []string
 }
@@ -307,6 +310,7 @@ var (
 	windowPattern        = regexp.MustCompile(`^(sun|mon|tue|wed|thu|fri|sat):([01][0-9]|2[0-3]):[0-5][0-9]-(sun|mon|tue|wed|thu|fri|sat):([01][0-9]|2[0-3]):[0-5][0-9]$`)
 	dbNamePattern        = regexp.MustCompile(`^[a-z][a-z0-9_]{0,62}$`)
 	boundaryPattern      = regexp.MustCompile(`^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/[\w+=,.@/-]+$`)
+	readerPattern        = regexp.MustCompile(`^arn:aws[a-z-]*:(iam|sts)::[0-9]{12}:(root|(role|user|federated-user)/([\w+=.@*-]+/)*[\w+=.@-][\w+=.@*-]*)$`)
 	certificatePattern   = regexp.MustCompile(`^arn:aws[a-z-]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-zA-Z-]+$`)
 	domainPattern        = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$`)
 	hostedZonePattern    = regexp.MustCompile(`^[A-Z0-9]{1,32}$`)
@@ -430,6 +434,11 @@ func configFields(c *Config) []configField {
 			}),
 		textField(ConfigPermissionsBoundaryArn, "", "IAM policy that bounds what the stack's roles can ever do; the nightly role may make no others.", &c.PermissionsBoundaryArn,
 			"the ARN of an IAM policy", boundaryPattern.MatchString),
+		listField("secretReaders", "Who may read the secrets besides the services, where their own permissions allow it: ARNs of roles and users, comma-separated. Name all who deploy, preview, refresh or verify; empty is whoever deploys.",
+			&c.SecretReaders, "ARNs of IAM roles and users, comma-separated, with * in a path or after the beginning of a name, such as arn:aws:iam::123456789012:role/*/deployer",
+			func(readers []string) bool {
+				return !slices.ContainsFunc(readers, func(reader string) bool { return !readerPattern.MatchString(reader) })
+			}),
 		listField(ConfigAllowReplace, "Resources that a deployment may replace although data or everything else is lost with them: their names in the plan, comma-separated. Unset it afterwards; tap does not remember it.",
 			&c.AllowReplace, "names of resources as the plan has them, comma-separated, such as aurora-cluster",
 			func(names []string) bool {
@@ -445,7 +454,7 @@ func PhysicalName(name, suffix string) string { return name + "-" + suffix }
 func nameLimits() map[string]int {
 	return map[string]int{
 		targetGroupName(jobProcessor, "HTTPS", 65535): 32,  // load balancer, target group
-		jobProcessor + "-execution-role":              64,  // IAM role
+		executionRoleName(jobProcessor):               64,  // IAM role
 		"ecs-deployment-failed":                       64,  // EventBridge rule
 		"payment-jobs-dlq":                            80,  // SQS queue
 		"aurora-cluster":                              63,  // RDS identifier
@@ -655,6 +664,37 @@ func (c Config) fitsRegion(region string) error {
 	return errors.Join(faults...)
 }
 
+// secretReaders are the principals that may read the secrets besides the services, as the condition key aws:PrincipalArn has
+// them. The caller, as STS names it, must be among them: the provider reads every value that it writes.
+func (c Config) secretReaders(caller string) ([]string, error) {
+	own := principals(caller)
+	if len(c.SecretReaders) == 0 {
+		return own, nil
+	}
+	isCaller := func(reader string) bool {
+		kind, name, _ := strings.Cut(reader, "/")
+		callerKind, callerName, _ := strings.Cut(own[0], "/")
+		matches, err := path.Match(path.Base(name), path.Base(callerName))
+		return err == nil && matches && kind == callerKind
+	}
+	if !slices.ContainsFunc(c.SecretReaders, isCaller) {
+		return nil, fmt.Errorf("secretReaders: %s is not among them, and could not read what it deploys: add it, or leave the key out", own[0])
+	}
+	return c.SecretReaders, nil
+}
+
+// principals are the values that aws:PrincipalArn may have for a caller as STS names it. For a session of a role it is the
+// role's ARN, with a path that STS leaves out; no two roles of an account have the same name (IAM user guide, "aws:PrincipalArn").
+func principals(caller string) []string {
+	account, session, assumed := strings.Cut(caller, ":assumed-role/")
+	if !assumed {
+		return []string{caller}
+	}
+	role, _, _ := strings.Cut(session, "/")
+	account = strings.Replace(account, ":sts:", ":iam:", 1)
+	return []string{account + ":role/" + role, account + ":role/*/" + role}
+}
+
 // settled is what a deployed stack keeps: with another value AWS makes anew what it is of, and the old one goes with all
 // that is in it.
 type settled struct {
@@ -791,6 +831,8 @@ type builder struct {
 	provider *aws.Provider
 
 	account, region, partition, reverseDNS string
+	// secretReaders are who may read the secrets besides the services.
+	secretReaders []string
 
 	logGroups []string
 }
@@ -809,7 +851,8 @@ func newBuilder(ctx *pulumi.Context, cfg Config) (*builder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("asking AWS for the region: %w", err)
 	}
-	if err := cfg.fitsRegion(region.Name); err != nil {
+	readers, readersErr := cfg.secretReaders(identity.Arn)
+	if err := errors.Join(cfg.fitsRegion(region.Name), readersErr); err != nil {
 		return nil, fmt.Errorf("configuration:\n%w", err)
 	}
 	partition, err := aws.GetPartition(ctx, &aws.GetPartitionArgs{}, pulumi.Provider(provider))
@@ -820,6 +863,7 @@ func newBuilder(ctx *pulumi.Context, cfg Config) (*builder, error) {
 		ctx: ctx, cfg: cfg, provider: provider,
 		account: identity.AccountId, region: region.Name,
 		partition: partition.Partition, reverseDNS: partition.ReverseDnsPrefix,
+		secretReaders: readers,
 	}, nil
 }
 
@@ -1097,7 +1141,7 @@ func (s statement) when(operator, key string, values ...string) statement {
 	if s.Condition[operator] == nil {
 		s.Condition[operator] = map[string]*policy.ConditionValue{}
 	}
-	s.Condition[operator][key] = policy.NewConditionValueString(true, values...)
+	s.Condition[operator][key] = policy.NewConditionValueString(len(values) == 1, values...)
 	return s
 }
 
@@ -1115,11 +1159,16 @@ func (b *builder) thisAccount() *policy.Principal {
 	return principal
 }
 
+// deny refuses something to everyone, under the conditions that follow.
+func deny(sid, action string, resources ...pulumi.StringInput) statement {
+	refusal := allow(sid, action).by(policy.NewGlobalPrincipal()).on(resources...)
+	refusal.Effect = policy.EffectDeny
+	return refusal
+}
+
 // denyPlainTransport refuses requests that do not come over TLS (PCI DSS 4.2.1).
 func denyPlainTransport(action string, resources ...pulumi.StringInput) statement {
-	deny := allow("DenyPlainTransport", action).by(policy.NewGlobalPrincipal()).on(resources...).when("Bool", "aws:SecureTransport", "false")
-	deny.Effect = policy.EffectDeny
-	return deny
+	return deny("DenyPlainTransport", action, resources...).when("Bool", "aws:SecureTransport", "false")
 }
 
 // document is the JSON of a policy, once the ARNs in it are known.
@@ -1946,10 +1995,11 @@ func (b *builder) secrets(db *database, password *random.RandomPassword) error {
 		return marshal(map[string]string{keyAPIKey: hex})
 	}).(pulumi.StringOutput)
 
-	if db.credentials, err = b.secret("payment-db-credentials", "Connection to the payment database", credentials); err != nil {
+	db.credentials, err = b.secret("payment-db-credentials", "Connection to the payment database", credentials, paymentAPI, jobProcessor)
+	if err != nil {
 		return err
 	}
-	db.apiKeys, err = b.secret("payment-api-keys", "Keys of the payment API", keys)
+	db.apiKeys, err = b.secret("payment-api-keys", "Keys of the payment API", keys, paymentAPI)
 	return err
 }
 
@@ -1964,8 +2014,11 @@ func connectionString(host string, port int, name, password string) string {
 	}).String()
 }
 
-// secret declares a secret, its value, and a policy that refuses plain-text transport.
-func (b *builder) secret(name, description string, value pulumi.StringOutput) (*storedSecret, error) {
+// secret declares a secret that is injected into services, its policy, and its value.
+//
+// The policy goes first, so that whoever deploys may read the value that it writes. AWS deletes policy and value along with
+// the secret: to delete a value, the provider would read it.
+func (b *builder) secret(name, description string, value pulumi.StringOutput, injectedInto ...string) (*storedSecret, error) {
 	secret, err := create(b, secretsmanager.NewSecret, name, &secretsmanager.SecretArgs{
 		Name:        pulumi.String(b.physicalName(name)),
 		Description: pulumi.String(description),
@@ -1976,18 +2029,25 @@ func (b *builder) secret(name, description string, value pulumi.StringOutput) (*
 	if err != nil {
 		return nil, err
 	}
-	version, err := create(b, secretsmanager.NewSecretVersion, name+"-value", &secretsmanager.SecretVersionArgs{
-		SecretId:     secret.ID(),
-		SecretString: value.ToStringPtrOutput(), // secret, as are the password and the key in it
-	}, createBeforeDelete()) // tasks that start meanwhile read the old value
+	readers := slices.Clone(b.secretReaders)
+	for _, service := range injectedInto {
+		readers = append(readers, fmt.Sprintf("arn:%s:iam::%s:role/%s", b.partition, b.account, b.physicalName(executionRoleName(service))))
+	}
+	resourcePolicy, err := create(b, secretsmanager.NewSecretPolicy, name+"-policy", &secretsmanager.SecretPolicyArgs{
+		SecretArn:         secret.Arn,
+		BlockPublicPolicy: pulumi.Bool(true),
+		Policy: document(denyPlainTransport("secretsmanager:*", secret.Arn),
+			// BatchGetSecretValue asks for this action, too, on each secret (Secrets Manager API reference).
+			deny("DenyReading", "secretsmanager:GetSecretValue", secret.Arn).when("ArnNotLike", "aws:PrincipalArn", readers...)),
+	}, pulumi.DeletedWith(secret))
 	if err != nil {
 		return nil, err
 	}
-	_, err = create(b, secretsmanager.NewSecretPolicy, name+"-policy", &secretsmanager.SecretPolicyArgs{
-		SecretArn:         secret.Arn,
-		BlockPublicPolicy: pulumi.Bool(true),
-		Policy:            document(denyPlainTransport("secretsmanager:*", secret.Arn)),
-	})
+	version, err := create(b, secretsmanager.NewSecretVersion, name+"-value", &secretsmanager.SecretVersionArgs{
+		SecretId:     secret.ID(),
+		SecretString: value.ToStringPtrOutput(), // secret, as are the password and the key in it
+	}, createBeforeDelete(), // tasks that start meanwhile read the old value
+		after(resourcePolicy), pulumi.DeletedWith(secret))
 	return &storedSecret{secret, version}, err
 }
 
@@ -2918,7 +2978,7 @@ func sources(values []injectedValue) []pulumi.StringInput {
 // the new one.
 func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, ready []pulumi.Resource) (*ecs.Service, *ecs.TaskDefinition, error) {
 	execution, err := b.role(roleSpec{
-		name:        spec.name + "-execution-role",
+		name:        executionRoleName(spec.name),
 		description: "Lets ECS start " + spec.name + " tasks: pull, log, inject",
 		service:     "ecs-tasks.amazonaws.com",
 		sourceArn:   b.arn("ecs", "*"),
@@ -2989,6 +3049,8 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: waiting, Update: waiting, Delete: deleteTimeout}))
 	return service, definition, err
 }
+
+func executionRoleName(service string) string { return service + "-execution-role" }
 
 // executionStatements lets ECS pull the image, write the service's log and read exactly what the task definition names.
 func (b *builder) executionStatements(spec serviceSpec) []statement {

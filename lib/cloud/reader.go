@@ -75,6 +75,8 @@ type Identity struct {
 	Account   string `json:"account"`
 	Region    string `json:"region"`
 	Partition string `json:"partition"`
+	// Caller is who asks, as STS names it.
+	Caller string `json:"-"`
 }
 
 // Identity asks whose account it is.
@@ -84,7 +86,7 @@ func (r *Reader) Identity(ctx context.Context) (Identity, error) {
 		if err != nil {
 			return Identity{}, err
 		}
-		id := Identity{Account: aws.ToString(out.Account), Region: r.Region, Partition: "aws"}
+		id := Identity{Account: aws.ToString(out.Account), Region: r.Region, Partition: "aws", Caller: aws.ToString(out.Arn)}
 		if who, err := arn.Parse(aws.ToString(out.Arn)); err == nil && who.Partition != "" {
 			id.Partition = who.Partition
 		}

@@ -1,6 +1,7 @@
 package declared
 
 import (
+	"cmp"
 	"encoding/base64"
 	"fmt"
 	"maps"
@@ -17,6 +18,7 @@ const Account = "123456789012"
 // Mocks answer the program in place of the engine and of AWS.
 type Mocks struct {
 	Account, Region string
+	Caller          string            // as STS names it; empty: a session of the role deployer
 	Zones           map[string]string // id to name
 	Seed            byte              // all random bytes
 	Password        string            // random passwords
@@ -43,7 +45,7 @@ func (m *Mocks) Call(args pulumi.MockCallArgs) (resource.PropertyMap, error) {
 	case "pulumi:pulumi:readStackOutputs":
 		answer["outputs"] = m.Deployed
 	case "aws:index/getCallerIdentity:getCallerIdentity":
-		answer["accountId"] = m.Account
+		answer["accountId"], answer["arn"] = m.Account, cmp.Or(m.Caller, "arn:aws:sts::"+m.Account+":assumed-role/deployer/session")
 	case "aws:index/getRegion:getRegion":
 		answer["name"] = m.Region
 	case "aws:index/getPartition:getPartition":

@@ -84,6 +84,23 @@ func DeniesWithoutTLS(p Policy, action string) bool {
 	})
 }
 
+// AllBut lists the principals, as the condition key aws:PrincipalArn has them, that are left out where a resource's policy
+// denies the action to everyone else. It is false where nothing but that decides whom a Deny is for.
+func AllBut(p Policy, action string) (principals []string, denied bool) {
+	for _, s := range Statements(p) {
+		but := ConditionValues(s, "aws:PrincipalArn", "ArnNotLike", "ArnNotEquals")
+		keys := 0
+		for _, conditions := range s.Condition {
+			keys += len(conditions)
+		}
+		if s.Effect == iampolicy.EffectDeny && coversAction(s, action) && len(but) > 0 && keys == 1 &&
+			slices.Contains(Principals(s.Principal)[iampolicy.PrincipalKindAWS], iampolicy.PrincipalAll) {
+			return but, true
+		}
+	}
+	return nil, false
+}
+
 // Services lists the AWS services that a resource's policy lets do the action: those bound to the account, and those that
 // may do it for any account.
 func Services(p Policy, action, account string) (bound, unbound []string) {

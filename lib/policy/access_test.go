@@ -52,6 +52,25 @@ func TestPlainTextIsDeniedOnlyByADenyOfEveryone(t *testing.T) {
 	}
 }
 
+func TestADenyToAllButSomeLeavesOutThoseOnly(t *testing.T) {
+	const but = `"Condition":{"ArnNotLike":{"aws:PrincipalArn":["arn:a","arn:b"]}}`
+	for text, want := range map[string][]string{
+		`{"Effect":"Deny","Principal":"*","Action":"a:Read","Resource":"*",` + but + `}`:                                                                     {"arn:a", "arn:b"},
+		`{"Effect":"Deny","Principal":{"AWS":"*"},"Action":"a:*","Resource":"*","Condition":{"ArnNotEquals":{"AWS:principalarn":"arn:a"}}}`:                  {"arn:a"},
+		`{"Effect":"Allow","Principal":"*","Action":"a:Read","Resource":"*",` + but + `}`:                                                                    nil,
+		`{"Effect":"Deny","Principal":{"AWS":"arn:c"},"Action":"a:Read","Resource":"*",` + but + `}`:                                                         nil,
+		`{"Effect":"Deny","Principal":"*","Action":"a:Write","Resource":"*",` + but + `}`:                                                                    nil,
+		`{"Effect":"Deny","Principal":"*","Action":"a:Read","Resource":"*"}`:                                                                                 nil,
+		`{"Effect":"Deny","Principal":"*","Action":"a:Read","Resource":"*","Condition":{"ArnLike":{"aws:PrincipalArn":"arn:a"}}}`:                            nil,
+		`{"Effect":"Deny","Principal":"*","Action":"a:Read","Resource":"*","Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:a","aws:SourceArn":"arn:x"}}}`: nil,
+		`{"Effect":"Deny","Principal":"*","Action":"a:Read","Resource":"*","Condition":{"ArnNotLike":{"aws:PrincipalArn":"arn:a"},"Bool":{"aws:x":"true"}}}`: nil,
+	} {
+		principals, denied := AllBut(statement(t, text), "a:Read")
+		assert.Equal(t, want, principals, text)
+		assert.Equal(t, want != nil, denied, text)
+	}
+}
+
 func TestAServiceIsLetInForOneAccountOnly(t *testing.T) {
 	p := mustParse(t, `{"Statement":[
 		{"Effect":"Allow","Principal":{"Service":["cloudwatch.amazonaws.com"]},"Action":"sns:Publish","Resource":"*","Condition":{"StringEquals":{"aws:SourceAccount":"123456789012"}}},

@@ -455,7 +455,10 @@ func beyondBullets() []Bullet {
 			Text:   "Log groups that AWS would make without retention are created first, with 30 days",
 			Checks: []string{"logs.made-by-others"}, Elsewhere: "the order is the program's; held by TestEveryStackKeepsTheInvariants",
 		},
-		{Text: "The secrets' resource policies deny insecure transport", Checks: []string{"secrets.tls-only"}},
+		{
+			Text:   "The secrets' resource policies deny insecure transport, and reading to all but those who need it",
+			Checks: []string{"secrets.tls-only", "secrets.readers"},
+		},
 		{
 			Text:   "Circuit breaker with rollback, 100/200 percent, zone rebalancing, ECS managed tags, health check grace",
 			Checks: []string{"application.circuit-breaker", "application.rolling-update", "application.zone-rebalancing", "application.managed-tags"},

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 
 	"tapstack/lib"
@@ -47,6 +48,12 @@ func secretChecks() []Check {
 			Says: "All data encryption in transit: the secrets' resource policies deny insecure transport (beyond the brief)",
 			PCI:  []string{"4.2.1"},
 			Run:  recorded(secretsOverTLS),
+		},
+		{
+			ID:   "secrets.readers",
+			Says: "Proper IAM roles with minimal permissions: nobody reads a secret but the services that it is injected into, and whoever the configuration names or deploys (beyond the brief)",
+			PCI:  []string{"7.2.1", "7.2.5", "8.6.2"},
+			Run:  recorded(secretReaders),
 		},
 	}
 }
@@ -241,6 +248,85 @@ func secretsOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 		resourcePolicy(rec.on(id), caller, document, "secretsmanager:GetSecretValue")
 	}
 	return nil
+}
+
+// secretReaders holds each secret's policy to a list of who may read it, and tries the policy on them and on others.
+func secretReaders(ctx context.Context, e *Env, rec *recorder) error {
+	caller, err1 := e.cloud.Identity(ctx)
+	cfg, err2 := e.configuration()
+	injected, err3 := e.injectedInto(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
+		return err
+	}
+	const reading = "secretsmanager:GetSecretValue"
+	others := cfg.SecretReaders
+	if len(others) == 0 {
+		others = sessionsOf(caller.Caller)
+	}
+	stranger := arn.ARN{Partition: caller.Partition, Service: "iam", AccountID: caller.Account, Resource: "role/nobody-knows"}.String()
+	for _, output := range secretOutputs() {
+		id, err1 := e.output(output)
+		document, err2 := e.cloud.SecretPolicy(ctx, id)
+		if err := cmp.Or(err1, err2); err != nil {
+			return err
+		}
+		x := rec.on(id)
+		p, err := policy.Parse(document)
+		if err != nil {
+			x.record("resource policy", "present", notSet, false)
+			continue
+		}
+		readers := slices.Concat(others, injected[id])
+		allBut, _ := policy.AllBut(p, reading)
+		x.sameSet("may read it", readers, allBut)
+		decide := func(principal string) policy.Decision {
+			request := policy.Request{Action: reading, Resource: id}.With("aws:PrincipalArn", principal)
+			return understood(policy.EvaluateForAdministrator(p, request, caller.Account))
+		}
+		for _, reader := range readers {
+			x.equal(reader, policy.Allowed, decide(reader))
+		}
+		x.equal("any other role", policy.Denied, decide(stranger))
+	}
+	return nil
+}
+
+// injectedInto are the execution roles by the ARN of a secret that task definitions inject with them.
+func (e *Env) injectedInto(ctx context.Context) (map[string][]string, error) {
+	roles := map[string][]string{}
+	for _, kind := range serviceKinds() {
+		svc, err := e.service(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range td.ContainerDefinitions {
+			for _, s := range c.Secrets {
+				from, role := secretSource(aws.ToString(s.ValueFrom)), aws.ToString(td.ExecutionRoleArn)
+				if !slices.Contains(roles[from], role) {
+					roles[from] = append(roles[from], role)
+				}
+			}
+		}
+	}
+	return roles, nil
+}
+
+// sessionsOf is how a policy names a caller for all its sessions. STS leaves out the path that a role may have.
+func sessionsOf(caller string) []string {
+	who, err := arn.Parse(caller)
+	parts := strings.Split(who.Resource, "/")
+	if err != nil || parts[0] != "assumed-role" || len(parts) != 3 {
+		return []string{caller}
+	}
+	var names []string
+	for _, path := range []string{"", "*/"} {
+		names = append(names, arn.ARN{Partition: who.Partition, Service: "iam", AccountID: who.AccountID, Resource: "role/" + path + parts[1]}.String())
+	}
+	return names
 }
 
 // resourcePolicy wants a resource's policy to refuse the action without TLS, and to let nobody in from outside the account

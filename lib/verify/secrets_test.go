@@ -48,6 +48,17 @@ func TestABrokenSecretNeverShowsInTheError(t *testing.T) {
 	}
 }
 
+func TestACallerIsNamedForAllItsSessions(t *testing.T) {
+	for caller, want := range map[string][]string{
+		"arn:aws:sts::123456789012:assumed-role/ci/GitHubActions": {"arn:aws:iam::123456789012:role/ci", "arn:aws:iam::123456789012:role/*/ci"},
+		"arn:aws:iam::123456789012:user/ops/ann":                  {"arn:aws:iam::123456789012:user/ops/ann"},
+		"arn:aws:iam::123456789012:root":                          {"arn:aws:iam::123456789012:root"},
+		"":                                                        {""},
+	} {
+		assert.Equal(t, want, sessionsOf(caller))
+	}
+}
+
 func TestAReportNeverShowsASecret(t *testing.T) {
 	const weak = "correct-horse"
 	strong := strings.Repeat("0123456789abcdef", 4)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -38,7 +39,16 @@ func secretSabotages() []sabotage {
 				})
 			},
 		},
-		{Check: "secrets.tls-only", Says: "delete the resource policy of a secret", Do: func(ctx context.Context, s *saboteur) {
+		putsSecretPolicy("let another role read a secret", func(policy string) string {
+			return strings.Replace(policy, `:role/payment-api-execution-role-`, `:role/analyst","arn:aws:iam::123456789012:role/payment-api-execution-role-`, 1)
+		}),
+		putsSecretPolicy("refuse nobody to read a secret but over an old address", func(policy string) string {
+			return strings.Replace(policy, `"ArnNotLike":`, `"IpAddress":{"aws:SourceIp":"192.0.2.1"},"ArnNotLike":`, 1)
+		}),
+		putsSecretPolicy("refuse a service to read its secret", func(policy string) string {
+			return strings.Replace(policy, `:role/payment-api-execution-role-`, `:role/former-execution-role-`, 1)
+		}),
+		{Check: "secrets.tls-only", Says: "delete the resource policy of a secret", Also: []string{"secrets.readers"}, Do: func(ctx context.Context, s *saboteur) {
 			call(ctx, s, s.SecretsManager.DeleteResourcePolicy, &secretsmanager.DeleteResourcePolicyInput{SecretId: aws.String(s.output(lib.OutputDBSecretArn))})
 		}},
 		{Check: "secrets.encrypted", Says: "encrypt a secret with a key and disable the key", Do: func(ctx context.Context, s *saboteur) {
@@ -88,6 +98,17 @@ func putsSecret(check, says, output, field, value string) sabotage {
 		now := maps.Clone(was)
 		now[field] = value
 		s.putSecret(ctx, output, now)
+	}}
+}
+
+// putsSecretPolicy changes the resource policy of the database's secret.
+func putsSecretPolicy(says string, change func(string) string) sabotage {
+	return sabotage{Check: "secrets.readers", Says: says, Do: func(ctx context.Context, s *saboteur) {
+		id := aws.String(s.output(lib.OutputDBSecretArn))
+		was := call(ctx, s, s.SecretsManager.GetResourcePolicy, &secretsmanager.GetResourcePolicyInput{SecretId: id})
+		now := change(aws.ToString(was.ResourcePolicy))
+		require.NotEqual(s, aws.ToString(was.ResourcePolicy), now)
+		call(ctx, s, s.SecretsManager.PutResourcePolicy, &secretsmanager.PutResourcePolicyInput{SecretId: id, ResourcePolicy: &now})
 	}}
 }
 

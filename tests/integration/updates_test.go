@@ -120,6 +120,8 @@ func changes() []change {
 		{Key: "expires", Value: "2126-01-01T00:00:00Z"},
 		{Key: "allowedAccountIds", Value: "123456789012"},
 		{Key: "allowedAccountIds", Value: "210987654321", Refused: "not allowed"},
+		{Key: "secretReaders", Value: "arn:aws:iam::123456789012:role/on-call", Refused: "secretReaders: "},
+		{Key: "secretReaders", Value: "arn:aws:iam::123456789012:role/*/on-call,arn:aws:sts::123456789012:user/moto"},
 		{Key: "permissionsBoundaryArn", Value: "arn:aws:iam::123456789012:policy/boundary", Prepare: boundary},
 	}
 }

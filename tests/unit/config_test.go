@@ -47,6 +47,7 @@ func illegalValues() map[string][]string {
 		"run":                    {"nightly", "20261124T060000Z", "20261124T060000Z-0A1B2C?"},
 		"expires":                {"tomorrow", "2026-11-24", "2026-11-24T06:00:00", "2026-11-24T07:00:00+01:00", "2026-11-24T06:00:00.5Z", "Never"},
 		"permissionsBoundaryArn": {"tapstack-boundary", "arn:aws:iam::1:policy/x", "arn:aws:iam::123456789012:role/x"},
+		"secretReaders":          {"*", "deployer", "arn:aws:iam::123456789012:role/*", "arn:aws:iam::123456789012:role/ci/*", "arn:aws:iam::*:role/deployer", "arn:aws:iam::1:role/x", "arn:aws:iam::123456789012:group/ops", "arn:aws:iam::123456789012:role/x,", "arn:aws:sts::123456789012:assumed-role/x/session"},
 		"allowReplace":           {"vpc;aurora-cluster", "aws:ec2/vpc:Vpc", "vpc,", "everything!"},
 		"allowedAccountIds":      {"1", "12345678901x", "123456789012,", "123456789012;210987654321"},
 		"alertEmail":             {strings.Repeat("a", 65) + "@example.com", "ü@example.com", "ops@" + strings.Repeat("a.", 126) + "com", "ops", "ops@", "@example.com", "ops@example", "Ops <ops@example.com>", "a@example.com,b@example.com"},

@@ -319,6 +319,15 @@ func injectionIsExact(r *recording, faults *faults) {
 		}
 		faults.when(!maps.Equal(named, readable),
 			"%s names %v, its execution role reads %v", task.name, slices.Sorted(maps.Keys(named)), slices.Sorted(maps.Keys(readable)))
+		for _, d := range r.ofType("aws:secretsmanager/secretPolicy:SecretPolicy") {
+			documents, _ := d.policies()
+			readers, _ := policy.AllBut(documents["policy"], "secretsmanager:GetSecretValue")
+			for _, name := range task.sources("executionRoleArn") {
+				role := fmt.Sprintf("arn:aws:iam::%s:role/%s", r.account, r.resources[name].plain["name"])
+				needed, let := named[fmt.Sprint(d.plain["secretArn"])], slices.Contains(readers, role)
+				faults.when(needed != let, "%s lets %s read: %t; its task needs to: %t", d.name, name, let, needed)
+			}
+		}
 	}
 }
 

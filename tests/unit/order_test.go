@@ -38,6 +38,17 @@ func orderRules() []orderRule {
 		{token: "aws:lb/listenerRule:ListenerRule", why: "requests find no task before the service has rolled out", after: serviceOfRule, optional: true},
 		{token: service, why: "without its roles' policies a service hangs in DRAINING on delete", after: policiesOfService},
 		{token: service, why: "a task without its secrets' values does not start", after: all("aws:secretsmanager/secretVersion:SecretVersion")},
+		{
+			token: "aws:secretsmanager/secretVersion:SecretVersion", why: "who deploys may read no value before the policy says so",
+			after: func(r *recording, d registration) (policies []string) {
+				for _, p := range r.ofType("aws:secretsmanager/secretPolicy:SecretPolicy") {
+					if slices.Equal(p.sources("secretArn"), d.sources("secretId")) {
+						policies = append(policies, p.name)
+					}
+				}
+				return policies
+			},
+		},
 		{token: service, why: "a task that finds no database fails and trips the circuit breaker", after: all(instance)},
 		{token: service, why: "FARGATE must be a capacity provider of the cluster", after: all("aws:ecs/clusterCapacityProviders:ClusterCapacityProviders")},
 		{

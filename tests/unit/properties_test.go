@@ -123,6 +123,10 @@ func drawings() []drawing {
 		one("owner", rapid.StringMatching(`[a-z0-9]{1,10}(-[a-z0-9]{1,10}){0,2}`)),
 		one("run", rapid.OneOf(rapid.Just(lib.ManualRun), rapid.StringMatching(`20[0-9]{2}(0[1-9]|1[0-2])[01][1-9]T[01][0-9][0-5][0-9][0-5][0-9]Z-[0-9a-f]{6}`))),
 		one("expires", rapid.OneOf(rapid.Just(lib.NeverExpires), rapid.StringMatching(`20[0-9]{2}-(0[1-9]|1[0-2])-[01][1-9]T[01][0-9]:[0-5][0-9]:[0-5][0-9]Z`))),
+		{[]string{"secretReaders"}, func(t *rapid.T, w world) []string {
+			others := rapid.StringMatching(`(,arn:aws:iam::[0-9]{12}:(root|user/[a-z]{1,8}/[A-Za-z0-9_+=.@-][A-Za-z0-9_+=.@*-]{0,20})){0,3}`)
+			return []string{"arn:aws:iam::" + w.account + ":role/deployer" + others.Draw(t, "others")}
+		}},
 		one("permissionsBoundaryArn", rapid.StringMatching(`arn:aws:iam::([0-9]{12}|aws):policy/([a-z]{1,8}/)?[A-Za-z0-9_+=,.@-]{1,20}`)),
 		one("allowReplace", rapid.SampledFrom([]string{"vpc", "aurora-cluster, aurora-writer", "public-subnet-1,private-subnet-1"})),
 		one("allowedAccountIds", rapid.StringMatching(`[0-9]{12}(, ?[0-9]{12}){0,2}`)),

@@ -22,6 +22,7 @@ func TestConfiguredValuesReachTheirResources(t *testing.T) {
 		"wafRateLimit": "500", "wafCountOnly": "true",
 		"owner": "team-a", "run": "20261124T060000Z-0a1b2c", "expires": "2026-11-24T12:00:00Z",
 		"allowedAccountIds": "123456789012, 210987654321", "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
+		"secretReaders": "arn:aws:iam::123456789012:role/ops/deploy*, arn:aws:iam::123456789012:user/break-glass",
 	})
 	type path = []any
 	for _, c := range []struct {
@@ -71,6 +72,9 @@ func TestConfiguredValuesReachTheirResources(t *testing.T) {
 		{"aws", path{"defaultTags", "tags", lib.TagOwner}, "team-a"},
 		{"aws", path{"defaultTags", "tags", lib.TagRun}, "20261124T060000Z-0a1b2c"},
 		{"aws", path{"defaultTags", "tags", lib.TagExpires}, "2026-11-24T12:00:00Z"},
+		{"payment-api-keys-policy", path{"policy", "Statement", 1, "Condition", "ArnNotLike", "aws:PrincipalArn"}, []any{
+			"arn:aws:iam::123456789012:role/ops/deploy*", "arn:aws:iam::123456789012:user/break-glass", "arn:aws:iam::123456789012:role/payment-api-execution-role-unit",
+		}},
 		{"aws", path{"allowedAccountIds"}, []any{"123456789012", "210987654321"}},
 		{"payment-platform", path{"dashboardBody", "widgets", 9, "properties", "markdown"}, "tapstack:owner=team-a tapstack:run=20261124T060000Z-0a1b2c tapstack:expires=2026-11-24T12:00:00Z"},
 	} {

@@ -176,7 +176,9 @@ func violations() map[string]map[string]change {
 			"payment-api-task-policy allows sqs:SendMessage on everything": replace("payment-api-task-policy", "policy", "arn:aws:mock:us-east-1:123456789012:payment-jobs", "*"),
 		},
 		"every execution role reads exactly what its task definition names": {
-			"payment-api-task names":   replace("payment-api-task", "containerDefinitions", "payment-api-keys", "other-keys"),
+			"payment-api-task names": replace("payment-api-task", "containerDefinitions", "payment-api-keys", "other-keys"),
+			"payment-db-credentials-policy lets job-processor-execution-role read: false": replace("payment-db-credentials-policy", "policy", "job-processor-execution", "job-processor-task"),
+			"payment-api-keys-policy lets job-processor-execution-role read: true":        replace("payment-api-keys-policy", "policy", "payment-api-execution", "job-processor-execution"),
 			"job-processor-task names": replace("job-processor-execution-policy", "policy", "ssm:GetParameters", "ssm:GetParameter"),
 		},
 		"no resource's policy lets anyone in from outside the account, or without TLS": {
