@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 
+	"tapstack/lib"
 	"tapstack/lib/declared"
 )
 
@@ -25,16 +26,18 @@ const (
 	markerRegion = "zz-marker-1"
 )
 
-// program is what the program declares with everything that can be switched on, under each protocol of the containers, which
-// is in names.
+// program is what the program declares with everything that can be switched on; and once more for what those names exclude,
+// with the other protocol of the containers, and without a domain.
 var program = sync.OnceValues(func() ([]declared.Resource, error) {
-	config, err := declared.Largest(marker)
+	largest, err := declared.Largest(marker)
 	if err != nil {
 		return nil, err
 	}
+	other := largest
+	other.ContainerProtocol, other.DomainName, other.HostedZoneID = "HTTP", "", ""
 	var all []declared.Resource
 	known := map[string]bool{}
-	for _, config.ContainerProtocol = range []string{"HTTPS", "HTTP"} {
+	for _, config := range []lib.Config{largest, other} {
 		some, err := declared.Resources(config, markerRegion)
 		if err != nil {
 			return nil, err
