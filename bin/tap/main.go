@@ -7,6 +7,9 @@ import (
 	"errors"
 	"io"
 	"os"
+	"os/signal"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,10 +29,16 @@ const (
 // errReported ends a command whose failure has been shown already.
 var errReported = errors.New("failed")
 
+// unreadLimit bounds the wait for the last line to be taken.
+const unreadLimit = time.Second
+
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is main without its process: it answers with the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
+	// Where nobody reads what is printed any more, as behind `| head`, tap goes on: what it has begun would be left half done.
+	// A signal that is ignored, rather than taken, would be ignored in every process that tap starts.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	app := &app{stdout: printed(stdout), stderr: printed(stderr)}
 	root := app.root()
 	root.SetArgs(args)
@@ -71,8 +80,8 @@ container, or one that runs already at $LOCALSTACK_ENDPOINT), endpoint (any runn
 
 Exit codes: 0 fine; 1 a deployment or a check failed, or something is left; 2 wrong use; 130 interrupted.
 
-The first interrupt (Ctrl-C) stops the engine, waits for what is in flight and cleans up; the second stops at once and
-prints the command that finishes the clean-up.`
+The first interrupt (Ctrl-C, a closed terminal) stops the engine, waits for what is in flight and cleans up; the second
+stops at once and prints the command that finishes the clean-up.`
 
 func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
@@ -109,6 +118,8 @@ func (a *app) does(command *cobra.Command, needs func() needs, work func(context
 		}
 		a.display = newDisplay(a.stderr.Out, r.progress)
 		r.Progress, r.Abandon = a.display, func() {
+			// Whoever does not read what is told must not keep the process alive.
+			time.AfterFunc(unreadLimit, func() { os.Exit(exitInterrupted) })
 			a.display.abort()
 			a.say("Stopped at once. %s", needs.finish(r))
 			os.Exit(exitInterrupted)

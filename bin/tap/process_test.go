@@ -110,13 +110,19 @@ func needsProcesses(t *testing.T) {
 }
 
 func TestTheFirstInterruptOfADemoCleansUp(t *testing.T) {
+	for name, signal := range map[string]syscall.Signal{"Ctrl-C": syscall.SIGINT, "a closed terminal": syscall.SIGHUP} {
+		t.Run(name, func(t *testing.T) { anInterruptCleansUp(t, signal) })
+	}
+}
+
+func anInterruptCleansUp(t *testing.T, signal syscall.Signal) {
 	needsProcesses(t)
 	t.Parallel()
 	stateDir := t.TempDir()
 	tap := start(t, stateDir, "demo", "--output", "json")
 	tap.until(t, "created aws:ec2/vpc:Vpc")
 	require.NotEmpty(t, offspring(t, stateDir))
-	require.NoError(t, tap.Process.Signal(syscall.SIGINT))
+	require.NoError(t, tap.Process.Signal(signal))
 	require.Equal(t, exitInterrupted, tap.code(), strings.Join(tap.seen, "\n"))
 
 	var told summary
@@ -162,6 +168,25 @@ func TestTheSecondInterruptStopsAtOnceAndSaysHowToFinish(t *testing.T) {
 	require.Equal(t, len(told.Left) > 0, code == exitFailed)
 	require.NoDirExists(t, filepath.Join(stateDir, "local", "two"))
 	noOffspring(t, stateDir)
+}
+
+func TestADemoThatNobodyReadsGoesOnToItsEnd(t *testing.T) {
+	needsProcesses(t)
+	t.Parallel()
+	stateDir := t.TempDir()
+	read, write, err := os.Pipe()
+	require.NoError(t, err)
+	self, err := os.Executable()
+	require.NoError(t, err)
+	tap := exec.CommandContext(t.Context(), self, "demo", "--state-dir", stateDir)
+	tap.Env = append(os.Environ(), toolVariable+"=1", "TMPDIR="+t.TempDir())
+	tap.Stdout, tap.Stderr = write, write
+	require.NoError(t, tap.Start())
+	require.NoError(t, write.Close())
+	_, err = read.Read(make([]byte, 1)) // as `| head` does
+	require.NoError(t, err)
+	require.NoError(t, read.Close())
+	require.NoError(t, tap.Wait(), "everything was deployed, checked and removed, though nobody saw it")
 }
 
 func TestAKilledDemoLeavesNoProcess(t *testing.T) {

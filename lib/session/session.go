@@ -96,8 +96,8 @@ type Options struct {
 	Changes bool
 	// Progress may be nil.
 	Progress Progress
-	// Abandon, when set, has the session heed SIGINT and SIGTERM. The first ends its context; at the second, the engine is
-	// killed and Abandon called, which is to end the process.
+	// Abandon, when set, has the session heed SIGINT, SIGTERM and, unless nohup has it ignored, SIGHUP. The first ends its
+	// context; at the second, the engine is killed and Abandon called, which is to end the process.
 	Abandon func()
 }
 
@@ -132,15 +132,25 @@ func New(ctx context.Context, options Options) (*Session, context.Context) {
 	return s, ctx
 }
 
-// onInterrupt answers with a context that ends at the first SIGINT or SIGTERM. first is called then, and second at the
-// next one, both from a goroutine of their own. stop gives the signals back.
+// interrupts are the signals that ask for an end: a terminal that is closed sends SIGHUP, which nohup has ignored.
+func interrupts() []os.Signal {
+	asked := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) {
+		asked = append(asked, syscall.SIGHUP)
+	}
+	return asked
+}
+
+// onInterrupt answers with a context that ends at the first signal that asks for an end. first is called then, and second at
+// the next one, both from goroutines of their own: a terminal that takes no more text must not make the second unheard. stop
+// gives the signals back.
 func onInterrupt(parent context.Context, first, second func()) (ctx context.Context, stop func()) {
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, interrupts()...)
 	done := make(chan struct{})
 	go func() {
-		for _, act := range []func(){func() { first(); cancel(lifecycle.ErrInterrupted) }, second} {
+		for _, act := range []func(){func() { cancel(lifecycle.ErrInterrupted); go first() }, second} {
 			select {
 			case <-signals:
 				act()
@@ -156,15 +166,26 @@ func onInterrupt(parent context.Context, first, second func()) (ctx context.Cont
 	})
 }
 
+// abandonLimit bounds what is done at the second interrupt, as on a disk that does not answer.
+const abandonLimit = 5 * time.Second
+
 // abandon is the second interrupt.
 func (s *Session) abandon() {
-	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	if s.Engine != nil {
-		s.Engine.Kill()
-	}
-	if s.temporary != "" {
-		_ = os.RemoveAll(s.temporary)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.mutex.Lock()
+		defer s.mutex.Unlock()
+		if s.Engine != nil {
+			s.Engine.Kill()
+		}
+		if s.temporary != "" {
+			_ = os.RemoveAll(s.temporary)
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(abandonLimit):
 	}
 	s.options.Abandon()
 }

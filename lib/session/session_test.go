@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -256,5 +257,35 @@ func TestANewStackIsLookedAtOnTheCloudThatRuns(t *testing.T) {
 		require.NoError(t, s.OpenAnyCloud(ctx), name)
 		require.Equal(t, pid, s.Cloud.PID(), name)
 		require.NoError(t, s.Close())
+	}
+}
+
+func TestASecondInterruptIsHeardWhileNobodyReadsWhatTheFirstHasSaid(t *testing.T) {
+	full, second := make(chan struct{}), make(chan struct{})
+	defer close(full)
+	ctx, stop := onInterrupt(t.Context(), func() { <-full }, func() { close(second) })
+	defer stop()
+	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+	<-ctx.Done()
+	require.ErrorIs(t, context.Cause(ctx), lifecycle.ErrInterrupted)
+	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGTERM))
+	select {
+	case <-second:
+	case <-time.After(10 * time.Second):
+		require.Fail(t, "the second interrupt is not heard")
+	}
+}
+
+func TestTheSecondInterruptEndsInATimeThoughTheStateFolderHangs(t *testing.T) {
+	abandoned := make(chan struct{})
+	s, _ := New(t.Context(), Options{Abandon: func() { close(abandoned) }})
+	defer s.stop()
+	s.mutex.Lock() // as Close has it while it removes a folder
+	defer s.mutex.Unlock()
+	go s.abandon()
+	select {
+	case <-abandoned:
+	case <-time.After(2 * abandonLimit):
+		require.Fail(t, "tap does not end")
 	}
 }
