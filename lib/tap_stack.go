@@ -1866,9 +1866,12 @@ func (b *builder) auroraCluster(n *network, version string, password *random.Ran
 		DeleteAutomatedBackups:           pulumi.Bool(true),
 		IamDatabaseAuthenticationEnabled: pulumi.Bool(true),
 		EnabledCloudwatchLogsExports:     pulumi.ToStringArray([]string{"postgresql"}),
-		DeletionProtection:               pulumi.Bool(false),
-		SkipFinalSnapshot:                pulumi.Bool(true),
-		Tags:                             b.tags("aurora-cluster"),
+		// As on the instances. Left out here, what RDS says of the whole cluster would be a difference at every refresh.
+		PerformanceInsightsEnabled:         pulumi.Bool(true),
+		PerformanceInsightsRetentionPeriod: pulumi.Int(dbInsightsDays),
+		DeletionProtection:                 pulumi.Bool(false),
+		SkipFinalSnapshot:                  pulumi.Bool(true),
+		Tags:                               b.tags("aurora-cluster"),
 	}, after(logs), slowDelete())
 }
 

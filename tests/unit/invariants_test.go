@@ -177,7 +177,8 @@ func nothingIsKept(r *recording, faults *faults) {
 }
 
 // switches are inputs without which the official provider takes whatever it finds for right, and what they must be: in the
-// schema of terraform-provider-aws 5.100.0 they are Optional and Computed, or a difference is suppressed.
+// schema of terraform-provider-aws 5.100.0 they are Optional and Computed, or a difference is suppressed. A cluster's performance insights are the reverse: left out,
+// what RDS says of them is a difference, and the provider switches them off.
 func switches() map[string]struct {
 	input string
 	must  any
@@ -190,6 +191,7 @@ func switches() map[string]struct {
 		"aws:cloudwatch/eventRule:EventRule":      {"state", "ENABLED"},
 		"aws:appautoscaling/target:Target":        {"suspendedState", running},
 		"aws:ec2/vpc:Vpc":                         {"enableDnsHostnames", true},
+		"aws:rds/cluster:Cluster":                 {"performanceInsightsEnabled", true},
 		"aws:rds/clusterInstance:ClusterInstance": {"performanceInsightsEnabled", true},
 		"aws:sqs/queue:Queue":                     {"sqsManagedSseEnabled", true},
 	}

@@ -18,32 +18,34 @@ import (
 // ClusterArgs are the inputs of aws:rds/cluster:Cluster.
 type ClusterArgs struct {
 	resource.Tagged
-	ClusterIdentifier                string   `pulumi:"clusterIdentifier" aws:"forcenew"`
-	Engine                           string   `pulumi:"engine" aws:"forcenew"`
-	EngineMode                       *string  `pulumi:"engineMode,optional" aws:"forcenew"`
-	EngineVersion                    *string  `pulumi:"engineVersion,optional" aws:"computed"`
-	EngineLifecycleSupport           *string  `pulumi:"engineLifecycleSupport,optional" aws:"computed"`
-	DatabaseName                     *string  `pulumi:"databaseName,optional" aws:"computed,forcenew"`
-	MasterUsername                   *string  `pulumi:"masterUsername,optional" aws:"computed,forcenew"`
-	MasterPassword                   *string  `pulumi:"masterPassword,optional" provider:"secret" aws:"writeonly"`
-	Port                             *int     `pulumi:"port,optional" aws:"computed"`
-	DBSubnetGroupName                *string  `pulumi:"dbSubnetGroupName,optional" aws:"computed,forcenew"`
-	DBClusterParameterGroupName      *string  `pulumi:"dbClusterParameterGroupName,optional" aws:"computed"`
-	VpcSecurityGroupIDs              []string `pulumi:"vpcSecurityGroupIds,optional" aws:"set,computed"`
-	StorageEncrypted                 *bool    `pulumi:"storageEncrypted,optional" aws:"computed,forcenew"`
-	KmsKeyID                         *string  `pulumi:"kmsKeyId,optional" aws:"computed,forcenew"`
-	BackupRetentionPeriod            *int     `pulumi:"backupRetentionPeriod,optional" aws:"computed"`
-	PreferredBackupWindow            *string  `pulumi:"preferredBackupWindow,optional" aws:"computed"`
-	PreferredMaintenanceWindow       *string  `pulumi:"preferredMaintenanceWindow,optional" aws:"computed"`
-	CopyTagsToSnapshot               *bool    `pulumi:"copyTagsToSnapshot,optional"`
-	IamDatabaseAuthenticationEnabled *bool    `pulumi:"iamDatabaseAuthenticationEnabled,optional"`
-	EnabledCloudwatchLogsExports     []string `pulumi:"enabledCloudwatchLogsExports,optional" aws:"set"`
-	DeletionProtection               *bool    `pulumi:"deletionProtection,optional"`
-	DeleteAutomatedBackups           *bool    `pulumi:"deleteAutomatedBackups,optional" aws:"writeonly"`
-	SkipFinalSnapshot                *bool    `pulumi:"skipFinalSnapshot,optional" aws:"writeonly"`
-	FinalSnapshotIdentifier          *string  `pulumi:"finalSnapshotIdentifier,optional" aws:"writeonly"`
-	AllowMajorVersionUpgrade         *bool    `pulumi:"allowMajorVersionUpgrade,optional" aws:"writeonly"`
-	ApplyImmediately                 *bool    `pulumi:"applyImmediately,optional" aws:"writeonly,computed"`
+	ClusterIdentifier                  string   `pulumi:"clusterIdentifier" aws:"forcenew"`
+	Engine                             string   `pulumi:"engine" aws:"forcenew"`
+	EngineMode                         *string  `pulumi:"engineMode,optional" aws:"forcenew"`
+	EngineVersion                      *string  `pulumi:"engineVersion,optional" aws:"computed"`
+	EngineLifecycleSupport             *string  `pulumi:"engineLifecycleSupport,optional" aws:"computed"`
+	DatabaseName                       *string  `pulumi:"databaseName,optional" aws:"computed,forcenew"`
+	MasterUsername                     *string  `pulumi:"masterUsername,optional" aws:"computed,forcenew"`
+	MasterPassword                     *string  `pulumi:"masterPassword,optional" provider:"secret" aws:"writeonly"`
+	Port                               *int     `pulumi:"port,optional" aws:"computed"`
+	DBSubnetGroupName                  *string  `pulumi:"dbSubnetGroupName,optional" aws:"computed,forcenew"`
+	DBClusterParameterGroupName        *string  `pulumi:"dbClusterParameterGroupName,optional" aws:"computed"`
+	VpcSecurityGroupIDs                []string `pulumi:"vpcSecurityGroupIds,optional" aws:"set,computed"`
+	StorageEncrypted                   *bool    `pulumi:"storageEncrypted,optional" aws:"computed,forcenew"`
+	KmsKeyID                           *string  `pulumi:"kmsKeyId,optional" aws:"computed,forcenew"`
+	BackupRetentionPeriod              *int     `pulumi:"backupRetentionPeriod,optional" aws:"computed"`
+	PreferredBackupWindow              *string  `pulumi:"preferredBackupWindow,optional" aws:"computed"`
+	PreferredMaintenanceWindow         *string  `pulumi:"preferredMaintenanceWindow,optional" aws:"computed"`
+	CopyTagsToSnapshot                 *bool    `pulumi:"copyTagsToSnapshot,optional"`
+	IamDatabaseAuthenticationEnabled   *bool    `pulumi:"iamDatabaseAuthenticationEnabled,optional"`
+	EnabledCloudwatchLogsExports       []string `pulumi:"enabledCloudwatchLogsExports,optional" aws:"set"`
+	PerformanceInsightsEnabled         *bool    `pulumi:"performanceInsightsEnabled,optional"`
+	PerformanceInsightsRetentionPeriod *int     `pulumi:"performanceInsightsRetentionPeriod,optional" aws:"computed"`
+	DeletionProtection                 *bool    `pulumi:"deletionProtection,optional"`
+	DeleteAutomatedBackups             *bool    `pulumi:"deleteAutomatedBackups,optional" aws:"writeonly"`
+	SkipFinalSnapshot                  *bool    `pulumi:"skipFinalSnapshot,optional" aws:"writeonly"`
+	FinalSnapshotIdentifier            *string  `pulumi:"finalSnapshotIdentifier,optional" aws:"writeonly"`
+	AllowMajorVersionUpgrade           *bool    `pulumi:"allowMajorVersionUpgrade,optional" aws:"writeonly"`
+	ApplyImmediately                   *bool    `pulumi:"applyImmediately,optional" aws:"writeonly,computed"`
 }
 
 // ClusterState is the state of aws:rds/cluster:Cluster; its id is the cluster's identifier.
@@ -76,6 +78,10 @@ var cluster = resource.Description[ClusterArgs, ClusterState]{
 				}},
 				{Name: "maintenance window", Apply: func(a *ClusterArgs) { a.PreferredMaintenanceWindow = aws.String("Mon:07:00-Mon:08:00") }},
 				{Name: "password", Apply: func(a *ClusterArgs) { a.MasterPassword = &password }},
+				{Name: "insights", Apply: func(a *ClusterArgs) {
+					a.PerformanceInsightsEnabled, a.PerformanceInsightsRetentionPeriod = aws.Bool(true), aws.Int(7)
+				}},
+				{Name: "no insights", Apply: func(a *ClusterArgs) { a.PerformanceInsightsEnabled, a.PerformanceInsightsRetentionPeriod = nil, nil }},
 				{Name: "protection on", Apply: func(a *ClusterArgs) { a.DeletionProtection = aws.Bool(true) }},
 				{Name: "protection off", Apply: func(a *ClusterArgs) { a.DeletionProtection = aws.Bool(false) }},
 				{Name: "snapshots without tags", Apply: func(a *ClusterArgs) { a.CopyTagsToSnapshot = nil }},
@@ -89,7 +95,7 @@ var cluster = resource.Description[ClusterArgs, ClusterState]{
 func checkCluster(a *ClusterArgs) []resource.Fault {
 	for _, off := range []**bool{
 		&a.CopyTagsToSnapshot, &a.IamDatabaseAuthenticationEnabled, &a.DeletionProtection, &a.SkipFinalSnapshot,
-		&a.AllowMajorVersionUpgrade,
+		&a.AllowMajorVersionUpgrade, &a.PerformanceInsightsEnabled,
 	} {
 		resource.Default(off, false)
 	}
@@ -125,7 +131,8 @@ func createCluster(ctx context.Context, c *resource.Cloud, a ClusterArgs) (strin
 		PreferredMaintenanceWindow: a.PreferredMaintenanceWindow, CopyTagsToSnapshot: a.CopyTagsToSnapshot,
 		EnableIAMDatabaseAuthentication: a.IamDatabaseAuthenticationEnabled,
 		EnableCloudwatchLogsExports:     a.EnabledCloudwatchLogsExports,
-		DeletionProtection:              a.DeletionProtection, Tags: tagList(a.Tags),
+		EnablePerformanceInsights:       a.PerformanceInsightsEnabled, PerformanceInsightsRetentionPeriod: resource.Int32(a.PerformanceInsightsRetentionPeriod),
+		DeletionProtection: a.DeletionProtection, Tags: tagList(a.Tags),
 	}
 	err := again(ctx, "RDS may use the cluster's roles", propagation, unreadyRole, func(ctx context.Context) error {
 		_, err := c.RDS.CreateDBCluster(ctx, in)
@@ -174,6 +181,8 @@ func readCluster(ctx context.Context, c *resource.Cloud, id string, prior Cluste
 	s.CopyTagsToSnapshot = resource.OrPrior(got.CopyTagsToSnapshot, prior.CopyTagsToSnapshot)
 	s.IamDatabaseAuthenticationEnabled = resource.OrPrior(got.IAMDatabaseAuthenticationEnabled, prior.IamDatabaseAuthenticationEnabled)
 	s.EnabledCloudwatchLogsExports = slices.Sorted(slices.Values(got.EnabledCloudwatchLogsExports))
+	s.PerformanceInsightsEnabled = resource.OrPrior(got.PerformanceInsightsEnabled, prior.PerformanceInsightsEnabled)
+	s.PerformanceInsightsRetentionPeriod = resource.OrPrior(resource.Int(got.PerformanceInsightsRetentionPeriod), prior.PerformanceInsightsRetentionPeriod)
 	s.DeletionProtection = resource.OrPrior(got.DeletionProtection, prior.DeletionProtection)
 	s.Tags = tagMap(got.TagList)
 	s.TagsAll = s.Tags
@@ -217,17 +226,19 @@ func updateCluster(ctx context.Context, c *resource.Cloud, id string, old Cluste
 // modifyCluster is the modification that leads from old to now, or nil.
 func modifyCluster(old, now ClusterArgs) *rds.ModifyDBClusterInput {
 	in := &rds.ModifyDBClusterInput{
-		EngineVersion:                   differs(old.EngineVersion, now.EngineVersion),
-		EngineLifecycleSupport:          differs(old.EngineLifecycleSupport, now.EngineLifecycleSupport),
-		MasterUserPassword:              differs(old.MasterPassword, now.MasterPassword),
-		Port:                            resource.Int32(differs(old.Port, now.Port)),
-		DBClusterParameterGroupName:     differs(old.DBClusterParameterGroupName, now.DBClusterParameterGroupName),
-		BackupRetentionPeriod:           resource.Int32(differs(old.BackupRetentionPeriod, now.BackupRetentionPeriod)),
-		PreferredBackupWindow:           differs(old.PreferredBackupWindow, now.PreferredBackupWindow),
-		PreferredMaintenanceWindow:      differs(old.PreferredMaintenanceWindow, now.PreferredMaintenanceWindow),
-		CopyTagsToSnapshot:              differs(old.CopyTagsToSnapshot, now.CopyTagsToSnapshot),
-		EnableIAMDatabaseAuthentication: differs(old.IamDatabaseAuthenticationEnabled, now.IamDatabaseAuthenticationEnabled),
-		DeletionProtection:              differs(old.DeletionProtection, now.DeletionProtection),
+		EngineVersion:                      differs(old.EngineVersion, now.EngineVersion),
+		EngineLifecycleSupport:             differs(old.EngineLifecycleSupport, now.EngineLifecycleSupport),
+		MasterUserPassword:                 differs(old.MasterPassword, now.MasterPassword),
+		Port:                               resource.Int32(differs(old.Port, now.Port)),
+		DBClusterParameterGroupName:        differs(old.DBClusterParameterGroupName, now.DBClusterParameterGroupName),
+		BackupRetentionPeriod:              resource.Int32(differs(old.BackupRetentionPeriod, now.BackupRetentionPeriod)),
+		PreferredBackupWindow:              differs(old.PreferredBackupWindow, now.PreferredBackupWindow),
+		PreferredMaintenanceWindow:         differs(old.PreferredMaintenanceWindow, now.PreferredMaintenanceWindow),
+		CopyTagsToSnapshot:                 differs(old.CopyTagsToSnapshot, now.CopyTagsToSnapshot),
+		EnableIAMDatabaseAuthentication:    differs(old.IamDatabaseAuthenticationEnabled, now.IamDatabaseAuthenticationEnabled),
+		EnablePerformanceInsights:          differs(old.PerformanceInsightsEnabled, now.PerformanceInsightsEnabled),
+		PerformanceInsightsRetentionPeriod: resource.Int32(differs(old.PerformanceInsightsRetentionPeriod, now.PerformanceInsightsRetentionPeriod)),
+		DeletionProtection:                 differs(old.DeletionProtection, now.DeletionProtection),
 	}
 	if !sameSet(old.VpcSecurityGroupIDs, now.VpcSecurityGroupIDs) {
 		in.VpcSecurityGroupIds = now.VpcSecurityGroupIDs
