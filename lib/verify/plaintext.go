@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net"
+	"net/http"
+	"net/url"
 	"slices"
 	"syscall"
 
@@ -12,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -95,13 +99,13 @@ func (r unencryptedRead) capability() Capability {
 			if err != nil {
 				return false, err
 			}
-			scheme := ""
+			var asked url.URL
 			for _, target := range targets {
-				if err := r.read(ctx, e, target, overScheme("", &scheme)); err != nil {
+				if err := r.read(ctx, e, target, overScheme("", &asked)); err != nil {
 					return false, err
 				}
 			}
-			return scheme == "https", nil
+			return asked.Scheme == "https", nil
 		},
 	}
 }
@@ -113,11 +117,12 @@ func (r unencryptedRead) refused(ctx context.Context, e *Env, rec *recorder) err
 	}
 	for _, arn := range slices.Sorted(maps.Keys(targets)) {
 		x, target := rec.on(arn), targets[arn]
-		if err := r.read(ctx, e, target, overScheme("", new(string))); err != nil {
+		var asked url.URL
+		if err := r.read(ctx, e, target, overScheme("", &asked)); err != nil {
 			return fmt.Errorf("reading %s over TLS: %w", target, err)
 		}
 		ctx, cancel := context.WithTimeout(cloud.ExpectRefusal(ctx), requestBound)
-		err := r.read(ctx, e, target, overScheme("http", new(string)))
+		err := r.read(ctx, e, target, overScheme("http", new(url.URL)))
 		cancel()
 		const what, want = "what is told over TLS is asked without", refusedText
 		switch {
@@ -127,6 +132,8 @@ func (r unencryptedRead) refused(ctx context.Context, e *Env, rec *recorder) err
 			x.record(what, want, refusedText+" by its policy", true)
 		case errors.Is(err, syscall.ECONNREFUSED):
 			x.record(what, want, refusedText+" by the service, which does not listen", true)
+		case asked.Port() != "" && speaksTLSOnly(err):
+			x.record(what, want, refusedText+" by the service, which speaks nothing but TLS on its port", true)
 		default:
 			return fmt.Errorf("reading %s without TLS: %w", target, err)
 		}
@@ -134,15 +141,31 @@ func (r unencryptedRead) refused(ctx context.Context, e *Env, rec *recorder) err
 	return nil
 }
 
-// overScheme sends a call by http or https, whatever its endpoint says; empty leaves it. Used tells what the endpoint said.
+// speaksTLSOnly tells whether a port that has just answered over TLS gives nothing of the API without: it takes the connection
+// and closes it, or answers with what is no HTTP, or with a 400 of the server's own, which names no error of an API (Go's and
+// nginx's servers say so, others of Python and Java close). Where the two have ports of their own, as at AWS, it says nothing.
+func speaksTLSOnly(err error) bool {
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) && answer.HTTPStatusCode() != 0 {
+		var api smithy.APIError
+		named := errors.As(err, &api) && api.ErrorCode() != "UnknownError"
+		return answer.HTTPStatusCode() == http.StatusBadRequest && !named
+	}
+	var sending *smithyhttp.RequestSendError
+	var network *net.OpError
+	connected := !errors.As(err, &network) || network.Op != "dial" && !network.Timeout()
+	return errors.As(err, &sending) && connected && !errors.Is(err, context.DeadlineExceeded)
+}
+
+// overScheme sends a call by http or https, whatever its endpoint says; empty leaves it. Asked tells what the endpoint said.
 // The scheme is no part of what is signed.
-func overScheme(scheme string, used *string) func(*middleware.Stack) error {
+func overScheme(scheme string, asked *url.URL) func(*middleware.Stack) error {
 	return func(stack *middleware.Stack) error {
 		return stack.Finalize.Insert(middleware.FinalizeMiddlewareFunc("tapstack:scheme", func(
 			ctx context.Context, in middleware.FinalizeInput, next middleware.FinalizeHandler,
 		) (middleware.FinalizeOutput, middleware.Metadata, error) {
 			if request, ok := in.Request.(*smithyhttp.Request); ok {
-				*used = request.URL.Scheme
+				*asked = *request.URL
 				if scheme != "" {
 					request.URL.Scheme = scheme
 				}
