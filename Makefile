@@ -73,6 +73,12 @@ OFFICIAL    ?= sampled
 test-official: ## the local provider beside the official one, where a mirror of Terraform has that: docs/official.md
 	TAPSTACK_TEST_OFFICIAL=$(OFFICIAL) $(GO) test $(INTEGRATION) -count=1 -v ./tests/official
 
+# JUDGES=parliament,cfn-lint asks some of them.
+JUDGES      ?= all
+.PHONY: judge
+judge: ## put what is deployed before judges from PyPI, each in an environment of its own: docs/judges.md
+	TAPSTACK_JUDGES=$(JUDGES) $(GO) test $(INTEGRATION) -count=1 -v -run TestWhatTheJudgesFindIsKnown ./tests/judge
+
 .PHONY: test-updates
 test-updates: ## change every configuration key of a deployed stack, there and back; UPDATES_ALONE=1 each by itself, which takes much longer
 	$(GO) test -timeout 120m -count=1 -v -run TestUpdates ./tests/integration/
