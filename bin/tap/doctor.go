@@ -309,11 +309,13 @@ func lookForImage(ctx context.Context, look target.Look) finding {
 	switch {
 	case look.Present:
 		return found("image", look.Image+" is here")
+	case look.Registry == "":
+		return missing("image", look.Image+" is not here, and in no registry", "Build it with sudo fixtures/localstack/build-image, or name another with --image or LOCALSTACK_IMAGE.")
 	case lifecycle.Reachable(ctx, look.Registry):
 		return found("image", look.Image+" will be pulled at the first run")
 	}
 	return missing("image", look.Image+" is not here, and its registry cannot be reached",
-		"Build a compatible one with fixtures/localstack/build-image, and name it with --image or LOCALSTACK_IMAGE.")
+		"Build the default with sudo fixtures/localstack/build-image, and leave out --image and LOCALSTACK_IMAGE.")
 }
 
 // lookForPlugins looks for the official plugins, here or where the engine would get them.

@@ -22,6 +22,12 @@ import (
 const engineSocket = "/var/run/docker.sock"
 
 // localStackImage is an image that the engine of this machine has. Where there is none, the test is skipped with the reason.
+func TestTheDefaultImageIsTheOneThatTheRepositoryMakes(t *testing.T) {
+	name, err := exec.CommandContext(t.Context(), "../../fixtures/localstack/build-image", "--name").Output()
+	require.NoError(t, err)
+	require.Equal(t, target.DefaultImage, strings.TrimSpace(string(name)))
+}
+
 func localStackImage(t *testing.T) string {
 	t.Helper()
 	processtest.SkipIfShort(t)
@@ -190,6 +196,16 @@ func TestAnImageThatCannotBePulledGivesOneClearLine(t *testing.T) {
 		require.ErrorContains(t, err, way)
 	}
 	require.NotContains(t, err.Error(), "\n")
+}
+
+func TestAnImageThatOnlyTheRepositoryMakesIsNeverPulled(t *testing.T) {
+	localStackImage(t) // an engine is needed
+	notes := []string{}
+	_, err := target.Open(t.Context(), target.Options{
+		Name: target.LocalStack, Image: "tapstack/localstack:0.0.0", Notify: func(note string) { notes = append(notes, note) },
+	})
+	require.ErrorContains(t, err, "tapstack/localstack:0.0.0 is not on this machine: build it with sudo fixtures/localstack/build-image")
+	require.Empty(t, notes, "no registry is asked: whoever took the name there would be run")
 }
 
 func TestWithoutAnEngineOneLineSaysSo(t *testing.T) {

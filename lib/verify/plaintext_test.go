@@ -190,13 +190,13 @@ func TestAPortThatSpeaksNothingButTLSRefusesPlainText(t *testing.T) {
 		plain func(net.Conn)
 		reds  []string
 	}{
-		"Go's server says so":         {nil, nil},
-		"closed":                      {func(net.Conn) {}, nil},
-		"closed after the request":    {says(""), nil},
-		"an alert of TLS":             {says("\x15\x03\x01\x00\x02\x02\x46"), nil},
-		"nginx says so":               {says("HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n" + html), nil},
-		"answered":                    {says("HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: 2\r\n\r\n{}"), both},
-		"sent elsewhere":              {says("HTTP/1.1 301 Moved Permanently\r\nLocation: https://example.com/\r\nContent-Length: 0\r\n\r\n"), both},
+		"Go's server says so":      {nil, nil},
+		"closed":                   {func(net.Conn) {}, nil},
+		"closed after the request": {says(""), nil},
+		"an alert of TLS":          {says("\x15\x03\x01\x00\x02\x02\x46"), nil},
+		"nginx says so":            {says("HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nConnection: close\r\n\r\n" + html), nil},
+		"answered":                 {says("HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.0\r\nContent-Length: 2\r\n\r\n{}"), both},
+		"sent elsewhere":           {says("HTTP/1.1 301 Moved Permanently\r\nLocation: https://example.com/\r\nContent-Length: 0\r\n\r\n"), both},
 		"the API itself is unwilling": {func(c net.Conn) {
 			if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 				_ = broken(r).Write(c)

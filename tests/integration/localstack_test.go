@@ -80,6 +80,7 @@ func TestTheStackLivesOnLocalStackInAContainer(t *testing.T) {
 	p := live(t, target.Options{Name: target.LocalStack, Image: image})
 	// Of the recipe's image it is known that it lacks parts of the platform. Another one may be whole.
 	if os.Getenv("LOCALSTACK_IMAGE") == "" {
+		require.Equal(t, target.DefaultImage, image, "what is tested is what users get")
 		require.Contains(t, p.Cloud.Where(), "local moto", "the run is split")
 		for _, name := range []string{"iam", "logs", "s3", "secretsmanager", "sqs", "ssm"} {
 			require.False(t, slices.ContainsFunc(p.Cloud.Gaps, func(g target.Gap) bool { return g.Service == name }),
