@@ -47,7 +47,7 @@ func (a *app) up(ctx context.Context, s *session.Session, r *request) error {
 		a.print("No changes.")
 	}
 	if s.Cloud.Endpoint != "" {
-		a.print("Stack %s runs at %s (test credentials, region %s): %s.", r.Suffix, s.Cloud.Endpoint, target.Region, s.Cloud.Where())
+		a.print("Stack %s runs at %s, region %s: %s.", r.Suffix, s.Cloud.Endpoint, target.Region, s.Cloud.Where())
 	}
 	a.print("Check it with:  %s\nRemove it with: %s", r.tell("verify"), r.tell("destroy"))
 	return nil

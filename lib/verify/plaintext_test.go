@@ -119,6 +119,7 @@ func listening(t *testing.T, plain func(net.Conn)) string {
 	t.Helper()
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		answer := told(r)
+		defer func() { _ = answer.Body.Close() }()
 		maps.Copy(w.Header(), answer.Header)
 		_, _ = io.Copy(w, answer.Body)
 	}))
@@ -199,7 +200,9 @@ func TestAPortThatSpeaksNothingButTLSRefusesPlainText(t *testing.T) {
 		"sent elsewhere":           {says("HTTP/1.1 301 Moved Permanently\r\nLocation: https://example.com/\r\nContent-Length: 0\r\n\r\n"), both},
 		"the API itself is unwilling": {func(c net.Conn) {
 			if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
-				_ = broken(r).Write(c)
+				answer := broken(r)
+				_ = answer.Write(c)
+				_ = answer.Body.Close()
 			}
 		}, both},
 	} {

@@ -13,6 +13,7 @@ import (
 
 // The golden files hold where the defaults go; these are values that nothing defaults to.
 func TestConfiguredValuesReachTheirResources(t *testing.T) {
+	const readers = "arn:aws:iam::123456789012:role/ops/deploy*, arn:aws:iam::123456789012:user/break-glass"
 	r := deploy(t, map[string]string{
 		"vpcCidr": "10.8.0.0/17", "dbInstanceClass": "db.r7g.xlarge", "dbEngineVersion": "15.4", "dbMaintenanceWindow": "mon:01:00-mon:02:00", "dbApplyImmediately": "true", "dbBackupRetentionDays": "21", "dbName": "ledger",
 		"paymentApiImage": "example.com/api:2", "jobProcessorImage": "example.com/jobs:3", "containerPort": "8080", "containerProtocol": "HTTP",
@@ -22,7 +23,7 @@ func TestConfiguredValuesReachTheirResources(t *testing.T) {
 		"wafRateLimit": "500", "wafCountOnly": "true",
 		"owner": "team-a", "run": "20261124T060000Z-0a1b2c", "expires": "2026-11-24T12:00:00Z",
 		"allowedAccountIds": "123456789012, 210987654321", "permissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
-		"secretReaders": "arn:aws:iam::123456789012:role/ops/deploy*, arn:aws:iam::123456789012:user/break-glass",
+		"secretReaders": readers,
 	})
 	type path = []any
 	for _, c := range []struct {
