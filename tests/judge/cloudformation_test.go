@@ -38,11 +38,13 @@ type template struct {
 // one that awaits its proof.
 var noCounterpart = template{}
 
-const logs, elb, ecsType, rds, secrets = "AWS::Logs::", "AWS::ElasticLoadBalancingV2::", "AWS::ECS::", "AWS::RDS::", "AWS::SecretsManager::"
+const logs, elb, ecsType, rds, manager = "AWS::Logs::", "AWS::ElasticLoadBalancingV2::", "AWS::ECS::", "AWS::RDS::", "AWS::SecretsManager::"
 
 // alarmNames are those of an alarm and its queries.
-var alarmNames = map[string]string{"name": "AlarmName", "okActions": "OKActions", "metricQueries": "Metrics", "metricQueries.metric": "MetricStat",
-	"metric.dimensions": "Metric.Dimensions", "metric.metricName": "Metric.MetricName", "metric.namespace": "Metric.Namespace", "alarmDescription": "AlarmDescription"}
+var alarmNames = map[string]string{
+	"name": "AlarmName", "okActions": "OKActions", "metricQueries": "Metrics", "metricQueries.metric": "MetricStat",
+	"metric.dimensions": "Metric.Dimensions", "metric.metricName": "Metric.MetricName", "metric.namespace": "Metric.Namespace", "alarmDescription": "AlarmDescription",
+}
 
 var templates = map[string]template{
 	"aws:acm/certificate:Certificate":                     noCounterpart,
@@ -147,8 +149,8 @@ var templates = map[string]template{
 	}},
 	"aws:s3/bucketVersioningV2:BucketVersioningV2":   {into: "bucket"},
 	"aws:s3/bucketPolicy:BucketPolicy":               {kind: "AWS::S3::BucketPolicy", names: map[string]string{"policy": "PolicyDocument"}},
-	"aws:secretsmanager/secret:Secret":               {kind: secrets + "Secret", names: map[string]string{"recoveryWindowInDays": ""}},
-	"aws:secretsmanager/secretPolicy:SecretPolicy":   {kind: secrets + "ResourcePolicy", names: map[string]string{"policy": "ResourcePolicy", "secretArn": "SecretId"}},
+	"aws:secretsmanager/secret:Secret":               {kind: manager + "Secret", names: map[string]string{"recoveryWindowInDays": ""}},
+	"aws:secretsmanager/secretPolicy:SecretPolicy":   {kind: manager + "ResourcePolicy", names: map[string]string{"policy": "ResourcePolicy", "secretArn": "SecretId"}},
 	"aws:secretsmanager/secretVersion:SecretVersion": {into: "secretId"},
 	"aws:sns/topic:Topic":                            {kind: "AWS::SNS::Topic", names: map[string]string{"name": "TopicName"}},
 	"aws:sns/topicPolicy:TopicPolicy":                {kind: "AWS::SNS::TopicPolicy", names: map[string]string{"arn": "Topics[]", "policy": "PolicyDocument"}},
@@ -238,9 +240,9 @@ func (t template) object(parent string, from map[string]any) map[string]any {
 			name = capitalized(key)
 		}
 		value = t.value(key, value)
-		switch {
-		case name == "": // CloudFormation has none
-		case name == "*":
+		switch name {
+		case "": // CloudFormation has none
+		case "*":
 			maps.Copy(to, value.(map[string]any))
 		default:
 			put(to, name, value)

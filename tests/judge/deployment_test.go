@@ -37,6 +37,8 @@ type declaration struct {
 // deployment is what the judges look at.
 type deployment struct {
 	cloud     *target.Target
+	stacks    []*session.Session
+	requests  requests      // to deploy, to check and to remove it
 	resources []declaration // of the default configuration, and what only the largest one has besides
 }
 
@@ -50,6 +52,7 @@ func deploy(ctx context.Context, t *testing.T) *deployment {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, opened.Close()) })
 	d := &deployment{cloud: opened}
+	opened.Config = d.requests.watch(opened.Config)
 
 	usual := map[string]string{
 		lib.ConfigEnvironmentSuffix: suffix,
@@ -91,8 +94,27 @@ func (d *deployment) stack(ctx context.Context, t *testing.T, config map[string]
 	require.NoError(t, err)
 	_, err = s.Up(ctx, planned)
 	require.NoError(t, err)
-	t.Logf("deployed %d resources in %s", len(recorded.made), time.Since(start).Round(100*time.Millisecond))
+	_, err = s.Verify(ctx, false)
+	require.NoError(t, err)
+	_, err = s.Refresh(ctx)
+	require.NoError(t, err)
+	d.stacks = append(d.stacks, s)
+	t.Logf("deployed and checked %d resources in %s", len(recorded.made), time.Since(start).Round(100*time.Millisecond))
 	return recorded.made
+}
+
+// remove destroys the stacks, and looks for what is left.
+func (d *deployment) remove(ctx context.Context) error {
+	for _, s := range d.stacks {
+		if _, err := s.Destroy(ctx); err != nil {
+			return err
+		}
+		left, err := s.Prove(ctx)
+		if err != nil || len(left) > 0 {
+			return fmt.Errorf("destroy left %v: %w", left, err)
+		}
+	}
+	return nil
 }
 
 func (d *deployment) hostedZone(ctx context.Context, t *testing.T, domain string) string {

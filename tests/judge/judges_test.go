@@ -28,10 +28,12 @@ type judge struct {
 // pythons are what the judges take.
 var pythons = python.Versions{Oldest: semver.MustParse("3.10.0"), Limit: semver.MustParse("3.14.0")}
 
+// judges are asked in this order, on one deployment.
 var judges = []judge{
 	{"parliament", "policy documents", pythons, parliament, []string{"UNKNOWN_ACTION", "RESOURCE_STAR"}},
 	{"cfn-lint", "resources", pythons, cfnLint, []string{"E3034", "E3002"}},
 	{"checkov", "resources", pythons, checkov, []string{"CKV_AWS_24", "CKV_AWS_62"}},
+	{"botocore", "requests", pythons, botocore, []string{"max", "enum", "pattern", "shape"}},
 }
 
 func chooseJudges(names string) ([]judge, error) {
@@ -194,4 +196,21 @@ func temporary(value any) (path string, err error) {
 	}
 	_, err = file.Write(text)
 	return file.Name(), errors.Join(err, file.Close())
+}
+
+// faultyRequests are the planted ones among the requests.
+var faultyRequests = []request{
+	{"SSM", "PutParameter", map[string]any{"Name": strings.Repeat("n", 2049), "Type": "Number", "Value": "1"}, plantedName},
+	{"KMS", "CreateAlias", map[string]any{"AliasName": "alias/a space", "TargetKeyId": "key"}, plantedName},
+	{"SQS", "CreateQueue", map[string]any{"Colour": "red"}, plantedName},
+}
+
+// botocore ends the deployment, so that it comes last: the requests that remove a stack are looked at, too.
+func botocore(ctx context.Context, e environment, d *deployment) (int, []finding, error) {
+	if err := d.remove(ctx); err != nil {
+		return 0, nil, err
+	}
+	made := d.requests.all()
+	found, err := e.lines(ctx, "botocore.py", slices.Concat(made, faultyRequests))
+	return len(made), found, err
 }

@@ -1,6 +1,6 @@
 // Package judge puts what the program deploys before judges that nobody here wrote, each in an environment of its own from
-// PyPI: parliament reads the policies, cfn-lint and checkov the resources. What they find is mended, or stands in
-// accepted_test.go with its reason, or the test fails. docs/judges.md tells more.
+// PyPI: parliament reads the policies, cfn-lint and checkov the resources, botocore's API models the requests. What they find is
+// mended, or stands in accepted_test.go with its reason, or the test fails. docs/judges.md tells more.
 //
 // It runs by `make judge` only. Whatever a judge looks at has a planted fault besides, which it must find: one that finds
 // nothing may just not have looked.
