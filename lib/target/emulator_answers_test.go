@@ -31,14 +31,20 @@ func TestAQueueTellsItsRedriveAllowPolicy(t *testing.T) {
 		require.NoError(t, err)
 		return read.Attributes
 	}
+	set := func(policy string) {
+		_, err := queues.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{
+			QueueUrl: made.QueueUrl, Attributes: map[string]string{"RedriveAllowPolicy": policy},
+		})
+		require.NoError(t, err)
+	}
 	require.NotContains(t, told("All"), "RedriveAllowPolicy")
 	require.Empty(t, told("RedriveAllowPolicy"))
-	_, err = queues.SetQueueAttributes(t.Context(), &sqs.SetQueueAttributesInput{
-		QueueUrl: made.QueueUrl, Attributes: map[string]string{"RedriveAllowPolicy": allow},
-	})
-	require.NoError(t, err)
+	set(allow)
 	require.Equal(t, allow, told("All")["RedriveAllowPolicy"])
 	require.Equal(t, map[string]string{"RedriveAllowPolicy": allow}, told("RedriveAllowPolicy"))
+	set("")
+	require.NotContains(t, told("All"), "RedriveAllowPolicy")
+	require.Empty(t, told("RedriveAllowPolicy"))
 }
 
 func TestScalableTargetsCarryTags(t *testing.T) {
