@@ -72,11 +72,11 @@ func Resources() []resource.Resource {
 	)
 }
 
-// functions lists every AWS function that the local provider implements.
-func functions() []infer.InferredFunction { return slices.Concat(index.Functions(), rds.Functions()) }
+// Functions lists every AWS function that the local provider implements.
+func Functions() []infer.InferredFunction { return slices.Concat(index.Functions(), rds.Functions()) }
 
 // New returns the AWS provider, which calls the API that base describes.
-func New(base aws.Config) (p.Provider, error) { return Assemble(base, Resources(), functions()) }
+func New(base aws.Config) (p.Provider, error) { return Assemble(base, Resources(), Functions()) }
 
 // Assemble returns an AWS provider of the given types and functions only.
 func Assemble(base aws.Config, types []resource.Resource, functions []infer.InferredFunction) (p.Provider, error) {

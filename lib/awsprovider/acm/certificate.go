@@ -39,9 +39,21 @@ type CertificateArgs struct {
 type CertificateState struct {
 	CertificateArgs
 	resource.AllTags
-	Arn                     string             `pulumi:"arn"`
-	Type                    string             `pulumi:"type"`
-	DomainValidationOptions []validationOption `pulumi:"domainValidationOptions,optional"`
+	Arn                     string              `pulumi:"arn"`
+	Type                    string              `pulumi:"type"`
+	Status                  string              `pulumi:"status"`
+	KeyAlgorithm            string              `pulumi:"keyAlgorithm"`
+	NotBefore               string              `pulumi:"notBefore,optional"`
+	NotAfter                string              `pulumi:"notAfter,optional"`
+	RenewalEligibility      string              `pulumi:"renewalEligibility"`
+	SubjectAlternativeNames []string            `pulumi:"subjectAlternativeNames,optional"`
+	Options                 *certificateOptions `pulumi:"options,optional"`
+	DomainValidationOptions []validationOption  `pulumi:"domainValidationOptions,optional"`
+}
+
+// certificateOptions says whether a certificate is logged publicly.
+type certificateOptions struct {
+	CertificateTransparencyLoggingPreference string `pulumi:"certificateTransparencyLoggingPreference"`
 }
 
 // validationOption is the DNS record that proves the ownership of a domain.
@@ -171,6 +183,13 @@ func readCertificate(ctx context.Context, c *resource.Cloud, arn string, prior C
 	}
 	s := prior
 	s.Arn, s.Type, s.DomainName = arn, string(cert.Type), cert.DomainName
+	s.Status, s.KeyAlgorithm, s.RenewalEligibility = string(cert.Status), string(cert.KeyAlgorithm), string(cert.RenewalEligibility)
+	s.NotBefore, s.NotAfter = written(cert.NotBefore), written(cert.NotAfter)
+	s.SubjectAlternativeNames = slices.Sorted(slices.Values(cert.SubjectAlternativeNames))
+	s.Options = nil
+	if o := cert.Options; o != nil {
+		s.Options = &certificateOptions{string(o.CertificateTransparencyLoggingPreference)} //nolint:staticcheck // AWS and the official provider still tell it
+	}
 	s.DomainValidationOptions = validationOptions(cert)
 	s.ValidationMethod = nil
 	for _, o := range cert.DomainValidationOptions {
@@ -179,6 +198,7 @@ func readCertificate(ctx context.Context, c *resource.Cloud, arn string, prior C
 		}
 	}
 	if cert.Type == types.CertificateTypeImported {
+		s.ValidationMethod = aws.String("NONE")
 		out, err := c.ACM.GetCertificate(ctx, &acm.GetCertificateInput{CertificateArn: &arn})
 		if err != nil {
 			return prior, fmt.Errorf("reading the certificate's body: %w", err)
@@ -204,6 +224,14 @@ func validationOptions(cert *types.CertificateDetail) []validationOption {
 	}
 	slices.SortFunc(options, func(a, b validationOption) int { return strings.Compare(a.DomainName, b.DomainName) })
 	return options
+}
+
+// written is a time as the official provider writes it, "" where there is none.
+func written(t *time.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.Format(time.RFC3339)
 }
 
 func changed(old, now *string) bool {

@@ -2,12 +2,15 @@ package ec2
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"tapstack/lib/awsprovider/partition"
 	"tapstack/lib/awsprovider/resource"
 )
 
@@ -22,8 +25,11 @@ type EipArgs struct {
 type EipState struct {
 	EipArgs
 	resource.AllTags
+	Arn                string `pulumi:"arn"`
 	AllocationID       string `pulumi:"allocationId"`
 	PublicIP           string `pulumi:"publicIp"`
+	PublicDNS          string `pulumi:"publicDns"`
+	Vpc                bool   `pulumi:"vpc"`
 	PublicIpv4Pool     string `pulumi:"publicIpv4Pool"`
 	NetworkBorderGroup string `pulumi:"networkBorderGroup"`
 }
@@ -57,8 +63,13 @@ var eip = resource.Description[EipArgs, EipState]{
 		if err != nil {
 			return prior, err
 		}
+		account, err := c.Account(ctx)
+		if err != nil {
+			return prior, err
+		}
 		tags := tagMap(a.Tags)
 		return EipState{
+			Arn: arn(c, &account, "elastic-ip", id), PublicDNS: publicName(c.Region, aws.ToString(a.PublicIp)), Vpc: a.Domain == types.DomainTypeVpc,
 			EipArgs: EipArgs{Tagged: resource.Tagged{Tags: tags}, Domain: aws.String(string(a.Domain))},
 			AllTags: resource.AllTags{TagsAll: tags}, AllocationID: id, PublicIP: aws.ToString(a.PublicIp),
 			PublicIpv4Pool: aws.ToString(a.PublicIpv4Pool), NetworkBorderGroup: aws.ToString(a.NetworkBorderGroup),
@@ -86,6 +97,15 @@ var eip = resource.Description[EipArgs, EipState]{
 			},
 		}
 	},
+}
+
+// publicName is the name that EC2 gives an address ("Public DNS hostnames", VPC user guide).
+func publicName(region, address string) string {
+	zone := region + ".compute"
+	if region == "us-east-1" {
+		zone = "compute-1"
+	}
+	return fmt.Sprintf("ec2-%s.%s.%s", strings.ReplaceAll(address, ".", "-"), zone, partition.Of(region).DNSSuffix)
 }
 
 func findAddress(ctx context.Context, c *resource.Cloud, id string) (types.Address, error) {

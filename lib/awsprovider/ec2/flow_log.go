@@ -35,6 +35,7 @@ type FlowLogArgs struct {
 type FlowLogState struct {
 	FlowLogArgs
 	resource.AllTags
+	Arn       string `pulumi:"arn"`
 	LogFormat string `pulumi:"logFormat"`
 }
 
@@ -47,8 +48,13 @@ var flowLog = resource.Description[FlowLogArgs, FlowLogState]{
 		if err != nil {
 			return prior, err
 		}
+		account, err := c.Account(ctx)
+		if err != nil {
+			return prior, err
+		}
 		tags := tagMap(l.Tags)
 		s := FlowLogState{
+			Arn: arn(c, &account, "vpc-flow-log", id),
 			FlowLogArgs: FlowLogArgs{
 				Tagged: resource.Tagged{Tags: tags}, VpcID: aws.ToString(l.ResourceId),
 				TrafficType: aws.String(string(l.TrafficType)), LogDestinationType: aws.String(string(l.LogDestinationType)),

@@ -31,8 +31,9 @@ type SubnetArgs struct {
 type SubnetState struct {
 	SubnetArgs
 	resource.AllTags
-	Arn     string `pulumi:"arn"`
-	OwnerID string `pulumi:"ownerId"`
+	Arn                            string `pulumi:"arn"`
+	OwnerID                        string `pulumi:"ownerId"`
+	PrivateDNSHostnameTypeOnLaunch string `pulumi:"privateDnsHostnameTypeOnLaunch"`
 }
 
 var subnet = resource.Description[SubnetArgs, SubnetState]{
@@ -84,6 +85,7 @@ var subnet = resource.Description[SubnetArgs, SubnetState]{
 				MapPublicIPOnLaunch:         resource.OrPrior(s.MapPublicIpOnLaunch, prior.MapPublicIPOnLaunch),
 			},
 			AllTags: resource.AllTags{TagsAll: tags}, Arn: aws.ToString(s.SubnetArn), OwnerID: aws.ToString(s.OwnerId),
+			PrivateDNSHostnameTypeOnLaunch: string(value(s.PrivateDnsNameOptionsOnLaunch).HostnameType),
 		}, nil
 	},
 	Update: func(ctx context.Context, c *resource.Cloud, id string, old SubnetState, a SubnetArgs) error {

@@ -24,6 +24,7 @@ type VpcState struct {
 	resource.AllTags
 	Arn                    string `pulumi:"arn"`
 	OwnerID                string `pulumi:"ownerId"`
+	InstanceTenancy        string `pulumi:"instanceTenancy"`
 	DhcpOptionsID          string `pulumi:"dhcpOptionsId"`
 	DefaultSecurityGroupID string `pulumi:"defaultSecurityGroupId"`
 	DefaultNetworkACLID    string `pulumi:"defaultNetworkAclId"`
@@ -60,7 +61,7 @@ var vpc = resource.Description[VpcArgs, VpcState]{
 	},
 	Create: func(ctx context.Context, c *resource.Cloud, a VpcArgs) (string, error) {
 		out, err := c.EC2.CreateVpc(ctx, &ec2.CreateVpcInput{
-			CidrBlock: &a.CidrBlock, TagSpecifications: tagged(types.ResourceTypeVpc, a.Tags),
+			CidrBlock: &a.CidrBlock, AmazonProvidedIpv6CidrBlock: aws.Bool(false), InstanceTenancy: types.TenancyDefault, TagSpecifications: tagged(types.ResourceTypeVpc, a.Tags),
 		})
 		if err != nil {
 			return "", err
@@ -169,6 +170,7 @@ func readVpc(ctx context.Context, c *resource.Cloud, id string, prior VpcState) 
 	s := VpcState{
 		VpcArgs: VpcArgs{CidrBlock: aws.ToString(v.CidrBlock)},
 		Arn:     arn(c, v.OwnerId, "vpc", id), OwnerID: aws.ToString(v.OwnerId), DhcpOptionsID: aws.ToString(v.DhcpOptionsId),
+		InstanceTenancy: string(v.InstanceTenancy),
 	}
 	s.Tags = tagMap(v.Tags)
 	s.TagsAll = s.Tags

@@ -63,6 +63,12 @@ type LoadBalancer struct {
 type ServiceState struct {
 	ServiceArgs
 	resource.AllTags
+	DeploymentController *deploymentController `pulumi:"deploymentController,optional"`
+}
+
+// deploymentController is what rolls a service out: ECS itself, unless it was made otherwise.
+type deploymentController struct {
+	Type string `pulumi:"type"`
 }
 
 var service = resource.Description[ServiceArgs, ServiceState]{
@@ -186,6 +192,10 @@ func readService(ctx context.Context, c *resource.Cloud, id string, prior Servic
 		return prior, resource.ErrNotFound
 	}
 	s := prior
+	s.DeploymentController = nil
+	if d := found.DeploymentController; d != nil {
+		s.DeploymentController = &deploymentController{string(d.Type)}
+	}
 	s.Name, s.DesiredCount = aws.ToString(found.ServiceName), aws.Int(int(found.DesiredCount))
 	s.Cluster = sameForm(found.ClusterArn, prior.Cluster)
 	s.TaskDefinition = sameForm(found.TaskDefinition, prior.TaskDefinition)

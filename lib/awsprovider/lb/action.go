@@ -52,11 +52,12 @@ type fixedResponse struct {
 	StatusCode  *string `pulumi:"statusCode,optional"`
 }
 
-// checkActions fills in the official provider's defaults.
+// checkActions fills in the official provider's defaults. The order of an action is its place unless it says otherwise.
 func checkActions(property string, actions []action) []resource.Fault {
 	var faults []resource.Fault
 	for i := range actions {
 		a := &actions[i]
+		resource.Default(&a.Order, i+1)
 		switch a.Type {
 		case "", "forward", "redirect", "fixed-response":
 		default:
@@ -145,9 +146,7 @@ func readActions(got []types.Action, prior []action) []action {
 
 func readAction(got types.Action, was action, place int) action {
 	a := action{Type: string(got.Type), Order: resource.Int(got.Order)}
-	if was.Order == nil && (a.Order == nil || *a.Order == place) {
-		a.Order = nil
-	}
+	resource.Default(&a.Order, place)
 	if r := got.RedirectConfig; r != nil {
 		a.Redirect = &redirect{
 			Host: r.Host, Path: r.Path, Port: r.Port, Protocol: r.Protocol, Query: r.Query, StatusCode: string(r.StatusCode),

@@ -62,11 +62,17 @@ type accessLogs struct {
 type LoadBalancerState struct {
 	LoadBalancerArgs
 	resource.AllTags
-	Arn       string `pulumi:"arn"`
-	ArnSuffix string `pulumi:"arnSuffix"`
-	DNSName   string `pulumi:"dnsName"`
-	ZoneID    string `pulumi:"zoneId"`
-	VpcID     string `pulumi:"vpcId"`
+	Arn            string          `pulumi:"arn"`
+	ArnSuffix      string          `pulumi:"arnSuffix"`
+	DNSName        string          `pulumi:"dnsName"`
+	ZoneID         string          `pulumi:"zoneId"`
+	VpcID          string          `pulumi:"vpcId"`
+	SubnetMappings []subnetMapping `pulumi:"subnetMappings,optional"`
+}
+
+// subnetMapping is a subnet in which the load balancer has addresses.
+type subnetMapping struct {
+	SubnetID string `pulumi:"subnetId"`
 }
 
 var loadBalancerAttributes = []attribute[LoadBalancerArgs]{
@@ -211,6 +217,10 @@ func readLoadBalancer(ctx context.Context, c *resource.Cloud, arn string, prior 
 		s.Subnets = append(s.Subnets, aws.ToString(z.SubnetId))
 	}
 	slices.Sort(s.Subnets)
+	s.SubnetMappings = nil
+	for _, id := range s.Subnets {
+		s.SubnetMappings = append(s.SubnetMappings, subnetMapping{id})
+	}
 	s.Tags, s.TagsAll = tags, tags
 	s.Arn, s.ArnSuffix = arn, strings.TrimPrefix(suffix(arn, "loadbalancer/"), "loadbalancer/")
 	s.DNSName, s.ZoneID = aws.ToString(found.DNSName), aws.ToString(found.CanonicalHostedZoneId)

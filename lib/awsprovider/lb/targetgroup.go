@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -53,8 +54,18 @@ type healthCheck struct {
 type TargetGroupState struct {
 	TargetGroupArgs
 	resource.AllTags
-	Arn       string `pulumi:"arn"`
-	ArnSuffix string `pulumi:"arnSuffix"`
+	Arn                           string           `pulumi:"arn"`
+	ArnSuffix                     string           `pulumi:"arnSuffix"`
+	IPAddressType                 string           `pulumi:"ipAddressType"`
+	LoadBalancingCrossZoneEnabled string           `pulumi:"loadBalancingCrossZoneEnabled,optional"`
+	Stickiness                    *groupStickiness `pulumi:"stickiness,optional"`
+}
+
+// groupStickiness binds clients to one target; the duration is in seconds.
+type groupStickiness struct {
+	Type           string `pulumi:"type"`
+	Enabled        bool   `pulumi:"enabled"`
+	CookieDuration int    `pulumi:"cookieDuration,optional"`
 }
 
 var targetGroupAttributes = []attribute[TargetGroupArgs]{
@@ -165,7 +176,9 @@ func createTargetGroup(ctx context.Context, c *resource.Cloud, a TargetGroupArgs
 	if err != nil {
 		return arn, err
 	}
-	return arn, modifyTargetAttributes(ctx, c, arn, changedAttributes(&TargetGroupArgs{}, &a, targetGroupAttributes))
+	// What a new target group has (TargetGroupAttribute, ELB API reference); the delay is always sent.
+	fresh := TargetGroupArgs{SlowStart: aws.Int(0)}
+	return arn, modifyTargetAttributes(ctx, c, arn, changedAttributes(&fresh, &a, targetGroupAttributes))
 }
 
 func readTargetGroup(ctx context.Context, c *resource.Cloud, arn string, prior TargetGroupState) (TargetGroupState, error) {
@@ -189,6 +202,8 @@ func readTargetGroup(ctx context.Context, c *resource.Cloud, arn string, prior T
 	if err := takeAttributes(&s.TargetGroupArgs, got, targetGroupAttributes); err != nil {
 		return prior, err
 	}
+	s.IPAddressType, s.LoadBalancingCrossZoneEnabled = string(found.IpAddressType), got["load_balancing.cross_zone.enabled"]
+	s.Stickiness = readStickiness(got)
 	s.Name, s.Port, s.Protocol = aws.ToString(found.TargetGroupName), resource.Int(found.Port), resource.Text(found.Protocol)
 	s.ProtocolVersion = resource.OrPrior(found.ProtocolVersion, prior.ProtocolVersion)
 	s.TargetType = resource.OrPrior(resource.Text(found.TargetType), prior.TargetType)
@@ -197,6 +212,14 @@ func readTargetGroup(ctx context.Context, c *resource.Cloud, arn string, prior T
 	s.Tags, s.TagsAll = tags, tags
 	s.Arn, s.ArnSuffix = arn, suffix(arn, "targetgroup/")
 	return s, nil
+}
+
+func readStickiness(got map[string]string) *groupStickiness {
+	if got["stickiness.type"] == "" {
+		return nil
+	}
+	seconds, _ := strconv.Atoi(got["stickiness.lb_cookie.duration_seconds"]) // other types have none
+	return &groupStickiness{Type: got["stickiness.type"], Enabled: got["stickiness.enabled"] == "true", CookieDuration: seconds}
 }
 
 func updateTargetGroup(ctx context.Context, c *resource.Cloud, arn string, old TargetGroupState, a TargetGroupArgs) error {

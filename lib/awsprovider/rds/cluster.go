@@ -52,12 +52,16 @@ type ClusterArgs struct {
 type ClusterState struct {
 	ClusterArgs
 	resource.AllTags
-	Arn                 string `pulumi:"arn"`
-	ClusterResourceID   string `pulumi:"clusterResourceId"`
-	Endpoint            string `pulumi:"endpoint"`
-	ReaderEndpoint      string `pulumi:"readerEndpoint"`
-	EngineVersionActual string `pulumi:"engineVersionActual"`
-	HostedZoneID        string `pulumi:"hostedZoneId"`
+	Arn                 string   `pulumi:"arn"`
+	ClusterResourceID   string   `pulumi:"clusterResourceId"`
+	Endpoint            string   `pulumi:"endpoint"`
+	ReaderEndpoint      string   `pulumi:"readerEndpoint"`
+	EngineVersionActual string   `pulumi:"engineVersionActual"`
+	HostedZoneID        string   `pulumi:"hostedZoneId"`
+	AvailabilityZones   []string `pulumi:"availabilityZones,optional"`
+	AllocatedStorage    int      `pulumi:"allocatedStorage,optional"`
+	StorageType         string   `pulumi:"storageType,optional"`
+	NetworkType         string   `pulumi:"networkType,optional"`
 }
 
 var cluster = resource.Description[ClusterArgs, ClusterState]{
@@ -156,7 +160,9 @@ func readCluster(ctx context.Context, c *resource.Cloud, id string, prior Cluste
 	s := prior
 	s.Arn, s.ClusterResourceID = aws.ToString(got.DBClusterArn), aws.ToString(got.DbClusterResourceId)
 	s.Endpoint, s.ReaderEndpoint = aws.ToString(got.Endpoint), aws.ToString(got.ReaderEndpoint)
-	s.HostedZoneID = aws.ToString(got.HostedZoneId)
+	s.HostedZoneID, s.AvailabilityZones = aws.ToString(got.HostedZoneId), slices.Sorted(slices.Values(got.AvailabilityZones))
+	s.AllocatedStorage, s.StorageType = int(aws.ToInt32(got.AllocatedStorage)), aws.ToString(got.StorageType)
+	s.NetworkType = aws.ToString(got.NetworkType)
 	s.ClusterIdentifier, s.Engine = aws.ToString(got.DBClusterIdentifier), aws.ToString(got.Engine)
 	s.EngineMode = resource.OrPrior(got.EngineMode, prior.EngineMode)
 	s.EngineVersionActual = aws.ToString(got.EngineVersion)

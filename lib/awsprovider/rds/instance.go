@@ -39,13 +39,18 @@ type InstanceArgs struct {
 type InstanceState struct {
 	InstanceArgs
 	resource.AllTags
-	Arn                 string `pulumi:"arn"`
-	DbiResourceID       string `pulumi:"dbiResourceId"`
-	Endpoint            string `pulumi:"endpoint"`
-	Port                int    `pulumi:"port"`
-	EngineVersionActual string `pulumi:"engineVersionActual"`
-	StorageEncrypted    bool   `pulumi:"storageEncrypted"`
-	Writer              bool   `pulumi:"writer"`
+	Arn                   string `pulumi:"arn"`
+	DbiResourceID         string `pulumi:"dbiResourceId"`
+	Endpoint              string `pulumi:"endpoint"`
+	Port                  int    `pulumi:"port"`
+	EngineVersion         string `pulumi:"engineVersion"`
+	EngineVersionActual   string `pulumi:"engineVersionActual"`
+	StorageEncrypted      bool   `pulumi:"storageEncrypted"`
+	KmsKeyID              string `pulumi:"kmsKeyId,optional"`
+	DBParameterGroupName  string `pulumi:"dbParameterGroupName,optional"`
+	PreferredBackupWindow string `pulumi:"preferredBackupWindow,optional"`
+	NetworkType           string `pulumi:"networkType,optional"`
+	Writer                bool   `pulumi:"writer"`
 }
 
 var clusterInstance = resource.Description[InstanceArgs, InstanceState]{
@@ -172,6 +177,12 @@ func readInstance(ctx context.Context, c *resource.Cloud, id string, prior Insta
 	s := prior
 	s.Arn, s.DbiResourceID = aws.ToString(got.DBInstanceArn), aws.ToString(got.DbiResourceId)
 	s.EngineVersionActual, s.StorageEncrypted = aws.ToString(got.EngineVersion), aws.ToBool(got.StorageEncrypted)
+	s.EngineVersion, s.KmsKeyID = s.EngineVersionActual, aws.ToString(got.KmsKeyId)
+	s.PreferredBackupWindow, s.NetworkType = aws.ToString(got.PreferredBackupWindow), aws.ToString(got.NetworkType)
+	s.DBParameterGroupName = ""
+	if len(got.DBParameterGroups) > 0 {
+		s.DBParameterGroupName = aws.ToString(got.DBParameterGroups[0].DBParameterGroupName)
+	}
 	if got.Endpoint != nil {
 		s.Endpoint, s.Port = aws.ToString(got.Endpoint.Address), int(aws.ToInt32(got.Endpoint.Port))
 	}

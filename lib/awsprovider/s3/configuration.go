@@ -1,6 +1,7 @@
 package s3
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"reflect"
@@ -157,15 +158,19 @@ type abort struct {
 }
 
 // LifecycleState is its state; the id is the bucket's name.
-type LifecycleState struct{ LifecycleArgs }
+type LifecycleState struct {
+	LifecycleArgs
+	// TransitionDefaultMinimumObjectSize is which small objects move to another storage class.
+	TransitionDefaultMinimumObjectSize string `pulumi:"transitionDefaultMinimumObjectSize"`
+}
 
 var lifecycle = resource.Description[LifecycleArgs, LifecycleState]{
 	Token:  "aws:s3/bucketLifecycleConfigurationV2:BucketLifecycleConfigurationV2",
 	Check:  checkLifecycle,
 	Create: putLifecycle,
 	Read: func(ctx context.Context, c *resource.Cloud, name string, _ LifecycleState) (LifecycleState, error) {
-		rules, err := lifecycleRules(ctx, c, name)
-		return LifecycleState{LifecycleArgs{Bucket: name, Rules: rules}}, err
+		rules, size, err := lifecycleRules(ctx, c, name)
+		return LifecycleState{LifecycleArgs{Bucket: name, Rules: rules}, size}, err
 	},
 	Update: func(ctx context.Context, c *resource.Cloud, _ string, _ LifecycleState, a LifecycleArgs) error {
 		_, err := putLifecycle(ctx, c, a)
@@ -176,7 +181,7 @@ var lifecycle = resource.Description[LifecycleArgs, LifecycleState]{
 			return err
 		}
 		return resource.PollGone(ctx, "lifecycle of bucket "+name, settle, func(ctx context.Context) error {
-			_, err := lifecycleRules(ctx, c, name)
+			_, _, err := lifecycleRules(ctx, c, name)
 			return err
 		})
 	},
@@ -244,17 +249,17 @@ func putLifecycle(ctx context.Context, c *resource.Cloud, a LifecycleArgs) (stri
 		return "", err
 	}
 	return a.Bucket, resource.PollThere(ctx, "bucket "+a.Bucket+" shows its lifecycle", settle, func(ctx context.Context) (bool, error) {
-		rules, err := lifecycleRules(ctx, c, a.Bucket)
+		rules, _, err := lifecycleRules(ctx, c, a.Bucket)
 		return sameRules(rules, a.Rules), err
 	})
 }
 
-func lifecycleRules(ctx context.Context, c *resource.Cloud, name string) ([]lifecycleRule, error) {
+// lifecycleRules are a bucket's, and the size from which objects move; S3's default where it does not say.
+func lifecycleRules(ctx context.Context, c *resource.Cloud, name string) (rules []lifecycleRule, size string, err error) {
 	out, err := c.S3.GetBucketLifecycleConfiguration(ctx, &s3.GetBucketLifecycleConfigurationInput{Bucket: &name})
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	var rules []lifecycleRule
 	for _, r := range out.Rules {
 		rule := lifecycleRule{ID: aws.ToString(r.ID), Status: string(r.Status), Filter: &lifecycleFilter{}}
 		if r.Filter != nil {
@@ -272,7 +277,8 @@ func lifecycleRules(ctx context.Context, c *resource.Cloud, name string) ([]life
 		}
 		rules = append(rules, rule)
 	}
-	return rules, nil
+	all := types.TransitionDefaultMinimumObjectSizeAllStorageClasses128k
+	return rules, string(cmp.Or(out.TransitionDefaultMinimumObjectSize, all)), nil
 }
 
 // sameRules compares rules by id, whatever their order.

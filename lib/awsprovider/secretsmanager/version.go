@@ -30,6 +30,8 @@ type VersionState struct {
 	VersionArgs
 	Arn       string `pulumi:"arn"`
 	VersionID string `pulumi:"versionId"`
+	// SecretBinary is empty, and secret all the same: a program may not learn from it of which kind the value is.
+	SecretBinary string `pulumi:"secretBinary" provider:"secret"`
 }
 
 var secretVersion = resource.Description[VersionArgs, VersionState]{

@@ -56,8 +56,12 @@ var topicSubscription = resource.Description[SubscriptionArgs, SubscriptionState
 	Token: "aws:sns/topicSubscription:TopicSubscription",
 	Check: checkSubscription,
 	Create: func(ctx context.Context, c *resource.Cloud, a SubscriptionArgs) (string, error) {
+		settings := subscriptionSettings(a)
+		if settings[rawAttribute] == "false" {
+			delete(settings, rawAttribute) // a new subscription is so
+		}
 		out, err := c.SNS.Subscribe(ctx, &sns.SubscribeInput{
-			TopicArn: &a.Topic, Protocol: &a.Protocol, Endpoint: &a.Endpoint, Attributes: subscriptionSettings(a),
+			TopicArn: &a.Topic, Protocol: &a.Protocol, Endpoint: &a.Endpoint, Attributes: settings,
 			ReturnSubscriptionArn: true,
 		})
 		if err != nil {

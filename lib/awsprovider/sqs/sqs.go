@@ -50,6 +50,8 @@ type QueueState struct {
 	resource.AllTags
 	Arn string `pulumi:"arn"`
 	URL string `pulumi:"url"`
+	// KmsDataKeyReusePeriodSeconds is the default of SQS where the queue is not encrypted with a key of KMS.
+	KmsDataKeyReusePeriodSeconds int `pulumi:"kmsDataKeyReusePeriodSeconds"`
 }
 
 // numbers ties the numeric properties to the API's attribute names and the official provider's defaults.
@@ -151,6 +153,10 @@ func readQueue(ctx context.Context, c *resource.Cloud, id string, prior QueueSta
 	}
 	if text, ok := got[string(types.QueueAttributeNameSqsManagedSseEnabled)]; ok {
 		s.SqsManagedSseEnabled = aws.Bool(text == "true")
+	}
+	s.KmsDataKeyReusePeriodSeconds = 300
+	if seconds, err := strconv.Atoi(got[string(types.QueueAttributeNameKmsDataKeyReusePeriodSeconds)]); err == nil {
+		s.KmsDataKeyReusePeriodSeconds = seconds
 	}
 	s.Arn, s.URL = got[string(types.QueueAttributeNameQueueArn)], id
 	s.Name = s.Arn[strings.LastIndex(s.Arn, ":")+1:]

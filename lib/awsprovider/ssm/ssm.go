@@ -40,6 +40,7 @@ type ParameterState struct {
 	resource.AllTags
 	Arn     string `pulumi:"arn"`
 	Version int    `pulumi:"version"`
+	Tier    string `pulumi:"tier"`
 }
 
 var dataTypes = []string{"text", "aws:ec2:image", "aws:ssm:integration"}
@@ -131,7 +132,7 @@ func readParameter(ctx context.Context, c *resource.Cloud, id string, prior Para
 	s.Name, s.Type, s.Value = aws.ToString(got.Parameter.Name), string(got.Parameter.Type), aws.ToString(got.Parameter.Value)
 	s.Arn, s.Version = aws.ToString(got.Parameter.ARN), int(got.Parameter.Version)
 	s.Description, s.AllowedPattern = resource.NotEmpty(detail.Description), resource.NotEmpty(detail.AllowedPattern)
-	s.DataType, s.KeyID = detail.DataType, detail.KeyId
+	s.DataType, s.KeyID, s.Tier = detail.DataType, detail.KeyId, string(detail.Tier)
 	s.Tags = resource.TagMap(tags.TagList, func(t types.Tag) (*string, *string) { return t.Key, t.Value })
 	s.TagsAll = s.Tags
 	return s, nil

@@ -26,8 +26,9 @@ type WebACLArgs struct {
 type WebACLState struct {
 	WebACLArgs
 	resource.AllTags
-	Arn      string `pulumi:"arn"`
-	Capacity int    `pulumi:"capacity"`
+	Arn       string `pulumi:"arn"`
+	Capacity  int    `pulumi:"capacity"`
+	LockToken string `pulumi:"lockToken"`
 }
 
 var webACL = resource.Description[WebACLArgs, WebACLState]{
@@ -127,7 +128,7 @@ func readWebACL(ctx context.Context, c *resource.Cloud, id string, prior WebACLS
 	}
 	s := prior
 	s.Arn, s.Capacity, s.Name = aws.ToString(out.WebACL.ARN), int(out.WebACL.Capacity), aws.ToString(out.WebACL.Name)
-	s.Description = nil
+	s.LockToken, s.Description = aws.ToString(out.LockToken), nil
 	if text := aws.ToString(out.WebACL.Description); text != "" {
 		s.Description = &text
 	}
