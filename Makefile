@@ -80,7 +80,7 @@ judge: ## put what is deployed before judges from PyPI, each in an environment o
 	TAPSTACK_JUDGES=$(JUDGES) $(GO) test $(INTEGRATION) -count=1 -v -run TestWhatTheJudgesFindIsKnown ./tests/judge
 
 .PHONY: test-updates
-test-updates: ## change every configuration key of a deployed stack, there and back; UPDATES_ALONE=1 each by itself, which takes much longer
+test-updates: ## change every configuration key of a deployed stack, there and back; UPDATES_ALONE=1 each by itself, OFFICIAL=1 by the official provider
 	$(GO) test -timeout 120m -count=1 -v -run TestUpdates ./tests/integration/
 
 .PHONY: fuzz

@@ -76,6 +76,8 @@ type platform struct {
 	suffix  string
 	dir     string
 	heard   *transcript
+	// untold are properties by URN that every preview would set again, for the emulator does not tell that they are.
+	untold map[string][]string
 }
 
 // newPlatform opens target, engine and stack. Nothing is deployed yet, and everything is closed when the test ends.
@@ -100,7 +102,7 @@ func chosenTarget() target.Options {
 func openPlatform(ctx context.Context, t *testing.T, options target.Options, suffix, dir string) *platform {
 	t.Helper()
 	processtest.SkipIfShort(t)
-	p := &platform{options: defaults(options, suffix, dir), suffix: suffix, dir: dir, heard: &transcript{t: t}}
+	p := &platform{options: defaults(options, suffix, dir), suffix: suffix, dir: dir, heard: &transcript{t: t}, untold: map[string][]string{}}
 	p.options.Progress, options.Notify = p.heard, p.heard.Note
 	opened, err := target.Open(ctx, options)
 	require.NoError(t, err, "opening the target")

@@ -21,6 +21,7 @@ import (
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
+	"tapstack/tests/official/bridge"
 )
 
 // change is a legal change of the configuration of a deployed stack, and what comes of it.
@@ -178,7 +179,7 @@ func merged(all ...map[string]string) map[string]string {
 // TestUpdates changes every key of the configuration of a deployed stack, there and back: it finishes, nothing is replaced
 // but what the table lists, the specification holds but for what is switched off, and a second preview is empty. What is
 // refused is refused before the first resource. Changes that go together are made together. UPDATES=<regexp over keys> makes
-// some, UPDATES_ALONE=1 each by itself.
+// some, UPDATES_ALONE=1 each by itself; with OFFICIAL=1 the official provider does it all.
 func TestUpdates(t *testing.T) {
 	ends, bounded := t.Deadline()
 	if !bounded {
@@ -187,8 +188,19 @@ func TestUpdates(t *testing.T) {
 	ctx, cancel := context.WithDeadline(context.Background(), ends.Add(-5*time.Minute)) // leaves time to clean up
 	defer cancel()
 	p := openPlatform(ctx, t, target.Options{Name: target.Local}, "up-"+strings.ToLower(random.UniqueID()), t.TempDir())
+	if lookup("OFFICIAL") != "" {
+		p.underOfficial(ctx, t)
+	}
 	_, err := p.Stack.Up(ctx)
 	require.NoError(t, err)
+	if lookup("OFFICIAL") != "" {
+		again, err := p.Preview(ctx)
+		require.NoError(t, err)
+		for _, s := range again.Changed {
+			p.untold[s.URN] = s.Properties
+		}
+		t.Logf("what the emulator does not tell, and the official provider would set again: %v", steps(again))
+	}
 	off := p.switchedOff(ctx, t)
 	before := p.options.Config
 
@@ -233,6 +245,19 @@ func TestUpdates(t *testing.T) {
 	p.destroy(t)
 }
 
+// underOfficial has the official provider, where this machine has it, deploy the stack from now on.
+func (p *platform) underOfficial(ctx context.Context, t *testing.T) {
+	t.Helper()
+	binary := bridge.Prepare(t)
+	server, err := bridge.Forward(p.Cloud.Endpoint, nil)
+	require.NoError(t, err)
+	t.Cleanup(server.Close)
+	env := maps.Clone(p.Cloud.Env())
+	env["AWS_ENDPOINT_URL"] = server.URL
+	p.options.Provider = binary.Plugin(env)
+	p.reopen(ctx, t, nil)
+}
+
 // together packs changes that set different keys, and are legal all at once, into rounds, first fit.
 func together(before map[string]string, all []change) [][]change {
 	var rounds [][]change
@@ -272,7 +297,10 @@ func (p *platform) change(ctx context.Context, t *testing.T, expected change) {
 	t.Logf("%s in %s", done, done.Duration.Round(100*time.Millisecond))
 	again, err := p.Preview(ctx)
 	require.NoError(t, err, "second preview")
-	assert.Zero(t, again.Altered(), "a second preview: %v", steps(again))
+	for _, s := range again.Changed {
+		assert.Contains(t, p.untold, s.URN, "a second preview: %v", s)
+		assert.Subset(t, p.untold[s.URN], s.Properties, "a second preview: %v", s)
+	}
 }
 
 // refuses holds that neither a preview nor an up goes as far as the first resource.
@@ -291,6 +319,12 @@ func (p *platform) refuses(ctx context.Context, t *testing.T, reason string) {
 	require.Equal(t, before, after)
 }
 
+// toldInPart are the checks of what moto tells of a service only once an update has given it. The official provider gives what
+// has changed and no more, and the other properties then look as if they had never been set.
+var toldInPart = []string{
+	"application.circuit-breaker", "application.rolling-update", "application.zone-rebalancing", "application.managed-tags",
+}
+
 // switchedOff are the checks that the configuration switches off. None may fail.
 func (p *platform) switchedOff(ctx context.Context, t *testing.T) []string {
 	t.Helper()
@@ -300,6 +334,10 @@ func (p *platform) switchedOff(ctx context.Context, t *testing.T) []string {
 	for _, r := range report.Results {
 		switch r.Status {
 		case verify.Failed:
+			if lookup("OFFICIAL") != "" && slices.Contains(toldInPart, r.ID) {
+				t.Logf("%s: %s", r.ID, r.Reason)
+				continue
+			}
 			assert.Fail(t, r.ID+": "+r.Reason, r.Says)
 		case verify.SwitchedOff:
 			off = append(off, r.ID)

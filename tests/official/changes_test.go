@@ -22,24 +22,28 @@ import (
 	rpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/awsprovider/resource"
 	"tapstack/lib/target"
+	"tapstack/tests/official/bridge"
 )
 
 // TestEveryChangeIsOfTheSameKind asks both providers what each change of each property of each type means: the same
 // resource, an update, or a replacement.
 func TestEveryChangeIsOfTheSameKind(t *testing.T) {
 	b := prepared(t)
+	t.Parallel()
 	ctx := t.Context()
 	cloud, err := target.Open(ctx, target.Options{Name: target.Local, Notify: func(s string) { t.Log(s) }})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, cloud.Close()) })
-	spec, err := served(ctx)
+	spec, err := bridge.Served(ctx)
 	require.NoError(t, err)
 
-	official := b.plugin(cloud.Config, cloud.Env())
+	official := b.Plugin(cloud.Env())
 	local := awsprovider.NewPlugin(cloud.Config)
 	sides := [2]side{}
 	for i, attach := range []func(context.Context) (map[string]int, error){official.Attach, local.Attach} {
@@ -50,7 +54,7 @@ func TestEveryChangeIsOfTheSameKind(t *testing.T) {
 	t.Cleanup(func() {
 		require.NoError(t, official.Close())
 		require.NoError(t, local.Close())
-		t.Logf("the official provider said:\n%s", official.said)
+		t.Logf("the official provider said:\n%s", official.Said())
 	})
 
 	for _, r := range awsprovider.Resources() {
@@ -94,6 +98,16 @@ type side struct {
 	found presource.PropertyMap
 	// known are the states from which changes started, by their inputs.
 	known map[string][2]presource.PropertyMap
+}
+
+// connect speaks with the provider at a loopback port.
+func connect(port int) (rpc.ResourceProviderClient, func() error, error) {
+	connection, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", port), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	if err != nil {
+		return nil, nil, err
+	}
+	return rpc.NewResourceProviderClient(connection), connection.Close, nil
 }
 
 func configured(t *testing.T, port int) side {

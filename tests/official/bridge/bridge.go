@@ -1,4 +1,6 @@
-package official
+// Package bridge runs the official Terraform AWS provider for tests: tools/officialprovider, which gives it to an engine,
+// is built into the cache folder, and the provider is taken from a filesystem mirror of Terraform.
+package bridge
 
 import (
 	"archive/zip"
@@ -15,32 +17,68 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/blang/semver"
 	p "github.com/pulumi/pulumi-go-provider"
 	"github.com/pulumi/pulumi-go-provider/integration"
 	"github.com/pulumi/pulumi/pkg/v3/codegen/schema"
-	rpc "github.com/pulumi/pulumi/sdk/v3/proto/go"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider"
-	"tapstack/lib/awsprovider/index"
 	"tapstack/lib/cache"
 	"tapstack/lib/lifecycle/cli"
 )
 
-// officialVersion is the Terraform AWS provider that pulumi-aws v6.83.2 is built from.
-const officialVersion = "5.100.0"
+// version of the Terraform AWS provider, which is the one that pulumi-aws v6.83.2 is built from.
+const version = "5.100.0"
 
 // mirrorVariable names a folder that `terraform providers mirror` has filled.
 const mirrorVariable = "TAPSTACK_TERRAFORM_MIRROR"
 
-// binary is the bridge to the official provider, ready to be started.
-type binary struct{ bridge, provider, names string }
+// Binary is the bridge to the official provider, ready to be started.
+type Binary struct{ bridge, provider, names string }
+
+// whyNot is the reason for which no test had the official provider.
+var whyNot string
+
+// WhyNot is the reason for which tests were skipped, empty where none was. A reader of a long log looks at its end.
+func WhyNot() string { return whyNot }
+
+// Prepare finds and builds the official provider, once, or skips the test where no mirror has it.
+func Prepare(tb testing.TB) Binary {
+	tb.Helper()
+	b, err := once()
+	require.NoError(tb, err)
+	if b.provider == "" {
+		whyNot = fmt.Sprintf("SKIPPED: no filesystem mirror has hashicorp/aws %[1]s, so nothing was tried with the official provider.\n"+
+			"To make one: in a folder with the file main.tf that says\n"+
+			"  terraform { required_providers { aws = { source = \"hashicorp/aws\", version = \"%[1]s\" } } }\n"+
+			"run: terraform providers mirror DIR; then set %[2]s=DIR", version, mirrorVariable)
+		tb.Skip(whyNot)
+	}
+	return b
+}
+
+var once = sync.OnceValues(func() (Binary, error) {
+	provider, err := findProvider()
+	if err != nil || provider == "" {
+		return Binary{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Minute)
+	defer cancel()
+	spec, err := Served(ctx)
+	if err != nil {
+		return Binary{}, err
+	}
+	return build(ctx, provider, spec, func(s string) { fmt.Println(s) })
+})
 
 // findProvider looks for the Terraform provider in filesystem mirrors, unpacked or packed, and answers with its executable;
 // with nothing where no mirror has it.
@@ -48,11 +86,11 @@ func findProvider() (string, error) {
 	for _, mirror := range mirrors() {
 		folder := filepath.Join(mirror, "registry.terraform.io", "hashicorp", "aws")
 		platform := runtime.GOOS + "_" + runtime.GOARCH
-		found, _ := filepath.Glob(filepath.Join(folder, officialVersion, platform, "terraform-provider-aws_v*"))
+		found, _ := filepath.Glob(filepath.Join(folder, version, platform, "terraform-provider-aws_v*"))
 		if len(found) > 0 {
 			return found[0], nil
 		}
-		packed := filepath.Join(folder, "terraform-provider-aws_"+officialVersion+"_"+platform+".zip")
+		packed := filepath.Join(folder, "terraform-provider-aws_"+version+"_"+platform+".zip")
 		if _, err := os.Stat(packed); err == nil {
 			return unpack(packed)
 		}
@@ -87,7 +125,7 @@ func unpack(path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	folder := filepath.Join(root, "terraform-provider-aws-"+officialVersion)
+	folder := filepath.Join(root, "terraform-provider-aws-"+version)
 	err = cache.Make(context.Background(), folder, func(_ context.Context, folder string) error {
 		archive, err := zip.OpenReader(path)
 		if err != nil {
@@ -122,27 +160,27 @@ func extract(file *zip.File, path string) error {
 }
 
 // build compiles tools/officialprovider into the cache folder, once for each of its versions, and writes the SDK's names.
-func build(ctx context.Context, provider string, served schema.PackageSpec, notify func(string)) (binary, error) {
+func build(ctx context.Context, provider string, served schema.PackageSpec, notify func(string)) (Binary, error) {
 	names, err := readSDK(ctx, served)
 	if err != nil {
-		return binary{}, err
+		return Binary{}, err
 	}
 	text, err := names.json()
 	if err != nil {
-		return binary{}, err
+		return Binary{}, err
 	}
 	root, err := cli.RepositoryRoot()
 	if err != nil {
-		return binary{}, err
+		return Binary{}, err
 	}
 	source := filepath.Join(root, "tools", "officialprovider")
 	digest, err := digestOf(source)
 	if err != nil {
-		return binary{}, err
+		return Binary{}, err
 	}
 	cached, err := cache.Dir()
 	if err != nil {
-		return binary{}, err
+		return Binary{}, err
 	}
 	folder := filepath.Join(cached, "officialprovider-"+digest)
 	err = cache.Make(ctx, folder, func(ctx context.Context, folder string) error {
@@ -156,9 +194,9 @@ func build(ctx context.Context, provider string, served schema.PackageSpec, noti
 		return nil
 	})
 	if err != nil {
-		return binary{}, err
+		return Binary{}, err
 	}
-	b := binary{bridge: filepath.Join(folder, "pulumi-resource-aws"), provider: provider, names: filepath.Join(folder, "names.json")}
+	b := Binary{bridge: filepath.Join(folder, "pulumi-resource-aws"), provider: provider, names: filepath.Join(folder, "names.json")}
 	return b, os.WriteFile(b.names, text, 0o600)
 }
 
@@ -178,10 +216,10 @@ func digestOf(folder string) (string, error) {
 	return fmt.Sprintf("%x", hash.Sum(nil)[:6]), nil
 }
 
-// bridged serves the official provider to an engine, and the local random provider beside it. It implements lifecycle's
+// Plugin serves the official provider to an engine, and the local random provider beside it. It implements lifecycle's
 // Provider.
-type bridged struct {
-	binary
+type Plugin struct {
+	binary  Binary
 	env     map[string]string
 	local   *awsprovider.Plugin
 	process *exec.Cmd
@@ -189,18 +227,24 @@ type bridged struct {
 	said    *bytes.Buffer
 }
 
-func (b binary) plugin(cfg aws.Config, env map[string]string) *bridged {
-	return &bridged{binary: b, env: env, local: awsprovider.NewPlugin(cfg)}
+// Plugin is a provider that reaches the cloud by the variables of its environment.
+func (b Binary) Plugin(env map[string]string) *Plugin {
+	return &Plugin{binary: b, env: env, local: awsprovider.NewPlugin(aws.Config{}), said: &bytes.Buffer{}}
 }
 
+// Said is what the provider wrote to its standard error. It is complete once the plugin is closed.
+func (o *Plugin) Said() string { return o.said.String() }
+
 // Attach starts the bridge, which announces its port.
-func (o *bridged) Attach(ctx context.Context) (map[string]int, error) {
+func (o *Plugin) Attach(ctx context.Context) (map[string]int, error) {
 	ports, err := o.local.Attach(ctx)
 	if err != nil {
 		return nil, err
 	}
-	o.process, o.said = exec.CommandContext(context.WithoutCancel(ctx), o.bridge), &bytes.Buffer{}
-	o.process.Env = append(os.Environ(), "TAPSTACK_TERRAFORM_PROVIDER="+o.provider, "TAPSTACK_SDK_NAMES="+o.names)
+	o.process = exec.CommandContext(context.WithoutCancel(ctx), o.binary.bridge)
+	// What the shell says of AWS is not of the cloud that the plugin is for.
+	ours := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
+	o.process.Env = append(ours, "TAPSTACK_TERRAFORM_PROVIDER="+o.binary.provider, "TAPSTACK_SDK_NAMES="+o.binary.names)
 	for name, value := range o.env {
 		o.process.Env = append(o.process.Env, name+"="+value)
 	}
@@ -227,7 +271,7 @@ func (o *bridged) Attach(ctx context.Context) (map[string]int, error) {
 }
 
 // Close ends the bridge and with it its child.
-func (o *bridged) Close() error {
+func (o *Plugin) Close() error {
 	if o.process != nil {
 		_ = o.leash.Close()
 		_ = o.process.Wait()
@@ -236,19 +280,9 @@ func (o *bridged) Close() error {
 	return o.local.Close()
 }
 
-// connect speaks with the provider at a loopback port.
-func connect(port int) (rpc.ResourceProviderClient, func() error, error) {
-	connection, err := grpc.NewClient(fmt.Sprintf("127.0.0.1:%d", port), grpc.WithTransportCredentials(insecure.NewCredentials()),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
-	if err != nil {
-		return nil, nil, err
-	}
-	return rpc.NewResourceProviderClient(connection), connection.Close, nil
-}
-
-// served is the local provider's own account of its types. infer refuses to describe a function that answers with an id,
+// Served is the local provider's own account of its types. infer refuses to describe a function that answers with an id,
 // so of functions there are the tokens alone.
-func served(ctx context.Context) (schema.PackageSpec, error) {
+func Served(ctx context.Context) (schema.PackageSpec, error) {
 	var spec schema.PackageSpec
 	provider, err := awsprovider.Assemble(aws.Config{}, awsprovider.Resources(), nil)
 	if err != nil {
@@ -266,7 +300,7 @@ func served(ctx context.Context) (schema.PackageSpec, error) {
 		return spec, err
 	}
 	spec.Functions = map[string]schema.FunctionSpec{}
-	for _, f := range index.Functions() {
+	for _, f := range awsprovider.Functions() {
 		token, err := f.GetToken()
 		if err != nil {
 			return spec, err

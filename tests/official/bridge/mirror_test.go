@@ -1,4 +1,4 @@
-package official
+package bridge
 
 import (
 	"archive/zip"
@@ -17,15 +17,15 @@ func TestTheProviderIsFoundInAMirrorUnpackedOrPacked(t *testing.T) {
 	platform := runtime.GOOS + "_" + runtime.GOARCH
 	for name, fill := range map[string]func(t *testing.T, folder string){
 		"unpacked": func(t *testing.T, folder string) {
-			inner := filepath.Join(folder, officialVersion, platform)
+			inner := filepath.Join(folder, version, platform)
 			require.NoError(t, os.MkdirAll(inner, 0o700))
-			require.NoError(t, os.WriteFile(filepath.Join(inner, "terraform-provider-aws_v"+officialVersion+"_x5"), []byte("it"), 0o700))
+			require.NoError(t, os.WriteFile(filepath.Join(inner, "terraform-provider-aws_v"+version+"_x5"), []byte("it"), 0o700))
 		},
 		"packed": func(t *testing.T, folder string) {
-			file, err := os.Create(filepath.Join(folder, "terraform-provider-aws_"+officialVersion+"_"+platform+".zip"))
+			file, err := os.Create(filepath.Join(folder, "terraform-provider-aws_"+version+"_"+platform+".zip"))
 			require.NoError(t, err)
 			archive := zip.NewWriter(file)
-			inner, err := archive.Create("terraform-provider-aws_v" + officialVersion + "_x5")
+			inner, err := archive.Create("terraform-provider-aws_v" + version + "_x5")
 			require.NoError(t, err)
 			_, err = inner.Write([]byte("it"))
 			require.NoError(t, err)

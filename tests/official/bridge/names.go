@@ -1,4 +1,4 @@
-package official
+package bridge
 
 import (
 	"context"
@@ -44,8 +44,12 @@ func readSDK(ctx context.Context, served schema.PackageSpec) (sdkNames, error) {
 	}
 	for tok := range served.Functions {
 		module, name := modulePart(tok)
-		properties := r.properties(module, upperFirst(name)+"Result")
-		for name, p := range r.optional(module, upperFirst(name)+"Args") {
+		function := upperFirst(name)
+		if r.module(module)[function+"Result"] == nil { // a resource has the name
+			function = "Lookup" + strings.TrimPrefix(function, "Get")
+		}
+		properties := r.properties(module, function+"Result")
+		for name, p := range r.optional(module, function+"Args") {
 			properties[name] = p
 		}
 		names.Functions[tok] = entity{properties}
