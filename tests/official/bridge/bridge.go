@@ -196,8 +196,27 @@ func build(ctx context.Context, provider string, served schema.PackageSpec, noti
 	if err != nil {
 		return Binary{}, err
 	}
-	b := Binary{bridge: filepath.Join(folder, "pulumi-resource-aws"), provider: provider, names: filepath.Join(folder, "names.json")}
-	return b, os.WriteFile(b.names, text, 0o600)
+	b := Binary{bridge: filepath.Join(folder, "pulumi-resource-aws"), provider: provider}
+	b.names, err = keepNames(folder, text)
+	return b, err
+}
+
+// keepNames writes the names into a file of their own. Other tests, of another version of the local provider too, may use the
+// folder at the same time, and a plugin reads the file each time it is attached.
+func keepNames(folder string, text []byte) (string, error) {
+	path := filepath.Join(folder, fmt.Sprintf("names-%x.json", sha256.Sum256(text)))
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	file, err := os.CreateTemp(folder, "names-*")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(text)
+	if err = errors.Join(err, file.Close()); err != nil {
+		return "", errors.Join(err, os.Remove(file.Name()))
+	}
+	return path, os.Rename(file.Name(), path)
 }
 
 func digestOf(folder string) (string, error) {
