@@ -7,8 +7,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,9 +34,6 @@ func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
 // run is main without its process: it answers with the exit code.
 func run(args []string, stdout, stderr io.Writer) int {
-	// Where nobody reads what is printed any more, as behind `| head`, tap goes on: what it has begun would be left half done.
-	// A signal that is ignored, rather than taken, would be ignored in every process that tap starts.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	app := &app{stdout: printed(stdout), stderr: printed(stderr)}
 	root := app.root()
 	root.SetArgs(args)

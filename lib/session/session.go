@@ -148,6 +148,9 @@ func onInterrupt(parent context.Context, first, second func()) (ctx context.Cont
 	ctx, cancel := context.WithCancelCause(parent)
 	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, interrupts()...)
+	// Where nobody reads what is printed any more, as behind `| head`, the work goes on to its end and to what is told of it: it
+	// would be left half done. A signal that is ignored, rather than taken, would be ignored in every process that is started.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	done := make(chan struct{})
 	go func() {
 		for _, act := range []func(){func() { cancel(lifecycle.ErrInterrupted); go first() }, second} {
