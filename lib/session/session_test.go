@@ -265,10 +265,12 @@ func TestASecondInterruptIsHeardWhileNobodyReadsWhatTheFirstHasSaid(t *testing.T
 	defer close(full)
 	ctx, stop := onInterrupt(t.Context(), func() { <-full }, func() { close(second) })
 	defer stop()
-	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGHUP))
+	self, err := os.FindProcess(os.Getpid())
+	require.NoError(t, err)
+	require.NoError(t, self.Signal(syscall.SIGHUP))
 	<-ctx.Done()
 	require.ErrorIs(t, context.Cause(ctx), lifecycle.ErrInterrupted)
-	require.NoError(t, syscall.Kill(os.Getpid(), syscall.SIGTERM))
+	require.NoError(t, self.Signal(syscall.SIGTERM))
 	select {
 	case <-second:
 	case <-time.After(10 * time.Second):
