@@ -9,6 +9,7 @@ const (
 	keyItself    = "in the policy of a key, * is that key"
 	endpointOnly = "an endpoint's policy gives no permissions: it lets calls of this account through, and the roles say which"
 	isPlain      = "a count, a time limit or an address; what is secret is in Secrets Manager"
+	ofCluster    = "set for the whole cluster, where Prowler finds it; the emulator does not tell it of the cluster's instances"
 	accessLogs   = "these are access logs of the load balancer, one copy of which in one region is enough, and nobody acts when one arrives"
 )
 
@@ -43,6 +44,26 @@ var accepted = []acceptance{
 	{"checkov", "CKV_AWS_327", "aurora-cluster", managedKey},
 	{"checkov", "CKV_AWS_338", "*-log-group", briefLogs},
 	{"checkov", "CKV_AWS_354", "aurora-*", managedKey},
+
+	{"prowler", "cloudwatch_log_group_kms_encryption_enabled", "*-log-group", managedKey},
+	{"prowler", "cloudwatch_log_group_retention_policy_specific_days_enabled", "*-log-group", briefLogs},
+	{"prowler", "ec2_networkacl_allow_ingress_tcp_port_3389", "network-acl/*", "a VPC's own ACL lets everything through; security groups say what " +
+		"comes in, and Prowler finds nothing in these"},
+	{"prowler", "iam_password_policy_expires_passwords_within_90_days_or_less", "password-policy", "belongs to the account: the stack makes no users"},
+	{"prowler", "rds_cluster_protected_by_backup_plan", "aurora-cluster", "Aurora keeps its own backups, 14 days of them to any second"},
+	{"prowler", "rds_instance_event_subscription_security_groups", "account", "Prowler holds it against each subscription to other events; the one to " +
+		"those of security groups is there, and passes"},
+	{"prowler", "rds_instance_iam_authentication_enabled", "aurora-*", ofCluster},
+	{"prowler", "rds_instance_integration_cloudwatch_logs", "aurora-*", ofCluster},
+	{"prowler", "route53_public_hosted_zones_cloudwatch_logging_enabled", "hostedzone/*", "the zone is there before the stack, which is only given its id"},
+	{"prowler", "s3_bucket_event_notifications_enabled", "alb-logs", accessLogs},
+	{"prowler", "s3_bucket_kms_encryption", "alb-logs", "load balancers write access logs to buckets with SSE-S3 alone"},
+	{"prowler", "s3_bucket_no_mfa_delete", "alb-logs", "the account's root user alone can switch it on, and then nobody else deletes a version"},
+	{"prowler", "s3_bucket_object_lock", "alb-logs", briefLasts},
+	{"prowler", "s3_bucket_server_access_logging_enabled", "alb-logs", "the bucket holds access logs itself"},
+	{"prowler", "secretsmanager_automatic_rotation_enabled", "payment-*", "the brief wants secrets without rotation"},
+	{"prowler", "secretsmanager_secret_unused", "payment-*", "tasks read their secrets when they start; on the emulator none runs"},
+	{"prowler", "vpc_endpoint_for_ec2_enabled", "vpc", "nothing in the VPC calls the API of EC2"},
 
 	{"botocore", "max", "Route 53 ListResourceRecordSets", "the SDK takes /hostedzone/ off an id before it sends that, after it was noted here"},
 }

@@ -39,6 +39,7 @@ type deployment struct {
 	cloud     *target.Target
 	stacks    []*session.Session
 	requests  requests      // to deploy, to check and to remove it
+	made      []declaration // of both configurations
 	resources []declaration // of the default configuration, and what only the largest one has besides
 }
 
@@ -74,6 +75,7 @@ func deploy(ctx context.Context, t *testing.T) *deployment {
 		has[r.Name] = true
 	}
 	more := d.stack(ctx, t, values)
+	d.made = slices.Concat(d.resources, more)
 	d.resources = append(d.resources, slices.DeleteFunc(more, func(r declaration) bool { return has[r.Name] })...)
 	return d
 }

@@ -25,7 +25,8 @@ var requirements embed.FS
 type environment struct{ folder, version string }
 
 // prepare makes the environment of a judge in the cache folder, unless it is there.
-func prepare(ctx context.Context, name string, versions python.Versions) (environment, error) {
+func prepare(ctx context.Context, j judge) (environment, error) {
+	name := j.name
 	pins, err := requirements.ReadFile("requirements/" + name + ".txt")
 	if err != nil {
 		return environment{}, err
@@ -41,12 +42,12 @@ func prepare(ctx context.Context, name string, versions python.Versions) (enviro
 	digest := sha256.Sum256(pins)
 	e := environment{filepath.Join(dir, fmt.Sprintf("%s-%s-%x", name, version[1], digest[:4])), string(version[1])}
 	err = cache.Make(ctx, e.folder, func(ctx context.Context, folder string) error {
-		found, err := python.Find(ctx, versions)
+		found, err := python.Find(ctx, j.versions)
 		if err != nil {
 			return err
 		}
 		fmt.Printf("Installing %s %s with %s, once.\n", name, e.version, found)
-		return python.Install(ctx, found, folder, pins)
+		return python.Install(ctx, found, folder, pins, j.sources...)
 	})
 	if err != nil {
 		return environment{}, fmt.Errorf("installing %s %s: %w", name, e.version, err)

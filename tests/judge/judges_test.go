@@ -19,6 +19,7 @@ type judge struct {
 	name     string // its package's on PyPI
 	what     string // what it looks at
 	versions python.Versions
+	sources  []string // packages that come without a wheel
 	// run has it look at a deployment, in which there is a fault that is planted. It tells how many things it looked at.
 	run func(ctx context.Context, e environment, d *deployment) (looked int, found []finding, err error)
 	// planted are the rules that the planted faults break.
@@ -28,12 +29,16 @@ type judge struct {
 // pythons are what the judges take.
 var pythons = python.Versions{Oldest: semver.MustParse("3.10.0"), Limit: semver.MustParse("3.14.0")}
 
+// olderPythons are what Prowler takes.
+var olderPythons = python.Versions{Oldest: semver.MustParse("3.10.0"), Limit: semver.MustParse("3.13.0")}
+
 // judges are asked in this order, on one deployment.
 var judges = []judge{
-	{"parliament", "policy documents", pythons, parliament, []string{"UNKNOWN_ACTION", "RESOURCE_STAR"}},
-	{"cfn-lint", "resources", pythons, cfnLint, []string{"E3034", "E3002"}},
-	{"checkov", "resources", pythons, checkov, []string{"CKV_AWS_24", "CKV_AWS_62"}},
-	{"botocore", "requests", pythons, botocore, []string{"max", "enum", "pattern", "shape"}},
+	{"parliament", "policy documents", pythons, nil, parliament, []string{"UNKNOWN_ACTION", "RESOURCE_STAR"}},
+	{"cfn-lint", "resources", pythons, nil, cfnLint, []string{"E3034", "E3002"}},
+	{"checkov", "resources", pythons, nil, checkov, []string{"CKV_AWS_24", "CKV_AWS_62"}},
+	{"prowler", "checks of the account", olderPythons, prowlerSources, prowler, []string{"s3_bucket_secure_transport_policy"}},
+	{"botocore", "requests", pythons, nil, botocore, []string{"max", "enum", "pattern", "shape"}},
 }
 
 func chooseJudges(names string) ([]judge, error) {

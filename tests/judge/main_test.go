@@ -1,6 +1,6 @@
 // Package judge puts what the program deploys before judges that nobody here wrote, each in an environment of its own from
-// PyPI: parliament reads the policies, cfn-lint and checkov the resources, botocore's API models the requests. What they find is
-// mended, or stands in accepted_test.go with its reason, or the test fails. docs/judges.md tells more.
+// PyPI: parliament reads the policies, cfn-lint and checkov the resources, Prowler the account, botocore's API models the requests.
+// What they find is mended, or stands in accepted_test.go with its reason, or the test fails. docs/judges.md tells more.
 //
 // It runs by `make judge` only. Whatever a judge looks at has a planted fault besides, which it must find: one that finds
 // nothing may just not have looked.
@@ -41,7 +41,7 @@ func TestWhatTheJudgesFindIsKnown(t *testing.T) {
 	require.NoError(t, err)
 	environments := make([]environment, len(chosen))
 	for i, j := range chosen {
-		environments[i], err = prepare(ctx, j.name, j.versions)
+		environments[i], err = prepare(ctx, j)
 		require.NoError(t, err, "make judge needs every judge; TAPSTACK_JUDGES=name,name leaves some out")
 	}
 	deployed := deploy(ctx, t)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -85,19 +86,26 @@ func usable(ctx context.Context, name string, versions Versions) (string, error)
 func Interpreter(folder string) string { return filepath.Join(folder, "bin", "python3") }
 
 // Install fills a folder with an environment of the Python that Find found, in which are the packages of the pins. Only wheels
-// are taken: what builds a package from its source would come without a digest.
-func Install(ctx context.Context, python, folder string, pins []byte) error {
-	requirements := filepath.Join(folder, "requirements.txt")
-	if err := os.WriteFile(requirements, pins, 0o600); err != nil {
-		return fmt.Errorf("writing the pins: %w", err)
+// are taken: what builds a package from its source would come without a digest. The packages that sources names are there as
+// source alone: the setuptools of the pins builds those.
+func Install(ctx context.Context, python, folder string, pins []byte, sources ...string) error {
+	steps := [][]string{{python, "-I", "-m", "venv", folder}}
+	install := []string{
+		Interpreter(folder), "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--only-binary=:all:", "--require-hashes",
 	}
-	for _, step := range [][]string{
-		{python, "-I", "-m", "venv", folder},
-		{
-			Interpreter(folder), "-I", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
-			"--only-binary=:all:", "--require-hashes", "--requirement", requirements,
-		},
-	} {
+	files := map[string][]byte{"requirements.txt": pins}
+	if len(sources) > 0 {
+		files["builder.txt"] = setuptoolsPin.Find(pins)
+		steps = append(steps, append(slices.Clone(install), "--requirement", filepath.Join(folder, "builder.txt")))
+		install = append(install, "--no-binary="+strings.Join(sources, ","), "--no-build-isolation", "--use-pep517")
+	}
+	steps = append(steps, append(install, "--requirement", filepath.Join(folder, "requirements.txt")))
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(folder, name), content, 0o600); err != nil {
+			return fmt.Errorf("writing the pins: %w", err)
+		}
+	}
+	for _, step := range steps {
 		command := exec.CommandContext(ctx, step[0], step[1:]...)
 		command.Env = Environ(slices.Concat(process.Network, indexVariables)...)
 		var output bytes.Buffer
@@ -111,6 +119,9 @@ func Install(ctx context.Context, python, folder string, pins []byte) error {
 	}
 	return nil
 }
+
+// setuptoolsPin is the one of setuptools with its digests, which stand on lines of their own.
+var setuptoolsPin = regexp.MustCompile(`(?m)^setuptools==.*(\n +--hash=.*)+`)
 
 func lastLines(text string, count int) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
