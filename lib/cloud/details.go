@@ -178,3 +178,7 @@ func (r *Reader) BucketPolicy(ctx context.Context, bucket string) (string, error
 	return get(ctx, r, "s3:GetBucketPolicy "+bucket, r.S3.GetBucketPolicy, &s3.GetBucketPolicyInput{Bucket: &bucket},
 		func(o *s3.GetBucketPolicyOutput) string { return aws.ToString(o.Policy) })
 }
+
+func (r *Reader) BucketVersioning(ctx context.Context, bucket string) (*s3.GetBucketVersioningOutput, error) {
+	return get(ctx, r, "s3:GetBucketVersioning "+bucket, r.S3.GetBucketVersioning, &s3.GetBucketVersioningInput{Bucket: &bucket}, self)
+}

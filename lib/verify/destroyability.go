@@ -115,9 +115,9 @@ func bucketUnlocked(ctx context.Context, e *Env, x subject, name string) error {
 		lock = string(out.ObjectLockConfiguration.ObjectLockEnabled)
 	}
 	x.equal("object lock", "none", lock)
-	versions, err := e.cloud.S3.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &name})
+	versions, err := e.cloud.BucketVersioning(ctx, name)
 	if err != nil {
-		return fmt.Errorf("reading the versioning of %s: %w", name, err)
+		return err
 	}
 	x.equal("second factor for removal", false, versions.MFADelete == s3types.MFADeleteStatusEnabled)
 	return nil

@@ -162,9 +162,9 @@ func bucketOwned(ctx context.Context, e *Env, x subject, name string) error {
 }
 
 func bucketVersioned(ctx context.Context, e *Env, x subject, name string) error {
-	out, err := e.cloud.S3.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &name})
+	out, err := e.cloud.BucketVersioning(ctx, name)
 	if err != nil {
-		return fmt.Errorf("reading the versioning of %s: %w", name, err)
+		return err
 	}
 	x.equal("versioning", s3types.BucketVersioningStatusEnabled, out.Status)
 	return nil

@@ -197,7 +197,7 @@ func answerSabotages() []sabotage {
 			Check: "target.region", Says: "ask another account than the one that the stack was deployed to (altered answer)",
 			Also: []string{
 				"alerts.topic-policy", "alerts.topic-key", "iam.trust", "iam.log-delivery-policy",
-				"iam.execution-roles", "iam.infrastructure-roles", "iam.task-roles",
+				"iam.execution-roles", "iam.infrastructure-roles", "iam.task-roles", "secrets.readers",
 			},
 			Why: "nobody can move a stack to another account",
 			Answer: changed(func(_ *saboteur, out *sts.GetCallerIdentityOutput) {
