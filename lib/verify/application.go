@@ -170,6 +170,15 @@ func (e *Env) service(ctx context.Context, kind serviceKind) (ecstypes.Service, 
 	return byOutput(ctx, e, "ECS service", kind.output, e.services, func(s ecstypes.Service) *string { return s.ServiceName })
 }
 
+// taskDefinition is the one that a service runs.
+func (e *Env) taskDefinition(ctx context.Context, kind serviceKind) (cloud.TaskDefinition, error) {
+	svc, err := e.service(ctx, kind)
+	if err != nil {
+		return cloud.TaskDefinition{}, err
+	}
+	return e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+}
+
 // rolloutBound is how long a deployment whose tasks run may take to be called complete.
 const rolloutBound = 5 * time.Minute
 
@@ -266,11 +275,7 @@ func eachService(look func(ctx context.Context, e *Env, x subject, svc ecstypes.
 
 func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error) func(context.Context, *Env, *recorder) error {
 	return eachKind(func(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
-		svc, err := e.service(ctx, kind)
-		if err != nil {
-			return err
-		}
-		td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+		td, err := e.taskDefinition(ctx, kind)
 		if err != nil {
 			return err
 		}

@@ -94,11 +94,7 @@ func (e *Env) roleNames(ctx context.Context) ([]string, error) {
 		}
 	}
 	for _, kind := range serviceKinds() {
-		svc, err := e.service(ctx, kind)
-		if err != nil {
-			return nil, err
-		}
-		td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+		td, err := e.taskDefinition(ctx, kind)
 		if err != nil {
 			return nil, err
 		}

@@ -295,11 +295,7 @@ func secretReaders(ctx context.Context, e *Env, rec *recorder) error {
 func (e *Env) injectedInto(ctx context.Context) (map[string][]string, error) {
 	roles := map[string][]string{}
 	for _, kind := range serviceKinds() {
-		svc, err := e.service(ctx, kind)
-		if err != nil {
-			return nil, err
-		}
-		td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+		td, err := e.taskDefinition(ctx, kind)
 		if err != nil {
 			return nil, err
 		}
