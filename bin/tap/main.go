@@ -21,8 +21,12 @@ const (
 	exitFine        = 0
 	exitFailed      = 1
 	exitUsage       = 2
+	exitUnproven    = 3
 	exitInterrupted = 130
 )
+
+// errUnproven ends a proof that could not ask every service.
+var errUnproven = errors.New("not proven")
 
 // errReported ends a command whose failure has been shown already.
 var errReported = errors.New("failed")
@@ -51,6 +55,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case !app.started:
 		app.say("%s", err)
 		return exitUsage
+	case errors.Is(err, errUnproven):
+		app.say("%s", err)
+		return exitUnproven
 	case !errors.Is(err, errReported):
 		app.say("%s", err)
 	}
@@ -73,7 +80,8 @@ The cloud is the target: local (an AWS API emulator that tap starts on this mach
 container, or one that runs already at $LOCALSTACK_ENDPOINT), endpoint (any running AWS-compatible API, given with
 --endpoint) or aws (a real account).
 
-Exit codes: 0 fine; 1 a deployment or a check failed, or something is left; 2 wrong use; 130 interrupted.
+Exit codes: 0 fine; 1 a deployment or a check failed, or something is left; 2 wrong use; 3 prove could not
+ask every service; 130 interrupted.
 
 The first interrupt (Ctrl-C, a closed terminal) stops the engine, waits for what is in flight and cleans up; the second
 stops at once and prints the command that finishes the clean-up.`
@@ -95,7 +103,7 @@ func (a *app) root() *cobra.Command {
 	a.options.bind(root.PersistentFlags())
 	root.AddCommand(
 		a.demoCommand(), a.previewCommand(), a.costCommand(), a.upCommand(), a.verifyCommand(), a.outputsCommand(), a.refreshCommand(),
-		a.destroyCommand(), a.sweepCommand(), a.preflightCommand(), a.doctorCommand(), a.versionCommand(),
+		a.destroyCommand(), a.proveCommand(), a.sweepCommand(), a.preflightCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root
 }

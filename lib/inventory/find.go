@@ -7,9 +7,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	tagtypes "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
 
 	"tapstack/lib"
@@ -35,6 +38,8 @@ func Leaks(ctx context.Context, cfg aws.Config, suffix string) ([]Resource, erro
 	if suffix == "" {
 		return nil, errors.New("looking for leaks: the suffix is empty")
 	}
+	cfg = cfg.Copy()
+	cfg.Retryer = patient
 	found, err := OfStack(ctx, cloud.NewReader(cfg), suffix, nil)
 	if err != nil {
 		return nil, fmt.Errorf("looking for what is left of %q: %w", suffix, err)
@@ -43,6 +48,13 @@ func Leaks(ctx context.Context, cfg aws.Config, suffix string) ([]Resource, erro
 		return cmp.Or(cmp.Compare(a.Kind.Name, b.Kind.Name), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ARN, b.ARN))
 	})
 	return found, nil
+}
+
+// patient repeats a read that is throttled or met a fault of the service: 10 times at most, which takes under a minute.
+func patient() aws.Retryer {
+	return retry.NewStandard(func(o *retry.StandardOptions) {
+		o.MaxAttempts, o.MaxBackoff, o.RateLimiter = 10, 5*time.Second, ratelimit.None
+	})
 }
 
 // OfStack is everything of the stack with a suffix that the services of AWS list, each asked by itself, with its tags. It

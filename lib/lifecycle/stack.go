@@ -235,20 +235,75 @@ func (s *Stack) attach(ctx context.Context) (detach func() error, err error) {
 	}, nil
 }
 
-// Preview tells what Up would do. The stack is created, empty, if it does not exist.
-func (s *Stack) Preview(ctx context.Context) (Result, error) {
-	return s.operate(ctx, "preview", true, func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
-		_, err := stack.Preview(ctx, optpreview.EventStreams(stream), optpreview.Color("never"), optpreview.SuppressOutputs())
+// Preview tells what Up would do, and changes nothing, whatever ends it: the configuration is handed to the engine in a file
+// that goes with the call, and a stack that does not exist is previewed in a folder of its own.
+func (s *Stack) Preview(ctx context.Context) (result Result, err error) {
+	switch _, err = s.existing(ctx); {
+	case errors.Is(err, ErrNoStack) && !s.options.Ephemeral:
+		return s.previewNew(ctx)
+	case errors.Is(err, ErrNoStack):
+		_, err = s.create(ctx)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	dir, err := os.MkdirTemp("", "tapstack-preview-*")
+	if err != nil {
+		return Result{}, fmt.Errorf("making a folder for the preview: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	file := filepath.Join(dir, filepath.Base(s.folder.settings(s.options.Stack)))
+	if err := s.configure(ctx, file); err != nil {
+		return Result{}, err
+	}
+	return s.operate(ctx, "preview", func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+		_, err := stack.Preview(ctx, optpreview.ConfigFile(file),
+			optpreview.EventStreams(stream), optpreview.Color("never"), optpreview.SuppressOutputs())
 		return err
 	})
 }
 
-// Up deploys. It first recovers from an earlier run that was killed.
-func (s *Stack) Up(ctx context.Context) (Result, error) {
-	if err := s.recover(ctx); err != nil && !errors.Is(err, ErrNoStack) {
+// previewNew previews a stack that does not exist.
+func (s *Stack) previewNew(ctx context.Context) (result Result, err error) {
+	dir, err := os.MkdirTemp("", "tapstack-preview-*")
+	if err != nil {
+		return Result{}, fmt.Errorf("making a folder for the preview: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	options := s.options
+	options.Dir, options.Lock, options.Bucket, options.Ephemeral = filepath.Join(dir, options.Stack), nil, nil, true
+	scratch, err := Open(ctx, s.command.engine, options)
+	if err != nil {
 		return Result{}, err
 	}
-	return s.operate(ctx, "up", true, func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+	defer scratch.Close()
+	return scratch.Preview(ctx)
+}
+
+// Remember keeps the configuration for later runs, where Up has nothing to do. The stack must exist.
+func (s *Stack) Remember(ctx context.Context) error {
+	if _, err := s.existing(ctx); err != nil {
+		return err
+	}
+	return s.remember(ctx)
+}
+
+// Up deploys. It first recovers from an earlier run that was killed.
+func (s *Stack) Up(ctx context.Context) (Result, error) {
+	_, err := s.existing(ctx)
+	switch {
+	case err == nil:
+		err = s.recover(ctx)
+	case errors.Is(err, ErrNoStack):
+		_, err = s.create(ctx)
+	}
+	if err == nil {
+		err = s.remember(ctx)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	return s.operate(ctx, "up", func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
 		_, err := stack.Up(ctx, optup.EventStreams(stream), optup.Color("never"), optup.SuppressOutputs(),
 			optup.SuppressProgress(), optup.ShowSecrets(false))
 		return err
@@ -258,7 +313,7 @@ func (s *Stack) Up(ctx context.Context) (Result, error) {
 // Refresh reads the cloud into the state. What Changed lists is drift. Creates that a killed run left pending are
 // dropped from the state.
 func (s *Stack) Refresh(ctx context.Context) (Result, error) {
-	return s.operate(ctx, "refresh", false, func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+	return s.operate(ctx, "refresh", func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
 		_, err := stack.Refresh(ctx, optrefresh.EventStreams(stream), optrefresh.Color("never"), optrefresh.SuppressOutputs(),
 			optrefresh.SuppressProgress(), optrefresh.ShowSecrets(false), optrefresh.ClearPendingCreates())
 		return err
@@ -270,7 +325,7 @@ func (s *Stack) Destroy(ctx context.Context) (Result, error) {
 	if err := s.recover(ctx); err != nil {
 		return Result{}, err
 	}
-	result, err := s.operate(ctx, "destroy", false, func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+	result, err := s.operate(ctx, "destroy", func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
 		_, err := stack.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.Color("never"), optdestroy.SuppressOutputs(),
 			optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false), optdestroy.ContinueOnError(), optdestroy.Remove())
 		return err
@@ -322,17 +377,9 @@ func (s *Stack) recover(ctx context.Context) error {
 }
 
 // operate runs one engine operation with its events, once more if a dead process held the lock.
-func (s *Stack) operate(ctx context.Context, operation string, create bool,
-	run func(*auto.Stack, chan<- events.EngineEvent) error,
-) (Result, error) {
+func (s *Stack) operate(ctx context.Context, operation string, run func(*auto.Stack, chan<- events.EngineEvent) error) (Result, error) {
 	start := time.Now()
 	stack, err := s.existing(ctx)
-	if create && errors.Is(err, ErrNoStack) {
-		stack, err = s.create(ctx)
-	}
-	if err == nil && create {
-		err = s.configure(ctx)
-	}
 	if err != nil {
 		return Result{}, err
 	}
@@ -440,8 +487,8 @@ func (s *Stack) create(ctx context.Context) (*auto.Stack, error) {
 	return s.handle, s.push(ctx)
 }
 
-// configure writes the configuration beside the salt that the stack's creation left in the same file.
-func (s *Stack) configure(ctx context.Context) error {
+// configure writes the configuration into a file, beside the salt that the stack's creation left in its settings.
+func (s *Stack) configure(ctx context.Context, file string) error {
 	settings, err := s.workspace.StackSettings(ctx, s.options.Stack)
 	if err != nil {
 		return fmt.Errorf("reading the settings of stack %s: %w", s.options.Stack, err)
@@ -457,15 +504,23 @@ func (s *Stack) configure(ctx context.Context) error {
 		}
 		settings.Config[parsed] = config.NewValue(value)
 	}
+	if err := settings.Save(file); err != nil {
+		return fmt.Errorf("writing the settings of stack %s: %w", s.options.Stack, err)
+	}
+	return nil
+}
+
+// remember makes the configuration the stack's.
+func (s *Stack) remember(ctx context.Context) error {
 	// The workspace's own way to write them leaves half of them where there is no more room.
 	file := s.folder.settings(s.options.Stack)
 	fresh := strings.TrimSuffix(file, ".yaml") + ".new.yaml"
-	err = settings.Save(fresh)
+	err := s.configure(ctx, fresh)
 	if err == nil {
 		err = os.Rename(fresh, file)
 	}
 	if err != nil {
-		return errors.Join(fmt.Errorf("writing the settings of stack %s: %w", s.options.Stack, err), removeAny(fresh))
+		return errors.Join(err, removeAny(fresh))
 	}
 	return s.push(ctx)
 }

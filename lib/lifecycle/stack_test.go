@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pulumi/pulumi/sdk/v3/go/pulumi"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/lifecycle"
@@ -289,4 +290,52 @@ func TestAFullDiskLosesNothingThatTheEngineHadWritten(t *testing.T) {
 	require.Equal(t, 4, cloud.count())
 	run(t, again.Destroy)
 	require.Zero(t, cloud.count())
+}
+
+// contents are the files below a folder that a later command goes by: settings, states and copies of them.
+func contents(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found := map[string]string{}
+	require.NoError(t, filepath.WalkDir(dir, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || strings.HasPrefix(path, filepath.Join(dir, "home")) || strings.Contains(path, "meta.yaml") {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		found[path] = string(content)
+		return err
+	}))
+	return found
+}
+
+func TestAPreviewIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	dir, cloud := t.TempDir(), newToy()
+	program := func(ctx *pulumi.Context) error {
+		colour, _ := ctx.GetConfig("toy:colour")
+		require.Equal(t, "blue", colour, "the preview has its configuration")
+		return things(thingArgs{Title: "two"})(ctx)
+	}
+	stack := open(t, dir, cloud, things(thingArgs{Title: "one"}), nil)
+	fresh := contents(t, dir)
+	planned := run(t, stack.Preview)
+	require.Equal(t, 2, planned.Changes["create"])
+	require.Equal(t, fresh, contents(t, dir), "no stack is made")
+	_, err := stack.Outputs(t.Context())
+	require.ErrorIs(t, err, lifecycle.ErrNoStack)
+
+	run(t, stack.Up)
+	stack.Close()
+	before := contents(t, dir)
+	other := openWith(t, lifecycle.Options{Program: program, Dir: dir, Provider: cloud}, func(o *lifecycle.Options) {
+		o.Config = map[string]string{"colour": "blue"}
+	})
+	planned = run(t, other.Preview)
+	require.Equal(t, 1, planned.Changes["update"])
+	after := contents(t, dir)
+	delete(before, filepath.Join(dir, "lock"))
+	delete(after, filepath.Join(dir, "lock"))
+	require.Equal(t, before, after)
+
+	require.NoError(t, other.Remember(t.Context()))
+	require.Contains(t, contents(t, dir)[filepath.Join(dir, "project", "Pulumi.dev.yaml")], "toy:colour: blue")
 }

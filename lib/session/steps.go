@@ -29,7 +29,7 @@ func (s *Session) end(ctx context.Context, detail string, err error) error {
 	return err
 }
 
-// Preview tells what Up would do.
+// Preview tells what Up would do, and changes nothing.
 func (s *Session) Preview(ctx context.Context) (lifecycle.Result, error) {
 	return s.operate(ctx, Preview, 0, s.Stack.Preview)
 }
@@ -39,12 +39,15 @@ func (s *Session) PreviewAgain(ctx context.Context, planned lifecycle.Result) (l
 	return s.operate(ctx, Again, planned.Total(), s.Stack.Preview)
 }
 
-// Up deploys what was planned. Where nothing is to do, and no killed run left anything to settle, it does nothing and
-// answers with the plan.
+// Up deploys what was planned. Where nothing is to do, and no killed run left anything to settle, it only has the
+// configuration remembered, and answers with the plan.
 func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.Result, error) {
 	if planned.Altered() == 0 {
 		state, err := s.Stack.State(ctx)
-		if err != nil || len(state.Pending) == 0 {
+		if err == nil && len(state.Pending) == 0 {
+			return planned, interrupted(ctx, s.Stack.Remember(ctx))
+		}
+		if err != nil {
 			return planned, interrupted(ctx, err)
 		}
 	}
