@@ -31,7 +31,7 @@ func (a *app) sweepCommand() *cobra.Command {
 		Long: "Finds by tags, names and relations what runs have left in the account and region: of one owner, begun long enough ago\n" +
 			"(--older-than) and expired. Without --yes it only says what it would delete, and what it keeps and why. What cannot be\n" +
 			"proven to be ours is never touched. Without --suffix it takes the stacks of every suffix. Exits with 1 if anything of\n" +
-			"ours is left, in a dry run too.",
+			"ours is there, in a dry run too, and also if it is too young or in use.",
 		Example: "  tap sweep --target aws\n  tap sweep --target aws --account 123456789012 --older-than 48h --yes\n" +
 			"  tap sweep --target aws --suffix pr42 --older-than 0s --ignore-expiry --yes",
 	}, func() needs {
@@ -101,7 +101,7 @@ func (a *app) sweep(ctx context.Context, s *session.Session, r *request, f *swee
 	} else {
 		a.printSweep(report, f, f.again(r))
 	}
-	if err == nil && report.Unfinished() {
+	if err == nil && (report.Unfinished() || report.Living() > 0) {
 		return errReported
 	}
 	return err
@@ -143,12 +143,16 @@ func (a *app) printSweep(r session.SweepReport, f *sweepFlags, again string) {
 	}
 	_ = table.Flush()
 	switch {
-	case r.DryRun && !r.Unfinished():
+	case r.DryRun && !r.Unfinished() && r.Living() == 0:
 		a.print("Nothing of this owner is left to sweep.")
+	case r.DryRun && !r.Unfinished():
+		a.print("%s of this owner must stay: too young, or in use. Nothing else is left to sweep.", plural(r.Living(), "resource"))
 	case r.DryRun:
 		a.print("Nothing was changed. Delete them with: %s", again)
 	case r.Unfinished() || r.Left == nil:
 		a.print("The sweep is not complete. Repeat it with: %s", again)
+	case r.Living() > 0:
+		a.print("%s deleted; %s of this owner must stay: too young, or in use.", plural(len(r.Outcomes), "resource"), plural(r.Living(), "resource"))
 	default:
 		a.print("%s deleted, nothing left.", plural(len(r.Outcomes), "resource"))
 	}

@@ -120,15 +120,17 @@ func TestASweepIsDryUnlessAgreedTo(t *testing.T) {
 	require.Contains(t, stderr, "these credentials are of account 123456789012, not of 210987654321 (--account)")
 	require.ElementsMatch(t, before, l.queues(t))
 
-	stdout, _ = tap(t, exitFine, append(args, "--suffix", "stays", "--older-than", "73h", "--ignore-expiry")...)
+	stdout, _ = tap(t, exitFailed, append(args, "--suffix", "stays", "--older-than", "73h", "--ignore-expiry")...)
 	require.Contains(t, stdout, "which is less than 73h0m0s")
+	require.Contains(t, stdout, "1 resource of this owner must stay: too young, or in use. Nothing else is left to sweep.")
 
-	stdout, _ = tap(t, exitFine, append(args, "--account", "123456789012", "--yes")...)
+	stdout, _ = tap(t, exitFailed, append(args, "--account", "123456789012", "--yes")...)
 	require.Regexp(t, `(?m)^deleted +queue payment-jobs-old`, stdout)
-	require.Contains(t, stdout, "2 resources deleted, nothing left.")
+	require.Contains(t, stdout, "2 resources deleted; 1 resource of this owner must stay: too young, or in use.")
 	require.ElementsMatch(t, []string{"payment-jobs-stays", "payment-jobs-theirs", "payment-jobs-plain", "somebody-elses"}, l.queues(t))
 
-	tap(t, exitFine, append(args, "--suffix", "stays", "--ignore-expiry", "--yes")...)
+	stdout, _ = tap(t, exitFine, append(args, "--suffix", "stays", "--ignore-expiry", "--yes")...)
+	require.Contains(t, stdout, "1 resource deleted, nothing left.")
 	require.ElementsMatch(t, []string{"payment-jobs-theirs", "payment-jobs-plain", "somebody-elses"}, l.queues(t))
 
 	stdout, _ = tap(t, exitFine, args...)

@@ -25,12 +25,23 @@ func (r SweepReport) Failed() []sweep.Outcome {
 	return slices.DeleteFunc(slices.Clone(r.Outcomes), func(o sweep.Outcome) bool { return o.Error == "" })
 }
 
-// Unfinished says that something of ours is there still.
+// Unfinished says that something of ours is there still that the sweep is to remove.
 func (r SweepReport) Unfinished() bool {
 	if r.DryRun {
 		return len(r.Plan.Delete)+len(r.Plan.Blocked) > 0
 	}
 	return len(r.Failed())+len(r.Left) > 0
+}
+
+// Living counts what is ours and is kept, since it is too young or in use.
+func (r SweepReport) Living() int {
+	count := 0
+	for _, item := range r.Plan.Kept {
+		if item.Ours {
+			count++
+		}
+	}
+	return count
 }
 
 // PlanSweep finds what runs have left on the open cloud and plans what to delete. With an account it refuses any other.

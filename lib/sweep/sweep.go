@@ -55,6 +55,8 @@ type Item struct {
 	// Stack is the suffix of the stack that it is of, by its name or by what it belongs to; empty when nobody can tell.
 	Stack  string `json:"stack,omitempty"`
 	Reason string `json:"reason"`
+	// Ours says of what is kept that it is of this owner: too young, or in use.
+	Ours bool `json:"ours,omitempty"`
 }
 
 // String names the resource in one line.
@@ -98,6 +100,7 @@ func New(found []inventory.Resource, o Options) (Plan, error) {
 		case v.outcome == blocked:
 			p.Blocked = append(p.Blocked, item)
 		default:
+			item.Ours = v.outcome == living
 			p.Kept = append(p.Kept, item)
 		}
 	}
@@ -119,6 +122,7 @@ const (
 	pending outcome = iota // not judged yet
 	ours
 	blocked
+	living // ours, and to stay for now
 	kept
 )
 
@@ -194,10 +198,10 @@ func (j *judge) byTags(f inventory.Resource) verdict {
 		return verdict{kept, "not provably ours: the stack never gives this name", ""}
 	}
 	if inUse := j.inUse(f.Tags); inUse != "" {
-		return verdict{kept, inUse, ""}
+		return verdict{living, inUse, ""}
 	}
 	if lives, found := j.lives[f.Suffix]; found {
-		return verdict{kept, "its stack is in use, says the " + lives, ""}
+		return verdict{living, "its stack is in use, says the " + lives, ""}
 	}
 	if f.Kind.Removal.Never {
 		return verdict{kept, "not provably ours: the sweep never deletes this kind", ""}
@@ -241,7 +245,11 @@ func (j *judge) byOwner(f inventory.Resource) verdict {
 		}
 		of := j.judge(i)
 		if of.outcome != ours {
-			return verdict{kept, fmt.Sprintf("it belongs to %s %s: %s", j.found[i].Kind, j.found[i].Name, of.reason), of.stack}
+			outcome := kept
+			if of.outcome == living {
+				outcome = living
+			}
+			return verdict{outcome, fmt.Sprintf("it belongs to %s %s: %s", j.found[i].Kind, j.found[i].Name, of.reason), of.stack}
 		}
 		if stack != "" && stack != of.stack {
 			return verdict{kept, "not provably ours: it belongs to several stacks", ""}
