@@ -242,7 +242,7 @@ func (s *Stack) Preview(ctx context.Context) (result Result, err error) {
 	case errors.Is(err, ErrNoStack) && !s.options.Ephemeral:
 		return s.previewNew(ctx)
 	case errors.Is(err, ErrNoStack):
-		_, err = s.create(ctx)
+		err = s.create(ctx)
 	}
 	if err != nil {
 		return Result{}, err
@@ -295,7 +295,7 @@ func (s *Stack) Up(ctx context.Context) (Result, error) {
 	case err == nil:
 		err = s.recover(ctx)
 	case errors.Is(err, ErrNoStack):
-		_, err = s.create(ctx)
+		err = s.create(ctx)
 	}
 	if err == nil {
 		err = s.remember(ctx)
@@ -474,17 +474,17 @@ func (s *Stack) existing(ctx context.Context) (*auto.Stack, error) {
 	}
 }
 
-func (s *Stack) create(ctx context.Context) (*auto.Stack, error) {
+func (s *Stack) create(ctx context.Context) error {
 	if s.secretsProvider() == "" {
-		return nil, fmt.Errorf("stack %s cannot be made in %s without --secrets-provider: "+
+		return fmt.Errorf("stack %s cannot be made in %s without --secrets-provider: "+
 			"a passphrase made here would be lost with this machine", s.options.Stack, s.options.Bucket)
 	}
 	stack, err := auto.NewStack(ctx, s.options.Stack, s.workspace)
 	if err != nil {
-		return nil, s.explain(ctx, "creation", nil)
+		return s.explain(ctx, "creation", nil)
 	}
 	s.handle = &stack
-	return s.handle, s.push(ctx)
+	return s.push(ctx)
 }
 
 // configure writes the configuration into a file, beside the salt that the stack's creation left in its settings.
