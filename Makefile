@@ -83,6 +83,16 @@ judge: ## put what is deployed before judges from PyPI, each in an environment o
 test-updates: ## change every configuration key of a deployed stack, there and back; UPDATES_ALONE=1 each by itself, OFFICIAL=1 by the official provider
 	$(GO) test -timeout 120m -count=1 -v -run TestUpdates ./tests/integration/
 
+# SEED=7 repeats a run, ROWS=kill-up-up,lost chooses rows (tests/reliability/rows.go), AT="17 after" a call, ROUNDS=3 makes more of each.
+ROUNDS      ?= 1
+.PHONY: test-reliability
+test-reliability: ## kills, signals, lost answers, a full disk, a hung endpoint: a seeded round of each row, from fault to empty account
+	TAPSTACK_RELIABILITY=$(ROUNDS) $(GO) test -timeout 60m -count=1 -v -run TestRows ./tests/reliability
+
+.PHONY: torture
+torture: ## the same at every call, before and after its effect, and with every share of faults: hours
+	TAPSTACK_RELIABILITY=torture $(GO) test -timeout 24h -count=1 -v -run TestRows ./tests/reliability
+
 .PHONY: fuzz
 fuzz: ## fuzz the configuration for a while (the first build is slow: everything is instrumented)
 	$(GO) test -fuzz FuzzParseConfig -fuzztime 30s ./tests/unit

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"fmt"
-	"maps"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -13,6 +12,8 @@ import (
 	"sync"
 
 	"github.com/aws/smithy-go/encoding/cbor"
+
+	"tapstack/tests/official/bridge"
 )
 
 // writes are the operations that change anything, and the values that each of their parameters was given.
@@ -25,8 +26,8 @@ type recorder struct {
 }
 
 func (r *recorder) see(request *http.Request, body []byte) {
-	name := operation(request, body)
-	if reads.MatchString(name) {
+	name := bridge.Operation(request, body)
+	if bridge.Reads(name) {
 		return
 	}
 	r.mutex.Lock()
@@ -51,34 +52,12 @@ func (r *recorder) taken() writes {
 }
 
 var (
-	reads = regexp.MustCompile(`^\S+ (Describe|Get|List|Lookup|HEAD|GET)`)
-	scope = regexp.MustCompile(`Credential=[^/]+/\d+/[^/]+/([^/]+)/`)
 	// unique are parameters of the protocol, and those that make a request one of a kind.
 	// Secrets are not looked at, and the certificate is made anew each time.
 	unique = regexp.MustCompile(`(?i)^(Action|Version|(Client|ClientRequest|Idempotency|Lock)Token|MasterUserPassword|SecretString|PrivateKey|Certificate)$`)
 	// positions in lists, and the names that protocols give to their elements.
 	positions = regexp.MustCompile(`\.(\d+|member|entry|item)\b`)
 )
-
-// operation names a request by service and operation, whichever of AWS's protocols it speaks.
-func operation(r *http.Request, body []byte) string {
-	service := "unsigned"
-	if found := scope.FindStringSubmatch(r.Header.Get("Authorization")); found != nil {
-		service = found[1]
-	}
-	if header := r.Header.Get("X-Amz-Target"); header != "" {
-		return service + " " + header[strings.LastIndex(header, ".")+1:]
-	}
-	if _, name, found := strings.Cut(r.URL.Path, "/operation/"); found {
-		return service + " " + name
-	}
-	if form, err := url.ParseQuery(string(body)); err == nil && form.Get("Action") != "" {
-		return service + " " + form.Get("Action")
-	}
-	query := r.URL.Query()
-	query.Del("x-id")
-	return strings.TrimSpace(fmt.Sprintf("%s %s %s", service, r.Method, strings.Join(slices.Sorted(maps.Keys(query)), "&")))
-}
 
 // parameters are the values of a request by their paths, without positions in lists.
 func parameters(r *http.Request, body []byte) map[string][]string {

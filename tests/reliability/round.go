@@ -1,0 +1,305 @@
+package reliability
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// commandLimit is when a command is said to hang. The longest of a loaded machine takes half of it.
+	commandLimit = 3 * time.Minute
+	// silenceLimit is how long a command may go on after the cloud has fallen silent.
+	silenceLimit = 60 * time.Second
+)
+
+// lab is what all rounds share: one emulator, one proxy before it, one tap.
+type lab struct {
+	cloud *emulator
+	proxy *Proxy
+	tap   string
+	cache string
+	// whole is what a deployment that nothing disturbed has made, and calls how many changing calls it and its removal took.
+	whole account
+	calls struct{ up, destroy int }
+}
+
+// round is one fault and what comes after it.
+type round struct {
+	*lab
+	ctx    context.Context
+	point  point
+	folder string
+	suffix string
+	before account
+	mutex  sync.Mutex
+	log    []string
+	began  time.Time // of the fault
+}
+
+// point is where a round's fault is.
+type point struct {
+	seed  uint64
+	at    int
+	after bool
+	share float64
+	who   string
+	then  []int // further kills
+	down  bool  // during destroy
+}
+
+func (p point) String() string {
+	parts := []string{fmt.Sprintf("seed %d", p.seed)}
+	when := map[bool]string{false: "before", true: "after"}[p.after]
+	if p.at > 0 {
+		parts = append(parts, fmt.Sprintf("%s call %d", when, p.at))
+	}
+	if len(p.then) > 0 {
+		parts = append(parts, fmt.Sprintf("then %v", p.then))
+	}
+	if p.share > 0 {
+		parts = append(parts, fmt.Sprintf("%g %%", 100*p.share))
+	}
+	if p.who != "" {
+		parts = append(parts, "of "+p.who)
+	}
+	if p.down {
+		parts = append(parts, "during destroy")
+	}
+	return strings.Join(parts, ", ")
+}
+
+// begin empties the account and gives the round a state folder whose path is hard to handle.
+func (l *lab) begin(ctx context.Context, folder string, p point) (*round, error) {
+	r := &round{lab: l, ctx: ctx, point: p, folder: filepath.Join(folder, "a state #1"), suffix: fmt.Sprintf("r%d", p.seed%100000)}
+	if err := errors.Join(l.cloud.reset(ctx), os.MkdirAll(filepath.Join(r.folder, "tmp"), 0o700)); err != nil {
+		return nil, err
+	}
+	l.proxy.Arm(Plan{})
+	var err error
+	r.before, err = l.cloud.list(ctx)
+	return r, err
+}
+
+// command is a tap that runs.
+type command struct {
+	*exec.Cmd
+	words  string
+	output bytes.Buffer
+	done   chan struct{}
+	began  time.Time
+}
+
+// start runs a command of tap.
+func (r *round) start(words ...string) (*command, error) {
+	return r.startIn(nil, nil, words...)
+}
+
+// startIn runs it by way of another program, with its output in a file, where these are given.
+func (r *round) startIn(by []string, output *os.File, words ...string) (*command, error) {
+	line := append(slices.Clone(by), r.tap)
+	line = append(line, words...)
+	if !slices.Contains(words, "--suffix") {
+		line = append(line, "--suffix", r.suffix)
+	}
+	line = append(line, "--target", "endpoint", "--endpoint", r.proxy.URL, "--state-dir", r.folder)
+	c := &command{words: strings.Join(words, " "), done: make(chan struct{}), began: time.Now()}
+	c.Cmd = exec.CommandContext(r.ctx, line[0], line[1:]...)
+	// Of the user's environment only what any program needs.
+	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.folder, "TMPDIR=" + filepath.Join(r.folder, "tmp"), "TAPSTACK_CACHE=" + r.cache, "LANG=C.UTF-8"}
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	c.Stdout, c.Stderr = &c.output, &c.output
+	if output != nil {
+		c.Stdout, c.Stderr = output, output
+	}
+	c.WaitDelay = 5 * time.Second // an orphan of it may hold the pipe
+	if err := c.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		_ = c.Wait()
+		close(c.done)
+	}()
+	return c, nil
+}
+
+// end waits for a command, notes what it said, and answers with its exit code; -1 for one that was killed. One that takes
+// longer than limit hangs, which is an error.
+func (r *round) end(c *command, limit time.Duration) (int, error) {
+	var hangs error
+	select {
+	case <-c.done:
+	case <-time.After(limit):
+		hangs = fmt.Errorf("tap %s hangs: it has not ended %s after it was to", c.words, limit)
+		r.kill(c, "both")
+		<-c.done
+	}
+	code := c.ProcessState.ExitCode()
+	r.note("$ tap %s: exit %d after %.1f s\n%s", c.words, code, time.Since(c.began).Seconds(), lastLines(c.output.String(), 15))
+	return code, hangs
+}
+
+func (r *round) note(format string, arguments ...any) {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.log = append(r.log, fmt.Sprintf(format, arguments...))
+}
+
+func lastLines(text string, count int) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return "    " + strings.Join(lines[max(0, len(lines)-count):], "\n    ")
+}
+
+// run runs a command to its end.
+func (r *round) run(words ...string) (int, error) {
+	c, err := r.start(words...)
+	if err != nil {
+		return 0, err
+	}
+	return r.end(c, commandLimit)
+}
+
+// kill ends tap, what it has started, or both, with SIGKILL.
+func (r *round) kill(c *command, who string) {
+	engines := offspring(c.Process.Pid)
+	if who != "engine" {
+		_ = c.Process.Kill()
+		<-c.done
+	}
+	if who != "tap" {
+		for _, pid := range engines {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+}
+
+// offspring are the processes that one has started, and those that they have.
+func offspring(of int) []int {
+	parents := map[int][]int{}
+	entries, _ := filepath.Glob("/proc/[0-9]*/stat")
+	for _, entry := range entries {
+		content, err := os.ReadFile(entry)
+		if err != nil {
+			continue // it has just ended
+		}
+		fields := strings.Fields(string(content[bytes.LastIndexByte(content, ')')+1:]))
+		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(entry)))
+		parent, _ := strconv.Atoi(fields[1])
+		parents[parent] = append(parents[parent], pid)
+	}
+	var found []int
+	for next := []int{of}; len(next) > 0; next = next[1:] {
+		found = append(found, parents[next[0]]...)
+		next = append(next, parents[next[0]]...)
+	}
+	return found
+}
+
+// killed runs a command that is killed at a call, if that comes.
+func (r *round) killed(at int, after bool, who string, words ...string) error {
+	var c *command
+	ready := make(chan struct{})
+	r.proxy.Arm(Plan{At: at, After: after, Deaf: true, Do: func() { <-ready; r.kill(c, who) }})
+	c, err := r.start(words...)
+	if err != nil {
+		return err
+	}
+	close(ready)
+	_, err = r.end(c, commandLimit)
+	r.met()
+	r.proxy.Arm(Plan{})
+	return err
+}
+
+// met notes what the fault has met, if anything.
+func (r *round) met() {
+	struck, when := r.proxy.Struck()
+	if len(struck) == 0 {
+		r.note("(the fault met no call)")
+		return
+	}
+	if r.began.IsZero() {
+		r.began = when
+	}
+	r.note("(the fault met %d calls: %s)", len(struck), strings.Join(struck[:min(len(struck), 12)], "; "))
+}
+
+// finish is the command that a user is told, given once more where it fails.
+func (r *round) finish(words ...string) error {
+	code, err := r.run(words...)
+	if err != nil {
+		return err
+	}
+	if code != 0 {
+		if code, err = r.run(words...); err != nil {
+			return err
+		}
+	}
+	if code != 0 {
+		return fmt.Errorf("tap %s fails for good", strings.Join(words, " "))
+	}
+	return nil
+}
+
+// destroyed is the end of most rounds: tap destroy, and then an account as it was.
+func (r *round) destroyed() error {
+	if r.began.IsZero() {
+		r.began = time.Now()
+	}
+	return errors.Join(r.finish("destroy"), r.clean())
+}
+
+func (r *round) clean() error {
+	after, err := r.cloud.list(r.ctx)
+	if err != nil {
+		return err
+	}
+	left, lost := after.without(r.before), r.before.without(after)
+	for _, one := range left {
+		r.note("LEFT %s", one)
+	}
+	for _, one := range lost {
+		r.note("LOST %s", one)
+	}
+	if len(left)+len(lost) > 0 {
+		return fmt.Errorf("%d left, %d lost that are not the stack's", len(left), len(lost))
+	}
+	return nil
+}
+
+// deployed is tap up, and then all of the stack, once.
+func (r *round) deployed() error {
+	return errors.Join(r.finish("up"), r.entire())
+}
+
+func (r *round) entire() error {
+	now, err := r.cloud.list(r.ctx)
+	if err != nil {
+		return err
+	}
+	if wrong := now.differences(r.whole); len(wrong) > 0 {
+		return fmt.Errorf("not what a deployment makes: %s", strings.Join(wrong, "; "))
+	}
+	return nil
+}
+
+// said tells whether any command has said a text.
+func (r *round) said(text string) bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return strings.Contains(strings.Join(r.log, "\n"), text)
+}
+
+// drain reads what nobody wants to know.
+func drain(from io.Reader) { _, _ = io.Copy(io.Discard, from) }

@@ -1,0 +1,301 @@
+package reliability
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// row is one of the table: a fault, and what is done about it.
+type row struct {
+	key, fault string
+	run        func(r *round) error
+	// points are all that make torture tries, of so many changing calls of up and of destroy.
+	points func(up, destroy int) []point
+}
+
+var shares = []float64{0.01, 0.05, 0.20}
+
+// rows is the table of README.md.
+var rows = []row{
+	{"kill-up-destroy", "SIGKILL during up, then destroy", killUpDestroy, everyCall(upCalls, "both")},
+	{"kill-up-up", "SIGKILL during up, then up", killUpUp, everyCall(upCalls, "both")},
+	{"kill-tap", "SIGKILL of tap alone during up, then up", killUpUp, everyCall(upCalls, "tap")},
+	{"kill-engine", "SIGKILL of the engine alone during up, then up", killUpUp, everyCall(upCalls, "engine")},
+	{"kill-destroy", "SIGKILL during destroy, then destroy", killDestroy, everyCall(destroyCalls, "both")},
+	{"kill-chain", "three kills in a row, then destroy", killChain, chains},
+	{"sigint-twice", "SIGINT twice", signals(syscall.SIGINT, syscall.SIGINT), someCalls(8)},
+	{"sigint", "SIGINT once", signals(syscall.SIGINT), someCalls(8)},
+	{"sigterm", "SIGTERM", signals(syscall.SIGTERM), someCalls(8)},
+	{"sighup", "SIGHUP: the terminal is closed", signals(syscall.SIGHUP), someCalls(8)},
+	{"sigpipe", "SIGPIPE: | head", pipe, someCalls(4)},
+	{"lost", "answer lost after effect", faulty(Lost), everyShare},
+	{"dropped", "request dropped before effect", faulty(Dropped), everyShare},
+	{"delays", "delays of up to a second", faulty(Delayed), everyShare},
+	{"throttling", "throttling", faulty(Throttled), everyShare},
+	{"500", "500 Internal Server Error", faulty(Failing), everyShare},
+	{"503", "503 Service Unavailable", faulty(Unavailable), everyShare},
+	{"not-found", "reads that do not yet find", faulty(NotFound), everyShare},
+	{"full-disk", "full disk", fullDisk, someCalls(5)},
+	{"silent", "endpoint silent in mid-flight", silent, someCalls(5)},
+	{"gone", "endpoint gone and back", gone, someCalls(5)},
+	{"four", "4 stacks at once", four, someCalls(1)},
+}
+
+func upCalls(up, _ int) int        { return up }
+func destroyCalls(_, down int) int { return down }
+
+func everyCall(of func(up, destroy int) int, who string) func(up, destroy int) []point {
+	return func(up, destroy int) []point {
+		var all []point
+		for at := 1; at <= of(up, destroy); at++ {
+			all = append(all, point{at: at, who: who}, point{at: at, after: true, who: who})
+		}
+		return all
+	}
+}
+
+// someCalls are spread over up.
+func someCalls(count int) func(up, destroy int) []point {
+	return func(up, _ int) []point {
+		var all []point
+		for i := range count {
+			all = append(all, point{at: 1 + i*up/count + up/(2*count), after: i%2 == 1})
+		}
+		return all
+	}
+}
+
+func everyShare(_, _ int) []point {
+	var all []point
+	for _, share := range shares {
+		for range 3 {
+			all = append(all, point{share: share}, point{share: share, down: true})
+		}
+	}
+	return all
+}
+
+// chains are three kills each: during up, during the up after it, and during destroy.
+func chains(up, destroy int) []point {
+	chance := rand.New(rand.NewPCG(uint64(up), uint64(destroy))) //nolint:gosec // repeatable, not secret
+	var all []point
+	for i := range 20 {
+		all = append(all, point{at: 1 + chance.IntN(up), after: i%2 == 1, who: "both", then: []int{1 + chance.IntN(up/2), 1 + chance.IntN(destroy/2)}})
+	}
+	return all
+}
+
+func killUpDestroy(r *round) error {
+	if err := r.killed(r.point.at, r.point.after, r.point.who, "up"); err != nil {
+		return err
+	}
+	return r.destroyed()
+}
+
+func killUpUp(r *round) error {
+	if err := r.killed(r.point.at, r.point.after, r.point.who, "up"); err != nil {
+		return err
+	}
+	return errors.Join(r.deployed(), r.destroyed())
+}
+
+func killDestroy(r *round) error {
+	if err := r.deployed(); err != nil {
+		return err
+	}
+	if err := r.killed(r.point.at, r.point.after, r.point.who, "destroy"); err != nil {
+		return err
+	}
+	return r.destroyed()
+}
+
+func killChain(r *round) error {
+	for _, kill := range []struct {
+		at      int
+		command string
+	}{{r.point.at, "up"}, {r.point.then[0], "up"}, {r.point.then[1], "destroy"}} {
+		if err := r.killed(kill.at, r.point.after, r.point.who, kill.command); err != nil {
+			return err
+		}
+	}
+	// The last kill may have come too late: destroy is then done, and there is no stack.
+	return errors.Join(r.finish("destroy", "--if-exists"), r.clean())
+}
+
+// signals sends them to tap during up, one after the other. It must end by itself, and say how to go on.
+func signals(sent ...syscall.Signal) func(*round) error {
+	return func(r *round) error {
+		var c *command
+		ready := make(chan struct{})
+		r.proxy.Arm(Plan{At: r.point.at, After: r.point.after, Do: func() {
+			<-ready
+			for _, one := range sent {
+				_ = c.Process.Signal(one)
+				time.Sleep(200 * time.Millisecond) //nolint:forbidigo // signals that come at once are one
+			}
+		}})
+		c, err := r.start("up")
+		if err != nil {
+			return err
+		}
+		close(ready)
+		code, err := r.end(c, commandLimit)
+		r.met()
+		r.proxy.Arm(Plan{})
+		switch {
+		case err != nil:
+			return err
+		case code == -1:
+			return errors.Join(errors.New("the signal killed tap"), r.destroyed())
+		case code != 0 && !r.said(" destroy --target endpoint"):
+			err = errors.New("no message says how to go on")
+		}
+		return errors.Join(err, r.destroyed())
+	}
+}
+
+// pipe closes the reader of all that tap says after the first line. up must go on to its end.
+func pipe(r *round) error {
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	r.proxy.Arm(Plan{At: r.point.at, After: r.point.after, Do: func() { _ = reader.Close() }})
+	c, err := r.startIn(nil, writer, "up")
+	if err != nil {
+		return err
+	}
+	if err := writer.Close(); err != nil {
+		return err
+	}
+	go drain(reader)
+	code, err := r.end(c, commandLimit)
+	r.met()
+	r.proxy.Arm(Plan{})
+	if err == nil && code != 0 {
+		err = fmt.Errorf("up that nobody listens to ends with %d", code)
+	}
+	if err == nil {
+		err = r.entire()
+	}
+	return errors.Join(err, r.destroyed())
+}
+
+// faulty has a share of the calls go wrong. Then the command that failed is given again without faults.
+func faulty(kind Kind) func(*round) error {
+	return func(r *round) error {
+		command, then := "up", r.deployed
+		if r.point.down {
+			if err := r.deployed(); err != nil {
+				return err
+			}
+			command, then = "destroy", func() error { return nil }
+		}
+		r.proxy.Arm(Plan{Kind: kind, Share: r.point.share, Seed: r.point.seed})
+		code, err := r.run(command)
+		r.met()
+		r.proxy.Arm(Plan{})
+		if r.point.down && err == nil && code == 0 {
+			return r.clean()
+		}
+		if err == nil && code != 0 {
+			err = then()
+		} else if err == nil {
+			err = r.entire()
+		}
+		return errors.Join(err, r.destroyed())
+	}
+}
+
+// silent has the endpoint answer nothing from a call on. up must end by itself.
+func silent(r *round) error {
+	var c *command
+	r.proxy.Arm(Plan{Kind: Silent, At: r.point.at})
+	c, err := r.start("up")
+	if err != nil {
+		return err
+	}
+	for began := time.Now(); time.Since(began) < commandLimit; { // until it falls silent
+		if _, when := r.proxy.Struck(); !when.IsZero() {
+			break
+		}
+		select {
+		case <-c.done:
+			began = time.Time{}
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	code, err := r.end(c, silenceLimit)
+	r.met()
+	r.proxy.Arm(Plan{})
+	if err == nil && (code == 0 || !r.said("answer")) {
+		err = fmt.Errorf("no line says that %s does not answer", r.proxy.URL)
+	}
+	return errors.Join(err, r.destroyed())
+}
+
+// gone has the endpoint refuse everything for a while.
+func gone(r *round) error {
+	r.proxy.Arm(Plan{Kind: Gone, At: r.point.at})
+	code, err := r.run("up")
+	r.met()
+	r.proxy.Arm(Plan{})
+	if err == nil && code != 0 {
+		err = r.deployed()
+	}
+	return errors.Join(err, r.entire(), r.destroyed())
+}
+
+// four deploys and removes as many stacks at the same time.
+func four(r *round) error {
+	for _, command := range []string{"up", "destroy"} {
+		var together errgroup.Group
+		var mutex sync.Mutex
+		for i := range 4 {
+			together.Go(func() error {
+				code, err := r.run(command, "--suffix", fmt.Sprintf("%s-%d", r.suffix, i))
+				mutex.Lock()
+				defer mutex.Unlock()
+				if err == nil && code != 0 {
+					err = fmt.Errorf("%s of stack %d fails", command, i)
+				}
+				return err
+			})
+		}
+		if err := together.Wait(); err != nil {
+			return err
+		}
+		r.began = time.Now()
+	}
+	return r.clean()
+}
+
+// fullDisk has the state on a disk of its own, which is full at a call and has room again after the command.
+func fullDisk(r *round) error {
+	disk, err := r.mountDisk()
+	if err != nil {
+		return err
+	}
+	defer disk.unmount()
+	filler := filepath.Join(r.folder, "filler")
+	r.proxy.Arm(Plan{At: r.point.at, After: r.point.after, Do: func() {
+		if err := fill(filler); err != nil {
+			r.note("filling the disk: %s", err)
+		}
+	}})
+	code, err := r.run("up")
+	r.met()
+	r.proxy.Arm(Plan{})
+	if code == 0 {
+		r.note("(up did not notice)")
+	}
+	return errors.Join(err, os.Remove(filler), r.destroyed())
+}

@@ -1,0 +1,175 @@
+package reliability
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"text/tabwriter"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib/process/processtest"
+	"tapstack/tests/official/bridge"
+)
+
+// What make hands on: how many rounds (sample, a number of rounds for each row, or torture), the seed, the rows by key, and
+// where a round's fault is to be, such as "17 after" or "17 before".
+const (
+	modeVariable = "TAPSTACK_RELIABILITY"
+	seedVariable = "SEED"
+	rowsVariable = "ROWS"
+	atVariable   = "AT"
+	worst        = 60 * time.Second
+)
+
+// TestRows runs the rows of the table and prints it.
+func TestRows(t *testing.T) {
+	mode := os.Getenv(modeVariable)
+	if mode == "" {
+		t.Skipf("%s is not set: make test-reliability and make torture run the rows", modeVariable)
+	}
+	processtest.SkipIfShort(t)
+	seed := uint64(time.Now().Unix()) //nolint:gosec // it is after 1970
+	if given := os.Getenv(seedVariable); given != "" {
+		var err error
+		seed, err = strconv.ParseUint(given, 10, 64)
+		require.NoError(t, err, seedVariable)
+	}
+	fmt.Printf("%s=%d\n", seedVariable, seed)
+	l := newLab(t)
+	fmt.Printf("up makes %d changing calls, destroy %d\n", l.calls.up, l.calls.destroy)
+	chosen := slices.DeleteFunc(strings.Split(os.Getenv(rowsVariable), ","), func(key string) bool { return key == "" })
+	var results []result
+	for _, it := range rows {
+		if len(chosen) > 0 && !slices.Contains(chosen, it.key) {
+			continue
+		}
+		t.Run(it.key, func(t *testing.T) { results = append(results, l.try(t, it, mode, seed)) })
+	}
+	fmt.Print(table(results))
+}
+
+// newLab starts what the rounds share, and deploys and removes once without faults, to know what that is.
+func newLab(t *testing.T) *lab {
+	t.Helper()
+	folder := t.TempDir()
+	var l lab
+	var err error
+	l.cloud, err = startEmulator(context.WithoutCancel(t.Context()), folder)
+	require.NoError(t, err)
+	t.Cleanup(l.cloud.stop)
+	handler, err := bridge.Handler(l.cloud.endpoint, nil)
+	require.NoError(t, err)
+	l.proxy = NewProxy(handler)
+	t.Cleanup(func() { l.proxy.Arm(Plan{}); l.proxy.Close() })
+	l.cache, err = cacheDir()
+	require.NoError(t, err)
+	l.tap, err = buildTap(t.Context(), folder)
+	require.NoError(t, err)
+	r, err := l.begin(t.Context(), folder, point{})
+	require.NoError(t, err)
+	require.NoError(t, r.finish("up"), strings.Join(r.log, "\n"))
+	l.calls.up = l.proxy.Changes()
+	l.whole, err = l.cloud.list(t.Context())
+	require.NoError(t, err)
+	l.proxy.Arm(Plan{})
+	require.NoError(t, r.destroyed(), strings.Join(r.log, "\n"))
+	l.calls.destroy = l.proxy.Changes()
+	return &l
+}
+
+// result is a row of the table that is printed.
+type result struct {
+	fault         string
+	rounds, clean int
+	worst         time.Duration
+	why           string
+}
+
+// try makes the rounds of a row.
+func (l *lab) try(t *testing.T, it row, mode string, seed uint64) result {
+	t.Helper()
+	told := result{fault: it.fault}
+	hash := fnv.New64a()
+	_, _ = hash.Write([]byte(it.key))
+	chance := rand.New(rand.NewPCG(seed, hash.Sum64())) //nolint:gosec // repeatable, not secret
+	points := it.points(l.calls.up, l.calls.destroy)
+	for i := range points {
+		points[i].seed = seed + uint64(i)
+	}
+	if mode != "torture" {
+		count := 1
+		if number, err := strconv.Atoi(mode); err == nil {
+			count = number
+		}
+		chance.Shuffle(len(points), func(i, j int) { points[i], points[j] = points[j], points[i] })
+		points = points[:min(count, len(points))]
+	}
+	if at := os.Getenv(atVariable); at != "" {
+		number, when, _ := strings.Cut(at, " ")
+		call, err := strconv.Atoi(number)
+		require.NoError(t, err, atVariable)
+		points = points[:1]
+		points[0].at, points[0].after = call, when == "after"
+	}
+	for _, p := range points {
+		t.Run(strings.ReplaceAll(p.String(), " ", "_"), func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+			defer cancel()
+			r, err := l.begin(ctx, t.TempDir(), p)
+			require.NoError(t, err)
+			err = it.run(r)
+			if errors.Is(err, errNoDisk) {
+				told.why = err.Error()
+				t.Skip(err)
+			}
+			took := time.Since(r.began)
+			told.rounds++
+			if err == nil {
+				told.clean++
+				told.worst = max(told.worst, took)
+				fmt.Printf("  %s: %s: clean in %.1f s\n", it.key, p, took.Seconds())
+				return
+			}
+			report := fmt.Sprintf("%s: %s: %s\n%s\n", it.key, p, err, strings.Join(r.log, "\n"))
+			if path := os.Getenv("FAILURES"); path != "" {
+				appendTo(t, path, report)
+			}
+			t.Error(report)
+		})
+	}
+	return told
+}
+
+func appendTo(t *testing.T, path, text string) {
+	t.Helper()
+	file, err := os.OpenFile(filepath.Clean(path), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600) //nolint:gosec // whoever runs the test names it
+	require.NoError(t, err)
+	_, err = file.WriteString(time.Now().Format("15:04:05 ") + text + "\n")
+	require.NoError(t, errors.Join(err, file.Close()))
+}
+
+// table is what README.md has.
+func table(results []result) string {
+	var out strings.Builder
+	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(w, "\nfault\trounds\tclean\tworst\n")
+	for _, it := range results {
+		slow := ""
+		if it.worst > worst {
+			slow = "  over " + worst.String()
+		}
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%d\t%.0f s%s\t%s\n", it.fault, it.rounds, it.clean, it.worst.Seconds(), slow, it.why)
+	}
+	_ = w.Flush()
+	return out.String()
+}
