@@ -16,7 +16,7 @@ GONE = {"deleted", "inactive", "pendingdeletion", "pending_deletion", "terminate
 # Not resources: records of calls, tags by ARN, and what moto looks up.
 # Nor the network ACL of a VPC that is deleted: moto keeps it, AWS does not.
 NOT_HELD = {"tags", "tagger", "_resource_tags", "network_acls", "amis", "snapshots", "opt_out_numbers"}
-NO_KINDS = {"rds.events", "rds.resource_map"}
+NO_KINDS = {"rds.events", "rds.resource_map", "resourcegroupstaggingapi._pages"}
 # AWS's own: default parameter groups, and snapshots that go when their cluster does.
 AWS_OWN = ("default.", "rds:")
 # Resources that moto keeps within others.
