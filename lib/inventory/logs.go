@@ -17,7 +17,6 @@ func logsKinds() []*Kind { return []*Kind{LogGroup, LogResourcePolicy} }
 var LogGroup = &Kind{
 	Name: "log group", Service: "logs", Types: []string{"aws:cloudwatch/logGroup:LogGroup"}, NameInput: "name",
 	AWSNames: logGroupsByAWS,
-	Lost:     "the logs in it",
 	Removal:  Removal{Proof: ByOwnerAndName},
 	IAM:      []IAMResource{{Sid: "Group", Types: []string{"log-group", "log-stream"}, ARN: "log-group:{name}"}},
 	list: each((*cloud.Reader).LogGroups, func(ctx context.Context, s *search, g logtypes.LogGroup) Resource {
