@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 
-	"tapstack/lib/cache"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/process/python"
 	"tapstack/lib/target"
@@ -173,6 +172,3 @@ func buildTap(ctx context.Context, folder string) (string, error) {
 	}
 	return path, nil
 }
-
-// cacheDir is where tap finds the Pulumi CLI, though its home is another.
-func cacheDir() (string, error) { return cache.Dir() }

@@ -1,5 +1,5 @@
 // Package reliability breaks tap in every way in which a machine, a network or a user does, and shows each time that the one
-// command that is told leaves the account as it was. README.md has the table; make test-reliability samples it.
+// command that is told leaves the account as it was: make test-reliability prints the table of a sample, make torture of all.
 package reliability
 
 import (
@@ -125,10 +125,8 @@ func (p *Proxy) judge(operation string, body []byte) verdict {
 	// The same call gets the same fault, in whatever order the calls come.
 	hash := fnv.New64a()
 	_, _ = fmt.Fprintf(hash, "%s %d", operation, p.seen[key])
-	v := verdict{Plan: p.plan, lifted: p.lifted, chance: rand.New(rand.NewPCG(p.plan.Seed, hash.Sum64()))} //nolint:gosec // repeatable, not secret
-	if changes && p.count == p.plan.At {
-		v.now = true
-	}
+	v := verdict{Plan: p.plan, now: changes && p.count == p.plan.At, lifted: p.lifted}
+	v.chance = rand.New(rand.NewPCG(p.plan.Seed, hash.Sum64())) //nolint:gosec // repeatable, not secret
 	hit := v.chance.Float64() < p.plan.Share
 	switch p.plan.Kind {
 	case Silent:

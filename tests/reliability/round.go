@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,19 +104,18 @@ type command struct {
 
 // start runs a command of tap.
 func (r *round) start(words ...string) (*command, error) {
-	return r.startIn(nil, nil, words...)
+	return r.startTo(nil, words...)
 }
 
-// startIn runs it by way of another program, with its output in a file, where these are given.
-func (r *round) startIn(by []string, output *os.File, words ...string) (*command, error) {
-	line := append(slices.Clone(by), r.tap)
-	line = append(line, words...)
+// startTo runs it with its output in a file, where that is given.
+func (r *round) startTo(output *os.File, words ...string) (*command, error) {
+	line := slices.Clone(words)
 	if !slices.Contains(words, "--suffix") {
 		line = append(line, "--suffix", r.suffix)
 	}
 	line = append(line, "--target", "endpoint", "--endpoint", r.proxy.URL, "--state-dir", r.folder)
 	c := &command{words: strings.Join(words, " "), done: make(chan struct{}), began: time.Now()}
-	c.Cmd = exec.CommandContext(r.ctx, line[0], line[1:]...)
+	c.Cmd = exec.CommandContext(r.ctx, r.tap, line...)
 	// Of the user's environment only what any program needs.
 	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.folder, "TMPDIR=" + filepath.Join(r.folder, "tmp"), "TAPSTACK_CACHE=" + r.cache, "LANG=C.UTF-8"}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -134,6 +132,16 @@ func (r *round) startIn(by []string, output *os.File, words ...string) (*command
 		close(c.done)
 	}()
 	return c, nil
+}
+
+// ended says whether a command has.
+func (c *command) ended() bool {
+	select {
+	case <-c.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // end waits for a command, notes what it said, and answers with its exit code; -1 for one that was killed. One that takes
@@ -208,25 +216,34 @@ func offspring(of int) []int {
 	return found
 }
 
-// killed runs a command that is killed at a call, if that comes.
-func (r *round) killed(at int, after bool, who string, words ...string) error {
+// under runs a command under a plan. do, unless it is nil, is done to the command at the plan's call, if that comes.
+func (r *round) under(plan Plan, do func(*command), words ...string) (int, error) {
 	var c *command
 	ready := make(chan struct{})
-	r.proxy.Arm(Plan{At: at, After: after, Deaf: true, Do: func() { <-ready; r.kill(c, who) }})
+	if do != nil {
+		plan.Do = func() { <-ready; do(c) }
+	}
+	r.proxy.Arm(plan)
 	c, err := r.start(words...)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	close(ready)
-	_, err = r.end(c, commandLimit)
-	r.met()
-	r.proxy.Arm(Plan{})
+	code, err := r.end(c, commandLimit)
+	r.lift()
+	return code, err
+}
+
+// killed runs a command that is killed at a call.
+func (r *round) killed(at int, after bool, who string, words ...string) error {
+	_, err := r.under(Plan{At: at, After: after, Deaf: true}, func(c *command) { r.kill(c, who) }, words...)
 	return err
 }
 
-// met notes what the fault has met, if anything.
-func (r *round) met() {
+// lift ends the plan, and notes what the fault has met, if anything.
+func (r *round) lift() {
 	struck, when := r.proxy.Struck()
+	r.proxy.Arm(Plan{})
 	if len(struck) == 0 {
 		r.note("(the fault met no call)")
 		return
@@ -302,6 +319,3 @@ func (r *round) said(text string) bool {
 	defer r.mutex.Unlock()
 	return strings.Contains(strings.Join(r.log, "\n"), text)
 }
-
-// drain reads what nobody wants to know.
-func drain(from io.Reader) { _, _ = io.Copy(io.Discard, from) }

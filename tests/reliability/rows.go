@@ -3,16 +3,19 @@
 package reliability
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"tapstack/lib/cloud"
 )
 
 // row is one of the table: a fault, and what is done about it.
@@ -25,7 +28,7 @@ type row struct {
 
 var shares = []float64{0.01, 0.05, 0.20}
 
-// rows is the table of README.md.
+// rows are those of the table that is printed.
 var rows = []row{
 	{"kill-up-destroy", "SIGKILL during up, then destroy", killUpDestroy, everyCall(upCalls, "both")},
 	{"kill-up-up", "SIGKILL during up, then up", killUpUp, everyCall(upCalls, "both")},
@@ -135,23 +138,12 @@ func killChain(r *round) error {
 // signals sends them to tap during up, one after the other. It must end by itself, and say how to go on.
 func signals(sent ...syscall.Signal) func(*round) error {
 	return func(r *round) error {
-		var c *command
-		ready := make(chan struct{})
-		r.proxy.Arm(Plan{At: r.point.at, After: r.point.after, Do: func() {
-			<-ready
+		code, err := r.under(Plan{At: r.point.at, After: r.point.after}, func(c *command) {
 			for _, one := range sent {
 				_ = c.Process.Signal(one)
 				time.Sleep(200 * time.Millisecond) //nolint:forbidigo // signals that come at once are one
 			}
-		}})
-		c, err := r.start("up")
-		if err != nil {
-			return err
-		}
-		close(ready)
-		code, err := r.end(c, commandLimit)
-		r.met()
-		r.proxy.Arm(Plan{})
+		}, "up")
 		switch {
 		case err != nil:
 			return err
@@ -171,17 +163,16 @@ func pipe(r *round) error {
 		return err
 	}
 	r.proxy.Arm(Plan{At: r.point.at, After: r.point.after, Do: func() { _ = reader.Close() }})
-	c, err := r.startIn(nil, writer, "up")
+	c, err := r.startTo(writer, "up")
 	if err != nil {
 		return err
 	}
 	if err := writer.Close(); err != nil {
 		return err
 	}
-	go drain(reader)
+	go func() { _, _ = io.Copy(io.Discard, reader) }()
 	code, err := r.end(c, commandLimit)
-	r.met()
-	r.proxy.Arm(Plan{})
+	r.lift()
 	if err == nil && code != 0 {
 		err = fmt.Errorf("up that nobody listens to ends with %d", code)
 	}
@@ -201,10 +192,7 @@ func faulty(kind Kind) func(*round) error {
 			}
 			command, then = "destroy", func() error { return nil }
 		}
-		r.proxy.Arm(Plan{Kind: kind, Share: r.point.share, Seed: r.point.seed})
-		code, err := r.run(command)
-		r.met()
-		r.proxy.Arm(Plan{})
+		code, err := r.under(Plan{Kind: kind, Share: r.point.share, Seed: r.point.seed}, nil, command)
 		if r.point.down && err == nil && code == 0 {
 			return r.clean()
 		}
@@ -219,25 +207,18 @@ func faulty(kind Kind) func(*round) error {
 
 // silent has the endpoint answer nothing from a call on. up must end by itself.
 func silent(r *round) error {
-	var c *command
 	r.proxy.Arm(Plan{Kind: Silent, At: r.point.at})
 	c, err := r.start("up")
 	if err != nil {
 		return err
 	}
-	for began := time.Now(); time.Since(began) < commandLimit; { // until it falls silent
-		if _, when := r.proxy.Struck(); !when.IsZero() {
-			break
-		}
-		select {
-		case <-c.done:
-			began = time.Time{}
-		case <-time.After(20 * time.Millisecond):
-		}
-	}
+	wait := cloud.Wait{Limit: commandLimit, First: 20 * time.Millisecond, Longest: 20 * time.Millisecond}
+	_ = cloud.Poll(r.ctx, wait, func(context.Context) (bool, error) {
+		_, when := r.proxy.Struck()
+		return !when.IsZero() || c.ended(), nil
+	})
 	code, err := r.end(c, silenceLimit)
-	r.met()
-	r.proxy.Arm(Plan{})
+	r.lift()
 	if err == nil && (code == 0 || !r.said("answer")) {
 		err = fmt.Errorf("no line says that %s does not answer", r.proxy.URL)
 	}
@@ -246,10 +227,7 @@ func silent(r *round) error {
 
 // gone has the endpoint refuse everything for a while.
 func gone(r *round) error {
-	r.proxy.Arm(Plan{Kind: Gone, At: r.point.at})
-	code, err := r.run("up")
-	r.met()
-	r.proxy.Arm(Plan{})
+	code, err := r.under(Plan{Kind: Gone, At: r.point.at}, nil, "up")
 	if err == nil && code != 0 {
 		err = r.deployed()
 	}
@@ -260,12 +238,9 @@ func gone(r *round) error {
 func four(r *round) error {
 	for _, command := range []string{"up", "destroy"} {
 		var together errgroup.Group
-		var mutex sync.Mutex
 		for i := range 4 {
 			together.Go(func() error {
 				code, err := r.run(command, "--suffix", fmt.Sprintf("%s-%d", r.suffix, i))
-				mutex.Lock()
-				defer mutex.Unlock()
 				if err == nil && code != 0 {
 					err = fmt.Errorf("%s of stack %d fails", command, i)
 				}
@@ -288,14 +263,11 @@ func fullDisk(r *round) error {
 	}
 	defer disk.unmount()
 	filler := filepath.Join(r.folder, "filler")
-	r.proxy.Arm(Plan{At: r.point.at, After: r.point.after, Do: func() {
+	code, err := r.under(Plan{At: r.point.at, After: r.point.after}, func(*command) {
 		if err := fill(filler); err != nil {
 			r.note("filling the disk: %s", err)
 		}
-	}})
-	code, err := r.run("up")
-	r.met()
-	r.proxy.Arm(Plan{})
+	}, "up")
 	if code == 0 {
 		r.note("(up did not notice)")
 	}

@@ -19,11 +19,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib/cache"
 	"tapstack/lib/process/processtest"
 	"tapstack/tests/official/bridge"
 )
 
-// What make hands on: how many rounds (sample, a number of rounds for each row, or torture), the seed, the rows by key, and
+// What make hands on: what to try (a number of rounds of each row, or torture), the seed, the rows by key, and
 // where a round's fault is to be, such as "17 after" or "17 before".
 const (
 	modeVariable = "TAPSTACK_RELIABILITY"
@@ -73,7 +74,7 @@ func newLab(t *testing.T) *lab {
 	require.NoError(t, err)
 	l.proxy = NewProxy(handler)
 	t.Cleanup(func() { l.proxy.Arm(Plan{}); l.proxy.Close() })
-	l.cache, err = cacheDir()
+	l.cache, err = cache.Dir() // tap finds the Pulumi CLI there, though its home is another
 	require.NoError(t, err)
 	l.tap, err = buildTap(t.Context(), folder)
 	require.NoError(t, err)
@@ -160,7 +161,7 @@ func appendTo(t *testing.T, path, text string) {
 	require.NoError(t, errors.Join(err, file.Close()))
 }
 
-// table is what README.md has.
+// table has a line for each row that was tried.
 func table(results []result) string {
 	var out strings.Builder
 	w := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
