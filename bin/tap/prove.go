@@ -6,7 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"tapstack/lib"
 	"tapstack/lib/session"
+	"tapstack/lib/sweep"
 	"tapstack/lib/target"
 )
 
@@ -38,7 +40,8 @@ func (a *app) prove(ctx context.Context, s *session.Session, r *request) error {
 	case len(left) > 0 && exists:
 		next = r.tell("destroy")
 	case len(left) > 0:
-		next = commandLine("sweep", append(withoutYes(r.rerun), "--older-than", "0s", "--ignore-expiry", "--yes"))
+		all := sweepFlags{Options: sweep.Options{Owner: lib.DefaultOwner, Suffix: r.Suffix, IgnoreExpiry: true}}
+		next = all.again(r)
 	}
 	if r.json {
 		if err := a.printJSON(map[string]any{"suffix": r.Suffix, "left": left, "proven": true, "state": exists, "next": next}); err != nil {

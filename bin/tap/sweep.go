@@ -202,13 +202,9 @@ func summed(items []sweep.Item) []keptLine {
 	return lines
 }
 
-func withoutYes(flags []string) []string {
-	return slices.DeleteFunc(slices.Clone(flags), func(flag string) bool { return flag == "--yes" })
-}
-
 // again is the command line that does what this one does not, or not yet.
 func (f *sweepFlags) again(r *request) string {
-	flags := withoutYes(r.rerun)
+	flags := slices.DeleteFunc(slices.Clone(r.rerun), func(flag string) bool { return flag == "--yes" })
 	if at := slices.Index(flags, "--suffix"); f.Suffix == "" {
 		flags = slices.Delete(flags, at, at+2)
 	}

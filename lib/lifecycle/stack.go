@@ -237,8 +237,9 @@ func (s *Stack) attach(ctx context.Context) (detach func() error, err error) {
 
 // Preview tells what Up would do, and changes nothing, whatever ends it: the configuration is handed to the engine in a file
 // that goes with the call, and a stack that does not exist is previewed in a folder of its own.
-func (s *Stack) Preview(ctx context.Context) (result Result, err error) {
-	switch _, err = s.existing(ctx); {
+func (s *Stack) Preview(ctx context.Context) (Result, error) {
+	_, err := s.existing(ctx)
+	switch {
 	case errors.Is(err, ErrNoStack) && !s.options.Ephemeral:
 		return s.previewNew(ctx)
 	case errors.Is(err, ErrNoStack):
@@ -247,37 +248,41 @@ func (s *Stack) Preview(ctx context.Context) (result Result, err error) {
 	if err != nil {
 		return Result{}, err
 	}
-	dir, err := os.MkdirTemp("", "tapstack-preview-*")
-	if err != nil {
-		return Result{}, fmt.Errorf("making a folder for the preview: %w", err)
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	file := filepath.Join(dir, filepath.Base(s.folder.settings(s.options.Stack)))
-	if err := s.configure(ctx, file); err != nil {
-		return Result{}, err
-	}
-	return s.operate(ctx, "preview", func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
-		_, err := stack.Preview(ctx, optpreview.ConfigFile(file),
-			optpreview.EventStreams(stream), optpreview.Color("never"), optpreview.SuppressOutputs())
-		return err
+	return inScratch(func(dir string) (Result, error) {
+		file := filepath.Join(dir, filepath.Base(s.folder.settings(s.options.Stack)))
+		if err := s.configure(ctx, file); err != nil {
+			return Result{}, err
+		}
+		return s.operate(ctx, "preview", func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+			_, err := stack.Preview(ctx, optpreview.ConfigFile(file),
+				optpreview.EventStreams(stream), optpreview.Color("never"), optpreview.SuppressOutputs())
+			return err
+		})
 	})
 }
 
 // previewNew previews a stack that does not exist.
-func (s *Stack) previewNew(ctx context.Context) (result Result, err error) {
+func (s *Stack) previewNew(ctx context.Context) (Result, error) {
+	return inScratch(func(dir string) (Result, error) {
+		options := s.options
+		options.Dir, options.Lock, options.Bucket, options.Ephemeral = filepath.Join(dir, options.Stack), nil, nil, true
+		scratch, err := Open(ctx, s.command.engine, options)
+		if err != nil {
+			return Result{}, err
+		}
+		defer scratch.Close()
+		return scratch.Preview(ctx)
+	})
+}
+
+// inScratch has a preview made with a folder that goes with it.
+func inScratch(preview func(dir string) (Result, error)) (result Result, err error) {
 	dir, err := os.MkdirTemp("", "tapstack-preview-*")
 	if err != nil {
 		return Result{}, fmt.Errorf("making a folder for the preview: %w", err)
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	options := s.options
-	options.Dir, options.Lock, options.Bucket, options.Ephemeral = filepath.Join(dir, options.Stack), nil, nil, true
-	scratch, err := Open(ctx, s.command.engine, options)
-	if err != nil {
-		return Result{}, err
-	}
-	defer scratch.Close()
-	return scratch.Preview(ctx)
+	return preview(dir)
 }
 
 // Remember keeps the configuration for later runs, where Up has nothing to do. The stack must exist.

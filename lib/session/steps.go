@@ -44,11 +44,11 @@ func (s *Session) PreviewAgain(ctx context.Context, planned lifecycle.Result) (l
 func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.Result, error) {
 	if planned.Altered() == 0 {
 		state, err := s.Stack.State(ctx)
-		if err == nil && len(state.Pending) == 0 {
-			return planned, interrupted(ctx, s.Stack.Remember(ctx))
-		}
 		if err != nil {
 			return planned, interrupted(ctx, err)
+		}
+		if len(state.Pending) == 0 {
+			return planned, interrupted(ctx, s.Stack.Remember(ctx))
 		}
 	}
 	if err := s.Keep(planned); err != nil {
