@@ -61,10 +61,11 @@ type Clients struct {
 }
 
 // NewClients makes the clients of one configuration. They work with AWS and with emulators. What an error of theirs quotes
-// from an answer is fit to be printed.
+// from an answer is fit to be printed. A call that gets no answer ends as a SilentError, within a minute.
 func NewClients(cfg aws.Config) *Clients {
 	cfg = cfg.Copy()
 	cfg.APIOptions = append(slices.Clone(cfg.APIOptions), printableErrors)
+	impatient(&cfg, Patience)
 	return &Clients{
 		ACM:         acm.NewFromConfig(cfg),
 		AutoScaling: applicationautoscaling.NewFromConfig(cfg),
