@@ -31,8 +31,25 @@ var errUnproven = errors.New("not proven")
 // errReported ends a command whose failure has been shown already.
 var errReported = errors.New("failed")
 
-// unreadLimit bounds the wait for the last line to be taken.
-const unreadLimit = time.Second
+const (
+	// unreadLimit bounds the wait for the last line to be taken.
+	unreadLimit = 3 * time.Second
+	// liveLineLimit bounds the wait for the live line to be gone.
+	liveLineLimit = 300 * time.Millisecond
+)
+
+// within runs what may hang, and waits for its end for so long.
+func within(limit time.Duration, run func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		run()
+	}()
+	select {
+	case <-done:
+	case <-time.After(limit):
+	}
+}
 
 func main() { os.Exit(run(os.Args[1:], os.Stdout, os.Stderr)) }
 
@@ -121,9 +138,9 @@ func (a *app) does(command *cobra.Command, needs func() needs, work func(context
 		}
 		a.display = newDisplay(a.stderr.Out, r.progress)
 		r.Progress, r.Abandon = a.display, func() {
-			// Whoever does not read what is told must not keep the process alive.
+			// Whoever does not read what is told must not keep the process alive, nor keep the last line from those who read again.
 			time.AfterFunc(unreadLimit, func() { os.Exit(exitInterrupted) })
-			a.display.abort()
+			within(liveLineLimit, a.display.abort)
 			a.say("Stopped at once. %s", needs.finish(r))
 			os.Exit(exitInterrupted)
 		}

@@ -69,7 +69,8 @@ func (a *app) afterFailedUp(ctx context.Context, s *session.Session, r *request,
 	}
 	var damaged *lifecycle.DamagedError
 	told := "The state is consistent. "
-	if after != nil || errors.As(err, &damaged) {
+	var fault *lifecycle.OperationError
+	if after != nil || errors.As(err, &damaged) || errors.As(err, &fault) && fault.Cause != nil {
 		err, told = errors.Join(err, after), ""
 	}
 	return fmt.Errorf("%w\n%sGo on with: %s\nor remove what there is with: %s", err, told, r.tell("up"), r.tell("destroy"))

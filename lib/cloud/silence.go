@@ -28,12 +28,18 @@ type SilentError struct {
 	Call     string
 	Endpoint string
 	Waited   time.Duration
+	// Why says what came instead of an answer, such as a refused connection; it may be empty.
+	Why string
 
 	final bool
 }
 
 func (e *SilentError) Error() string {
-	return fmt.Sprintf("no answer from %s to %s within %s", e.Endpoint, e.Call, e.Waited.Round(time.Second/10))
+	text := fmt.Sprintf("no answer from %s to %s within %s", e.Endpoint, e.Call, e.Waited.Round(time.Second/10))
+	if e.Why != "" {
+		text += " (" + e.Why + ")"
+	}
+	return text
 }
 
 // RetryableError has the SDK make the call once more.

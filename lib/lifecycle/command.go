@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -19,11 +20,15 @@ import (
 	"tapstack/lib/process"
 )
 
-// cancelGrace bounds how long an interrupted engine may take to finish what is in flight before it is killed. An
-// Aurora instance that is being created on AWS takes up to 15 minutes, and its id would be lost with the engine.
-const cancelGrace = 20 * time.Minute
+// usualGrace is how long an interrupted engine may take to finish what is in flight before it is killed, unless the options
+// say otherwise. An Aurora instance that is being created on AWS takes up to 15 minutes, and its id would be lost with the
+// engine.
+const usualGrace = 20 * time.Minute
 
-// killGrace bounds the wait for a killed engine to be gone.
+// questionLimit bounds what the CLI is asked between operations, such as for the stack's outputs.
+const questionLimit = 50 * time.Second
+
+// killGrace bounds the wait for a killed engine to be gone, and for an interrupted question to end.
 const killGrace = 2 * time.Second
 
 // command runs the CLI for one stack in place of the Automation API's own runner, which kills the engine 10 s after
@@ -37,6 +42,12 @@ type command struct {
 	operating bool
 	// stderr is what the last command wrote to its standard error.
 	stderr string
+	// grace is how long an interrupted command may take.
+	grace time.Duration
+	// room is the disk that the state is on; nil where it is on none.
+	room *room
+	// ended is why the last command was interrupted; nil when it was not.
+	ended error
 }
 
 var _ auto.PulumiCommand = (*command)(nil)
@@ -51,7 +62,7 @@ func newCommand(engine *Engine, env map[string]string) *command {
 	for name, value := range env {
 		kept = append(kept, name+"="+value)
 	}
-	return &command{engine: engine, env: kept}
+	return &command{engine: engine, env: kept, grace: usualGrace}
 }
 
 // Version is the CLI's version.
@@ -61,7 +72,8 @@ func (c *command) Version() semver.Version { return c.engine.version }
 // nobody here reads. Each question would start the CLI once more.
 var unread = map[string]string{"stack output": "{}", "stack history": "[]"}
 
-// Run runs one CLI command to its end. The end of ctx interrupts it once, as Ctrl-C would.
+// Run runs one CLI command to its end. The end of ctx interrupts it once, as Ctrl-C would, and so does a full disk under an
+// operation. What does not end then is killed, with all that it started.
 func (c *command) Run(ctx context.Context, workdir string, stdin io.Reader, stdouts, stderrs []io.Writer, env []string,
 	args ...string,
 ) (string, string, int, error) {
@@ -71,6 +83,8 @@ func (c *command) Run(ctx context.Context, workdir string, stdin io.Reader, stdo
 	if !slices.Contains(args, "--non-interactive") {
 		args = append([]string{"--non-interactive"}, args...)
 	}
+	ctx, release := c.bound(ctx, args)
+	defer release()
 	child := exec.CommandContext(ctx, c.engine.path, args...)
 	child.Dir = workdir
 	child.Env = slices.Concat(c.env, env, []string{"PULUMI_AUTOMATION_API=true"})
@@ -80,7 +94,10 @@ func (c *command) Run(ctx context.Context, workdir string, stdin io.Reader, stdo
 	child.Stdin = stdin
 	process.OwnSession(child)
 	child.Cancel = func() error { return child.Process.Signal(os.Interrupt) }
-	child.WaitDelay = cancelGrace
+	child.WaitDelay = killGrace
+	if c.operating {
+		child.WaitDelay = c.grace
+	}
 	var stdout, stderr bytes.Buffer
 	child.Stdout = io.MultiWriter(append(slices.Clone(stdouts), &stdout)...)
 	child.Stderr = io.MultiWriter(append(slices.Clone(stderrs), &stderr)...)
@@ -89,9 +106,15 @@ func (c *command) Run(ctx context.Context, workdir string, stdin io.Reader, stdo
 	if err == nil {
 		c.engine.running.note(child.Process.Pid, true)
 		err = child.Wait()
+		if ctx.Err() != nil {
+			_ = process.KillGroup(child.Process.Pid) // what a killed engine leaves
+		}
 		c.engine.running.note(child.Process.Pid, false)
 	}
-	c.stderr = stderr.String()
+	c.stderr, c.ended = stderr.String(), nil
+	if err != nil && ctx.Err() != nil {
+		c.ended = context.Cause(ctx)
+	}
 	code := -2
 	var exit *exec.ExitError
 	switch {
@@ -101,6 +124,15 @@ func (c *command) Run(ctx context.Context, workdir string, stdin io.Reader, stdo
 		code = exit.ExitCode()
 	}
 	return stdout.String(), stderr.String(), code, err
+}
+
+// bound has the context end when there is no more room for the state, or when a mere question takes too long.
+func (c *command) bound(ctx context.Context, args []string) (context.Context, func()) {
+	if c.operating {
+		return c.room.watch(ctx)
+	}
+	return context.WithTimeoutCause(ctx, questionLimit, fmt.Errorf("pulumi %s had no answer within %s: the disk or the network of the state does not answer",
+		strings.Join(args, " "), questionLimit))
 }
 
 // processes are the process groups that run now.

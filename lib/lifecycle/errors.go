@@ -40,6 +40,8 @@ type OperationError struct {
 	Stack       string
 	Failures    []Failure
 	Interrupted bool
+	// Cause is what ended it, where that was neither the engine nor an interrupt: a full disk, or whoever ended the context.
+	Cause error
 	// Next is what to do about it, when that is known.
 	Next string
 }
@@ -62,12 +64,17 @@ func (e *OperationError) Error() string {
 	return text
 }
 
-// Unwrap lets errors.Is see an interrupt.
+// Unwrap lets errors.Is see what ended it.
 func (e *OperationError) Unwrap() error {
 	if e.Interrupted {
 		return ErrInterrupted
 	}
-	return nil
+	return e.Cause
+}
+
+// asked says that a context was ended by whoever asked for the operation.
+func asked(cause error) bool {
+	return errors.Is(cause, ErrInterrupted) || errors.Is(cause, context.Canceled)
 }
 
 const stackType = "pulumi:pulumi:Stack"

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -60,6 +61,8 @@ type Options struct {
 	Env map[string]string
 	// Provider is attached in place of the official plugins. Nil leaves the engine to those.
 	Provider Provider
+	// Grace is how long an interrupted engine may take to finish what is in flight before it is killed; 20 minutes when 0.
+	Grace time.Duration
 	// Observer hears the live events. Nil is nobody.
 	Observer Observer
 }
@@ -121,6 +124,10 @@ func (s *Stack) prepare(ctx context.Context, engine *Engine) error {
 		s.options.Observer.Diagnostic(Diagnostic{Severity: "warning", Message: err.Error()})
 	}
 	s.command = newCommand(engine, env)
+	s.command.grace = cmp.Or(s.options.Grace, usualGrace)
+	if s.options.Bucket == nil {
+		s.command.room = s.folder.room(s.options.Project, s.options.Stack)
+	}
 	s.workspace, err = auto.NewLocalWorkspace(ctx,
 		auto.WorkDir(s.folder.project()),
 		auto.PulumiHome(s.folder.home()),
@@ -155,7 +162,9 @@ type keeper struct {
 // Done implements Observer.
 func (k keeper) Done(step Step) {
 	if options := k.stack.options; options.Bucket == nil && !options.Ephemeral && step.Changes() {
-		_ = k.stack.folder.keep(options.Project, options.Stack) // what is wrong is told when the operation ends
+		if errors.Is(k.stack.folder.keep(options.Project, options.Stack), errCut) { // else it is told when the operation ends
+			k.stack.command.room.exhausted(string(k.stack.folder))
+		}
 	}
 	k.Observer.Done(step)
 }
@@ -355,6 +364,9 @@ func (s *Stack) read(ctx context.Context, what string, into any, arguments ...st
 	}
 	stdout, stderr, _, err := s.command.Run(ctx, s.folder.project(), nil, nil, nil, nil, append(arguments, "--stack", s.options.Stack)...)
 	if err != nil {
+		if why := s.command.ended; why != nil {
+			return fmt.Errorf("reading the %s of stack %s: %w", what, s.options.Stack, why)
+		}
 		failure, _ := fromStderr(stderr)
 		return fmt.Errorf("reading the %s of stack %s: %s", what, s.options.Stack, s.mask(failure.Message))
 	}
@@ -421,6 +433,10 @@ func (s *Stack) listen(stack *auto.Stack, run func(*auto.Stack, chan<- events.En
 
 func (s *Stack) explain(ctx context.Context, operation string, failures []Failure) error {
 	fault := &OperationError{Operation: operation, Stack: s.options.Stack, Failures: reduce(failures)}
+	if why := s.command.ended; why != nil && !asked(why) {
+		fault.Failures, fault.Cause = []Failure{{Message: why.Error()}}, why
+		return fault
+	}
 	if ctx.Err() != nil {
 		fault.Interrupted = true
 		fault.Failures = slices.DeleteFunc(fault.Failures, Failure.stopped)

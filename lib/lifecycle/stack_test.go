@@ -264,6 +264,7 @@ func TestAFullDiskLosesNothingThatTheEngineHadWritten(t *testing.T) {
 	filler := filepath.Join(dir, "filler")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
+	started := time.Now()
 	go func() {
 		for name := range cloud.creating {
 			if name == "thing-2" {
@@ -272,16 +273,22 @@ func TestAFullDiskLosesNothingThatTheEngineHadWritten(t *testing.T) {
 					_, err = file.Write(make([]byte, 512))
 				}
 				_ = file.Close()
-				cancel() // the engine would try for minutes
+				started = time.Now()
 				return
 			}
 		}
 	}()
 	_, err := stack.Up(ctx)
-	require.Error(t, err)
+	require.Less(t, time.Since(started), 20*time.Second, "the engine, left alone, would try for minutes")
+	var full *lifecycle.FullDiskError
+	require.ErrorAs(t, err, &full)
+	require.Equal(t, "up of stack dev failed: the disk of "+filepath.Join(dir, "dev")+
+		" is full, so that the state could not be written any further: make room, then run the command again", err.Error())
 	state, err := stack.State(t.Context())
 	require.NoError(t, err, "the state can be read")
-	require.GreaterOrEqual(t, state.Resources, 3, "the first things are in it")
+	require.Empty(t, state.Pending, "what was under way was written down, in the room held back for it")
+	require.Equal(t, cloud.count()+2, state.Resources, "with the stack and its provider")
+	require.NoFileExists(t, filepath.Join(dir, "dev", "reserve"))
 	require.NoError(t, os.Remove(filler))
 	stack.Close()
 

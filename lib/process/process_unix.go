@@ -70,3 +70,12 @@ func Trusted(path string) (bool, error) {
 	owner := int(info.Sys().(*syscall.Stat_t).Uid)
 	return owner == 0 || owner == os.Geteuid(), nil
 }
+
+// FreeSpace is how many bytes the caller may still write to the disk that path is on.
+func FreeSpace(path string) (uint64, error) {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(path, &disk); err != nil {
+		return 0, &os.PathError{Op: "statfs", Path: path, Err: err}
+	}
+	return uint64(disk.Bavail) * uint64(disk.Bsize), nil //nolint:gosec,unconvert // their types differ between systems
+}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"strconv"
@@ -45,4 +46,9 @@ func Birth(pid int) string {
 func Trusted(path string) (bool, error) {
 	_, err := os.Lstat(path)
 	return err == nil, err
+}
+
+// FreeSpace is not told here.
+func FreeSpace(path string) (uint64, error) {
+	return 0, &os.PathError{Op: "free space", Path: path, Err: errors.ErrUnsupported}
 }

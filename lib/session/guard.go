@@ -66,6 +66,8 @@ func (s *Session) Preflight(ctx context.Context) (preflight.Report, error) {
 	if err != nil {
 		return preflight.Report{}, err
 	}
+	ctx, stop := s.watch(ctx, Preflight)
+	defer stop()
 	s.progress.Begin(Preflight, 0)
 	report := preflight.Run(ctx, preflight.Options{
 		AWS: s.Cloud.Config, Config: config, Deployed: exists, Emulated: s.Cloud.Emulated(),

@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -112,6 +113,9 @@ type Session struct {
 	location lifecycle.Location
 	lock     *lifecycle.Lock
 	stop     func()
+	watching watching
+	// silent says that the cloud gave no answer when it was last watched.
+	silent atomic.Bool
 	// mutex guards what the second interrupt needs: Engine and temporary.
 	mutex     sync.Mutex
 	temporary string
@@ -120,7 +124,7 @@ type Session struct {
 // New begins a session, whose context ends with the cause lifecycle.ErrInterrupted at the first interrupt. Nothing is open
 // yet; Close is to be called in any case.
 func New(ctx context.Context, options Options) (*Session, context.Context) {
-	s := &Session{options: options, progress: options.Progress, location: options.Location, stop: func() {}}
+	s := &Session{options: options, progress: options.Progress, location: options.Location, stop: func() {}, watching: usualWatching}
 	if s.progress == nil {
 		s.progress = Quiet{}
 	}
@@ -203,20 +207,23 @@ var cleanupLimit = map[string]time.Duration{
 
 // CleanupContext is a context for cleaning up, which an earlier interrupt does not end.
 func (s *Session) CleanupContext(ctx context.Context) (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.WithoutCancel(ctx), cleanupLimit[s.options.Target.Name])
+	limit := cleanupLimit[s.options.Target.Name]
+	return context.WithTimeoutCause(context.WithoutCancel(ctx), limit, fmt.Errorf("cleaning up was not over after %s", limit))
 }
 
-// interrupted tells an interrupt from the errors that it leads to.
+// interrupted tells what ended a context, be it an interrupt or a cloud that does not answer, from the errors that it leads to.
 func interrupted(ctx context.Context, err error) error {
-	if err != nil && errors.Is(context.Cause(ctx), lifecycle.ErrInterrupted) && !errors.Is(err, lifecycle.ErrInterrupted) {
-		return lifecycle.ErrInterrupted
+	cause := context.Cause(ctx)
+	if err == nil || cause == nil || errors.Is(cause, context.Canceled) || errors.Is(err, cause) {
+		return err
 	}
-	return err
+	return cause
 }
 
-// Close closes what is open, and ends a cloud that lives no longer than the session.
+// Close closes what is open, and ends a cloud that lives no longer than the session. A second interrupt is heeded until it
+// is done.
 func (s *Session) Close() error {
-	s.stop()
+	defer s.stop()
 	s.closeStack()
 	var err error
 	if s.Cloud != nil && s.options.Cloud == nil {
@@ -224,9 +231,10 @@ func (s *Session) Close() error {
 	}
 	s.lock.Release()
 	s.mutex.Lock()
-	defer s.mutex.Unlock()
-	if s.temporary != "" {
-		err = errors.Join(err, os.RemoveAll(s.temporary))
+	temporary := s.temporary
+	s.mutex.Unlock()
+	if temporary != "" {
+		err = errors.Join(err, os.RemoveAll(temporary))
 	}
 	return err
 }
@@ -448,6 +456,7 @@ func (s *Session) stackOptions() lifecycle.Options {
 	if s.Cloud == nil {
 		return options
 	}
+	options.Grace = engineGrace[s.Cloud.Name]
 	options.Env, options.ProviderConfig = s.Cloud.Env(), s.Cloud.ProviderConfig()
 	options.Ephemeral = s.temporary != "" && s.Cloud.Name == target.Local
 	switch {

@@ -291,3 +291,15 @@ func TestTheSecondInterruptEndsInATimeThoughTheStateFolderHangs(t *testing.T) {
 		require.Fail(t, "tap does not end")
 	}
 }
+
+func TestASecondInterruptIsHeededUntilEverythingIsClosed(t *testing.T) {
+	s, _ := New(t.Context(), Options{})
+	require.NoError(t, s.makeTemporary())
+	stopped := false
+	s.stop = func() {
+		require.NoDirExists(t, s.temporary, "the signals are given back before")
+		stopped = true
+	}
+	require.NoError(t, s.Close())
+	require.True(t, stopped)
+}

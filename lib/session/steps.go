@@ -14,6 +14,8 @@ import (
 
 // operate runs a phase in which the engine works.
 func (s *Session) operate(ctx context.Context, phase Phase, total int, run func(context.Context) (lifecycle.Result, error)) (lifecycle.Result, error) {
+	ctx, stop := s.watch(ctx, phase)
+	defer stop()
 	s.progress.Begin(phase, total)
 	result, err := run(ctx)
 	return result, s.end(ctx, result.String(), err)
@@ -112,6 +114,8 @@ func Checks(act bool) []verify.Check {
 // Verify holds the deployed stack to the specification, and acts on it where it may. Checks that fail are no error. On a
 // real account nothing may be unobservable.
 func (s *Session) Verify(ctx context.Context, act bool) (verify.Report, error) {
+	ctx, stop := s.watch(ctx, Verify)
+	defer stop()
 	s.progress.Begin(Verify, len(Checks(act)))
 	outputs, err := s.Stack.Outputs(ctx)
 	if err != nil {
@@ -153,6 +157,8 @@ func (s *Session) operateOnAll(ctx context.Context, phase Phase, run func(contex
 
 // Prove asks every service what is left of the stack.
 func (s *Session) Prove(ctx context.Context) ([]string, error) {
+	ctx, stop := s.watch(ctx, LeakProof)
+	defer stop()
 	s.progress.Begin(LeakProof, 0)
 	left := []string{}
 	leaks, err := inventory.Leaks(ctx, s.Cloud.Config, s.options.Suffix)

@@ -47,6 +47,8 @@ func (r SweepReport) Living() int {
 // PlanSweep finds what runs have left on the open cloud and plans what to delete. With an account it refuses any other.
 func (s *Session) PlanSweep(ctx context.Context, account string, options sweep.Options) (SweepReport, error) {
 	report := SweepReport{DryRun: true, Outcomes: []sweep.Outcome{}}
+	ctx, stop := s.watch(ctx, Look)
+	defer stop()
 	s.progress.Begin(Look, 0)
 	who, found, err := inventory.Find(ctx, s.Cloud.Config)
 	if err == nil && account != "" && who.Account != account {
@@ -63,6 +65,8 @@ func (s *Session) PlanSweep(ctx context.Context, account string, options sweep.O
 // Sweep deletes what is planned, and asks again. Deletions that fail are no error.
 func (s *Session) Sweep(ctx context.Context, report *SweepReport, options sweep.Options) (err error) {
 	report.DryRun = false
+	ctx, stop := s.watch(ctx, Sweep)
+	defer stop()
 	s.progress.Begin(Sweep, len(report.Plan.Delete))
 	report.Outcomes, err = sweep.Execute(ctx, s.Cloud.Config, report.Plan, s.progress.Swept)
 	failed := len(report.Failed())

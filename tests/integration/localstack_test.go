@@ -51,7 +51,7 @@ func skip(t *testing.T, reason string) {
 // live is the life of one stack on a target: deployed, checked, unchanged, healed and removed.
 func live(t *testing.T, options target.Options) *platform {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := bounded(t, cleanUpTime)
 	defer cancel()
 	p := openPlatform(ctx, t, options, "ls-"+strings.ToLower(random.UniqueID()), t.TempDir())
 	t.Cleanup(func() {

@@ -38,7 +38,7 @@ const nightlySuffix = "nightly1"
 // policies of the nightly role are generated to the calls that the run makes: none may be missing, none too many. The
 // resources of the deployed stack, on which those policies are tried, are recorded with them.
 func TestANightlyRunMakesTheRecordedCalls(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := bounded(t, cleanUpTime)
 	defer cancel()
 	r := &nightlyRun{cloud: openCloud(ctx, t), dir: t.TempDir()}
 

@@ -45,14 +45,29 @@ import (
 	"tapstack/lib/verify"
 )
 
-// deadline bounds the run from inside: shorter than go test's own, which would kill the clean-up.
-const deadline = 20 * time.Minute
+// deadline bounds a test from inside, and cleanUpTime is what it leaves of go test's own, which would kill the clean-up.
+const (
+	deadline    = 20 * time.Minute
+	cleanUpTime = 5 * time.Minute
+)
+
+// bounded is a context for the work of a test, which leaves so much of go test's time. It does not end with the test, so that
+// a clean-up has one of its own.
+func bounded(tb testing.TB, left time.Duration) (context.Context, context.CancelFunc) {
+	end := time.Now().Add(deadline)
+	if t, timed := tb.(interface{ Deadline() (time.Time, bool) }); timed {
+		if all, set := t.Deadline(); set && all.Add(-left).Before(end) {
+			end = all.Add(-left - 10*time.Second)
+		}
+	}
+	return context.WithDeadlineCause(context.Background(), end, errors.New("the test was not over in its time"))
+}
 
 // kept is where a stack that outlives the test keeps its state.
 const kept = "."
 
 func TestPlatform(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := bounded(t, cleanUpTime)
 	defer cancel()
 	p := newPlatform(ctx, t)
 
@@ -284,7 +299,7 @@ func (p *platform) secretValues(ctx context.Context, t *testing.T, outputs map[s
 
 // destroy removes the stack on a context of its own and proves that nothing is left.
 func (p *platform) destroy(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := bounded(t, 0)
 	defer cancel()
 	destroyed, err := p.Destroy(ctx)
 	if errors.Is(err, lifecycle.ErrNoStack) {

@@ -22,7 +22,7 @@ import (
 // TestADeploymentThatECSRollsBackFailsAndCanBeRepeated deploys an image that does not start, as ECS shows it: the service
 // is steady again, on its former task definition.
 func TestADeploymentThatECSRollsBackFailsAndCanBeRepeated(t *testing.T) {
-	ctx, cancel := context.WithTimeout(t.Context(), deadline)
+	ctx, cancel := bounded(t, cleanUpTime)
 	defer cancel()
 	p := openPlatform(ctx, t, target.Options{Name: target.Local}, "rollback", t.TempDir())
 	breaker := &circuitBreaker{service: "payment-api-rollback"}

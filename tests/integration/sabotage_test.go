@@ -85,7 +85,7 @@ func (o *outcome) fault(format string, args ...any) {
 // TestSabotage breaks one thing after the other on a deployed stack and holds that exactly the checks meant for it turn
 // red, and that refresh and up heal it. SABOTAGE=<regexp over check ids> runs a part; SABOTAGE_ALONE=1 heals after each.
 func TestSabotage(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := bounded(t, cleanUpTime)
 	defer cancel()
 	p := newScene(ctx, t)
 	p.raise(ctx, t)

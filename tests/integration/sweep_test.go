@@ -154,7 +154,7 @@ func names(items []sweep.Item) []string {
 
 // TestASweepRemovesAnOldStackAndNothingElse is the proof that the sweeper touches only what it owns.
 func TestASweepRemovesAnOldStackAndNothingElse(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := bounded(t, cleanUpTime)
 	defer cancel()
 	cloud := openCloud(ctx, t)
 	now := time.Now()
@@ -341,7 +341,7 @@ func litter(ctx context.Context, s *saboteur) {
 // TestASweepCanStopAnywhereAndBeRepeated sweeps a stack whose deployment was interrupted and from which things were
 // deleted by hand, a few deletions at a time.
 func TestASweepCanStopAnywhereAndBeRepeated(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := bounded(t, cleanUpTime)
 	defer cancel()
 	cloud := openCloud(ctx, t)
 	now := time.Now()

@@ -181,11 +181,11 @@ func merged(all ...map[string]string) map[string]string {
 // refused is refused before the first resource. Changes that go together are made together. UPDATES=<regexp over keys> makes
 // some, UPDATES_ALONE=1 each by itself; with OFFICIAL=1 the official provider does it all.
 func TestUpdates(t *testing.T) {
-	ends, bounded := t.Deadline()
-	if !bounded {
+	ends, set := t.Deadline()
+	if !set {
 		ends = time.Now().Add(deadline)
 	}
-	ctx, cancel := context.WithDeadline(context.Background(), ends.Add(-5*time.Minute)) // leaves time to clean up
+	ctx, cancel := context.WithDeadline(context.Background(), ends.Add(-cleanUpTime)) // leaves time to clean up
 	defer cancel()
 	p := openPlatform(ctx, t, target.Options{Name: target.Local}, "up-"+strings.ToLower(random.UniqueID()), t.TempDir())
 	if lookup("OFFICIAL") != "" {

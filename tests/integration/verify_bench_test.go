@@ -40,7 +40,7 @@ func deployed(ctx context.Context, tb testing.TB) verify.Options {
 
 // BenchmarkVerify times a run of the whole specification against a deployed stack.
 func BenchmarkVerify(b *testing.B) {
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := bounded(b, cleanUpTime)
 	defer cancel()
 	options := deployed(ctx, b)
 	calls, checks := 0, 0
@@ -59,7 +59,7 @@ func BenchmarkVerify(b *testing.B) {
 
 // TestSpecification holds the run of the specification itself to what a reader may expect of it.
 func TestSpecification(t *testing.T) {
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	ctx, cancel := bounded(t, cleanUpTime)
 	defer cancel()
 	options := deployed(ctx, t)
 	sound := runVerify(ctx, t, options)
