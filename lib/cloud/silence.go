@@ -57,7 +57,7 @@ func impatient(cfg *aws.Config, limit time.Duration) {
 	if client == nil {
 		client = awshttp.NewBuildableClient()
 	}
-	cfg.HTTPClient = patient{client, limit}
+	cfg.HTTPClient = patient{plainBodies{client}, limit}
 	cfg.APIOptions = append(cfg.APIOptions, countSilence)
 }
 
