@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,8 +57,9 @@ const (
 func bounded(tb testing.TB, left time.Duration) (context.Context, context.CancelFunc) {
 	end := time.Now().Add(deadline)
 	if t, timed := tb.(interface{ Deadline() (time.Time, bool) }); timed {
-		if all, set := t.Deadline(); set && all.Add(-left).Before(end) {
-			end = all.Add(-left - 10*time.Second)
+		if all, set := t.Deadline(); set {
+			left = min(left+10*time.Second, time.Until(all)/2)
+			end = slices.MinFunc([]time.Time{end, all.Add(-left)}, time.Time.Compare)
 		}
 	}
 	return context.WithDeadlineCause(context.Background(), end, errors.New("the test was not over in its time"))
