@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	p "github.com/pulumi/pulumi-go-provider"
@@ -191,16 +192,25 @@ func (l *Plugin) serve(name, version string, provider p.Provider) (port int, err
 	return handle.Port, nil
 }
 
-// Close stops serving and waits until that is so.
+// closeLimit bounds the wait for calls that an engine has left which was killed.
+const closeLimit = 2 * time.Second
+
+// Close stops serving and waits until that is so, but not for a cloud that does not answer.
 func (l *Plugin) Close() error {
 	if l.cancel == nil {
 		return nil
 	}
 	close(l.cancel)
 	l.cancel = nil
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
 	var faults []error
 	for _, done := range l.done {
-		faults = append(faults, <-done)
+		select {
+		case err := <-done:
+			faults = append(faults, err)
+		case <-ctx.Done():
+		}
 	}
 	l.done = nil
 	return errors.Join(faults...)

@@ -15,11 +15,12 @@ import (
 )
 
 // Patience is how long one attempt at a call may go without a byte of its answer. AWS answers each call within seconds: what
-// takes longer goes on behind it, and is asked for again.
-const Patience = 20 * time.Second
+// takes longer goes on behind it, and is asked for again. The longest wait that it offers is SQS's long poll of 20 s; its SDK
+// for Java gives up after 30 s (SocketTimeout of SdkHttpConfigurationOption).
+const Patience = 25 * time.Second
 
 // silentAttempts is how many attempts at a call may get no answer before it fails, whatever the retries of its configuration:
-// a connection can be lost once. They and the pause between them end within a minute.
+// a connection can be lost once. They and the pause between them, a second at the most, end within a minute.
 const silentAttempts = 2
 
 // SilentError says that an endpoint took a call and did not answer.
@@ -84,13 +85,12 @@ func (p patient) Do(req *http.Request) (*http.Response, error) {
 		cancel(silent)
 	})
 	res, err := p.client.Do(req.WithContext(ctx))
+	timer.Stop()
 	if err != nil {
-		timer.Stop()
 		err = causeOf(ctx, err)
 		cancel(nil)
 		return res, err
 	}
-	timer.Reset(p.limit)
 	res.Body = &patientBody{res.Body, ctx, timer, p.limit, cancel}
 	return res, nil
 }
@@ -103,6 +103,7 @@ func causeOf(ctx context.Context, err error) error {
 	return err
 }
 
+// patientBody is an answer whose timer runs while a part of it is waited for.
 type patientBody struct {
 	io.ReadCloser
 	ctx    context.Context //nolint:containedctx // of the request whose answer this is
@@ -113,21 +114,17 @@ type patientBody struct {
 
 // Read implements io.Reader.
 func (b *patientBody) Read(into []byte) (int, error) {
+	b.timer.Reset(b.limit)
 	n, err := b.ReadCloser.Read(into)
-	if err != nil {
-		b.timer.Stop()
-		if err != io.EOF { //nolint:errorlint // as io.Reader has it
-			err = causeOf(b.ctx, err)
-		}
-	} else {
-		b.timer.Reset(b.limit)
+	b.timer.Stop()
+	if err != nil && err != io.EOF { //nolint:errorlint // as io.Reader has it
+		err = causeOf(b.ctx, err)
 	}
 	return n, err
 }
 
 // Close implements io.Closer.
 func (b *patientBody) Close() error {
-	b.timer.Stop()
 	err := b.ReadCloser.Close()
 	b.cancel(nil)
 	return err

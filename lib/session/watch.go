@@ -28,8 +28,8 @@ type watching struct {
 	grace time.Duration
 }
 
-// A silent cloud ends a phase after 31 s, and the engine 5 s later. One that is back by then has lost nothing.
-var usualWatching = watching{ask: 8 * time.Second, pause: 5 * time.Second, silence: 30 * time.Second, misses: 3, grace: 5 * time.Second}
+// A silent cloud ends a phase after 25 to 31 s, and the engine 2 s later. One that is back by then has lost nothing.
+var usualWatching = watching{ask: 8 * time.Second, pause: 5 * time.Second, silence: 25 * time.Second, misses: 3, grace: 2 * time.Second}
 
 // phaseLimit bounds a phase, by target. On AWS, an Aurora cluster may take two hours, and a certificate one and a quarter.
 var phaseLimit = map[string]time.Duration{
@@ -58,10 +58,11 @@ func (s *Session) watch(ctx context.Context, phase Phase) (_ context.Context, st
 	}
 	limit := phaseLimit[s.Cloud.Name]
 	ctx, expire := context.WithTimeoutCause(ctx, limit, fmt.Errorf("%s was not over after %s", phase, limit))
-	over, quiet := make(chan struct{}), make(chan struct{})
+	watched, over := context.WithCancel(context.WithoutCancel(ctx)) // after an interrupt, too
+	quiet := make(chan struct{})
 	go func() {
 		defer close(quiet)
-		silent := s.awaitSilence(context.WithoutCancel(ctx), over)
+		silent := s.awaitSilence(watched)
 		if silent == nil {
 			return
 		}
@@ -71,76 +72,70 @@ func (s *Session) watch(ctx context.Context, phase Phase) (_ context.Context, st
 		}
 		cancel(silent)
 		select {
-		case <-over:
+		case <-watched.Done():
 		case <-time.After(s.watching.grace):
 			s.kill()
 		}
 	}()
 	return ctx, func() {
-		close(over)
+		over()
 		<-quiet
 		expire()
 		cancel(context.Canceled)
 	}
 }
 
-// awaitSilence asks the cloud who is calling, again and again, until it gives no answer for too long, or until over. A cloud
-// that was silent before is given one chance.
-func (s *Session) awaitSilence(ctx context.Context, over <-chan struct{}) *cloud.SilentError {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() {
-		select {
-		case <-over:
-			cancel()
-		case <-ctx.Done():
-		}
-	}()
+// awaitSilence asks the cloud who is calling, again and again, until it gives no answer for too long; nil is the end of ctx
+// before. A cloud that was silent when it was last asked is given one chance.
+func (s *Session) awaitSilence(ctx context.Context) *cloud.SilentError {
 	client := cloud.NewClients(s.Cloud.Config).STS
-	answered, missed, pause := time.Now(), 0, s.watching.pause
+	answered, missed := time.Now(), 0
 	for {
 		why := s.ask(ctx, client)
-		switch {
-		case ctx.Err() != nil:
+		if ctx.Err() != nil {
 			return nil
-		case why == "":
-			answered, missed, pause = time.Now(), 0, s.watching.pause
+		}
+		pause := s.watching.pause
+		if why == nil {
+			answered, missed = time.Now(), 0
 			s.silent.Store(false)
-		default:
+		} else {
 			missed++
-			pause = s.watching.pause / 5
+			pause /= 5
 		}
 		waited := time.Since(answered)
 		if missed > 0 && s.silent.Load() || missed >= s.watching.misses && waited >= s.watching.silence {
-			return &cloud.SilentError{
-				Call: "STS GetCallerIdentity", Waited: waited, Why: why,
-				Endpoint: cmp.Or(s.Cloud.Endpoint, "AWS in "+s.Cloud.Config.Region),
+			silent := &cloud.SilentError{
+				Call: "STS GetCallerIdentity", Waited: waited, Endpoint: cmp.Or(s.Cloud.Endpoint, "AWS in "+s.Cloud.Config.Region),
 			}
+			if !errors.Is(why, context.DeadlineExceeded) {
+				silent.Why = innermost(why)
+			}
+			return silent
 		}
 		select {
 		case <-time.After(pause):
-		case <-over:
+		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
-// ask says what came instead of an answer; nothing where there is one, be it a refusal.
-func (s *Session) ask(ctx context.Context, client *sts.Client) (why string) {
+// ask says why there was no answer; nil where there is one, be it a refusal.
+func (s *Session) ask(ctx context.Context, client *sts.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, s.watching.ask)
 	defer cancel()
 	_, err := client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{}, func(o *sts.Options) { o.Retryer = aws.NopRetryer{} })
 	var unsent *smithyhttp.RequestSendError
-	var answer *smithyhttp.ResponseError
 	switch {
-	case err == nil, errors.As(err, &answer) && answer.HTTPStatusCode() > 0 && ctx.Err() == nil:
-		return ""
+	case err == nil:
+		return nil
 	case ctx.Err() != nil:
-		return "the last question had none within " + s.watching.ask.String()
+		return ctx.Err()
 	case errors.As(err, &unsent):
-		return innermost(unsent)
+		return unsent
 	default:
-		return "" // of what a credential's source says, the phase's own calls tell
+		return nil // the phase's own calls tell of a refusal, or of credentials that cannot be had
 	}
 }
 

@@ -55,12 +55,11 @@ func TestACloudThatFallsSilentEndsThePhaseWithALineThatSaysSo(t *testing.T) {
 	require.Zero(t, result)
 	var silent *cloud.SilentError
 	require.ErrorAs(t, err, &silent)
-	require.Regexp(t, `^no answer from http://127\.0\.0\.1:\d+ to STS GetCallerIdentity within [0-9.]+m?s \(the last question had none within 80ms\)$`, err.Error())
+	require.Regexp(t, `^no answer from http://127\.0\.0\.1:\d+ to STS GetCallerIdentity within [0-9.]+m?s$`, err.Error())
 
-	started := time.Now()
+	s.watching.silence = time.Hour
 	_, err = s.Prove(t.Context())
-	require.ErrorAs(t, err, &silent)
-	require.Less(t, time.Since(started), s.watching.silence, "it is known to be silent by now: one question is enough")
+	require.ErrorAs(t, err, &silent, "it is known to be silent by now: one question is enough")
 }
 
 func TestALostQuestionOrARestartEndsNothing(t *testing.T) {
@@ -84,7 +83,7 @@ func TestALostQuestionOrARestartEndsNothing(t *testing.T) {
 func TestACloudThatIsGoneEndsThePhaseToo(t *testing.T) {
 	t.Parallel()
 	s, _ := quickly(t, func(int32) bool { return true })
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	s.Cloud.Config.BaseEndpoint = aws.String("http://" + listener.Addr().String())
 	require.NoError(t, listener.Close())
@@ -113,8 +112,8 @@ func TestASilentCloudEndsACommandWithinAMinute(t *testing.T) {
 	t.Parallel()
 	w := usualWatching
 	verdict := w.silence + w.ask + w.pause
-	require.LessOrEqual(t, verdict+w.grace, 55*time.Second)
-	require.GreaterOrEqual(t, w.silence, 25*time.Second, "a cloud that is back after 20 s has lost nothing")
+	require.LessOrEqual(t, verdict+w.grace, 45*time.Second, "what is left of the minute is for telling it")
+	require.GreaterOrEqual(t, w.silence, cloud.Patience, "a call may take as long")
 	for _, name := range target.Names() {
 		require.Positive(t, phaseLimit[name], name)
 		require.Positive(t, engineGrace[name], name)

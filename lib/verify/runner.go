@@ -15,7 +15,8 @@ import (
 )
 
 // Run runs the specification against the live API and reports on every check. The error is for a wrong use (no suffix,
-// an unknown check id) only: whatever the cloud answers or refuses to answer ends up in the report, as failed checks.
+// an unknown check id), or for a context that ended before all was checked, with its cause: whatever the cloud answers or
+// refuses to answer ends up in the report, as failed checks.
 func Run(ctx context.Context, o Options) (Report, error) {
 	if err := o.validate(); err != nil {
 		return Report{}, fmt.Errorf("verifying the stack: %w", err)
@@ -24,7 +25,11 @@ func Run(ctx context.Context, o Options) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("verifying the stack: %w", err)
 	}
-	return run(ctx, newEnv(o), checks, o), nil
+	report := run(ctx, newEnv(o), checks, o)
+	if ctx.Err() != nil && !report.OK() {
+		return report, fmt.Errorf("the checks were cut short: %w", context.Cause(ctx))
+	}
+	return report, nil
 }
 
 // selectChecks leaves out what acts where nothing may; whoever asks for such a check by name is told.
@@ -62,7 +67,7 @@ func run(ctx context.Context, env *Env, checks []Check, o Options) Report {
 	do := func(i int) {
 		r := runOne(ctx, env, checks[i], o.Strict)
 		report.Results[i] = r
-		if o.Done != nil {
+		if o.Done != nil && ctx.Err() == nil { // else it was not made
 			told.Lock()
 			defer told.Unlock()
 			o.Done(r)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func testEnv() *Env { return newEnv(Options{AWS: aws.Config{Region: "us-east-1"}, Suffix: "dev"}) }
@@ -108,6 +109,18 @@ func TestARunThatIsStoppedFailsWhatItDidNotCheck(t *testing.T) {
 	r := runOne(ctx, testEnv(), Check{Run: seeing(func(rec *recorder) error { rec.on("").equal("x", 1, 1); return nil })}, false)
 	assert.Equal(t, Failed, r.Status)
 	assert.Contains(t, r.Reason, "stopped")
+}
+
+func TestARunThatIsCutShortSaysWhyAndTellsNoCheck(t *testing.T) {
+	ctx, stop := context.WithCancelCause(t.Context())
+	silent := errors.New("no answer")
+	stop(silent)
+	_, err := Run(ctx, Options{
+		AWS: aws.Config{Region: "us-east-1"}, Suffix: "dev",
+		Done: func(r Result) { assert.Fail(t, "it was not made", r.ID) },
+	})
+	require.ErrorIs(t, err, silent)
+	require.ErrorContains(t, err, "cut short")
 }
 
 func TestWrongUseIsAnErrorAndNotAReport(t *testing.T) {
