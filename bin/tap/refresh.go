@@ -11,7 +11,7 @@ import (
 func (a *app) refreshCommand() *cobra.Command {
 	command := a.does(&cobra.Command{
 		Use: "refresh", Short: "Read the cloud into the state and report drift",
-		Long:    "Reads every resource from the cloud into the state, and lists what was changed or deleted behind Pulumi's back.",
+		Long:    "Reads every resource from the cloud into the state, and lists what was changed or deleted behind Pulumi's back. What is listed, up puts back.",
 		Example: "  tap refresh",
 	}, always(needs{}), a.refresh)
 	a.options.bindUnlock(command.Flags())
@@ -26,5 +26,9 @@ func (a *app) refresh(ctx context.Context, s *session.Session, r *request) error
 	if err != nil {
 		return err
 	}
-	return a.printChanges(r, result)
+	if err := a.printChanges(r, result); err != nil || r.json || result.Altered() == 0 {
+		return err
+	}
+	a.print("See what would put it back with: %s\nPut it back with: %s", r.tell("preview"), r.tell("up"))
+	return nil
 }

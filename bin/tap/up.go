@@ -17,7 +17,7 @@ func (a *app) upCommand() *cobra.Command {
 		Use: "up", Short: "Deploy the stack, or bring it up to date",
 		Long: "Deploys the stack and leaves it running until destroy; on target local the emulator as well. Configuration given\n" +
 			"with --config is kept for later runs; an empty value goes back to the default. What holds data or carries everything\n" +
-			"else is replaced or deleted only with --allow-replace.",
+			"else is replaced or deleted only with --allow-replace. What was changed by hand is seen and put back after a refresh only.",
 		Example: "  tap up\n  tap up --config alertEmail=ops@example.com --config dbInstanceClass=db.r6g.xlarge\n  tap up --target aws --suffix prod --yes --config …",
 	}, always(needs{program: true, changes: true}), a.up)
 	a.options.bindUnlock(command.Flags())

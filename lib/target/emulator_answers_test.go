@@ -1,6 +1,8 @@
 package target_test
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -10,6 +12,10 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/route53"
+	route53types "github.com/aws/aws-sdk-go-v2/service/route53/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
@@ -97,6 +103,93 @@ func TestADeletedNatGatewayLeavesNeitherInterfaceNorAddress(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, association())
 	require.Empty(t, interfaces())
+}
+
+func TestADeletedRecordIsMadeAnew(t *testing.T) {
+	client := cloud.NewClients(openLocal(t).Config).Route53
+	zone, err := client.CreateHostedZone(t.Context(), &route53.CreateHostedZoneInput{Name: aws.String("example.org"), CallerReference: aws.String("1")})
+	require.NoError(t, err)
+	change := func(action route53types.ChangeAction, name, address string) error {
+		_, err := client.ChangeResourceRecordSets(t.Context(), &route53.ChangeResourceRecordSetsInput{
+			HostedZoneId: zone.HostedZone.Id,
+			ChangeBatch: &route53types.ChangeBatch{Changes: []route53types.Change{{Action: action, ResourceRecordSet: &route53types.ResourceRecordSet{
+				Name: &name, Type: route53types.RRTypeA, TTL: aws.Int64(60), ResourceRecords: []route53types.ResourceRecord{{Value: &address}},
+			}}}},
+		})
+		return err
+	}
+	require.NoError(t, change(route53types.ChangeActionCreate, "pay.example.org", "192.0.2.1"))
+	require.NoError(t, change(route53types.ChangeActionCreate, "queue.example.org", "192.0.2.2"))
+	require.ErrorContains(t, change(route53types.ChangeActionCreate, "pay.example.org", "192.0.2.1"), "already exists")
+	require.NoError(t, change(route53types.ChangeActionDelete, "pay.example.org", "192.0.2.1"))
+	require.NoError(t, change(route53types.ChangeActionCreate, "pay.example.org", "192.0.2.1"))
+	require.ErrorContains(t, change(route53types.ChangeActionCreate, "queue.example.org", "192.0.2.2"), "already exists", "which is still there")
+}
+
+func TestARouteTableThatAnEndpointGetsLaterLeadsToIt(t *testing.T) {
+	client := cloud.NewClients(openLocal(t).Config).EC2
+	vpc, err := client.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
+	require.NoError(t, err)
+	table := func() string {
+		out, err := client.CreateRouteTable(t.Context(), &ec2.CreateRouteTableInput{VpcId: vpc.Vpc.VpcId})
+		require.NoError(t, err)
+		return *out.RouteTable.RouteTableId
+	}
+	leads := func(id string) bool {
+		out, err := client.DescribeRouteTables(t.Context(), &ec2.DescribeRouteTablesInput{RouteTableIds: []string{id}})
+		require.NoError(t, err)
+		return slices.ContainsFunc(out.RouteTables[0].Routes, func(r types.Route) bool { return r.DestinationPrefixListId != nil })
+	}
+	one, two := table(), table()
+	made, err := client.CreateVpcEndpoint(t.Context(), &ec2.CreateVpcEndpointInput{
+		VpcId: vpc.Vpc.VpcId, ServiceName: aws.String("com.amazonaws.us-east-1.s3"), RouteTableIds: []string{one},
+		VpcEndpointType: types.VpcEndpointTypeGateway,
+	})
+	require.NoError(t, err)
+	require.True(t, leads(one))
+	_, err = client.ModifyVpcEndpoint(t.Context(), &ec2.ModifyVpcEndpointInput{
+		VpcEndpointId: made.VpcEndpoint.VpcEndpointId, AddRouteTableIds: []string{two}, RemoveRouteTableIds: []string{one},
+	})
+	require.NoError(t, err)
+	require.False(t, leads(one))
+	require.True(t, leads(two))
+	_, err = client.DeleteVpcEndpoints(t.Context(), &ec2.DeleteVpcEndpointsInput{VpcEndpointIds: []string{*made.VpcEndpoint.VpcEndpointId}})
+	require.NoError(t, err)
+	require.False(t, leads(two))
+}
+
+func TestATargetGroupForgetsADeletedLoadBalancer(t *testing.T) {
+	clients := cloud.NewClients(openLocal(t).Config)
+	vpc, err := clients.EC2.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
+	require.NoError(t, err)
+	var subnets []string
+	for i, zone := range []string{"us-east-1a", "us-east-1b"} {
+		made, err := clients.EC2.CreateSubnet(t.Context(), &ec2.CreateSubnetInput{
+			VpcId: vpc.Vpc.VpcId, CidrBlock: aws.String(fmt.Sprintf("10.0.%d.0/24", i)), AvailabilityZone: &zone,
+		})
+		require.NoError(t, err)
+		subnets = append(subnets, *made.Subnet.SubnetId)
+	}
+	balancer, err := clients.ELB.CreateLoadBalancer(t.Context(), &elb.CreateLoadBalancerInput{Name: aws.String("front"), Subnets: subnets})
+	require.NoError(t, err)
+	group, err := clients.ELB.CreateTargetGroup(t.Context(), &elb.CreateTargetGroupInput{
+		Name: aws.String("tasks"), VpcId: vpc.Vpc.VpcId, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80),
+	})
+	require.NoError(t, err)
+	_, err = clients.ELB.CreateListener(t.Context(), &elb.CreateListenerInput{
+		LoadBalancerArn: balancer.LoadBalancers[0].LoadBalancerArn, Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(80),
+		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: group.TargetGroups[0].TargetGroupArn}},
+	})
+	require.NoError(t, err)
+	tied := func() []string {
+		out, err := clients.ELB.DescribeTargetGroups(t.Context(), &elb.DescribeTargetGroupsInput{Names: []string{"tasks"}})
+		require.NoError(t, err)
+		return out.TargetGroups[0].LoadBalancerArns
+	}
+	require.Len(t, tied(), 1)
+	_, err = clients.ELB.DeleteLoadBalancer(t.Context(), &elb.DeleteLoadBalancerInput{LoadBalancerArn: balancer.LoadBalancers[0].LoadBalancerArn})
+	require.NoError(t, err)
+	require.Empty(t, tied())
 }
 
 // openLocal opens a local cloud until the test ends.
