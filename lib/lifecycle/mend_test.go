@@ -53,11 +53,11 @@ func TestAStateThatAKilledEngineCutShortIsPutBack(t *testing.T) {
 	}
 }
 
-func TestAttributesThatAKilledEngineCutShortAreRemoved(t *testing.T) {
+func TestAttributesOfAStateAreRemoved(t *testing.T) {
 	f, stacks := states(t, map[string]string{"dev.json": "{}", "dev.json.attrs": "", "dev.json.bak.attrs": `{"user.content_type":""}`})
 	require.NoError(t, f.mend("toy", "dev"))
 	require.NoFileExists(t, filepath.Join(stacks, "dev.json.attrs"))
-	require.FileExists(t, filepath.Join(stacks, "dev.json.bak.attrs"))
+	require.NoFileExists(t, filepath.Join(stacks, "dev.json.bak.attrs"))
 	require.FileExists(t, filepath.Join(stacks, "dev.json"))
 }
 

@@ -3,9 +3,7 @@ package lifecycle
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -14,7 +12,7 @@ import (
 	"tapstack/lib/process"
 )
 
-// FullDiskError says that an operation was stopped while the state could still be written, or as soon as it could not.
+// FullDiskError says that an operation was stopped since its state could not be written any further.
 type FullDiskError struct{ Dir string }
 
 func (e *FullDiskError) Error() string {
@@ -22,16 +20,19 @@ func (e *FullDiskError) Error() string {
 }
 
 const (
+	// reserveSize holds what the engine may still write when it is stopped: the state of a deployed stack, 1.4 MB, the one before
+	// it, and a copy in the history.
+	reserveSize = 8 << 20
+	// leastRoom is when a disk is full: the next state, and the copy of the last that the engine makes first, may not fit.
+	leastRoom = 4 << 20
 	// roomPause is between two looks at what room there is.
 	roomPause = 100 * time.Millisecond
-	// leastRoom is what the state of a new stack, and the engine's log of an operation, are given.
-	leastRoom = 256 << 10
 )
 
 // room is the disk that a state is on. While the engine works, a reserve of it is held back: when nothing else is left, the
 // reserve is given up and the engine interrupted, which writes its last state there.
 type room struct {
-	state, reserve string
+	reserve string
 	// dirs are what must have room: the state's, and the one of the engine's log.
 	dirs []string
 	// free is process.FreeSpace.
@@ -41,14 +42,12 @@ type room struct {
 	end   context.CancelCauseFunc // of the operation that is watched; nil without
 }
 
-func (f folder) room(project, stack string) *room {
-	return &room{
-		state: f.state(project, stack), reserve: filepath.Join(string(f), "reserve"), dirs: []string{string(f), os.TempDir()},
-		free: process.FreeSpace,
-	}
+func (f folder) room() *room {
+	return &room{reserve: filepath.Join(string(f), "reserve"), dirs: []string{string(f), os.TempDir()}, free: process.FreeSpace}
 }
 
-// watch has the context end with a FullDiskError when there is no more room. release is to be called when the work is done.
+// watch has the context end with a FullDiskError when there is no more room, or none for the reserve. release is to be called
+// when the work is done.
 func (r *room) watch(ctx context.Context) (_ context.Context, release func()) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	if r == nil {
@@ -57,27 +56,30 @@ func (r *room) watch(ctx context.Context) (_ context.Context, release func()) {
 	r.mutex.Lock()
 	r.end = cancel
 	r.mutex.Unlock()
-	held := r.hold(0)
-	over, quiet := make(chan struct{}), make(chan struct{})
+	content := make([]byte, reserveSize)
+	_, _ = rand.Read(content) // zeros may take no room
+	if err := os.WriteFile(r.reserve, content, 0o600); err != nil {
+		r.exhausted(r.dirs[0])
+	}
+	quiet := make(chan struct{})
 	go func() {
 		defer close(quiet)
 		for ctx.Err() == nil {
-			if dir := r.full(held); dir != "" {
-				r.exhausted(dir)
-				return
+			for _, dir := range r.dirs {
+				if free, err := r.free(dir); err == nil && free < leastRoom { // where nobody tells, a state that is cut short does
+					r.exhausted(dir)
+					return
+				}
 			}
-			held = r.hold(held)
 			select {
-			case <-over:
-				return
+			case <-ctx.Done():
 			case <-time.After(roomPause):
 			}
 		}
 	}()
 	return ctx, func() {
-		close(over)
-		<-quiet
 		cancel(nil)
+		<-quiet
 		_ = removeAny(r.reserve)
 	}
 }
@@ -93,50 +95,4 @@ func (r *room) exhausted(dir string) {
 	if r.end != nil {
 		r.end(&FullDiskError{dir})
 	}
-}
-
-// needed is what writing the state takes: the new one stands beside the old one for a moment.
-func (r *room) needed() uint64 {
-	info, err := os.Stat(r.state)
-	if err != nil {
-		return leastRoom
-	}
-	return max(leastRoom, 2*uint64(info.Size())) //nolint:gosec // no size is negative
-}
-
-// hold makes the reserve as large as is needed, where there is room for it, and answers with its size.
-func (r *room) hold(held uint64) uint64 {
-	needed := r.needed()
-	if needed <= held {
-		return held
-	}
-	needed *= 2
-	if free, err := r.free(r.dirs[0]); err != nil || free < 2*needed {
-		return held
-	}
-	content := make([]byte, needed)
-	_, _ = rand.Read(content) // zeros may take no room
-	if err := os.WriteFile(r.reserve, content, 0o600); err != nil {
-		_ = removeAny(r.reserve)
-		return 0
-	}
-	return needed
-}
-
-// full names the folder that has no more room; none where nobody tells how much there is.
-func (r *room) full(held uint64) string {
-	for index, dir := range r.dirs {
-		free, err := r.free(dir)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		least := uint64(leastRoom / 4)
-		if index == 0 && held == 0 {
-			least = r.needed()
-		}
-		if err == nil && free < least {
-			return dir
-		}
-	}
-	return ""
 }

@@ -13,7 +13,6 @@ import (
 )
 
 func TestAnOperationEndsBeforeTheDiskIsFullAndGivesItsReserveUp(t *testing.T) {
-	f, stacks := states(t, map[string]string{"dev.json": "{}"})
 	for name, c := range map[string]struct {
 		free uint64
 		err  error
@@ -23,16 +22,14 @@ func TestAnOperationEndsBeforeTheDiskIsFullAndGivesItsReserveUp(t *testing.T) {
 		"none":                {1000, nil, true},
 		"nobody tells of any": {0, errors.ErrUnsupported, false},
 	} {
-		r := f.room("toy", "dev")
+		r := folder(t.TempDir()).room()
 		var free atomic.Uint64
 		free.Store(1 << 30)
 		r.free = func(string) (uint64, error) { return free.Load(), c.err }
 		ctx, release := r.watch(t.Context())
-		if c.err == nil {
-			info, err := os.Stat(r.reserve)
-			require.NoError(t, err, name)
-			require.EqualValues(t, 2*leastRoom, info.Size())
-		}
+		info, err := os.Stat(r.reserve)
+		require.NoError(t, err, name)
+		require.EqualValues(t, reserveSize, info.Size())
 		free.Store(c.free)
 		if c.ends {
 			select {
@@ -53,15 +50,19 @@ func TestAnOperationEndsBeforeTheDiskIsFullAndGivesItsReserveUp(t *testing.T) {
 		release()
 		require.NoFileExists(t, r.reserve)
 	}
+}
 
-	r := f.room("toy", "dev")
-	require.NoError(t, os.WriteFile(filepath.Join(stacks, "dev.json"), make([]byte, 1<<20), 0o600))
-	require.EqualValues(t, 2<<20, r.needed(), "a large state needs more")
+func TestAnOperationDoesNotBeginWithoutRoomForItsReserve(t *testing.T) {
+	r := folder(filepath.Join(t.TempDir(), "not there")).room()
+	ctx, release := r.watch(t.Context())
+	defer release()
+	var full *FullDiskError
+	require.ErrorAs(t, context.Cause(ctx), &full)
 }
 
 func TestAStateThatIsCutShortEndsTheOperation(t *testing.T) {
 	f, stacks := states(t, map[string]string{"dev.json": "{}"})
-	s := &Stack{options: Options{Project: "toy", Stack: "dev"}, folder: f, command: &command{room: f.room("toy", "dev")}}
+	s := &Stack{options: Options{Project: "toy", Stack: "dev"}, folder: f, command: &command{room: f.room()}}
 	s.command.room.free = func(string) (uint64, error) { return 1 << 30, nil } // a quota is told by nobody
 	ctx, release := s.command.room.watch(t.Context())
 	defer release()

@@ -196,6 +196,18 @@ func TestTheStateIsForItsOwnerOnlyAndHoldsNoSecretInClear(t *testing.T) {
 	}))
 }
 
+func TestTheEngineWritesNothingThatIsNotPutInPlaceAsAWhole(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	run(t, open(t, dir, newToy(), things(thingArgs{Title: "one"}), nil).Up)
+	written, err := filepath.Glob(filepath.Join(dir, "backend", ".pulumi", "stacks", "*", "*"))
+	require.NoError(t, err)
+	require.Len(t, written, 2, "the state and the one before")
+	for _, file := range written {
+		require.NotContains(t, file, ".attrs", "the program that reads the state while this is written gets none")
+	}
+}
+
 func TestAStateFolderMayHaveAnyName(t *testing.T) {
 	t.Parallel()
 	parent := t.TempDir()
@@ -255,7 +267,7 @@ func fullDisk(t *testing.T, size string) string {
 }
 
 func TestAFullDiskLosesNothingThatTheEngineHadWritten(t *testing.T) {
-	dir, cloud, heard := fullDisk(t, "2m"), newToy(), &recorder{}
+	dir, cloud, heard := fullDisk(t, "20m"), newToy(), &recorder{}
 	var program []thingArgs
 	for range 4 {
 		program = append(program, thingArgs{Title: strings.Repeat("much to write down ", 400), Millis: 300})
@@ -270,7 +282,7 @@ func TestAFullDiskLosesNothingThatTheEngineHadWritten(t *testing.T) {
 			if name == "thing-2" {
 				file, err := os.Create(filler)
 				for err == nil {
-					_, err = file.Write(make([]byte, 512))
+					_, err = file.Write(make([]byte, 4096))
 				}
 				_ = file.Close()
 				started = time.Now()

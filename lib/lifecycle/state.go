@@ -33,9 +33,11 @@ func (f folder) project() string    { return filepath.Join(string(f), "project")
 func (f folder) passphrase() string { return filepath.Join(string(f), "passphrase") }
 func (f folder) lock() string       { return filepath.Join(string(f), "lock") }
 
-// backendURL is what Pulumi takes for a folder: it reads #, % and ? in a path as a URL does.
+// backendURL is what Pulumi takes for a folder: it reads #, % and ? in a path as a URL does. The engine is not to write the
+// attributes of a state (https://gocloud.dev/howto/blob/#local): that file is not put in place as a whole, and whoever reads
+// the state meanwhile, as the program does, gets none.
 func (f folder) backendURL() string {
-	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(f.backend())}).String()
+	return (&url.URL{Scheme: "file", Path: filepath.ToSlash(f.backend()), RawQuery: "metadata=skip"}).String()
 }
 
 func (f folder) settings(stack string) string {
@@ -60,19 +62,13 @@ func (f folder) make() error {
 	return nil
 }
 
-// mend repairs what an engine leaves that is killed while it writes, or has no room to write. Attributes that are cut short,
-// which keep the engine from reading the state beside them, are removed: it does without. In place of a state that is cut
+// mend repairs what an engine leaves that is killed while it writes, or has no room to write. In place of a state that is cut
 // short comes the last whole one, which a DamagedError tells; what came between the two is settled as after any killed run.
+// Attributes that were once written beside a state go: cut short, they keep the engine from reading it.
 func (f folder) mend(project, stack string) error {
 	state := f.state(project, stack)
-	for _, attributes := range []string{state + ".attrs", state + ".bak.attrs"} {
-		content, err := os.ReadFile(attributes)
-		if err == nil && !json.Valid(content) {
-			err = os.Remove(attributes)
-		}
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("repairing the state of stack %s: %w", stack, err)
-		}
+	if err := errors.Join(removeAny(state+".attrs"), removeAny(state+".bak.attrs")); err != nil {
+		return fmt.Errorf("repairing the state of stack %s: %w", stack, err)
 	}
 	switch err := f.keep(project, stack); {
 	case errors.Is(err, errCut):
