@@ -41,10 +41,10 @@ func deaf(t *testing.T) (c *command, child func() int) {
 	dir := t.TempDir()
 	path, pids := filepath.Join(dir, "pulumi"), filepath.Join(dir, "pid")
 	script := "#!/bin/sh\ntrap '' INT\nsleep 300 &\necho $! > " + pids + "\nwait\nwait\n"
-	require.NoError(t, os.WriteFile(path, []byte(script), 0o700)) //nolint:gosec // it is to be run
+	require.NoError(t, os.WriteFile(path, []byte(script), 0o700))
 	return newCommand(&Engine{path: path}, nil), func() (pid int) {
 		require.Eventually(t, func() bool {
-			content, _ := os.ReadFile(pids) //nolint:gosec // the test's own
+			content, _ := os.ReadFile(pids)
 			_, err := fmt.Sscan(string(content), &pid)
 			return err == nil
 		}, 10*time.Second, 10*time.Millisecond)

@@ -22,11 +22,14 @@ func (e *FullDiskError) Error() string {
 const (
 	// reserveSize holds what the engine may still write when it is stopped: the state of a deployed stack, 1.4 MB, the one before
 	// it, and a copy in the history.
-	reserveSize = 8 << 20
+	reserveSize = 16 << 20
 	// leastRoom is when a disk is full: the next state, and the copy of the last that the engine makes first, may not fit.
 	leastRoom = 4 << 20
 	// roomPause is between two looks at what room there is.
 	roomPause = 100 * time.Millisecond
+	// roomPatience is how long a disk may be full, though the reserve was given up, before the engine is killed: left alone, it
+	// repeats each save that fails for half a minute.
+	roomPatience = 5 * time.Second
 )
 
 // room is the disk that a state is on. While the engine works, a reserve of it is held back: when nothing else is left, the
@@ -37,13 +40,17 @@ type room struct {
 	dirs []string
 	// free is process.FreeSpace.
 	free func(path string) (uint64, error)
+	// kill ends the engine.
+	kill func()
 
 	mutex sync.Mutex
 	end   context.CancelCauseFunc // of the operation that is watched; nil without
 }
 
-func (f folder) room() *room {
-	return &room{reserve: filepath.Join(string(f), "reserve"), dirs: []string{string(f), os.TempDir()}, free: process.FreeSpace}
+func (f folder) room(kill func()) *room {
+	return &room{
+		reserve: filepath.Join(string(f), "reserve"), dirs: []string{string(f), os.TempDir()}, free: process.FreeSpace, kill: kill,
+	}
 }
 
 // watch has the context end with a FullDiskError when there is no more room, or none for the reserve. release is to be called
@@ -61,27 +68,50 @@ func (r *room) watch(ctx context.Context) (_ context.Context, release func()) {
 	if err := os.WriteFile(r.reserve, content, 0o600); err != nil {
 		r.exhausted(r.dirs[0])
 	}
-	quiet := make(chan struct{})
+	over, quiet := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(quiet)
-		for ctx.Err() == nil {
-			for _, dir := range r.dirs {
-				if free, err := r.free(dir); err == nil && free < leastRoom { // where nobody tells, a state that is cut short does
-					r.exhausted(dir)
-					return
-				}
-			}
-			select {
-			case <-ctx.Done():
-			case <-time.After(roomPause):
-			}
-		}
+		r.guard(over)
 	}()
 	return ctx, func() {
-		cancel(nil)
+		close(over)
 		<-quiet
+		cancel(nil)
 		_ = removeAny(r.reserve)
 	}
+}
+
+// guard looks for room until over.
+func (r *room) guard(over <-chan struct{}) {
+	var since time.Time // the disk is full
+	for {
+		dir := r.full()
+		switch {
+		case dir == "":
+			since = time.Time{}
+		case since.IsZero():
+			since = time.Now()
+			r.exhausted(dir)
+		case dir == r.dirs[0] && time.Since(since) > roomPatience:
+			r.kill()
+			return
+		}
+		select {
+		case <-over:
+			return
+		case <-time.After(roomPause):
+		}
+	}
+}
+
+// full names the folder that has no more room; none where nobody tells how much there is.
+func (r *room) full() string {
+	for _, dir := range r.dirs {
+		if free, err := r.free(dir); err == nil && free < leastRoom {
+			return dir
+		}
+	}
+	return ""
 }
 
 // exhausted gives the reserve up and ends the operation that is watched: there is no more room in dir.

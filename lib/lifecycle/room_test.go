@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -22,7 +23,7 @@ func TestAnOperationEndsBeforeTheDiskIsFullAndGivesItsReserveUp(t *testing.T) {
 		"none":                {1000, nil, true},
 		"nobody tells of any": {0, errors.ErrUnsupported, false},
 	} {
-		r := folder(t.TempDir()).room()
+		r := folder(t.TempDir()).room(func() {})
 		var free atomic.Uint64
 		free.Store(1 << 30)
 		r.free = func(string) (uint64, error) { return free.Load(), c.err }
@@ -52,8 +53,23 @@ func TestAnOperationEndsBeforeTheDiskIsFullAndGivesItsReserveUp(t *testing.T) {
 	}
 }
 
+func TestTheEngineIsKilledWhereOthersTakeTheReserveAsWell(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		killed := make(chan time.Time, 1)
+		r := folder(t.TempDir()).room(func() { killed <- time.Now() })
+		r.free = func(string) (uint64, error) { return 0, nil }
+		started := time.Now()
+		ctx, release := r.watch(t.Context())
+		defer release()
+		<-ctx.Done()
+		at := <-killed
+		require.GreaterOrEqual(t, at.Sub(started), roomPatience, "it may have time to save its state")
+		require.Less(t, at.Sub(started), 2*roomPatience)
+	})
+}
+
 func TestAnOperationDoesNotBeginWithoutRoomForItsReserve(t *testing.T) {
-	r := folder(filepath.Join(t.TempDir(), "not there")).room()
+	r := folder(filepath.Join(t.TempDir(), "not there")).room(func() {})
 	ctx, release := r.watch(t.Context())
 	defer release()
 	var full *FullDiskError
@@ -62,7 +78,7 @@ func TestAnOperationDoesNotBeginWithoutRoomForItsReserve(t *testing.T) {
 
 func TestAStateThatIsCutShortEndsTheOperation(t *testing.T) {
 	f, stacks := states(t, map[string]string{"dev.json": "{}"})
-	s := &Stack{options: Options{Project: "toy", Stack: "dev"}, folder: f, command: &command{room: f.room()}}
+	s := &Stack{options: Options{Project: "toy", Stack: "dev"}, folder: f, command: &command{room: f.room(func() {})}}
 	s.command.room.free = func(string) (uint64, error) { return 1 << 30, nil } // a quota is told by nobody
 	ctx, release := s.command.room.watch(t.Context())
 	defer release()

@@ -126,7 +126,7 @@ func (s *Stack) prepare(ctx context.Context, engine *Engine) error {
 	s.command = newCommand(engine, env)
 	s.command.grace = cmp.Or(s.options.Grace, usualGrace)
 	if s.options.Bucket == nil {
-		s.command.room = s.folder.room()
+		s.command.room = s.folder.room(engine.Kill)
 	}
 	s.workspace, err = auto.NewLocalWorkspace(ctx,
 		auto.WorkDir(s.folder.project()),

@@ -267,7 +267,7 @@ func fullDisk(t *testing.T, size string) string {
 }
 
 func TestAFullDiskLosesNothingThatTheEngineHadWritten(t *testing.T) {
-	dir, cloud, heard := fullDisk(t, "20m"), newToy(), &recorder{}
+	dir, cloud, heard := fullDisk(t, "32m"), newToy(), &recorder{}
 	var program []thingArgs
 	for range 4 {
 		program = append(program, thingArgs{Title: strings.Repeat("much to write down ", 400), Millis: 300})
