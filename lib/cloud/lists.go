@@ -44,28 +44,32 @@ import (
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
 )
 
-// This file holds what the account has of each kind, all of it, save what AWS goes on listing after its deletion.
+// This file holds what the account has of each kind, all of it, save what AWS goes on listing after its deletion. Pages are as
+// large as the API reference allows.
+
+// ec2Page is what a page of most of EC2's lists may hold. Without it they come whole, or too late.
+var ec2Page = aws.Int32(1000)
 
 // Network
 
 func (r *Reader) VPCs(ctx context.Context) ([]ec2types.Vpc, error) {
-	return list(ctx, r, "ec2:DescribeVpcs", ec2.NewDescribeVpcsPaginator(r.EC2, &ec2.DescribeVpcsInput{}),
+	return list(ctx, r, "ec2:DescribeVpcs", ec2.NewDescribeVpcsPaginator(r.EC2, &ec2.DescribeVpcsInput{MaxResults: ec2Page}),
 		func(o *ec2.DescribeVpcsOutput) []ec2types.Vpc { return o.Vpcs })
 }
 
 func (r *Reader) Subnets(ctx context.Context) ([]ec2types.Subnet, error) {
-	return list(ctx, r, "ec2:DescribeSubnets", ec2.NewDescribeSubnetsPaginator(r.EC2, &ec2.DescribeSubnetsInput{}),
+	return list(ctx, r, "ec2:DescribeSubnets", ec2.NewDescribeSubnetsPaginator(r.EC2, &ec2.DescribeSubnetsInput{MaxResults: ec2Page}),
 		func(o *ec2.DescribeSubnetsOutput) []ec2types.Subnet { return o.Subnets })
 }
 
 func (r *Reader) InternetGateways(ctx context.Context) ([]ec2types.InternetGateway, error) {
-	return list(ctx, r, "ec2:DescribeInternetGateways", ec2.NewDescribeInternetGatewaysPaginator(r.EC2, &ec2.DescribeInternetGatewaysInput{}),
+	return list(ctx, r, "ec2:DescribeInternetGateways", ec2.NewDescribeInternetGatewaysPaginator(r.EC2, &ec2.DescribeInternetGatewaysInput{MaxResults: ec2Page}),
 		func(o *ec2.DescribeInternetGatewaysOutput) []ec2types.InternetGateway { return o.InternetGateways })
 }
 
 // NATGateways leaves out the deleted ones, which AWS goes on listing for about an hour.
 func (r *Reader) NATGateways(ctx context.Context) ([]ec2types.NatGateway, error) {
-	return list(ctx, r, "ec2:DescribeNatGateways", ec2.NewDescribeNatGatewaysPaginator(r.EC2, &ec2.DescribeNatGatewaysInput{}),
+	return list(ctx, r, "ec2:DescribeNatGateways", ec2.NewDescribeNatGatewaysPaginator(r.EC2, &ec2.DescribeNatGatewaysInput{MaxResults: ec2Page}),
 		func(o *ec2.DescribeNatGatewaysOutput) []ec2types.NatGateway {
 			return slices.DeleteFunc(o.NatGateways, func(g ec2types.NatGateway) bool { return g.State == ec2types.NatGatewayStateDeleted })
 		})
@@ -77,36 +81,36 @@ func (r *Reader) Addresses(ctx context.Context) ([]ec2types.Address, error) {
 }
 
 func (r *Reader) RouteTables(ctx context.Context) ([]ec2types.RouteTable, error) {
-	return list(ctx, r, "ec2:DescribeRouteTables", ec2.NewDescribeRouteTablesPaginator(r.EC2, &ec2.DescribeRouteTablesInput{}),
+	return list(ctx, r, "ec2:DescribeRouteTables", ec2.NewDescribeRouteTablesPaginator(r.EC2, &ec2.DescribeRouteTablesInput{MaxResults: aws.Int32(100)}),
 		func(o *ec2.DescribeRouteTablesOutput) []ec2types.RouteTable { return o.RouteTables })
 }
 
 func (r *Reader) SecurityGroups(ctx context.Context) ([]ec2types.SecurityGroup, error) {
-	return list(ctx, r, "ec2:DescribeSecurityGroups", ec2.NewDescribeSecurityGroupsPaginator(r.EC2, &ec2.DescribeSecurityGroupsInput{}),
+	return list(ctx, r, "ec2:DescribeSecurityGroups", ec2.NewDescribeSecurityGroupsPaginator(r.EC2, &ec2.DescribeSecurityGroupsInput{MaxResults: ec2Page}),
 		func(o *ec2.DescribeSecurityGroupsOutput) []ec2types.SecurityGroup { return o.SecurityGroups })
 }
 
 func (r *Reader) SecurityGroupRules(ctx context.Context) ([]ec2types.SecurityGroupRule, error) {
-	return list(ctx, r, "ec2:DescribeSecurityGroupRules", ec2.NewDescribeSecurityGroupRulesPaginator(r.EC2, &ec2.DescribeSecurityGroupRulesInput{}),
+	return list(ctx, r, "ec2:DescribeSecurityGroupRules", ec2.NewDescribeSecurityGroupRulesPaginator(r.EC2, &ec2.DescribeSecurityGroupRulesInput{MaxResults: ec2Page}),
 		func(o *ec2.DescribeSecurityGroupRulesOutput) []ec2types.SecurityGroupRule {
 			return o.SecurityGroupRules
 		})
 }
 
 func (r *Reader) VPCEndpoints(ctx context.Context) ([]ec2types.VpcEndpoint, error) {
-	return list(ctx, r, "ec2:DescribeVpcEndpoints", ec2.NewDescribeVpcEndpointsPaginator(r.EC2, &ec2.DescribeVpcEndpointsInput{}),
+	return list(ctx, r, "ec2:DescribeVpcEndpoints", ec2.NewDescribeVpcEndpointsPaginator(r.EC2, &ec2.DescribeVpcEndpointsInput{MaxResults: ec2Page}),
 		func(o *ec2.DescribeVpcEndpointsOutput) []ec2types.VpcEndpoint {
 			return slices.DeleteFunc(o.VpcEndpoints, func(v ec2types.VpcEndpoint) bool { return strings.EqualFold(string(v.State), "deleted") })
 		})
 }
 
 func (r *Reader) FlowLogs(ctx context.Context) ([]ec2types.FlowLog, error) {
-	return list(ctx, r, "ec2:DescribeFlowLogs", ec2.NewDescribeFlowLogsPaginator(r.EC2, &ec2.DescribeFlowLogsInput{}),
+	return list(ctx, r, "ec2:DescribeFlowLogs", ec2.NewDescribeFlowLogsPaginator(r.EC2, &ec2.DescribeFlowLogsInput{MaxResults: ec2Page}),
 		func(o *ec2.DescribeFlowLogsOutput) []ec2types.FlowLog { return o.FlowLogs })
 }
 
 func (r *Reader) NetworkInterfaces(ctx context.Context) ([]ec2types.NetworkInterface, error) {
-	return list(ctx, r, "ec2:DescribeNetworkInterfaces", ec2.NewDescribeNetworkInterfacesPaginator(r.EC2, &ec2.DescribeNetworkInterfacesInput{}),
+	return list(ctx, r, "ec2:DescribeNetworkInterfaces", ec2.NewDescribeNetworkInterfacesPaginator(r.EC2, &ec2.DescribeNetworkInterfacesInput{MaxResults: ec2Page}),
 		func(o *ec2.DescribeNetworkInterfacesOutput) []ec2types.NetworkInterface { return o.NetworkInterfaces })
 }
 
@@ -293,7 +297,7 @@ func (r *Reader) Certificates(ctx context.Context) ([]acmtypes.CertificateSummar
 func (r *Reader) WebACLs(ctx context.Context) ([]waftypes.WebACLSummary, error) {
 	return Once(ctx, r, "wafv2:ListWebACLs", func(ctx context.Context) ([]waftypes.WebACLSummary, error) {
 		return pagesByToken(ctx, func(ctx context.Context, marker *string) ([]waftypes.WebACLSummary, *string, error) {
-			out, err := r.WAF.ListWebACLs(ctx, &wafv2.ListWebACLsInput{Scope: waftypes.ScopeRegional, NextMarker: marker})
+			out, err := r.WAF.ListWebACLs(ctx, &wafv2.ListWebACLsInput{Limit: aws.Int32(100), Scope: waftypes.ScopeRegional, NextMarker: marker})
 			if err != nil || len(out.WebACLs) == 0 { // WAF may hand out a marker with the last page too
 				return nil, nil, err
 			}
@@ -316,12 +320,12 @@ func (r *Reader) Topics(ctx context.Context) ([]snstypes.Topic, error) {
 }
 
 func (r *Reader) Keys(ctx context.Context) ([]kmstypes.KeyListEntry, error) {
-	return list(ctx, r, "kms:ListKeys", kms.NewListKeysPaginator(r.KMS, &kms.ListKeysInput{}),
+	return list(ctx, r, "kms:ListKeys", kms.NewListKeysPaginator(r.KMS, &kms.ListKeysInput{Limit: aws.Int32(1000)}),
 		func(o *kms.ListKeysOutput) []kmstypes.KeyListEntry { return o.Keys })
 }
 
 func (r *Reader) KeyAliases(ctx context.Context) ([]kmstypes.AliasListEntry, error) {
-	return list(ctx, r, "kms:ListAliases", kms.NewListAliasesPaginator(r.KMS, &kms.ListAliasesInput{}),
+	return list(ctx, r, "kms:ListAliases", kms.NewListAliasesPaginator(r.KMS, &kms.ListAliasesInput{Limit: aws.Int32(100)}),
 		func(o *kms.ListAliasesOutput) []kmstypes.AliasListEntry { return o.Aliases })
 }
 
@@ -329,13 +333,13 @@ func (r *Reader) KeyAliases(ctx context.Context) ([]kmstypes.AliasListEntry, err
 
 // Secrets includes those that wait for their deletion.
 func (r *Reader) Secrets(ctx context.Context) ([]smtypes.SecretListEntry, error) {
-	in := &secretsmanager.ListSecretsInput{IncludePlannedDeletion: aws.Bool(true)}
+	in := &secretsmanager.ListSecretsInput{MaxResults: aws.Int32(100), IncludePlannedDeletion: aws.Bool(true)}
 	return list(ctx, r, "secretsmanager:ListSecrets", secretsmanager.NewListSecretsPaginator(r.SecretsManager, in),
 		func(o *secretsmanager.ListSecretsOutput) []smtypes.SecretListEntry { return o.SecretList })
 }
 
 func (r *Reader) Parameters(ctx context.Context) ([]ssmtypes.ParameterMetadata, error) {
-	return list(ctx, r, "ssm:DescribeParameters", ssm.NewDescribeParametersPaginator(r.SSM, &ssm.DescribeParametersInput{}),
+	return list(ctx, r, "ssm:DescribeParameters", ssm.NewDescribeParametersPaginator(r.SSM, &ssm.DescribeParametersInput{MaxResults: aws.Int32(50)}),
 		func(o *ssm.DescribeParametersOutput) []ssmtypes.ParameterMetadata { return o.Parameters })
 }
 
@@ -359,7 +363,7 @@ func (r *Reader) LogResourcePolicies(ctx context.Context) ([]logtypes.ResourcePo
 }
 
 func (r *Reader) Alarms(ctx context.Context) ([]cwtypes.MetricAlarm, error) {
-	return list(ctx, r, "cloudwatch:DescribeAlarms", cloudwatch.NewDescribeAlarmsPaginator(r.CloudWatch, &cloudwatch.DescribeAlarmsInput{}),
+	return list(ctx, r, "cloudwatch:DescribeAlarms", cloudwatch.NewDescribeAlarmsPaginator(r.CloudWatch, &cloudwatch.DescribeAlarmsInput{MaxRecords: aws.Int32(100)}),
 		func(o *cloudwatch.DescribeAlarmsOutput) []cwtypes.MetricAlarm { return o.MetricAlarms })
 }
 
@@ -371,11 +375,26 @@ func (r *Reader) Dashboards(ctx context.Context) ([]cwtypes.DashboardEntry, erro
 func (r *Reader) EventRules(ctx context.Context) ([]eventtypes.Rule, error) {
 	return Once(ctx, r, "events:ListRules", func(ctx context.Context) ([]eventtypes.Rule, error) {
 		return pagesByToken(ctx, func(ctx context.Context, token *string) ([]eventtypes.Rule, *string, error) {
-			out, err := r.EventBridge.ListRules(ctx, &eventbridge.ListRulesInput{NextToken: token})
+			out, err := r.EventBridge.ListRules(ctx, &eventbridge.ListRulesInput{Limit: aws.Int32(100), NextToken: token})
 			if err != nil {
 				return nil, nil, err
 			}
 			return out.Rules, out.NextToken, nil
+		})
+	})
+}
+
+// EventRulesFor are the names of the rules that have a target.
+func (r *Reader) EventRulesFor(ctx context.Context, target string) ([]string, error) {
+	return Once(ctx, r, "events:ListRuleNamesByTarget "+target, func(ctx context.Context) ([]string, error) {
+		return pagesByToken(ctx, func(ctx context.Context, token *string) ([]string, *string, error) {
+			out, err := r.EventBridge.ListRuleNamesByTarget(ctx, &eventbridge.ListRuleNamesByTargetInput{
+				TargetArn: &target, Limit: aws.Int32(100), NextToken: token,
+			})
+			if err != nil {
+				return nil, nil, err
+			}
+			return out.RuleNames, out.NextToken, nil
 		})
 	})
 }
@@ -395,13 +414,13 @@ func (r *Reader) EventTargets(ctx context.Context, rule string) ([]eventtypes.Ta
 // Roles, buckets, tags
 
 func (r *Reader) Roles(ctx context.Context) ([]iamtypes.Role, error) {
-	return list(ctx, r, "iam:ListRoles", iam.NewListRolesPaginator(r.IAM, &iam.ListRolesInput{}),
+	return list(ctx, r, "iam:ListRoles", iam.NewListRolesPaginator(r.IAM, &iam.ListRolesInput{MaxItems: aws.Int32(1000)}),
 		func(o *iam.ListRolesOutput) []iamtypes.Role { return o.Roles })
 }
 
 // Policies are the account's own managed policies.
 func (r *Reader) Policies(ctx context.Context) ([]iamtypes.Policy, error) {
-	return list(ctx, r, "iam:ListPolicies", iam.NewListPoliciesPaginator(r.IAM, &iam.ListPoliciesInput{Scope: iamtypes.PolicyScopeTypeLocal}),
+	return list(ctx, r, "iam:ListPolicies", iam.NewListPoliciesPaginator(r.IAM, &iam.ListPoliciesInput{MaxItems: aws.Int32(1000), Scope: iamtypes.PolicyScopeTypeLocal}),
 		func(o *iam.ListPoliciesOutput) []iamtypes.Policy { return o.Policies })
 }
 
@@ -412,8 +431,18 @@ func (r *Reader) Buckets(ctx context.Context) ([]s3types.Bucket, error) {
 
 // WithTag asks the tagging API, anew each time.
 func (r *Reader) WithTag(ctx context.Context, filter tagtypes.TagFilter) ([]tagtypes.ResourceTagMapping, error) {
+	return r.tagged(ctx, tagging.GetResourcesInput{TagFilters: []tagtypes.TagFilter{filter}})
+}
+
+// Tagged is what the tagging API tells, anew each time, of resources of a type such as "kms:key".
+func (r *Reader) Tagged(ctx context.Context, resourceType string) ([]tagtypes.ResourceTagMapping, error) {
+	return r.tagged(ctx, tagging.GetResourcesInput{ResourceTypeFilters: []string{resourceType}})
+}
+
+func (r *Reader) tagged(ctx context.Context, in tagging.GetResourcesInput) ([]tagtypes.ResourceTagMapping, error) {
+	in.ResourcesPerPage = aws.Int32(100)
 	read := func() ([]tagtypes.ResourceTagMapping, error) {
-		return Pages(ctx, tagging.NewGetResourcesPaginator(r.Tagging, &tagging.GetResourcesInput{TagFilters: []tagtypes.TagFilter{filter}}),
+		return Pages(ctx, tagging.NewGetResourcesPaginator(r.Tagging, &in),
 			func(o *tagging.GetResourcesOutput) []tagtypes.ResourceTagMapping { return o.ResourceTagMappingList })
 	}
 	all, err := read()

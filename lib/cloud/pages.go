@@ -3,6 +3,7 @@ package cloud
 import (
 	"context"
 	"errors"
+	"reflect"
 	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -14,17 +15,36 @@ type Paginator[Out, Opt any] interface {
 	NextPage(ctx context.Context, opts ...func(*Opt)) (*Out, error)
 }
 
-// Pages reads a paginated list to its end.
+var errSamePage = errors.New("the API hands out the same page token again")
+
+// Pages reads a paginated list to its end. An API that would never come to one is an error.
 func Pages[Out, Opt, T any](ctx context.Context, p Paginator[Out, Opt], items func(*Out) []T) ([]T, error) {
 	var all []T
+	token := ""
 	for p.HasMorePages() {
 		page, err := p.NextPage(ctx)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, items(page)...)
+		next := nextPage(page)
+		if next != "" && next == token {
+			return nil, errSamePage
+		}
+		token = next
 	}
 	return all, nil
+}
+
+// nextPage is the token of the next page, under the names that the services give it; empty where there is none.
+func nextPage(page any) string {
+	for _, name := range []string{"NextToken", "NextMarker", "PaginationToken", "ContinuationToken", "Marker"} {
+		if field := reflect.ValueOf(page).Elem().FieldByName(name); field.IsValid() {
+			token, _ := field.Interface().(*string)
+			return aws.ToString(token)
+		}
+	}
+	return ""
 }
 
 // pagesByToken reads to its end a list for which the SDK has no paginator.
@@ -41,7 +61,7 @@ func pagesByToken[T any](ctx context.Context, page func(ctx context.Context, tok
 			return all, nil
 		}
 		if aws.ToString(next) == aws.ToString(token) {
-			return nil, errors.New("the API hands out the same page token again")
+			return nil, errSamePage
 		}
 		token = next
 	}

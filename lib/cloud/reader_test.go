@@ -116,6 +116,19 @@ func TestListsAreReadToTheirEnd(t *testing.T) {
 	require.ErrorContains(t, err, "the same page token again")
 }
 
+func TestAListWithoutAnEndIsAnError(t *testing.T) {
+	pages := 0
+	reader := cloud.NewReader(answeredBy(t, func(w http.ResponseWriter, _ *http.Request) {
+		if pages++; pages > 5 {
+			w.WriteHeader(http.StatusBadRequest)
+		}
+		_, _ = fmt.Fprint(w, `{"ScalableTargets":[],"NextToken":"49"}`)
+	}))
+	_, err := reader.ScalableTargets(t.Context())
+	require.ErrorContains(t, err, "the same page token again")
+	require.Equal(t, 2, pages)
+}
+
 func TestACustomEndpointHasBucketsInThePath(t *testing.T) {
 	cfg := aws.Config{Region: "us-east-1"}
 	assert.False(t, cloud.NewClients(cfg).S3.Options().UsePathStyle)

@@ -249,6 +249,30 @@ func listOthers(ctx context.Context, s *search) ([]Resource, error) {
 	return out, err
 }
 
+// foreign are the ARNs of the resources of a kind that the tagging API tells of with tags that no stack gives. That is all that
+// is believed of it: it lags behind the services, and an emulator's knows some of them only. So what it does not tell of, or
+// tells of with a tag of ours, is asked about by itself; what the stack makes carries its tags from its creation on. resourceType
+// is the API's name of the kind.
+func (s *search) foreign(ctx context.Context, k *Kind, resourceType string) map[string]bool {
+	all, err := s.Tagged(ctx, resourceType)
+	if err != nil {
+		return nil
+	}
+	found := map[string]bool{}
+	for _, m := range all {
+		if r, _, err := tagged(m); err == nil && len(r.Tags) > 0 && !s.claimed(k, r.Tags) {
+			found[r.ARN] = true
+		}
+	}
+	return found
+}
+
+// claimed tells whether the tags of a resource say that it may be what is looked for.
+func (s *search) claimed(k *Kind, tags map[string]string) bool {
+	_, owned := tags[lib.TagOwner]
+	return owned || tags[tagBatch] == batch || s.mayOwn(k, tags[tagName])
+}
+
 // tagged reads a line of the tagging API. The name is the Name tag, or the end of the ARN.
 func tagged(m tagtypes.ResourceTagMapping) (Resource, arn.ARN, error) {
 	id, err := arn.Parse(aws.ToString(m.ResourceARN))

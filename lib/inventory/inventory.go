@@ -253,13 +253,22 @@ func (s *search) owns(k *Kind, name string) bool {
 	return k.Ownership(name, s.suffix) == Own
 }
 
+// lister is how a kind is listed. Go lets no variable of a kind name a function that names that kind.
+func (k *Kind) lister() func(context.Context, *search) ([]Resource, error) {
+	switch k {
+	case Key:
+		return listKeys
+	case Certificate:
+		return listCertificates
+	case Other:
+		return listOthers
+	}
+	return k.list
+}
+
 // list lists a kind.
 func (s *search) list(ctx context.Context, k *Kind) ([]Resource, error) {
-	list := k.list
-	if k == Other {
-		list = listOthers
-	}
-	all, err := list(ctx, s)
+	all, err := k.lister()(ctx, s)
 	if err != nil {
 		return nil, fmt.Errorf("listing each %s: %w", k, err)
 	}

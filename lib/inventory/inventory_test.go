@@ -46,7 +46,7 @@ func TestEveryKindIsWhole(t *testing.T) {
 		assert.False(t, names[k.Name], "two kinds are called %s", k)
 		names[k.Name] = true
 		if k != Other {
-			assert.NotNil(t, k.list, "lib/inventory does not list the %s: nothing would tell that one is left", k)
+			assert.NotNil(t, k.lister(), "lib/inventory does not list the %s: nothing would tell that one is left", k)
 			assert.NotEmpty(t, k.Service, "lib/inventory: the %s is of no service", k)
 		}
 		assert.Equal(t, len(k.IAM) == 0, k.NotInIAM != "", "lib/inventory: the %s needs its IAM resources, or the reason why no policy names it", k)

@@ -75,6 +75,29 @@ func TestScalableTargetsCarryTags(t *testing.T) {
 	require.ErrorAs(t, err, &missing)
 }
 
+func TestScalableTargetsArePagedToTheirEnd(t *testing.T) {
+	client := cloud.NewClients(openLocal(t).Config).AutoScaling
+	names := map[string]bool{}
+	for i := range 120 {
+		_, err := client.RegisterScalableTarget(t.Context(), &applicationautoscaling.RegisterScalableTargetInput{
+			ServiceNamespace: scaling.ServiceNamespaceDynamodb, ResourceId: aws.String(fmt.Sprintf("table/%d", i)),
+			ScalableDimension: scaling.ScalableDimensionDynamoDBTableReadCapacityUnits, MinCapacity: aws.Int32(1), MaxCapacity: aws.Int32(2),
+		})
+		require.NoError(t, err)
+	}
+	all, err := cloud.Pages(t.Context(), applicationautoscaling.NewDescribeScalableTargetsPaginator(client,
+		&applicationautoscaling.DescribeScalableTargetsInput{ServiceNamespace: scaling.ServiceNamespaceDynamodb}),
+		func(o *applicationautoscaling.DescribeScalableTargetsOutput) []scaling.ScalableTarget {
+			return o.ScalableTargets
+		})
+	require.NoError(t, err)
+	for _, target := range all {
+		names[*target.ResourceId] = true
+	}
+	require.Len(t, all, 120)
+	require.Len(t, names, 120)
+}
+
 func TestADeletedNatGatewayLeavesNeitherInterfaceNorAddress(t *testing.T) {
 	client := cloud.NewClients(openLocal(t).Config).EC2
 	vpc, err := client.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})

@@ -345,19 +345,14 @@ func ofTopic(ctx context.Context, e *Env) ([]named, error) {
 			out = append(out, named{aws.ToString(a.AlarmArn), aws.ToString(a.AlarmName)})
 		}
 	}
-	rules, err := e.cloud.EventRules(ctx)
-	if err != nil {
+	rules, err1 := e.cloud.EventRules(ctx)
+	telling, err2 := e.cloud.EventRulesFor(ctx, topic)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
 	for _, r := range rules {
-		targets, err := e.cloud.EventTargets(ctx, aws.ToString(r.Name))
-		if err != nil {
-			return nil, err
-		}
-		for _, t := range targets {
-			if aws.ToString(t.Arn) == topic {
-				out = append(out, named{aws.ToString(r.Arn), aws.ToString(r.Name)})
-			}
+		if slices.Contains(telling, aws.ToString(r.Name)) {
+			out = append(out, named{aws.ToString(r.Arn), aws.ToString(r.Name)})
 		}
 	}
 	return out, nil

@@ -3,7 +3,7 @@ package reliability
 import (
 	"bufio"
 	"context"
-	_ "embed"
+	"embed"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -20,18 +20,18 @@ import (
 	"tapstack/lib/target"
 )
 
-//go:embed account.py
-var accountScript string
+//go:embed account.py foreign.py
+var scripts embed.FS
 
-// emulator is moto as the project runs it, which outlives the commands and tells all that is in it.
-type emulator struct {
-	endpoint string
+// Emulator is moto as the project runs it, which outlives the commands and tells all that is in it.
+type Emulator struct {
+	Endpoint string
 	command  *exec.Cmd
 	leash    io.Closer
 }
 
-// startEmulator starts it. It ends with this process at the latest.
-func startEmulator(ctx context.Context, folder string) (*emulator, error) {
+// StartEmulator starts one that keeps its scripts and its log in a folder. It ends with this process at the latest.
+func StartEmulator(ctx context.Context, folder string) (*Emulator, error) {
 	moto, err := target.LookForMoto(ctx)
 	if err == nil && !moto.Ready { // whoever opens the local target first installs it
 		var cloud *target.Target
@@ -49,11 +49,10 @@ func startEmulator(ctx context.Context, folder string) (*emulator, error) {
 	if err != nil {
 		return nil, err
 	}
-	script := filepath.Join(folder, "account.py")
-	if err := os.WriteFile(script, []byte(accountScript), 0o600); err != nil {
+	if err := os.CopyFS(folder, scripts); err != nil {
 		return nil, err
 	}
-	e := &emulator{command: exec.CommandContext(ctx, moto.Python, "-P", script,
+	e := &Emulator{command: exec.CommandContext(ctx, moto.Python, "-P", filepath.Join(folder, "account.py"),
 		filepath.Join(root, "lib", "target", "emulator.py"), "127.0.0.1", "0", "reliability", "")}
 	e.command.Env = append(python.Environ(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
 		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
@@ -78,17 +77,18 @@ func startEmulator(ctx context.Context, folder string) (*emulator, error) {
 	if err != nil {
 		return nil, fmt.Errorf("starting the emulator: %w", err)
 	}
-	e.endpoint = fmt.Sprintf("http://127.0.0.1:%d", announced.Port)
+	e.Endpoint = fmt.Sprintf("http://127.0.0.1:%d", announced.Port)
 	return e, nil
 }
 
-func (e *emulator) stop() {
+// Stop ends it.
+func (e *Emulator) Stop() {
 	_ = e.leash.Close()
 	_ = e.command.Wait()
 }
 
-func (e *emulator) ask(ctx context.Context, method, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, e.endpoint+path, nil)
+func (e *Emulator) ask(ctx context.Context, method, path string) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, e.Endpoint+path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -105,26 +105,32 @@ func (e *emulator) ask(ctx context.Context, method, path string) ([]byte, error)
 }
 
 // reset empties the account. That is the test's doing alone: it is cheaper than a new emulator.
-func (e *emulator) reset(ctx context.Context) error {
+func (e *Emulator) reset(ctx context.Context) error {
 	_, err := e.ask(ctx, http.MethodPost, "/moto-api/reset")
 	return err
 }
 
-// account is everything in the account, by kind.
-type account map[string][]string
+// Crowd makes what others have in an account: of every kind that the project lists, those numbered from start to end.
+func (e *Emulator) Crowd(ctx context.Context, start, end int) error {
+	_, err := e.ask(ctx, http.MethodPost, fmt.Sprintf("/foreign?from=%d&to=%d", start, end))
+	return err
+}
 
-// list asks the emulator, of which it takes no word of the project's own.
-func (e *emulator) list(ctx context.Context) (account, error) {
+// Account is everything in the account, by kind.
+type Account map[string][]string
+
+// List asks the emulator, of which it takes no word of the project's own.
+func (e *Emulator) List(ctx context.Context) (Account, error) {
 	body, err := e.ask(ctx, http.MethodGet, "/account")
 	if err != nil {
 		return nil, err
 	}
-	var held account
+	var held Account
 	return held, json.Unmarshal(body, &held)
 }
 
-// without is what is in the account and not in another listing, a line each.
-func (a account) without(other account) []string {
+// Without is what is in the account and not in another listing, a line each.
+func (a Account) Without(other Account) []string {
 	var found []string
 	for _, kind := range slices.Sorted(maps.Keys(a)) {
 		for _, name := range a[kind] {
@@ -137,9 +143,9 @@ func (a account) without(other account) []string {
 }
 
 // differences tells of two listings how many there are of each kind, where that differs: what was made twice, or is missing.
-func (a account) differences(want account) []string {
+func (a Account) differences(want Account) []string {
 	kinds := map[string]bool{}
-	for _, listing := range []account{a, want} {
+	for _, listing := range []Account{a, want} {
 		for kind := range listing {
 			kinds[kind] = true
 		}

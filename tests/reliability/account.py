@@ -1,12 +1,15 @@
 """The project's emulator, which also tells all that is in the account: GET /account answers with what every backend of moto
 holds, by kind. It reads moto's own memory, so that it neither depends on what this project knows of a kind nor changes anything.
+POST /foreign?from=0&to=100 makes what others have in an account.
 
 Arguments: the emulator's script, and that script's own.
 """
 
 import enum
 import json
+import os
 import sys
+import urllib.parse
 from collections.abc import Mapping
 
 CONTAINERS = (Mapping, list, set)
@@ -79,14 +82,26 @@ def main():
     with open(script, encoding="utf-8") as source:
         exec(compile(source.read(), script, "exec"), emulator)
     plain = emulator["application"]
+    sys.path.insert(0, os.path.dirname(__file__))
+    import foreign
+
+    others = []
+
+    def make_foreign(query):
+        others.extend([] if others else [foreign.Others()])
+        asked = urllib.parse.parse_qs(query)
+        others[0].make(int(asked["from"][0]), int(asked["to"][0]))
 
     def application(token):
         served = plain(token)
 
         def serve(environ, start_response):
-            if environ.get("PATH_INFO") != "/account":
+            path = environ.get("PATH_INFO")
+            if path == "/foreign":
+                make_foreign(environ["QUERY_STRING"])
+            elif path != "/account":
                 return served(environ, start_response)
-            body = json.dumps(account()).encode()
+            body = json.dumps({} if path == "/foreign" else account()).encode()
             start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
             return [body]
 

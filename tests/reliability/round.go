@@ -27,12 +27,12 @@ const (
 
 // lab is what all rounds share: one emulator, one proxy before it, one tap.
 type lab struct {
-	cloud *emulator
+	cloud *Emulator
 	proxy *Proxy
 	tap   string
 	cache string
 	// whole is what a deployment that nothing disturbed has made, and calls how many changing calls it and its removal took.
-	whole account
+	whole Account
 	calls struct{ up, destroy int }
 }
 
@@ -43,7 +43,7 @@ type round struct {
 	point  point
 	folder string
 	suffix string
-	before account
+	before Account
 	mutex  sync.Mutex
 	log    []string
 	began  time.Time // of the fault
@@ -89,7 +89,7 @@ func (l *lab) begin(ctx context.Context, folder string, p point) (*round, error)
 	}
 	l.proxy.Arm(Plan{})
 	var err error
-	r.before, err = l.cloud.list(ctx)
+	r.before, err = l.cloud.List(ctx)
 	return r, err
 }
 
@@ -280,11 +280,11 @@ func (r *round) destroyed() error {
 }
 
 func (r *round) clean() error {
-	after, err := r.cloud.list(r.ctx)
+	after, err := r.cloud.List(r.ctx)
 	if err != nil {
 		return err
 	}
-	left, lost := after.without(r.before), r.before.without(after)
+	left, lost := after.Without(r.before), r.before.Without(after)
 	for _, one := range left {
 		r.note("LEFT %s", one)
 	}
@@ -303,7 +303,7 @@ func (r *round) deployed() error {
 }
 
 func (r *round) entire() error {
-	now, err := r.cloud.list(r.ctx)
+	now, err := r.cloud.List(r.ctx)
 	if err != nil {
 		return err
 	}

@@ -67,10 +67,10 @@ func newLab(t *testing.T) *lab {
 	folder := t.TempDir()
 	var l lab
 	var err error
-	l.cloud, err = startEmulator(context.WithoutCancel(t.Context()), folder)
+	l.cloud, err = StartEmulator(context.WithoutCancel(t.Context()), folder)
 	require.NoError(t, err)
-	t.Cleanup(l.cloud.stop)
-	handler, err := bridge.Handler(l.cloud.endpoint, nil)
+	t.Cleanup(l.cloud.Stop)
+	handler, err := bridge.Handler(l.cloud.Endpoint, nil)
 	require.NoError(t, err)
 	l.proxy = NewProxy(handler)
 	t.Cleanup(func() { l.proxy.Arm(Plan{}); l.proxy.Close() })
@@ -82,7 +82,7 @@ func newLab(t *testing.T) *lab {
 	require.NoError(t, err)
 	require.NoError(t, r.finish("up"), strings.Join(r.log, "\n"))
 	l.calls.up = l.proxy.Changes()
-	l.whole, err = l.cloud.list(t.Context())
+	l.whole, err = l.cloud.List(t.Context())
 	require.NoError(t, err)
 	l.proxy.Arm(Plan{})
 	require.NoError(t, r.destroyed(), strings.Join(r.log, "\n"))
