@@ -88,10 +88,18 @@ ROUNDS      ?= 1
 .PHONY: test-reliability
 test-reliability: ## kills, signals, lost answers, a full disk, a hung endpoint: a seeded round of each row, from fault to empty account
 	TAPSTACK_RELIABILITY=$(ROUNDS) $(GO) test -timeout 60m -count=1 -v -run TestRows ./tests/reliability
+	$(if $(ROWS),,TAPSTACK_SOAK=3 STACKS=3 $(GO) test -timeout 15m -count=1 -v -run TestSoak ./tests/reliability)
 
 .PHONY: torture
 torture: ## the same at every call, before and after its effect, and with every share of faults: hours
 	TAPSTACK_RELIABILITY=torture $(GO) test -timeout 24h -count=1 -v -run TestRows ./tests/reliability
+
+# ROUNDS=10 STACKS=4 makes it shorter.
+.PHONY: soak
+soak: ROUNDS = 50
+soak: STACKS = 10
+soak: ## deploy, verify and destroy 50 times, and 10 stacks at once: what it leaves in memory, processes and folders, and whether that grows
+	TAPSTACK_SOAK=$(ROUNDS) STACKS=$(STACKS) $(GO) test -timeout 6h -count=1 -v -run TestSoak ./tests/reliability
 
 .PHONY: fuzz
 fuzz: ## fuzz the configuration for a while (the first build is slow: everything is instrumented)
