@@ -1305,10 +1305,13 @@ func (b *builder) network() (*network, error) {
 		return nil, err
 	}
 	n := &network{vpc: mainVpc}
-	// Adopted without rules: nothing may talk through the group that everything gets by default.
+	// Adopted without rules: nothing may talk through the group that everything gets by default. A rule that is added later is
+	// taken away again only where it is said that there is none: what is left out is whatever the group has.
 	_, err = create(b, ec2.NewDefaultSecurityGroup, "default-sg", &ec2.DefaultSecurityGroupArgs{
-		VpcId: mainVpc.ID(),
-		Tags:  b.tags("default-sg"),
+		VpcId:   mainVpc.ID(),
+		Ingress: ec2.DefaultSecurityGroupIngressArray{},
+		Egress:  ec2.DefaultSecurityGroupEgressArray{},
+		Tags:    b.tags("default-sg"),
 	})
 	if err != nil {
 		return nil, err

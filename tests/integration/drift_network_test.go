@@ -29,9 +29,8 @@ const (
 	flowLogType          = "aws:ec2/flowLog:FlowLog"
 	vpcEndpointType      = "aws:ec2/vpcEndpoint:VpcEndpoint"
 	inUse                = "while it is in use"
-	onlyItsTags          = "its tags, all that the API changes of it"
-	officialAssociations = "the official provider loses sight of it, by its source: there `up` stops at Resource.AlreadyAssociated until the subnet is " +
-		"disassociated by hand"
+	officialAssociations = "the official provider loses sight of it: there `up` stops at Resource.AlreadyAssociated until the subnet is disassociated by " +
+		"hand, and `tap verify` is red: `network.private-routes`"
 )
 
 func networkDeeds() []deed {

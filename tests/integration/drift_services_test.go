@@ -547,9 +547,10 @@ func alertingDeeds() []deed {
 						`"Condition":{"StringEquals":{"AWS:SourceOwner":"123456789012"}}}]}`, topic)),
 			})
 		}),
-		modifies(subscriptionType, "payment-alerts-email", "let it hear of nothing", func(ctx context.Context, s *saboteur) {
+		modifies(subscriptionType, "payment-alerts-email", "send what cannot be delivered to a queue", func(ctx context.Context, s *saboteur) {
 			call(ctx, s, s.SNS.SetSubscriptionAttributes, &sns.SetSubscriptionAttributesInput{
-				SubscriptionArn: s.subscription(ctx), AttributeName: aws.String("FilterPolicy"), AttributeValue: aws.String(`{"severity":["none"]}`),
+				SubscriptionArn: s.subscription(ctx), AttributeName: aws.String("RedrivePolicy"), AttributeValue: aws.String(fmt.Sprintf(
+					`{"deadLetterTargetArn":%q}`, s.queueAttributes(ctx, lib.OutputDlqURL)["QueueArn"])),
 			})
 		}),
 		deletes(subscriptionType, "payment-alerts-email", "unsubscribe it", by("alerts.email", "unsubscribe the operations team")),
@@ -619,7 +620,7 @@ func alertingFacts() map[string]fact {
 		},
 		subscriptionType: func(ctx context.Context, s *saboteur, _ string) any {
 			out := call(ctx, s, s.SNS.GetSubscriptionAttributes, &sns.GetSubscriptionAttributesInput{SubscriptionArn: s.subscription(ctx)})
-			return []string{out.Attributes["Endpoint"], strings.Trim(out.Attributes["FilterPolicy"], "{}")} // an empty filter is none
+			return []string{out.Attributes["Endpoint"], out.Attributes["RedrivePolicy"]}
 		},
 		keyType: func(ctx context.Context, s *saboteur, _ string) any {
 			key := s.key(ctx).TargetKeyId

@@ -179,27 +179,29 @@ func nothingIsKept(r *recording, faults *faults) {
 // switches are inputs without which the official provider takes whatever it finds for right, and what they must be: in the
 // schema of terraform-provider-aws 5.100.0 they are Optional and Computed, or a difference is suppressed. A cluster's performance insights are the reverse: left out,
 // what RDS says of them is a difference, and the provider switches them off.
-func switches() map[string]struct {
-	input string
-	must  any
+func switches() []struct {
+	token, input string
+	must         any
 } {
 	running := map[string]any{"dynamicScalingInSuspended": false, "dynamicScalingOutSuspended": false, "scheduledScalingSuspended": false}
-	return map[string]struct {
-		input string
-		must  any
+	return []struct {
+		token, input string
+		must         any
 	}{
-		"aws:cloudwatch/eventRule:EventRule":      {"state", "ENABLED"},
-		"aws:appautoscaling/target:Target":        {"suspendedState", running},
-		"aws:ec2/vpc:Vpc":                         {"enableDnsHostnames", true},
-		"aws:rds/cluster:Cluster":                 {"performanceInsightsEnabled", true},
-		"aws:rds/clusterInstance:ClusterInstance": {"performanceInsightsEnabled", true},
-		"aws:sqs/queue:Queue":                     {"sqsManagedSseEnabled", true},
+		{"aws:cloudwatch/eventRule:EventRule", "state", "ENABLED"},
+		{"aws:appautoscaling/target:Target", "suspendedState", running},
+		{"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", "egress", []any{}},
+		{"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", "ingress", []any{}},
+		{"aws:ec2/vpc:Vpc", "enableDnsHostnames", true},
+		{"aws:rds/cluster:Cluster", "performanceInsightsEnabled", true},
+		{"aws:rds/clusterInstance:ClusterInstance", "performanceInsightsEnabled", true},
+		{"aws:sqs/queue:Queue", "sqsManagedSseEnabled", true},
 	}
 }
 
 func switchesAreSet(r *recording, faults *faults) {
-	for token, s := range switches() {
-		for _, d := range r.ofType(token) {
+	for _, s := range switches() {
+		for _, d := range r.ofType(s.token) {
 			faults.when(!reflect.DeepEqual(d.plain[s.input], s.must), "%s: %s is %v, must be %v", d.name, s.input, d.plain[s.input], s.must)
 		}
 	}
@@ -442,8 +444,9 @@ func entriesAreClosed(r *recording, faults *faults) {
 	}
 	faults.when(!open[443.0], "the load balancer does not take HTTPS from the internet")
 	for _, group := range slices.Concat(r.ofType("aws:ec2/securityGroup:SecurityGroup"), r.ofType("aws:ec2/defaultSecurityGroup:DefaultSecurityGroup")) {
-		faults.when(group.plain["ingress"] != nil || group.plain["egress"] != nil,
-			"%s has rules besides those that are resources of their own", group.name)
+		in, _ := group.plain["ingress"].([]any)
+		out, _ := group.plain["egress"].([]any)
+		faults.when(len(in)+len(out) > 0, "%s has rules besides those that are resources of their own", group.name)
 	}
 	for _, subnet := range r.ofType("aws:ec2/subnet:Subnet") {
 		faults.when(subnet.plain["mapPublicIpOnLaunch"] != false, "%s gives public addresses", subnet.name)

@@ -130,6 +130,7 @@ func violations() map[string]map[string]change {
 			"queue-url: the description":    unset("queue-url", "description"),
 		},
 		"what a hand can switch off is switched on again": {
+			"default-sg: ingress is <nil>, must be []":            unset("default-sg", "ingress"),
 			"ecs-deployment-failed: state is <nil>":               unset("ecs-deployment-failed", "state"),
 			"payment-api-scaling-target: suspendedState is map[]": set("payment-api-scaling-target", "suspendedState", object{}),
 		},
