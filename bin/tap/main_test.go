@@ -138,6 +138,13 @@ func TestAStackThatDoesNotExistGivesOneClearLine(t *testing.T) {
 	}
 }
 
+func TestWhoeverStopsACommandBeforeItBeginsIsToldHowToGoOn(t *testing.T) {
+	r := &request{Options: session.Options{Changes: true, Command: "tap destroy"}, rerun: []string{"--suffix", "dev"}}
+	require.Regexp(t, `^interrupted before anything was changed\nGo on with: .+ destroy --suffix dev$`, r.explain(lifecycle.ErrInterrupted).Error())
+	r.Changes = false
+	require.ErrorIs(t, r.explain(lifecycle.ErrInterrupted), lifecycle.ErrInterrupted)
+}
+
 func TestABusyPortGivesOneClearLine(t *testing.T) {
 	processtest.SkipIfShort(t)
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -264,7 +264,7 @@ func commandLine(command string, flags []string) string {
 	return strings.Join(parts, " ")
 }
 
-// explain says what to do about a stack that is not there, or whose cloud is gone.
+// explain says what to do about a stack that could not be opened.
 func (r *request) explain(err error) error {
 	var used *lifecycle.InUseError
 	switch {
@@ -274,6 +274,8 @@ func (r *request) explain(err error) error {
 		return fmt.Errorf("%w: %s creates it", err, r.tell("up"))
 	case session.Gone(err):
 		return fmt.Errorf("%w; clear its state with: %s", err, r.tell("destroy"))
+	case errors.Is(err, lifecycle.ErrInterrupted) && r.Changes:
+		return fmt.Errorf("%w before anything was changed\nGo on with: %s", err, r.tell(strings.TrimPrefix(r.Command, "tap ")))
 	}
 	return err
 }

@@ -9,9 +9,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-	"unsafe"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sys/unix"
 
 	"tapstack/lib/target"
 )
@@ -22,9 +22,9 @@ func TestTheSecondInterruptSaysHowToFinishOnATerminalThatTakesNoTextForAWhile(t 
 	stateDir := t.TempDir()
 	read, write, err := os.Pipe()
 	require.NoError(t, err)
-	const size, setPipeSize = 4096, 1031 // F_SETPIPE_SZ of fcntl(2)
-	_, _, number := syscall.Syscall(syscall.SYS_FCNTL, write.Fd(), setPipeSize, size)
-	require.Zero(t, number, "%s", number)
+	const size = 4096
+	_, err = unix.FcntlInt(write.Fd(), unix.F_SETPIPE_SZ, size)
+	require.NoError(t, err)
 	self, err := os.Executable()
 	require.NoError(t, err)
 	tap := exec.CommandContext(t.Context(), self, "up", "--suffix", "mute", "--state-dir", stateDir)
@@ -34,9 +34,8 @@ func TestTheSecondInterruptSaysHowToFinishOnATerminalThatTakesNoTextForAWhile(t 
 	t.Cleanup(func() { _ = target.StopKept(context.Background(), filepath.Join(stateDir, "local"), nil) })
 	require.NoError(t, write.Close())
 	require.Eventually(t, func() bool { // until there is no room for another line
-		var waiting int32
-		_, _, number := syscall.Syscall(syscall.SYS_IOCTL, read.Fd(), syscall.TIOCINQ, uintptr(unsafe.Pointer(&waiting)))
-		return number == 0 && waiting > size-200
+		waiting, err := unix.IoctlGetInt(int(read.Fd()), unix.TIOCINQ)
+		return err == nil && waiting > size-200
 	}, 2*time.Minute, 50*time.Millisecond)
 	time.Sleep(time.Second) //nolint:forbidigo // it has begun to write the next
 	require.NoError(t, tap.Process.Signal(syscall.SIGINT))

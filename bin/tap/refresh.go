@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 
@@ -24,7 +25,7 @@ func (a *app) refresh(ctx context.Context, s *session.Session, r *request) error
 	}
 	result, err := s.Refresh(ctx)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w\nTry again with: %s", err, r.tell("refresh"))
 	}
 	if err := a.printChanges(r, result); err != nil || r.json || result.Altered() == 0 {
 		return err

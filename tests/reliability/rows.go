@@ -49,7 +49,7 @@ var rows = []row{
 	{"503", "503 Service Unavailable", faulty(Unavailable), everyShare},
 	{"not-found", "reads that do not yet find", faulty(NotFound), everyShare},
 	{"full-disk", "full disk", fullDisk, someCalls(5)},
-	{"silent", "endpoint silent in mid-flight", silent, someCalls(5)},
+	{"silent", "endpoint silent in mid-flight", silent, silences},
 	{"gone", "endpoint gone and back", gone, someCalls(5)},
 	{"four", "4 stacks at once", four, someCalls(1)},
 }
@@ -205,24 +205,47 @@ func faulty(kind Kind) func(*round) error {
 	}
 }
 
-// silent has the endpoint answer nothing from a call on. up must end by itself.
+// silences are spread over up, and over every other command that asks the cloud: from its start, and when it is at work.
+func silences(up, down int) []point {
+	all := someCalls(5)(up, down)
+	for _, command := range []string{"preview", "verify", "refresh", "prove", "sweep", "destroy"} {
+		all = append(all, point{who: command, at: 1}, point{who: command, at: 30})
+	}
+	return all
+}
+
+// silent has the endpoint answer nothing from a call on: of up, or of another command on a deployed stack, which may only look.
 func silent(r *round) error {
-	r.proxy.Arm(Plan{Kind: Silent, At: r.point.at})
-	c, err := r.start("up")
+	if r.point.who == "" {
+		return errors.Join(r.underSilence(Plan{At: r.point.at}, "up"), r.destroyed())
+	}
+	if err := r.deployed(); err != nil {
+		return err
+	}
+	return errors.Join(r.underSilence(Plan{At: r.point.at, Any: true}, r.point.who), r.destroyed())
+}
+
+// underSilence runs a command that must end by itself, and say why, once the endpoint has fallen silent.
+func (r *round) underSilence(plan Plan, command string) error {
+	plan.Kind = Silent
+	r.proxy.Arm(plan)
+	c, err := r.start(command)
 	if err != nil {
 		return err
 	}
-	wait := cloud.Wait{Limit: commandLimit, First: 20 * time.Millisecond, Longest: 20 * time.Millisecond}
-	_ = cloud.Poll(r.ctx, wait, func(context.Context) (bool, error) {
+	fell := func() bool {
 		_, when := r.proxy.Struck()
-		return !when.IsZero() || c.ended(), nil
-	})
+		return !when.IsZero()
+	}
+	wait := cloud.Wait{Limit: commandLimit, First: 20 * time.Millisecond, Longest: 20 * time.Millisecond}
+	_ = cloud.Poll(r.ctx, wait, func(context.Context) (bool, error) { return fell() || c.ended(), nil })
 	code, err := r.end(c, silenceLimit)
+	met := fell()
 	r.lift()
-	if err == nil && (code == 0 || !r.said("answer")) {
+	if err == nil && met && (code == 0 || !r.said("answer")) {
 		err = fmt.Errorf("no line says that %s does not answer", r.proxy.URL)
 	}
-	return errors.Join(err, r.destroyed())
+	return err
 }
 
 // gone has the endpoint refuse everything for a while.
