@@ -142,6 +142,12 @@ func (s *search) partition(ctx context.Context) string {
 // any suffix: by its name, by its owner tag, or because it is part of one that is; and says whose cloud it is. It does not
 // judge: whose a resource is, is for the one who acts on it. A kind that cannot be listed fails it.
 func Find(ctx context.Context, cfg aws.Config) (cloud.Identity, []Resource, error) {
+	return FindStack(ctx, cfg, "")
+}
+
+// FindStack is Find for one suffix: what has the name of another stack is left out, and not asked for its tags, unless it is
+// part of something of this one or stands in its VPC. Without a suffix it finds all.
+func FindStack(ctx context.Context, cfg aws.Config, suffix string) (cloud.Identity, []Resource, error) {
 	if _, err := program(); err != nil {
 		return cloud.Identity{}, nil, err
 	}
@@ -154,14 +160,17 @@ func Find(ctx context.Context, cfg aws.Config) (cloud.Identity, []Resource, erro
 	if err != nil {
 		return who, nil, fmt.Errorf("looking for what runs have left: %w", err)
 	}
-	found, err := collect(candidates(all), func(r Resource) ([]Resource, error) {
+	found, err := collect(candidates(all, suffix), func(r Resource) ([]Resource, error) {
 		s.readTags(ctx, &r)
 		return []Resource{r}, ctx.Err()
 	})
 	if err != nil {
 		return who, nil, fmt.Errorf("looking for what runs have left: %w", err)
 	}
-	unlisted, err := s.unlisted(ctx, found)
+	var unlisted []Resource
+	if suffix == "" { // their names tell of no stack
+		unlisted, err = s.unlisted(ctx, found)
+	}
 	if err != nil {
 		return who, nil, fmt.Errorf("looking for what runs have left: %w", err)
 	}
@@ -185,15 +194,17 @@ func (s *search) listAll(ctx context.Context, who cloud.Identity) ([]Resource, e
 	})
 }
 
-// candidates picks what a stack may have made, and whatever is part of that or stands in its VPC.
-func candidates(all []Resource) []Resource {
+// candidates picks what the stack with a suffix may have made, or any stack where that is empty, and whatever is part of that or
+// stands in its VPC.
+func candidates(all []Resource, suffix string) []Resource {
 	picked := make([]bool, len(all))
 	arns, vpcs := map[string]bool{}, map[string]bool{}
 	for again := true; again; {
 		again = false
 		for i, r := range all {
 			_, claimed := r.Tags[lib.TagOwner]
-			if picked[i] || !claimed && r.Suffix == "" && !vpcs[r.VPC] &&
+			named := r.Suffix != "" && (suffix == "" || r.Suffix == suffix) || claimed && suffix == ""
+			if picked[i] || !named && !vpcs[r.VPC] &&
 				!slices.ContainsFunc(r.PartOf, func(id string) bool { return arns[id] }) {
 				continue
 			}

@@ -43,15 +43,22 @@ func TestWhatIsPartOfOneOfOursIsFoundWhateverItsName(t *testing.T) {
 		{Kind: Queue, Name: "tagged", ARN: "queue", Tags: map[string]string{lib.TagOwner: "somebody"}},
 		{Kind: Queue, Name: "other", ARN: "other queue"},
 		{Kind: KeyAlias, Name: "alias/other", ARN: "alias", PartOf: []string{"key"}},
+		{Kind: LoadBalancer, Name: "alb-live", ARN: "alb of another stack"},
+		{Kind: Listener, ARN: "listener of another stack", PartOf: []string{"alb of another stack"}},
+		{Kind: LoadBalancer, Name: "alb-live", ARN: "alb of another stack in the VPC", VPC: "vpc-1"},
 	}
 	for i := range all {
 		all[i].complete(all[i].Kind)
 	}
-	var found []string
-	for _, r := range candidates(all) {
-		found = append(found, r.ARN)
+	found := func(suffix string) (arns []string) {
+		for _, r := range candidates(all, suffix) {
+			arns = append(arns, r.ARN)
+		}
+		return arns
 	}
-	assert.ElementsMatch(t, []string{"rule", "listener", "alb", "vpc", "subnet", "queue"}, found)
+	own := []string{"rule", "listener", "alb", "vpc", "subnet", "alb of another stack in the VPC"}
+	assert.ElementsMatch(t, own, found("dev"))
+	assert.ElementsMatch(t, append(own, "queue", "alb of another stack", "listener of another stack"), found(""))
 }
 
 func TestTheLoadBalancersNameIsReadFromItsDNSName(t *testing.T) {

@@ -50,7 +50,7 @@ func (s *Session) PlanSweep(ctx context.Context, account string, options sweep.O
 	ctx, stop := s.watch(ctx, Look)
 	defer stop()
 	s.progress.Begin(Look, 0)
-	who, found, err := inventory.Find(ctx, s.Cloud.Config)
+	who, found, err := inventory.FindStack(ctx, s.Cloud.Config, options.Suffix)
 	if err == nil && account != "" && who.Account != account {
 		err = fmt.Errorf("these credentials are of account %s, not of %s (--account)", who.Account, account)
 	}

@@ -209,7 +209,7 @@ func Prove(ctx context.Context, cfg aws.Config, p Plan, outcomes []Outcome, o Op
 	}
 	var left []Item
 	err := until(ctx, settleLimit, func() (bool, error) {
-		_, found, err := inventory.Find(ctx, cfg)
+		_, found, err := inventory.FindStack(ctx, cfg, o.Suffix)
 		if err != nil {
 			return false, err
 		}

@@ -12,11 +12,13 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	"github.com/aws/smithy-go/middleware"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 	"tapstack/lib/inventory"
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/session"
@@ -88,6 +90,9 @@ func (o *operations) total() (n int) {
 	return n
 }
 
+// commands are those that read the account.
+var commands = []string{"verify", "prove", "sweep"}
+
 // look is what one of the reading commands finds, with the calls that it took.
 func (c *crowded) look(ctx context.Context, tb testing.TB, command string) (found []string, calls *operations) {
 	tb.Helper()
@@ -110,7 +115,7 @@ func (c *crowded) look(ctx context.Context, tb testing.TB, command string) (foun
 			found = append(found, leak.String())
 		}
 	case "sweep":
-		_, all, err := inventory.Find(ctx, cfg)
+		_, all, err := inventory.FindStack(ctx, cfg, c.options.Suffix)
 		require.NoError(tb, err)
 		plan, err := sweep.New(all, c.options)
 		require.NoError(tb, err)
@@ -123,6 +128,27 @@ func (c *crowded) look(ctx context.Context, tb testing.TB, command string) (foun
 	return found, calls
 }
 
+// BenchmarkCrowded times verify, prove and sweep, up to the plan, beside 5,000 foreign resources of each kind, and counts their calls.
+func BenchmarkCrowded(b *testing.B) {
+	ctx := context.Background()
+	c := newCrowded(ctx, b)
+	for _, others := range []int{0, 1000, 5000} {
+		c.crowd(ctx, b, others)
+		for _, command := range commands {
+			b.Run(fmt.Sprintf("%s/%d", command, others), func(b *testing.B) {
+				calls := 0
+				for b.Loop() {
+					_, made := c.look(ctx, b, command)
+					calls += made.total()
+				}
+				b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s")
+				b.ReportMetric(float64(calls)/float64(b.N), "calls")
+				b.ReportMetric(0, "ns/op")
+			})
+		}
+	}
+}
+
 // TestOthersInTheAccountCostPagesOnly holds that verify, sweep and prove find the same in an account full of others' resources
 // of every kind, that they ask about none of those by itself, and that a sweep touches none.
 func TestOthersInTheAccountCostPagesOnly(t *testing.T) {
@@ -130,13 +156,17 @@ func TestOthersInTheAccountCostPagesOnly(t *testing.T) {
 	defer cancel()
 	c := newCrowded(ctx, t)
 	const few, many, page = 40, 220, 10 // moto's smallest page is SSM's
-	commands := []string{"verify", "prove", "sweep"}
 	c.crowd(ctx, t, few)
 	first, firstCalls := map[string][]string{}, map[string]*operations{}
 	for _, command := range commands {
 		first[command], firstCalls[command] = c.look(ctx, t, command)
 	}
 	c.crowd(ctx, t, many)
+	for i := range many / 2 { // as another stack names them
+		name := lib.PhysicalName("payment-jobs", fmt.Sprint("other", i))
+		_, err := cloud.NewClients(c.Cloud.Config).SQS.CreateQueue(ctx, &sqs.CreateQueueInput{QueueName: &name})
+		require.NoError(t, err)
+	}
 	for _, command := range commands {
 		found, calls := c.look(ctx, t, command)
 		require.NotEmpty(t, found)

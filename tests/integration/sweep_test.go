@@ -127,7 +127,7 @@ func sweepOnce(ctx context.Context, t *testing.T, cfg aws.Config, o sweep.Option
 
 func planned(ctx context.Context, t *testing.T, cfg aws.Config, o sweep.Options) sweep.Plan {
 	t.Helper()
-	_, found, err := inventory.Find(ctx, cfg)
+	_, found, err := inventory.FindStack(ctx, cfg, o.Suffix)
 	require.NoError(t, err)
 	p, err := sweep.New(found, o)
 	require.NoError(t, err)

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"syscall"
 	"text/tabwriter"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 )
@@ -74,7 +75,7 @@ func (s *soak) once(count int) error {
 	for _, words := range []string{"up", "verify", "destroy"} {
 		var together errgroup.Group
 		for _, suffix := range suffixes {
-			together.Go(func() error { return s.command(words, "--suffix", suffix) })
+			together.Go(func() error { return s.command(count, words, "--suffix", suffix) })
 		}
 		if err := together.Wait(); err != nil {
 			return err
@@ -84,12 +85,13 @@ func (s *soak) once(count int) error {
 	return s.clean()
 }
 
-func (s *soak) command(words ...string) error {
+// command runs one of so many at a time.
+func (s *soak) command(together int, words ...string) error {
 	c, err := s.start(words...)
 	if err != nil {
 		return err
 	}
-	code, err := s.end(c, commandLimit)
+	code, err := s.end(c, commandLimit*time.Duration(together))
 	if err == nil && code != 0 {
 		err = fmt.Errorf("tap %s: exit %d", strings.Join(words, " "), code)
 	}
