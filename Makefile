@@ -107,8 +107,9 @@ fuzz: ## fuzz the configuration for a while (the first build is slow: everything
 	$(GO) test -fuzz FuzzEnvironmentSuffix -fuzztime 30s ./tests/unit
 
 .PHONY: bench
-bench: ## deploy and destroy against the floor: the same AWS calls by a bare SDK program
-	$(GO) test -run '^$$' -bench . -benchtime 3x -timeout 30m ./tests/integration/...
+bench: ## deploy and destroy against the floor: the same AWS calls by a bare SDK program; verify, prove and sweep beside 5,000 of everything
+	$(GO) test -run '^$$' -bench . -skip Crowded -benchtime 3x -timeout 30m ./tests/integration/...
+	$(GO) test -run '^$$' -bench Crowded -benchtime 1x -timeout 60m ./tests/integration
 
 .PHONY: lint
 lint: $(ZIZMOR) ## golangci-lint, also as macOS and Windows see the code; actionlint, with shellcheck where it is installed, and zizmor
