@@ -98,7 +98,7 @@ func TestScalableTargetsArePagedToTheirEnd(t *testing.T) {
 	require.Len(t, names, 120)
 }
 
-func TestADeletedNatGatewayLeavesNeitherInterfaceNorAddress(t *testing.T) {
+func TestANatGatewayThatIsDeletedOrRefusedLeavesNeitherInterfaceNorAddress(t *testing.T) {
 	client := cloud.NewClients(openLocal(t).Config).EC2
 	vpc, err := client.CreateVpc(t.Context(), &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
 	require.NoError(t, err)
@@ -122,6 +122,9 @@ func TestADeletedNatGatewayLeavesNeitherInterfaceNorAddress(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, association())
 	require.Len(t, interfaces(), 1)
+	_, err = client.CreateNatGateway(t.Context(), &ec2.CreateNatGatewayInput{SubnetId: subnet.Subnet.SubnetId, AllocationId: address.AllocationId})
+	require.Error(t, err, "the address is in use")
+	require.Len(t, interfaces(), 1, "a gateway that is refused leaves none either")
 	_, err = client.DeleteNatGateway(t.Context(), &ec2.DeleteNatGatewayInput{NatGatewayId: gateway.NatGateway.NatGatewayId})
 	require.NoError(t, err)
 	require.Empty(t, association())
