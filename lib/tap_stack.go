@@ -97,6 +97,7 @@ const (
 	ConfigPaymentAPIImage        = "paymentApiImage"
 	ConfigJobProcessorImage      = "jobProcessorImage"
 	ConfigAlertEmail             = "alertEmail"
+	ConfigOwner                  = "owner"
 	ConfigRun                    = "run"
 	ConfigExpires                = "expires"
 	ConfigAllowedAccountIDs      = "allowedAccountIds"
@@ -419,7 +420,7 @@ func configFields(c *Config) []configField {
 		flagField("waf", "true", "Web application firewall in front of the load balancer (PCI DSS 6.4.2).", &c.WAF),
 		numberField("wafRateLimit", 2000, "Requests that one address may make in five minutes before the firewall blocks it.", &c.WAFRateLimit, 10, 2_000_000_000),
 		flagField("wafCountOnly", "false", "The firewall only counts what it would block, to be tried on real traffic first (PCI DSS 6.4.2 wants it to block).", &c.WAFCountOnly),
-		textField("owner", DefaultOwner, "Whose stack this is; tags every resource, and tap sweep removes only those of its own owner.", &c.Owner,
+		textField(ConfigOwner, DefaultOwner, "Whose stack this is; tags every resource, and tap sweep removes only those of its own owner.", &c.Owner,
 			"1 to 32 lower-case letters, digits and single hyphens, not starting or ending with a hyphen",
 			func(owner string) bool { return len(owner) <= 32 && wordsPattern.MatchString(owner) }),
 		textField(ConfigRun, ManualRun, "Run that deployed the stack; tags every resource. tap names one by its time, and tap sweep removes only what such a run made.", &c.Run,

@@ -183,7 +183,7 @@ func (d *demo) cleanUp(ctx context.Context) error {
 		return result.String(), err
 	})
 	proved := d.timed(string(session.LeakProof), func() (string, error) {
-		left, err := d.Prove(ctx)
+		left, err := d.ProveGone(ctx)
 		d.summary.Left, d.summary.Proven = append(d.summary.Left, left...), err == nil
 		return fmt.Sprintf("%d left", len(left)), err
 	})

@@ -43,17 +43,20 @@ func (a *app) destroy(ctx context.Context, s *session.Session, r *request, ifExi
 	if err != nil {
 		return fmt.Errorf("%w\nTry again with: %s", err, r.tell("destroy"))
 	}
-	left, err := s.Prove(ctx)
-	if err != nil {
-		return err
+	left, err := s.ProveGone(ctx)
+	if err == nil && len(left) == 0 {
+		err = s.Forget(ctx)
 	}
-	if err := s.Forget(ctx); err != nil {
-		return err
+	if err != nil {
+		return fmt.Errorf("%w\nTry again with: %s", err, r.tell("destroy"))
 	}
 	if r.json {
 		err = a.printJSON(map[string]any{"changes": result.Changes, "left": left})
 	} else {
 		a.printLeft(left)
+	}
+	if len(left) > 0 && !r.json {
+		a.print("Try again with: %s", r.tell("destroy"))
 	}
 	if err == nil && len(left) > 0 {
 		return errReported

@@ -181,7 +181,7 @@ func (d *display) Started(step lifecycle.Step) {
 // Done counts a resource.
 func (d *display) Done(step lifecycle.Step) {
 	d.settle(step)
-	planning := d.phase == session.Preview || d.phase == session.Again // nothing is done
+	planning := d.phase == session.Preview || d.phase == session.Again || d.phase == session.Look // nothing is done
 	if d.lines && !planning && step.Changes() && step.Type != rootType {
 		d.Note(fmt.Sprintf("%-10s %s  %s %s %s", d.phase, d.progressText(), step.Past(), step.Type, step.Name))
 	}

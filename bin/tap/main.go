@@ -120,7 +120,7 @@ func (a *app) root() *cobra.Command {
 	a.options.bind(root.PersistentFlags())
 	root.AddCommand(
 		a.demoCommand(), a.previewCommand(), a.costCommand(), a.upCommand(), a.verifyCommand(), a.outputsCommand(), a.refreshCommand(),
-		a.destroyCommand(), a.proveCommand(), a.sweepCommand(), a.preflightCommand(), a.doctorCommand(), a.versionCommand(),
+		a.destroyCommand(), a.recoverCommand(), a.proveCommand(), a.sweepCommand(), a.preflightCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root
 }

@@ -172,10 +172,10 @@ func (o *options) faults(command string, needs needs) []error {
 		faults = append(faults, fmt.Errorf("--ttl %s lies in the past", o.ttl))
 	}
 	if o.ttl > 0 && !needs.program {
-		faults = append(faults, fmt.Errorf("--ttl is for demo, preview and up: %s does not deploy", command))
+		faults = append(faults, fmt.Errorf("--ttl is for demo, preview, up and recover: %s does not deploy", command))
 	}
 	if len(o.config) > 0 && !needs.program {
-		faults = append(faults, fmt.Errorf("--config is for demo, preview, cost and up: %s does not run the program", command))
+		faults = append(faults, fmt.Errorf("--config is for demo, preview, cost, up and recover: %s does not run the program", command))
 	}
 	return faults
 }

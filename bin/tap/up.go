@@ -68,7 +68,7 @@ func (a *app) afterFailedUp(ctx context.Context, s *session.Session, r *request,
 		return errors.Join(err, after)
 	}
 	var damaged *lifecycle.DamagedError
-	told := "The state is consistent. "
+	told := "The state was read back whole. "
 	var fault *lifecycle.OperationError
 	if after != nil || errors.As(err, &damaged) || errors.As(err, &fault) && fault.Cause != nil {
 		err, told = errors.Join(err, after), ""

@@ -216,6 +216,9 @@ type Resource struct {
 	Tags    map[string]string `json:"tags,omitempty"`
 	TagsErr error             `json:"-"`
 
+	// Made is when it came to be, of a bucket only.
+	Made time.Time `json:"-"`
+
 	// ofStack says that it is part of something that is the stack's own, whatever its own name.
 	ofStack bool
 }

@@ -31,7 +31,7 @@ var Bucket = &Kind{
 	Lost: "what is stored in it",
 	list: each((*cloud.Reader).Buckets, func(ctx context.Context, s *search, b s3types.Bucket) Resource {
 		name := aws.ToString(b.Name)
-		return Resource{Name: name, ARN: arn.ARN{Partition: s.partition(ctx), Service: "s3", Resource: name}.String()}
+		return Resource{Name: name, ARN: arn.ARN{Partition: s.partition(ctx), Service: "s3", Resource: name}.String(), Made: aws.ToTime(b.CreationDate)}
 	}),
 	tags: func(ctx context.Context, s *search, r Resource) (map[string]string, error) {
 		out, err := s.S3.GetBucketTagging(ctx, &s3.GetBucketTaggingInput{Bucket: &r.Name})

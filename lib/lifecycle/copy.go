@@ -23,10 +23,10 @@ type DamagedError struct {
 func (e *DamagedError) Error() string {
 	if e.Restored.IsZero() {
 		return fmt.Sprintf("the state of stack %s was cut short (%s), as happens on a full disk: there is no whole copy of it. "+
-			"tap sweep removes what the stack has made", e.Stack, e.File)
+			"Remove the file; tap recover then makes a new state of what the account has", e.Stack, e.File)
 	}
 	return fmt.Sprintf("the state of stack %s was cut short (%s), as happens on a full disk: that of %s is put back. Make room first. "+
-		"What was made after it may be in no state: tap destroy names it, and tap sweep removes it",
+		"tap up takes what was made after it into the state, and tap destroy removes it",
 		e.Stack, e.File, e.Restored.Local().Format("2006-01-02 15:04:05"))
 }
 

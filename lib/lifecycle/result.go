@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 )
 
 // Result tells what an operation did, or would do.
@@ -13,6 +16,9 @@ type Result struct {
 	Changed   []Step         `json:"-"`       // those that were altered, in the order in which that ended
 	Planned   []Resource     `json:"-"`       // of a preview only: every resource there will be, whether altered or not
 	Duration  time.Duration  `json:"-"`
+
+	// plan is of a preview of an existing stack only.
+	plan map[resource.URN]apitype.ResourcePlanV1
 }
 
 // Total is the number of resources that the operation looked at.

@@ -20,6 +20,8 @@ import (
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optpreview"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optrefresh"
 	"github.com/pulumi/pulumi/sdk/v3/go/auto/optup"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource/config"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/tokens"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/workspace"
@@ -63,6 +65,9 @@ type Options struct {
 	Provider Provider
 	// Grace is how long an interrupted engine may take to finish what is in flight before it is killed; 20 minutes when 0.
 	Grace time.Duration
+	// Find begins a look at the cloud as it is, for what creates of earlier runs have made. Without, those left pending are
+	// dropped from the state.
+	Find func() Finder
 	// Observer hears the live events. Nil is nobody.
 	Observer Observer
 }
@@ -258,16 +263,32 @@ func (s *Stack) Preview(ctx context.Context) (Result, error) {
 		return Result{}, err
 	}
 	return inScratch(func(dir string) (Result, error) {
-		file := filepath.Join(dir, filepath.Base(s.folder.settings(s.options.Stack)))
+		file, plan := filepath.Join(dir, filepath.Base(s.folder.settings(s.options.Stack))), filepath.Join(dir, "plan.json")
 		if err := s.configure(ctx, file); err != nil {
 			return Result{}, err
 		}
-		return s.operate(ctx, "preview", func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
-			_, err := stack.Preview(ctx, optpreview.ConfigFile(file),
+		result, err := s.operate(ctx, "preview", func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+			_, err := stack.Preview(ctx, optpreview.ConfigFile(file), optpreview.Plan(plan),
 				optpreview.EventStreams(stream), optpreview.Color("never"), optpreview.SuppressOutputs())
 			return err
 		})
+		if err == nil {
+			result.plan, err = readPlan(plan)
+		}
+		return result, err
 	})
+}
+
+func readPlan(file string) (map[resource.URN]apitype.ResourcePlanV1, error) {
+	var plan apitype.DeploymentPlanV1
+	content, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(content, &plan)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the engine's plan: %w", err)
+	}
+	return plan.ResourcePlans, nil
 }
 
 // previewNew previews a stack that does not exist.
@@ -302,12 +323,21 @@ func (s *Stack) Remember(ctx context.Context) error {
 	return s.remember(ctx)
 }
 
+// Create makes the stack, with nothing in it, where it does not exist.
+func (s *Stack) Create(ctx context.Context) error {
+	_, err := s.existing(ctx)
+	if errors.Is(err, ErrNoStack) {
+		err = s.create(ctx)
+	}
+	return err
+}
+
 // Up deploys. It first recovers from an earlier run that was killed.
 func (s *Stack) Up(ctx context.Context) (Result, error) {
 	_, err := s.existing(ctx)
 	switch {
 	case err == nil:
-		err = s.recover(ctx)
+		_, err = s.Recover(ctx)
 	case errors.Is(err, ErrNoStack):
 		err = s.create(ctx)
 	}
@@ -334,20 +364,16 @@ func (s *Stack) Refresh(ctx context.Context) (Result, error) {
 	})
 }
 
-// Destroy deletes every resource of the stack, as many as it can, and the stack itself once nothing is left.
+// Destroy deletes every resource of the stack, as many as it can. The stack stays, empty, until its state is forgotten.
 func (s *Stack) Destroy(ctx context.Context) (Result, error) {
-	if err := s.recover(ctx); err != nil {
+	if _, err := s.Recover(ctx); err != nil {
 		return Result{}, err
 	}
-	result, err := s.operate(ctx, "destroy", func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
+	return s.operate(ctx, "destroy", func(stack *auto.Stack, stream chan<- events.EngineEvent) error {
 		_, err := stack.Destroy(ctx, optdestroy.EventStreams(stream), optdestroy.Color("never"), optdestroy.SuppressOutputs(),
-			optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false), optdestroy.ContinueOnError(), optdestroy.Remove())
+			optdestroy.SuppressProgress(), optdestroy.ShowSecrets(false), optdestroy.ContinueOnError())
 		return err
 	})
-	if err == nil {
-		s.handle = nil
-	}
-	return result, err
 }
 
 // Outputs are the stack's outputs. Those that are secret read "[secret]".
@@ -376,12 +402,13 @@ func (s *Stack) read(ctx context.Context, what string, into any, arguments ...st
 	return nil
 }
 
-// recover brings the state of a stack whose last run was killed back in line with the cloud: the operations that were
-// under way then are settled by a refresh.
-func (s *Stack) recover(ctx context.Context) error {
+// Recover brings the state of a stack whose last run was killed back in line with the cloud: the operations that were
+// under way then are settled: what creates have made is taken into the state, and a refresh reads the rest. It answers with how
+// many it took.
+func (s *Stack) Recover(ctx context.Context) (taken int, err error) {
 	state, err := s.State(ctx)
 	if err != nil || len(state.Pending) == 0 {
-		return err
+		return 0, err
 	}
 	for _, step := range state.Pending {
 		s.options.Observer.Diagnostic(Diagnostic{
@@ -389,8 +416,11 @@ func (s *Stack) recover(ctx context.Context) error {
 			Message: fmt.Sprintf("an earlier run was killed while %s it; reading the cloud to find out what is there", step.Op),
 		})
 	}
-	_, err = s.Refresh(ctx)
-	return err
+	urns, err := s.adopt(ctx, func(a *adoption) error { return a.pending(ctx) })
+	if err == nil {
+		_, err = s.Refresh(ctx)
+	}
+	return len(urns), err
 }
 
 // operate runs one engine operation with its events, once more if a dead process held the lock.

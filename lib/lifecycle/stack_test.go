@@ -59,8 +59,9 @@ func TestAStackIsPreviewedDeployedRefreshedAndDestroyed(t *testing.T) {
 	destroyed := run(t, stack.Destroy)
 	require.Equal(t, 2, destroyed.Changes["delete"])
 	require.Zero(t, cloud.count())
-	_, err = stack.Outputs(ctx)
-	require.ErrorIs(t, err, lifecycle.ErrNoStack)
+	state, err := stack.State(ctx)
+	require.NoError(t, err, "the state stays until it is proven that nothing is left")
+	require.Zero(t, state.Resources)
 }
 
 func TestAStackThatDoesNotExistIsNamed(t *testing.T) {

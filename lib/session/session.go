@@ -458,6 +458,7 @@ func (s *Session) stackOptions() lifecycle.Options {
 	}
 	options.Grace = engineGrace[s.Cloud.Name]
 	options.Env, options.ProviderConfig = s.Cloud.Env(), s.Cloud.ProviderConfig()
+	options.Find = s.finder
 	options.Ephemeral = s.temporary != "" && s.Cloud.Name == target.Local
 	switch {
 	case s.options.Provider != nil:

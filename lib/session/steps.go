@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,28 +42,26 @@ func (s *Session) PreviewAgain(ctx context.Context, planned lifecycle.Result) (l
 	return s.operate(ctx, Again, planned.Total(), s.Stack.Preview)
 }
 
-// Up deploys what was planned. Where nothing is to do, and no killed run left anything to settle, it only has the
-// configuration remembered, and answers with the plan.
+// Up deploys what was planned, after it has taken into the state what earlier attempts have made and it does not tell, and
+// removes what was made twice. Where nothing is to do, it only has the configuration remembered, and answers with the plan.
 func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.Result, error) {
-	if planned.Altered() == 0 {
-		state, err := s.Stack.State(ctx)
-		if err != nil {
-			return planned, interrupted(ctx, err)
-		}
-		if len(state.Pending) == 0 {
-			return planned, interrupted(ctx, s.Stack.Remember(ctx))
-		}
-	}
 	if err := s.Keep(planned); err != nil {
 		return planned, err
 	}
-	if err := s.noteCost(planned); err != nil {
+	exists, err := s.Exists(ctx)
+	if err == nil && exists {
+		planned, _, err = s.settle(ctx, &planned)
+	}
+	if err != nil {
+		return planned, interrupted(ctx, err)
+	}
+	if planned.Altered() == 0 {
+		return planned, interrupted(ctx, s.Stack.Remember(ctx))
+	}
+	if err := errors.Join(s.Keep(planned), s.noteCost(planned)); err != nil {
 		return planned, err
 	}
-	return s.operate(ctx, Up, planned.Total(), func(ctx context.Context) (lifecycle.Result, error) {
-		result, err := s.Stack.Up(ctx)
-		return result, s.explainRollout(ctx, err)
-	})
+	return s.up(ctx, planned)
 }
 
 // Keep refuses a plan that replaces or deletes what holds data or carries everything else, unless the configuration allows
@@ -142,9 +141,18 @@ func (s *Session) Refresh(ctx context.Context) (lifecycle.Result, error) {
 	return s.operateOnAll(ctx, Refresh, s.Stack.Refresh)
 }
 
-// Destroy removes the stack's resources and its state. Forget removes the rest.
+// Destroy removes the stack's resources: first what earlier attempts have made and no state has, as long as what proves it to
+// be the stack's is there. The state stays until Forget.
 func (s *Session) Destroy(ctx context.Context) (lifecycle.Result, error) {
-	return s.operateOnAll(ctx, Destroy, s.Stack.Destroy)
+	return s.operateOnAll(ctx, Destroy, func(ctx context.Context) (lifecycle.Result, error) {
+		if _, err := s.Stack.Recover(ctx); err != nil {
+			return lifecycle.Result{}, err
+		}
+		if err := s.removeOrphans(ctx); err != nil {
+			return lifecycle.Result{}, err
+		}
+		return s.Stack.Destroy(ctx)
+	})
 }
 
 func (s *Session) operateOnAll(ctx context.Context, phase Phase, run func(context.Context) (lifecycle.Result, error)) (lifecycle.Result, error) {

@@ -31,6 +31,8 @@ type Options struct {
 	// IgnoreExpiry takes stacks that have not expired, or never do, for expired. It needs a Suffix: nobody does that to a
 	// stack that he has not named.
 	IgnoreExpiry bool
+	// Run restricts the sweep to what one run has made, however long ago; empty means any that is old enough. It needs a Suffix.
+	Run string
 	// Now is the moment that ages and expiries are measured from.
 	Now time.Time
 }
@@ -43,6 +45,8 @@ func (o Options) fault() error {
 		return fmt.Errorf("an age of %s is in the future", o.OlderThan)
 	case o.IgnoreExpiry && o.Suffix == "":
 		return fmt.Errorf("the expiry can be ignored for one named suffix only")
+	case o.Run != "" && o.Suffix == "":
+		return fmt.Errorf("a run is of one named suffix only")
 	case o.Now.IsZero():
 		return fmt.Errorf("a sweep needs to know the time")
 	}
@@ -147,7 +151,7 @@ func newJudge(found []inventory.Resource, o Options) *judge {
 	j := &judge{Options: o, found: found, byARN: map[string]int{}, verdicts: make([]verdict, len(found)), lives: map[string]string{}}
 	for i, f := range found {
 		j.byARN[f.ARN] = i
-		if f.Suffix == "" || f.Tags[lib.TagOwner] != o.Owner {
+		if f.Suffix == "" || f.Tags[lib.TagOwner] != o.Owner || o.Run != "" {
 			continue
 		}
 		if inUse := j.inUse(f.Tags); inUse != "" {
@@ -212,6 +216,12 @@ func (j *judge) byTags(f inventory.Resource) verdict {
 // inUse tells from its tags why a resource of ours is not to be swept; empty when it is.
 func (j *judge) inUse(tags map[string]string) string {
 	start, told := lib.RunStart(tags[lib.TagRun])
+	if j.Run != "" {
+		if tags[lib.TagRun] != j.Run {
+			return fmt.Sprintf("it is of run %q", tags[lib.TagRun])
+		}
+		start, told = j.Now, true
+	}
 	switch age := j.Now.Sub(start).Round(time.Second); {
 	case !told:
 		return fmt.Sprintf("its run %q does not tell when it started", tags[lib.TagRun])

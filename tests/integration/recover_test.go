@@ -1,0 +1,139 @@
+package integration
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/gruntwork-io/terratest/modules/random"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
+	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib"
+	"tapstack/lib/inventory"
+	"tapstack/lib/session"
+)
+
+// madeAgain are the types that are not looked for: a second create puts the same where the first one did. Of secrets it makes
+// another version.
+var madeAgain = []string{"aws:ec2/defaultSecurityGroup:DefaultSecurityGroup", "aws:sns/topicSubscription:TopicSubscription", secretVersionType}
+
+// TestWhatNoStateTellsIsFoundAndTakenBack makes the worst of a killed run: of everything that is in the cloud, the state knows
+// no more than that it was being created. Then it loses the state altogether.
+func TestWhatNoStateTellsIsFoundAndTakenBack(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := bounded(t, cleanUpTime)
+	defer cancel()
+	p := openPlatform(ctx, t, chosenTarget(), "it-"+strings.ToLower(random.UniqueID()), t.TempDir())
+	p.deploy(ctx, t)
+	before := p.inState(t)
+
+	t.Run("every create in flight", func(t *testing.T) {
+		p.changeState(t, func(state *apitype.DeploymentV3) {
+			state.Resources = slices.DeleteFunc(state.Resources, func(r apitype.ResourceV3) bool {
+				if !r.Custom || slices.Contains(inventory.NotInCloud(), string(r.Type)) {
+					return false
+				}
+				r.ID, r.Outputs = "", nil
+				state.PendingOperations = append(state.PendingOperations, apitype.OperationV2{Resource: r, Type: apitype.OperationTypeCreating})
+				return true
+			})
+		})
+		_, err := p.Stack.Recover(ctx)
+		require.NoError(t, err)
+		p.goesOn(ctx, t, before)
+	})
+	t.Run("a lost state", func(t *testing.T) {
+		require.NoError(t, p.Close())
+		require.NoError(t, os.RemoveAll(filepath.Join(p.dir, p.suffix)))
+		s, ctx := session.New(ctx, p.options)
+		p.Session = s
+		require.NoError(t, s.OpenLost(ctx))
+		_, taken, err := s.Recover(ctx)
+		require.NoError(t, err)
+		require.NotZero(t, taken)
+		p.goesOn(ctx, t, before, "aws:ecs/taskDefinition:TaskDefinition")
+	})
+	if !t.Failed() { // else deploy's clean-up does
+		p.destroy(t)
+	}
+}
+
+// goesOn holds that the state has again what it had before, that a deployment makes the rest, nothing twice, and that the
+// specification holds.
+func (p *platform) goesOn(ctx context.Context, t *testing.T, before map[string]string, more ...string) {
+	t.Helper()
+	taken := p.inState(t)
+	for urn, id := range before {
+		if again := slices.Contains(append(more, madeAgain...), string(resource.URN(urn).Type())); again {
+			assert.NotContains(t, taken, urn, "it is found, and need not be listed")
+		} else {
+			assert.Equal(t, id, taken[urn], urn)
+		}
+	}
+	planned, err := p.Preview(ctx)
+	require.NoError(t, err)
+	_, err = p.Up(ctx, planned)
+	require.NoError(t, err)
+	after := p.inState(t)
+	assert.ElementsMatch(t, slices.Collect(maps.Keys(before)), slices.Collect(maps.Keys(after)))
+	for urn, id := range before {
+		if resource.URN(urn).Type() != secretVersionType {
+			assert.Equal(t, id, after[urn], urn)
+		}
+	}
+	again, err := p.Preview(ctx)
+	require.NoError(t, err)
+	require.Empty(t, steps(again))
+	p.verify(ctx, t)
+}
+
+// stateFile is where the engine has the state.
+func (p *platform) stateFile(t *testing.T) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(p.dir, p.suffix, "backend", ".pulumi", "stacks", lib.ProjectName, p.suffix+".json"))
+	require.NoError(t, err)
+	require.Len(t, files, 1)
+	return files[0]
+}
+
+// changeState writes the engine's state anew.
+func (p *platform) changeState(t *testing.T, change func(*apitype.DeploymentV3)) {
+	t.Helper()
+	file := p.stateFile(t)
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	var whole struct {
+		Version    int `json:"version"`
+		Checkpoint struct {
+			Stack  string               `json:"stack"`
+			Latest apitype.DeploymentV3 `json:"latest"`
+		} `json:"checkpoint"`
+	}
+	require.NoError(t, json.Unmarshal(content, &whole))
+	change(&whole.Checkpoint.Latest)
+	content, err = json.Marshal(whole)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, content, 0o600))
+}
+
+// inState are the ids by URN of what is in the state and in the cloud.
+func (p *platform) inState(t *testing.T) map[string]string {
+	t.Helper()
+	ids := map[string]string{}
+	p.changeState(t, func(state *apitype.DeploymentV3) {
+		for _, r := range state.Resources {
+			if r.Custom && !slices.Contains(inventory.NotInCloud(), string(r.Type)) {
+				ids[string(r.URN)] = string(r.ID)
+			}
+		}
+	})
+	return ids
+}
