@@ -108,7 +108,8 @@ func creates() []lookedFor {
 		},
 		{"aws:cloudwatch/dashboard:Dashboard", map[string]any{"dashboardName": dashboard, "dashboardBody": text + thisRun + `"}}]}`}, put("manual"), put(thisRun)},
 		{
-			"aws:cloudwatch/logResourcePolicy:LogResourcePolicy", map[string]any{"policyName": policy, "policyDocument": document("aws-waf-logs-made")},
+			"aws:cloudwatch/logResourcePolicy:LogResourcePolicy",
+			map[string]any{"policyName": policy, "policyDocument": document("aws-waf-logs-made")},
 			deliver("somebody-elses"), deliver("aws-waf-logs-made"),
 		},
 	}

@@ -80,22 +80,30 @@ func (s *Session) up(ctx context.Context, planned lifecycle.Result) (result life
 	}
 }
 
-// removeOrphans sweeps what is provably the stack's and not in its state: what was made twice, since the answer to the first call
-// was lost. Only what carries the stack's tags is taken, of kinds that Pulumi makes: AWS makes more by itself, some of it with
-// the tags of what it belongs to.
+// removeOrphans sweeps what is provably the stack's and not in its state.
 func (s *Session) removeOrphans(ctx context.Context) error {
-	known, err := s.Stack.Known(ctx)
+	orphan, err := s.orphans(ctx)
 	if err != nil {
 		return err
 	}
-	return s.removeUnknown(ctx, func(item sweep.Item) bool {
-		return len(item.Kind.Types) > 0 && item.Tags[lib.TagOwner] != "" && !item.In(known)
-	})
+	return s.removeOwn(ctx, orphan)
 }
 
-// removeUnknown sweeps what is provably the stack's, of that what is asked for. What cannot be deleted is no error: the leak
-// proof tells it.
-func (s *Session) removeUnknown(ctx context.Context, wanted func(sweep.Item) bool) error {
+// orphans tells of what is the stack's whether it is not in its state: made twice, since the answer to the first call was lost.
+// Only what carries the stack's tags is one, of a kind that Pulumi makes: AWS makes more by itself, some of it with the tags
+// of what it belongs to.
+func (s *Session) orphans(ctx context.Context) (func(sweep.Item) bool, error) {
+	known, err := s.Stack.Known(ctx)
+	return func(item sweep.Item) bool {
+		return len(item.Kind.Types) > 0 && item.Tags[lib.TagOwner] != "" && !item.In(known)
+	}, err
+}
+
+func all(sweep.Item) bool { return true }
+
+// removeOwn sweeps what is provably the stack's, of that what is asked for. What cannot be deleted is no error: the leak proof
+// tells it.
+func (s *Session) removeOwn(ctx context.Context, wanted func(sweep.Item) bool) error {
 	stored, err := s.location.Config(ctx, s.options.Suffix)
 	if err != nil {
 		return err
@@ -115,7 +123,7 @@ func (s *Session) removeUnknown(ctx context.Context, wanted func(sweep.Item) boo
 	if len(plan.Delete) == 0 {
 		return nil
 	}
-	s.progress.Note(fmt.Sprintf("Removing %d that earlier attempts have made and the state does not have.", len(plan.Delete)))
+	s.progress.Note(fmt.Sprintf("Removing %d of the stack's own by their tags.", len(plan.Delete)))
 	_, err = sweep.Execute(ctx, s.Cloud.Config, plan, nil)
 	return err
 }
@@ -127,7 +135,7 @@ func (s *Session) ProveGone(ctx context.Context) ([]string, error) {
 	if err != nil || len(left) == 0 {
 		return left, err
 	}
-	if err := s.removeUnknown(ctx, func(sweep.Item) bool { return true }); err != nil {
+	if err := s.removeOwn(ctx, all); err != nil {
 		return left, interrupted(ctx, err)
 	}
 	return s.Prove(ctx)

@@ -142,7 +142,7 @@ func (s *Session) Refresh(ctx context.Context) (lifecycle.Result, error) {
 }
 
 // Destroy removes the stack's resources: first what earlier attempts have made and no state has, as long as what proves it to
-// be the stack's is there. The state stays until Forget.
+// be the stack's is there. Where the engine cannot remove all, the rest is swept. The state stays until Forget.
 func (s *Session) Destroy(ctx context.Context) (lifecycle.Result, error) {
 	return s.operateOnAll(ctx, Destroy, func(ctx context.Context) (lifecycle.Result, error) {
 		if _, err := s.Stack.Recover(ctx); err != nil {
@@ -150,6 +150,13 @@ func (s *Session) Destroy(ctx context.Context) (lifecycle.Result, error) {
 		}
 		if err := s.removeOrphans(ctx); err != nil {
 			return lifecycle.Result{}, err
+		}
+		result, err := s.Stack.Destroy(ctx)
+		if err == nil || ctx.Err() != nil {
+			return result, err
+		}
+		if failed := s.removeOwn(ctx, all); failed != nil { // what no state tells may have been in the way
+			return result, errors.Join(err, failed)
 		}
 		return s.Stack.Destroy(ctx)
 	})

@@ -44,7 +44,8 @@ func (r SweepReport) Living() int {
 	return count
 }
 
-// PlanSweep finds what runs have left on the open cloud and plans what to delete. With an account it refuses any other.
+// PlanSweep finds what runs have left on the open cloud and plans what to delete. With an account it refuses any other. Of one
+// suffix, what its state has is kept, and all that goes with that.
 func (s *Session) PlanSweep(ctx context.Context, account string, options sweep.Options) (SweepReport, error) {
 	report := SweepReport{DryRun: true, Outcomes: []sweep.Outcome{}}
 	ctx, stop := s.watch(ctx, Look)
@@ -58,8 +59,32 @@ func (s *Session) PlanSweep(ctx context.Context, account string, options sweep.O
 		report.Account, report.Region = who.Account, who.Region
 		report.Plan, err = sweep.New(found, options)
 	}
+	if err == nil && options.Suffix != "" {
+		err = s.spareLiving(ctx, &report.Plan)
+	}
 	return report, s.end(ctx, fmt.Sprintf("account %s, region %s: %d to delete, %d blocked, %d kept",
 		who.Account, who.Region, len(report.Plan.Delete), len(report.Plan.Blocked), len(report.Plan.Kept)), err)
+}
+
+// spareLiving keeps all of a stack that has a state, but what was made besides.
+func (s *Session) spareLiving(ctx context.Context, plan *sweep.Plan) error {
+	exists, err := s.Exists(ctx)
+	if err != nil || !exists {
+		return err
+	}
+	if err := s.Lock(ctx); err != nil {
+		return err
+	}
+	if s.Stack == nil {
+		if err := s.openStack(ctx); err != nil {
+			return err
+		}
+	}
+	orphan, err := s.orphans(ctx)
+	if err == nil {
+		plan.Spare(func(item sweep.Item) bool { return !orphan(item) }, "it is of the stack that lives here: tap destroy removes it")
+	}
+	return err
 }
 
 // Sweep deletes what is planned, and asks again. Deletions that fail are no error.

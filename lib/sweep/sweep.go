@@ -120,6 +120,19 @@ func New(found []inventory.Resource, o Options) (Plan, error) {
 	return p, nil
 }
 
+// Spare keeps what is chosen, of what was to be deleted or goes along, as ours and in use.
+func (p *Plan) Spare(chosen func(Item) bool, reason string) {
+	for _, list := range []*[]Item{&p.Delete, &p.Along} {
+		for _, item := range *list {
+			if chosen(item) {
+				item.Reason, item.Ours = reason, true
+				p.Kept = append(p.Kept, item)
+			}
+		}
+		*list = slices.DeleteFunc(*list, chosen)
+	}
+}
+
 type outcome int
 
 const (

@@ -9,7 +9,13 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/gruntwork-io/terratest/modules/random"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/apitype"
 	"github.com/pulumi/pulumi/sdk/v3/go/common/resource"
@@ -17,8 +23,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
+	"tapstack/lib/cloud"
 	"tapstack/lib/inventory"
 	"tapstack/lib/session"
+	"tapstack/lib/sweep"
 )
 
 // madeAgain are the types that are not looked for: a second create puts the same where the first one did. Of secrets it makes
@@ -32,6 +40,7 @@ func TestWhatNoStateTellsIsFoundAndTakenBack(t *testing.T) {
 	ctx, cancel := bounded(t, cleanUpTime)
 	defer cancel()
 	p := openPlatform(ctx, t, chosenTarget(), "it-"+strings.ToLower(random.UniqueID()), t.TempDir())
+	p.options.Config[lib.ConfigRun] = lib.NewRun(time.Now())
 	p.deploy(ctx, t)
 	before := p.inState(t)
 
@@ -61,9 +70,44 @@ func TestWhatNoStateTellsIsFoundAndTakenBack(t *testing.T) {
 		require.NotZero(t, taken)
 		p.goesOn(ctx, t, before, "aws:ecs/taskDefinition:TaskDefinition")
 	})
+	t.Run("what was made twice", func(t *testing.T) { p.madeTwice(ctx, t) })
 	if !t.Failed() { // else deploy's clean-up does
 		p.destroy(t)
 	}
+}
+
+// madeTwice makes a second VPC and key, as a lost answer does, and holds that a sweep of the living stack takes these alone.
+func (p *platform) madeTwice(ctx context.Context, t *testing.T) {
+	t.Helper()
+	api := cloud.NewClients(p.Cloud.Config)
+	own := map[string]string{lib.TagOwner: lib.DefaultOwner, lib.TagRun: p.options.Config[lib.ConfigRun], lib.TagExpires: "never"}
+	var ec2Tags []ec2types.Tag
+	var keyTags []kmstypes.Tag
+	for key, value := range own {
+		ec2Tags = append(ec2Tags, ec2types.Tag{Key: &key, Value: &value})
+		keyTags = append(keyTags, kmstypes.Tag{TagKey: &key, TagValue: &value})
+	}
+	call(ctx, t, api.EC2.CreateVpc, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16"), TagSpecifications: []ec2types.TagSpecification{{
+		ResourceType: ec2types.ResourceTypeVpc, Tags: append(ec2Tags, ec2types.Tag{Key: aws.String("Name"), Value: aws.String("vpc-" + p.suffix)}),
+	}}})
+	call(ctx, t, api.KMS.CreateKey, &kms.CreateKeyInput{
+		Tags: append(keyTags, kmstypes.Tag{TagKey: aws.String("Name"), TagValue: aws.String("payment-alerts-key-" + p.suffix)}),
+	})
+	options := sweep.Options{Owner: lib.DefaultOwner, Suffix: p.suffix, IgnoreExpiry: true, Now: time.Now()}
+	report, err := p.PlanSweep(ctx, "", options)
+	require.NoError(t, err)
+	var named []string
+	for _, item := range report.Plan.Delete {
+		named = append(named, item.String())
+	}
+	require.ElementsMatch(t, []string{"VPC vpc-" + p.suffix, "KMS key payment-alerts-key-" + p.suffix}, named)
+	require.Greater(t, report.Living(), 100, "the rest is told as living")
+	outcomes, err := sweep.Execute(ctx, p.Cloud.Config, report.Plan, nil)
+	require.NoError(t, err)
+	require.Empty(t, unswept(outcomes))
+	again, err := p.Refresh(ctx)
+	require.NoError(t, err)
+	require.Empty(t, steps(again), "nothing of the living stack is gone")
 }
 
 // goesOn holds that the state has again what it had before, that a deployment makes the rest, nothing twice, and that the
