@@ -10,17 +10,28 @@ import (
 	"time"
 
 	"tapstack/lib"
+	"tapstack/lib/awsprovider"
 	"tapstack/lib/cloud"
 	"tapstack/lib/inventory"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/sweep"
 )
 
-// finder looks for what creates have made whose outcome no state tells. It asks for nothing twice.
-func (s *Session) finder() lifecycle.Finder {
+// finder looks for what creates have made whose outcome no state tells. It asks for nothing twice. The official provider has
+// the id among the outputs, and reads nothing without; the local one knows no such output.
+func (s *Session) finder(provider lifecycle.Provider) lifecycle.Finder {
 	reader := cloud.NewReader(s.Cloud.Config)
+	_, local := provider.(*awsprovider.Plugin)
 	return func(ctx context.Context, token string, inputs map[string]any, known func(string) bool) (string, map[string]any, error) {
-		return inventory.Made(ctx, reader, inventory.Create{Type: token, Inputs: inputs}, known)
+		id, outputs, err := inventory.Made(ctx, reader, inventory.Create{Type: token, Inputs: inputs}, known)
+		if id != "" && !local {
+			outputs = maps.Clone(outputs)
+			if outputs == nil {
+				outputs = map[string]any{}
+			}
+			outputs["id"] = id
+		}
+		return id, outputs, err
 	}
 }
 

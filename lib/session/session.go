@@ -458,7 +458,6 @@ func (s *Session) stackOptions() lifecycle.Options {
 	}
 	options.Grace = engineGrace[s.Cloud.Name]
 	options.Env, options.ProviderConfig = s.Cloud.Env(), s.Cloud.ProviderConfig()
-	options.Find = s.finder
 	options.Ephemeral = s.temporary != "" && s.Cloud.Name == target.Local
 	switch {
 	case s.options.Provider != nil:
@@ -466,6 +465,7 @@ func (s *Session) stackOptions() lifecycle.Options {
 	case s.Cloud.Emulated() && !s.options.Official:
 		options.Provider = awsprovider.NewPlugin(s.Cloud.Config)
 	}
+	options.Find = func() lifecycle.Finder { return s.finder(options.Provider) }
 	return options
 }
 

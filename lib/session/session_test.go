@@ -267,7 +267,7 @@ func TestASecondInterruptIsHeardWhileNobodyReadsWhatTheFirstHasSaid(t *testing.T
 	defer stop()
 	self, err := os.FindProcess(os.Getpid())
 	require.NoError(t, err)
-	require.NoError(t, self.Signal(syscall.SIGHUP))
+	require.NoError(t, self.Signal(syscall.SIGTERM))
 	<-ctx.Done()
 	require.ErrorIs(t, context.Cause(ctx), lifecycle.ErrInterrupted)
 	require.NoError(t, self.Signal(syscall.SIGTERM))
