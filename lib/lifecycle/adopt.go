@@ -185,40 +185,24 @@ func inOrder(plan map[resource.URN]apitype.ResourcePlanV1) []resource.URN {
 	return order
 }
 
-// settled leaves out what only the deployment was to tell, and says whether that is anything.
+// settled leaves out what only the deployment was to tell, and says whether that is anything. Inside of a value a text stands
+// in its place, since a provider takes no half of an object.
 func settled(inputs map[string]any) (known map[string]any, all bool) {
-	all = true
-	known = maps.Clone(inputs)
-	for key, value := range inputs {
-		value, is, whole := knownPart(value)
-		known[key], all = value, all && whole
-		if !is {
-			delete(known, key)
-		}
-	}
-	return known, all
+	known, _ = readable(inputs).(map[string]any)
+	maps.DeleteFunc(known, func(_ string, value any) bool { return value == Unknown })
+	return known, !unsettled(inputs)
 }
 
-// knownPart is what is known of a value: nothing of an unknown one, else all but what is unknown in it.
-func knownPart(value any) (known any, is, whole bool) {
+func unsettled(value any) bool {
 	switch value := value.(type) {
 	case string:
-		return value, value != unknownValue, value != unknownValue
+		return value == unknownValue
 	case []any:
-		list, all := []any{}, true
-		for _, item := range value {
-			item, is, whole := knownPart(item)
-			if is {
-				list = append(list, item)
-			}
-			all = all && whole
-		}
-		return list, true, all
+		return slices.ContainsFunc(value, unsettled)
 	case map[string]any:
-		object, all := settled(value)
-		return object, true, all
+		return slices.ContainsFunc(slices.Collect(maps.Values(value)), unsettled)
 	}
-	return value, true, true
+	return false
 }
 
 // Adopt takes into the state what a preview of the stack, which exists, plans to create and is there already: what earlier

@@ -76,7 +76,7 @@ func TestWhatAPlanIsToCreateAndIsThereIsTaken(t *testing.T) {
 	goal := func(token string, custom bool, op apitype.OpType, needs ...resource.URN) apitype.ResourcePlanV1 {
 		return apitype.ResourcePlanV1{Steps: []apitype.OpType{op}, Goal: &apitype.GoalV1{
 			Type: tokens.Type(token), Custom: custom, Dependencies: needs,
-			InputDiff: apitype.PlanDiffV1{Adds: map[string]any{"name": token, "of": []any{unknownValue, map[string]any{"deep": unknownValue, "flat": 1}}}},
+			InputDiff: apitype.PlanDiffV1{Adds: map[string]any{"name": token, "of": []any{unknownValue, map[string]any{"deep": unknownValue, "flat": 1}}, "whole": unknownValue}},
 		}}
 	}
 	plan := map[resource.URN]apitype.ResourcePlanV1{
@@ -91,7 +91,7 @@ func TestWhatAPlanIsToCreateAndIsThereIsTaken(t *testing.T) {
 	}
 	state := &apitype.DeploymentV3{}
 	find := func(_ context.Context, _ string, inputs map[string]any, _ func(string) bool) (string, map[string]any, error) {
-		assert.Equal(t, map[string]any{"name": "aws:sqs/queue:Queue", "of": []any{map[string]any{"flat": 1}}}, inputs)
+		assert.Equal(t, map[string]any{"name": "aws:sqs/queue:Queue", "of": []any{Unknown, map[string]any{"deep": Unknown, "flat": 1}}}, inputs)
 		return fmt.Sprint("id-", len(state.Resources)), nil, nil
 	}
 	for _, expected := range [][]string{{string(needed)}, {string(queue)}, nil} {
