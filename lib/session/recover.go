@@ -119,7 +119,7 @@ func (s *Session) removeOwn(ctx context.Context, wanted func(sweep.Item) bool) e
 	if err != nil {
 		return err
 	}
-	_, found, err := inventory.Find(ctx, s.Cloud.Config)
+	_, found, err := inventory.FindStack(ctx, s.Cloud.Config, s.options.Suffix)
 	if err != nil {
 		return err
 	}
@@ -179,7 +179,7 @@ var ErrNothingLost = errors.New("nothing in the account is of this stack")
 
 // lostRun is the run that made most of what the account has of the stack.
 func (s *Session) lostRun(ctx context.Context) (string, error) {
-	_, found, err := inventory.Find(ctx, s.Cloud.Config)
+	_, found, err := inventory.FindStack(ctx, s.Cloud.Config, s.options.Suffix)
 	if err != nil {
 		return "", err
 	}
