@@ -3,6 +3,7 @@ package lifecycle_test
 import (
 	"context"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/process"
 	"tapstack/lib/process/processtest"
 )
 
@@ -267,6 +269,10 @@ func fullDisk(t *testing.T, size string) string {
 	return dir
 }
 
+// leftOver is what others leave of a disk: too little to go on, and enough for a save that has begun. Without any, that save is
+// cut short, and the last whole state put back.
+const leftOver = 1 << 20
+
 func TestAFullDiskLosesNothingThatTheEngineHadWritten(t *testing.T) {
 	dir, cloud, heard := fullDisk(t, "32m"), newToy(), &recorder{}
 	var program []thingArgs
@@ -282,8 +288,10 @@ func TestAFullDiskLosesNothingThatTheEngineHadWritten(t *testing.T) {
 		for name := range cloud.creating {
 			if name == "thing-2" {
 				file, err := os.Create(filler)
-				for err == nil {
-					_, err = file.Write(make([]byte, 4096))
+				for free := uint64(math.MaxUint64); err == nil && free > leftOver; {
+					if _, err = file.Write(make([]byte, 4096)); err == nil {
+						free, err = process.FreeSpace(dir)
+					}
 				}
 				_ = file.Close()
 				started = time.Now()
