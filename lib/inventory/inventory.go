@@ -103,12 +103,20 @@ func NotInCloud() []string {
 
 // Lost is what is lost with a resource of a Pulumi type; empty where nothing is.
 func Lost(token string) string {
-	for _, k := range Kinds() {
-		if slices.Contains(k.Types, token) {
-			return k.Lost
-		}
+	if k := kindOf(token); k != nil {
+		return k.Lost
 	}
 	return ""
+}
+
+// kindOf is the kind that a Pulumi type makes; nil for what is no resource of its own.
+func kindOf(token string) *Kind {
+	for _, k := range Kinds() {
+		if slices.Contains(k.Types, token) {
+			return k
+		}
+	}
+	return nil
 }
 
 // FreeTypes are the Pulumi types that cost nothing by themselves, with the reason.

@@ -74,16 +74,6 @@ func outputsToRead(r Resource) map[string]any {
 
 const defaultGroupType = "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup"
 
-// kindOf is the kind that a Pulumi type makes; nil for what is no resource of its own.
-func kindOf(token string) *Kind {
-	for _, k := range Kinds() {
-		if slices.Contains(k.Types, token) {
-			return k
-		}
-	}
-	return nil
-}
-
 // In tells whether a state has it, of which known tells the ids and ARNs.
 func (r Resource) In(known func(id string) bool) bool {
 	if r.Kind == TaskDefinition { // all of a family have one id

@@ -1,11 +1,13 @@
 package lifecycle
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -219,11 +221,11 @@ func (s *Stack) Adopt(ctx context.Context, planned Result) (taken int, err error
 	if err := s.refreshOnly(ctx, urns); err != nil {
 		return 0, err
 	}
-	_, deployment, err := s.export(ctx)
+	exported, err := s.export(ctx)
 	if err != nil {
 		return 0, err
 	}
-	for _, r := range deployment.Resources { // what was not there after all is gone from the state
+	for _, r := range exported.Deployment.Resources { // what was not there after all is gone from the state
 		if slices.Contains(urns, string(r.URN)) {
 			taken++
 		}
@@ -245,38 +247,54 @@ func (s *Stack) adopt(ctx context.Context, take func(*adoption) error) (taken []
 	if s.options.Find == nil {
 		return nil, nil
 	}
-	exported, deployment, err := s.export(ctx)
+	exported, err := s.export(ctx)
 	if err != nil {
 		return nil, err
 	}
-	a := newAdoption(s.options.Find(), deployment)
+	a := newAdoption(s.options.Find(), &exported.Deployment)
 	if err := take(a); err != nil || len(a.taken) == 0 {
 		return nil, err
 	}
-	if exported.Deployment, err = json.Marshal(deployment); err != nil {
-		return nil, fmt.Errorf("writing the state of stack %s: %w", s.options.Stack, err)
-	}
+	return a.taken, s.replace(ctx, exported)
+}
+
+// replace makes a state the stack's, once more if a dead process held the lock. The Automation API's Export and Import would
+// have the secrets in clear, and write them to a file so.
+func (s *Stack) replace(ctx context.Context, with exportedState) (err error) {
 	stack, err := s.existing(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	err = stack.Import(ctx, exported)
-	if err != nil && s.freeDeadLock(ctx, stack) {
-		err = stack.Import(ctx, exported)
+	content, err := json.Marshal(with)
+	file := filepath.Join(string(s.folder), "recovered-state.json")
+	if err == nil {
+		err = os.WriteFile(file, content, 0o600)
 	}
 	if err != nil {
-		return nil, s.explain(ctx, "recovery", nil)
+		return fmt.Errorf("writing the state of stack %s: %w", s.options.Stack, err)
 	}
-	return a.taken, nil
+	defer func() { err = errors.Join(err, removeAny(file)) }()
+	load := func() error {
+		_, _, _, err := s.command.Run(ctx, s.folder.project(), nil, nil, nil, nil, "stack", "import", "--file", file, "--stack", s.options.Stack)
+		return err
+	}
+	err = load()
+	if err != nil && s.freeDeadLock(ctx, stack) {
+		err = load()
+	}
+	if err != nil {
+		return s.explain(ctx, "recovery", nil)
+	}
+	return nil
 }
 
 // Known tells of an id or ARN whether the state has it.
 func (s *Stack) Known(ctx context.Context) (func(id string) bool, error) {
-	_, deployment, err := s.export(ctx)
+	exported, err := s.export(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return knownIn(idsIn(deployment)), nil
+	return knownIn(idsIn(&exported.Deployment)), nil
 }
 
 func knownIn(ids map[string]bool) func(id string) bool {
@@ -295,20 +313,4 @@ func idsIn(deployment *apitype.DeploymentV3) map[string]bool {
 		}
 	}
 	return ids
-}
-
-func (s *Stack) export(ctx context.Context) (exported apitype.UntypedDeployment, deployment *apitype.DeploymentV3, err error) {
-	stack, err := s.existing(ctx)
-	if err != nil {
-		return exported, nil, err
-	}
-	deployment = &apitype.DeploymentV3{}
-	if exported, err = stack.Export(ctx); err == nil {
-		err = json.Unmarshal(exported.Deployment, deployment)
-	}
-	if err != nil {
-		return exported, nil, fmt.Errorf("reading the state of stack %s: %w", s.options.Stack, err)
-	}
-	exported.Version = cmp.Or(exported.Version, apitype.DeploymentSchemaVersionCurrent)
-	return exported, deployment, nil
 }

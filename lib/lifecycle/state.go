@@ -293,12 +293,22 @@ type State struct {
 	Pending   []Step
 }
 
-// State reads the engine's state. Secrets stay encrypted on the way.
+// exportedState is the engine's state as the CLI exports and imports it.
+type exportedState struct {
+	Version    int                  `json:"version"`
+	Deployment apitype.DeploymentV3 `json:"deployment"`
+}
+
+// export reads the engine's state. Secrets stay encrypted on the way.
+func (s *Stack) export(ctx context.Context) (exported exportedState, err error) {
+	err = s.read(ctx, "state", &exported, "stack", "export")
+	return exported, err
+}
+
+// State reads the engine's state.
 func (s *Stack) State(ctx context.Context) (State, error) {
-	var exported struct {
-		Deployment apitype.DeploymentV3 `json:"deployment"`
-	}
-	if err := s.read(ctx, "state", &exported, "stack", "export"); err != nil {
+	exported, err := s.export(ctx)
+	if err != nil {
 		return State{}, err
 	}
 	state := State{Resources: len(exported.Deployment.Resources)}
