@@ -16,7 +16,9 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/printable"
 	"tapstack/lib/session"
+	"tapstack/lib/sweep"
 	"tapstack/lib/target"
 )
 
@@ -72,7 +74,7 @@ func (o *options) bind(flags *pflag.FlagSet) {
 
 // bindUnlock adds the flag of the commands that lock the state.
 func (o *options) bindUnlock(flags *pflag.FlagSet) {
-	flags.BoolVar(&o.unlock, "unlock", false, "remove the lock of a run that is known to be dead, wherever it ran")
+	flags.BoolVar(&o.unlock, "unlock", false, "remove the lock of a run that is known to be dead, wherever it ran, and take over a stack that this state knows and another has claimed")
 }
 
 // bindAllow adds the flag of the commands that plan a deployment.
@@ -267,7 +269,10 @@ func commandLine(command string, flags []string) string {
 // explain says what to do about a stack that could not be opened.
 func (r *request) explain(err error) error {
 	var used *lifecycle.InUseError
+	var claimed *session.ClaimedError
 	switch {
+	case errors.As(err, &claimed):
+		return fmt.Errorf("%w\n%s", err, r.besides(claimed))
 	case errors.As(err, &used) && used.User.PID > 0:
 		return fmt.Errorf("%w: wait for it to end, then run the command again; kill -INT %d ends it cleanly", err, used.User.PID)
 	case errors.Is(err, lifecycle.ErrNoStack):
@@ -278,6 +283,20 @@ func (r *request) explain(err error) error {
 		return fmt.Errorf("%w before anything was changed\nGo on with: %s", err, r.tell(strings.TrimPrefix(r.Command, "tap ")))
 	}
 	return err
+}
+
+// besides says what to do about a stack that another state has.
+func (r *request) besides(claimed *session.ClaimedError) string {
+	where := "that folder (--state-dir), on its machine"
+	if strings.HasPrefix(claimed.Claim.Place, "s3://") {
+		where = "--backend " + printable.Text(claimed.Claim.Place)
+	}
+	remains := sweepFlags{Options: sweep.Options{Owner: lib.DefaultOwner, Suffix: r.Suffix, IgnoreExpiry: true}}
+	text := fmt.Sprintf("Nothing was changed. Go on with %s, or take another --suffix.\nIf that state is lost: ", where)
+	if claimed.Known {
+		return text + fmt.Sprintf("%s --unlock takes the stack over, %s removes it.", r.tell("up"), remains.again(r))
+	}
+	return text + fmt.Sprintf("%s makes one of what is there, %s removes that.", r.tell("recover"), remains.again(r))
 }
 
 func pairs(given []string) (map[string]string, error) {

@@ -14,7 +14,7 @@ func (a *app) recoverCommand() *cobra.Command {
 	return a.does(&cobra.Command{
 		Use: "recover", Short: "Make a new state of what the account has of a stack whose state is lost",
 		Long: "Finds what the account has of the stack with the given --suffix by the tags of its owner and of the run that made most of\n" +
-			"it, and by its names, and takes it into a new state. It changes nothing in the cloud. The configuration is to be given\n" +
+			"it, and by its names, and takes it into a new state. It changes nothing in the cloud but the claim. The configuration is to be given\n" +
 			"as up had it, since it was lost with the state. What is not found, and secrets, the next up makes anew. A state that is\n" +
 			"there needs no recovery: up and destroy settle what a killed run has left.",
 		Example: "  tap recover --target aws --suffix prod --config owner=payments --config …",

@@ -63,6 +63,10 @@ func deploy(ctx context.Context, s *session.Session) (lifecycle.Result, error) {
 
 // afterFailedUp says how to go on where something was made.
 func (a *app) afterFailedUp(ctx context.Context, s *session.Session, r *request, err error) error {
+	var claimed *session.ClaimedError
+	if errors.As(err, &claimed) {
+		return r.explain(err)
+	}
 	exists, after := s.AfterFailure(ctx)
 	if !exists {
 		return errors.Join(err, after)

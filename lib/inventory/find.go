@@ -30,6 +30,16 @@ func briefTags() map[string]string {
 	return map[string]string{"Environment": "production", tagBatch: batch}
 }
 
+// StackTags are the tags of what a stack with a configuration has under a name.
+func StackTags(config map[string]string, name string) map[string]string {
+	tags := briefTags()
+	tags[tagName] = name
+	tags[lib.TagOwner] = cmp.Or(config[lib.ConfigOwner], lib.DefaultOwner)
+	tags[lib.TagRun] = cmp.Or(config[lib.ConfigRun], lib.ManualRun)
+	tags[lib.TagExpires] = cmp.Or(config[lib.ConfigExpires], lib.NeverExpires)
+	return tags
+}
+
 // Leaks lists all that is left of the stack with a suffix, in the config's region: what OfStack finds. An error means that
 // nothing is proven. Not counted, since nobody can remove them: INACTIVE ECS task definitions and clusters, KMS keys that
 // wait for their deletion, NAT gateways already deleted, and, on a target that knows no automated database backups, the

@@ -11,6 +11,14 @@ import (
 	"tapstack/lib/cloud"
 )
 
+// ClaimName is the name of the parameter that says in the account which state has a stack. The program does not make it.
+func ClaimName(suffix string) string { return "/payment/" + suffix + "/state" }
+
+// IsClaim tells whether a resource is such a parameter.
+func IsClaim(r Resource) bool {
+	return r.Kind == Parameter && r.Suffix != "" && r.Name == ClaimName(r.Suffix)
+}
+
 func ssmKinds() []*Kind { return []*Kind{Parameter} }
 
 var Parameter = &Kind{

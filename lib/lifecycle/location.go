@@ -2,11 +2,16 @@ package lifecycle
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
+
+	"github.com/google/renameio/v2/maybe"
 )
 
 // Location is where the states of one cloud's stacks are, and what they need on this machine.
@@ -37,6 +42,32 @@ func InBucket(ctx context.Context, home string, options BucketOptions) (Location
 
 // Dir is the folder of a stack.
 func (l Location) Dir(stack string) string { return filepath.Join(l.Home, stack) }
+
+// ID tells the state of a stack from those that others have of a stack of the same name: it is the bucket, or a text in the
+// folder; empty where MakeID has made none.
+func (l Location) ID(stack string) (string, error) {
+	if l.Bucket != nil {
+		return l.Bucket.String(), nil
+	}
+	content, err := os.ReadFile(folder(l.Dir(stack)).id())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("reading the state's id: %w", err)
+	}
+	return strings.TrimSpace(string(content)), nil
+}
+
+// MakeID is ID, which it makes where there is none, for a state that exists.
+func (l Location) MakeID(stack string) (string, error) {
+	id, err := l.ID(stack)
+	if err != nil || id != "" {
+		return id, err
+	}
+	id = rand.Text()
+	if err := maybe.WriteFile(folder(l.Dir(stack)).id(), []byte(id+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("writing the state's id: %w", err)
+	}
+	return id, nil
+}
 
 // StateDir is the folder of all states: the given one, else $XDG_STATE_HOME/tapstack, else ~/.local/state/tapstack.
 func StateDir(given string) (string, error) {

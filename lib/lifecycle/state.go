@@ -32,6 +32,7 @@ func (f folder) backend() string    { return filepath.Join(string(f), "backend")
 func (f folder) project() string    { return filepath.Join(string(f), "project") }
 func (f folder) passphrase() string { return filepath.Join(string(f), "passphrase") }
 func (f folder) lock() string       { return filepath.Join(string(f), "lock") }
+func (f folder) id() string         { return filepath.Join(string(f), "id") }
 
 // backendURL is what Pulumi takes for a folder: it reads #, % and ? in a path as a URL does. The engine is not to write the
 // attributes of a state (https://gocloud.dev/howto/blob/#local): that file is not put in place as a whole, and whoever reads

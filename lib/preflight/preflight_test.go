@@ -498,3 +498,13 @@ func TestWhatAStackTakesOfEachQuotaFollowsFromTheProgram(t *testing.T) {
 		assert.Equal(t, want, [3]int{normal[what], most[what], least[what]}, what)
 	}
 }
+
+func TestTheClaimOfTheStateThatDeploysIsNothingLeft(t *testing.T) {
+	a := emptyAccount()
+	look := func(name string) Finding {
+		a.leaks = []inventory.Resource{{Kind: inventory.Parameter, Name: name}}
+		return about(t, inspect(t, a, config(t, nil)).run(t.Context()), "names")
+	}
+	require.Equal(t, OK, look(inventory.ClaimName("dev")).Status)
+	require.Equal(t, Problem, look("/payment/dev/queue-url").Status)
+}

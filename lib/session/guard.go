@@ -3,6 +3,7 @@ package session
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -74,6 +75,13 @@ func (s *Session) Preflight(ctx context.Context) (preflight.Report, error) {
 	})
 	if ctx.Err() != nil {
 		return report, s.end(ctx, "", ctx.Err())
+	}
+	var claimed *ClaimedError
+	if errors.As(s.checkClaim(ctx), &claimed) {
+		report.Findings = append(report.Findings, preflight.Finding{
+			What: "claim", Status: preflight.Problem, Detail: claimed.Error(),
+			Advice: "Go on with that state, or take another --suffix. Do not sweep what another deploys.",
+		})
 	}
 	s.progress.End(report.String(), report.Err())
 	return report, nil

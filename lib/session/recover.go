@@ -106,11 +106,12 @@ func (s *Session) removeOrphans(ctx context.Context) error {
 func (s *Session) orphans(ctx context.Context) (func(sweep.Item) bool, error) {
 	known, err := s.Stack.Known(ctx)
 	return func(item sweep.Item) bool {
-		return len(item.Kind.Types) > 0 && item.Tags[lib.TagOwner] != "" && !item.In(known)
+		return len(item.Kind.Types) > 0 && item.Tags[lib.TagOwner] != "" && !item.In(known) && !inventory.IsClaim(item.Resource)
 	}, err
 }
 
-func all(sweep.Item) bool { return true }
+// all but the claim, which goes last.
+func all(item sweep.Item) bool { return !inventory.IsClaim(item.Resource) }
 
 // removeOwn sweeps what is provably the stack's, of that what is asked for. What cannot be deleted is no error: the leak proof
 // tells it.
@@ -166,6 +167,7 @@ func (s *Session) OpenLost(ctx context.Context) error {
 		err = s.openKeptCloud(ctx)
 	}
 	if err == nil {
+		s.claims = true
 		s.options.Config[lib.ConfigRun], err = s.lostRun(ctx)
 	}
 	if err != nil {
@@ -202,6 +204,9 @@ func (s *Session) Recover(ctx context.Context) (planned lifecycle.Result, taken 
 	err = s.Stack.Create(ctx)
 	if err == nil {
 		err = s.Stack.Remember(ctx)
+	}
+	if err == nil && s.claims {
+		err = s.TakeClaim(ctx)
 	}
 	if err != nil {
 		return planned, 0, interrupted(ctx, err)

@@ -114,6 +114,8 @@ type Session struct {
 	lock     *lifecycle.Lock
 	stop     func()
 	watching watching
+	// claims says that the account is to say which state has the stack; claimed that it says this session's.
+	claims, claimed bool
 	// silent says that the cloud gave no answer when it was last watched.
 	silent atomic.Bool
 	// mutex guards what the second interrupt needs: Engine and temporary.
@@ -275,7 +277,10 @@ func (s *Session) OpenExisting(ctx context.Context) error {
 	if err := s.mustExist(ctx); err != nil {
 		return err
 	}
-	return s.ofStack(s.open(ctx, target.Recorded))
+	if err := s.open(ctx, target.Recorded); err != nil || !s.options.Changes {
+		return s.ofStack(err)
+	}
+	return s.checkClaim(ctx)
 }
 
 // OpenState opens a stack that must exist without its cloud: for what only its state is asked.
@@ -295,6 +300,9 @@ func (s *Session) OpenKept(ctx context.Context) error {
 		return err
 	}
 	if err := s.openKeptCloud(ctx); err != nil {
+		return err
+	}
+	if err := s.beginClaim(ctx); err != nil {
 		return err
 	}
 	if err := s.passPreflight(ctx); err != nil {
@@ -324,6 +332,11 @@ func (s *Session) OpenNew(ctx context.Context) error {
 	}
 	if err := s.OpenCloud(ctx, lifetime); err != nil {
 		return err
+	}
+	if s.temporary == "" { // else the cloud ends with the state
+		if err := s.beginClaim(ctx); err != nil {
+			return err
+		}
 	}
 	if err := s.passPreflight(ctx); err != nil {
 		return err
@@ -501,10 +514,13 @@ func (s *Session) mustExist(ctx context.Context) error {
 	return fmt.Errorf("stack %s %w on %s", s.options.Suffix, lifecycle.ErrNoStack, place)
 }
 
-// Forget removes what is kept of a destroyed stack, and ends the cloud when no stack lives there any more.
+// Forget removes what is kept of a destroyed stack, in the account last of all its claim, and ends the cloud when no stack lives there any more.
 func (s *Session) Forget(ctx context.Context) error {
 	if s.temporary != "" {
 		return nil
+	}
+	if err := s.removeClaim(ctx); err != nil {
+		return interrupted(ctx, err)
 	}
 	s.closeStack()
 	if err := os.RemoveAll(s.location.Dir(s.options.Suffix)); err != nil {

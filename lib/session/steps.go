@@ -49,6 +49,9 @@ func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.R
 		return planned, err
 	}
 	exists, err := s.Exists(ctx)
+	if err == nil {
+		err = s.claim(ctx, exists)
+	}
 	if err == nil && exists {
 		planned, _, err = s.settle(ctx, &planned)
 	}
@@ -170,7 +173,8 @@ func (s *Session) operateOnAll(ctx context.Context, phase Phase, run func(contex
 	return s.operate(ctx, phase, state.Resources, run)
 }
 
-// Prove asks every service what is left of the stack.
+// Prove asks every service what is left of the stack. The claim of a stack that this session is to remove or deploy is not
+// counted: it goes last.
 func (s *Session) Prove(ctx context.Context) ([]string, error) {
 	ctx, stop := s.watch(ctx, LeakProof)
 	defer stop()
@@ -178,6 +182,9 @@ func (s *Session) Prove(ctx context.Context) ([]string, error) {
 	left := []string{}
 	leaks, err := inventory.Leaks(ctx, s.Cloud.Config, s.options.Suffix)
 	for _, leak := range leaks {
+		if s.claimed && inventory.IsClaim(leak) {
+			continue
+		}
 		left = append(left, leak.String())
 	}
 	return left, s.end(ctx, fmt.Sprintf("%d left", len(left)), err)
