@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 	"time"
 
 	"tapstack/lib/process"
@@ -64,7 +65,11 @@ func (w *watchdog) stop(ctx context.Context) error {
 		return nil
 	}
 	_, err := io.WriteString(w.stdin, "stay\n")
-	if err = errors.Join(err, w.stdin.Close()); err != nil {
+	if err == nil {
+		err = w.stdin.Close()
+	}
+	// The pipe is closed as well where the child has ended: at once after the word, or by an earlier stop.
+	if err != nil && !errors.Is(err, os.ErrClosed) && !errors.Is(err, syscall.EPIPE) {
 		return fmt.Errorf("ending the watch over the container: %w", err)
 	}
 	select {
