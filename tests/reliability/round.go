@@ -19,8 +19,10 @@ import (
 )
 
 const (
-	// commandLimit is when a command is said to hang. The longest of a loaded machine takes half of it.
-	commandLimit = 3 * time.Minute
+	// commandLimit is when a command is said to hang. The longest of a loaded machine takes half of it; with the official
+	// provider, which waits half a minute and more before it looks at what it has asked for, officialLimit is.
+	commandLimit  = 3 * time.Minute
+	officialLimit = 15 * time.Minute
 	// silenceLimit is how long a command may go on after the cloud has fallen silent.
 	silenceLimit = 60 * time.Second
 )
@@ -31,6 +33,9 @@ type lab struct {
 	proxy *Proxy
 	tap   string
 	cache string
+	// provider is tap's --provider, and limit when a command with it hangs.
+	provider string
+	limit    time.Duration
 	// whole is what a deployment that nothing disturbed has made, and calls how many changing calls it and its removal took.
 	whole Account
 	calls struct{ up, destroy int }
@@ -114,6 +119,9 @@ func (r *round) startTo(output *os.File, words ...string) (*command, error) {
 		line = append(line, "--suffix", r.suffix)
 	}
 	line = append(line, "--target", "endpoint", "--endpoint", r.proxy.URL, "--state-dir", r.folder)
+	if r.provider != "" {
+		line = append(line, "--provider", r.provider)
+	}
 	c := &command{words: strings.Join(words, " "), done: make(chan struct{}), began: time.Now()}
 	c.Cmd = exec.CommandContext(r.ctx, r.tap, line...)
 	// Of the user's environment only what any program needs.
@@ -177,7 +185,7 @@ func (r *round) run(words ...string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	return r.end(c, commandLimit)
+	return r.end(c, r.limit)
 }
 
 // kill ends tap, what it has started, or both, with SIGKILL.
@@ -229,7 +237,7 @@ func (r *round) under(plan Plan, do func(*command), words ...string) (int, error
 		return 0, err
 	}
 	close(ready)
-	code, err := r.end(c, commandLimit)
+	code, err := r.end(c, r.limit)
 	r.lift()
 	return code, err
 }

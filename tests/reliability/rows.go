@@ -171,7 +171,7 @@ func pipe(r *round) error {
 		return err
 	}
 	go func() { _, _ = io.Copy(io.Discard, reader) }()
-	code, err := r.end(c, commandLimit)
+	code, err := r.end(c, r.limit)
 	r.lift()
 	if err == nil && code != 0 {
 		err = fmt.Errorf("up that nobody listens to ends with %d", code)
@@ -237,7 +237,7 @@ func (r *round) underSilence(plan Plan, command string) error {
 		_, when := r.proxy.Struck()
 		return !when.IsZero()
 	}
-	wait := cloud.Wait{Limit: commandLimit, First: 20 * time.Millisecond, Longest: 20 * time.Millisecond}
+	wait := cloud.Wait{Limit: r.limit, First: 20 * time.Millisecond, Longest: 20 * time.Millisecond}
 	_ = cloud.Poll(r.ctx, wait, func(context.Context) (bool, error) { return fell() || c.ended(), nil })
 	code, err := r.end(c, silenceLimit)
 	met := fell()

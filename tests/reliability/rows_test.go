@@ -31,7 +31,9 @@ const (
 	seedVariable = "SEED"
 	rowsVariable = "ROWS"
 	atVariable   = "AT"
-	worst        = 60 * time.Second
+	// officialVariable has the official provider deploy, as the plugin that an engine starts.
+	officialVariable = "OFFICIAL"
+	worst            = 60 * time.Second
 )
 
 // TestRows runs the rows of the table and prints it.
@@ -65,7 +67,7 @@ func TestRows(t *testing.T) {
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	folder := t.TempDir()
-	var l lab
+	l := lab{limit: commandLimit}
 	var err error
 	l.cloud, err = StartEmulator(context.WithoutCancel(t.Context()), folder)
 	require.NoError(t, err)
@@ -78,6 +80,9 @@ func newLab(t *testing.T) *lab {
 	require.NoError(t, err)
 	l.tap, err = buildTap(t.Context(), folder)
 	require.NoError(t, err)
+	if os.Getenv(officialVariable) != "" {
+		l.cache, l.provider, l.limit = withOfficial(t, l.cache), "official", officialLimit
+	}
 	r, err := l.begin(t.Context(), folder, point{})
 	require.NoError(t, err)
 	require.NoError(t, r.finish("up"), strings.Join(r.log, "\n"))
@@ -126,7 +131,7 @@ func (l *lab) try(t *testing.T, it row, mode string, seed uint64) result {
 	}
 	for _, p := range points {
 		t.Run(strings.ReplaceAll(p.String(), " ", "_"), func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Minute)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*l.limit)
 			defer cancel()
 			r, err := l.begin(ctx, t.TempDir(), p)
 			require.NoError(t, err)

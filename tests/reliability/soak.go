@@ -91,7 +91,7 @@ func (s *soak) command(together int, words ...string) error {
 	if err != nil {
 		return err
 	}
-	code, err := s.end(c, commandLimit*time.Duration(together))
+	code, err := s.end(c, s.limit*time.Duration(together))
 	if err == nil && code != 0 {
 		err = fmt.Errorf("tap %s: exit %d", strings.Join(words, " "), code)
 	}

@@ -235,6 +235,15 @@ func digestOf(folder string) (string, error) {
 	return fmt.Sprintf("%x", hash.Sum(nil)[:6]), nil
 }
 
+// Install puts the official provider into a folder of an engine's plugin cache, for engines that start it themselves.
+func (b Binary) Install(folder string) error {
+	script := fmt.Sprintf("#!/bin/sh\nTAPSTACK_TERRAFORM_PROVIDER='%s' TAPSTACK_SDK_NAMES='%s' exec '%s' \"$@\"\n", b.provider, b.names, b.bridge)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(folder, filepath.Base(b.bridge)), []byte(script), 0o700) //nolint:gosec // it is to be run
+}
+
 // Plugin serves the official provider to an engine, and the local random provider beside it. It implements lifecycle's
 // Provider.
 type Plugin struct {
