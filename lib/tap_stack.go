@@ -103,6 +103,7 @@ const (
 	ConfigAllowedAccountIDs      = "allowedAccountIds"
 	ConfigPermissionsBoundaryArn = "permissionsBoundaryArn"
 	ConfigAllowReplace           = "allowReplace"
+	ConfigProtect                = "protect"
 )
 
 // Config is the stack's configuration, complete and legal: ParseConfig makes no other.
@@ -160,6 +161,8 @@ type Config struct {
 	SecretReaders []string
 	// AllowReplace names the resources that a deployment may replace or delete with what is lost by it.
 	AllowReplace []string
+	// Protect has the engine refuse to replace or delete what is lost with data or everything else in it.
+	Protect bool
 }
 
 // ConfigKey describes one configuration key; the table of them is the same as Pulumi.yaml's.
@@ -445,6 +448,8 @@ func configFields(c *Config) []configField {
 			func(names []string) bool {
 				return !slices.ContainsFunc(names, func(name string) bool { return !wordsPattern.MatchString(name) })
 			}),
+		flagField(ConfigProtect, "false", "The engine refuses to replace or delete what data or everything else is lost with, in `pulumi destroy` too, unless allowReplace names it. tap sets it on aws, and takes the protection off before it destroys.",
+			&c.Protect),
 	}
 }
 
@@ -1060,7 +1065,20 @@ type constructor[A, R any] func(*pulumi.Context, string, *A, ...pulumi.ResourceO
 // replacement is deleted first unless an option says otherwise.
 func create[A, R any](b *builder, construct constructor[A, R], name string, args *A, options ...pulumi.ResourceOption) (*R, error) {
 	options = append([]pulumi.ResourceOption{pulumi.Provider(b.provider), pulumi.DeleteBeforeReplace(true)}, options...)
+	if b.cfg.Protect && isToStay(args) && !slices.Contains(b.cfg.AllowReplace, name) {
+		options = append(options, pulumi.Protect(true))
+	}
 	return declare(b, construct, name, args, options...)
+}
+
+// isToStay says of a resource whether data is lost with it, or everything that stands in it or goes by its address.
+func isToStay(args any) bool {
+	switch args.(type) {
+	case *ec2.VpcArgs, *ec2.SubnetArgs, *ec2.EipArgs, *ecs.ClusterArgs, *kms.KeyArgs, *lb.LoadBalancerArgs, *rds.ClusterArgs,
+		*rds.ClusterInstanceArgs, *s3.BucketV2Args, *secretsmanager.SecretArgs, *sns.TopicArgs, *sqs.QueueArgs:
+		return true
+	}
+	return false
 }
 
 // declare declares one resource of any provider.

@@ -64,6 +64,8 @@ type listener struct {
 	counts   map[string]int
 	changed  []Step
 	failures []Failure
+	// protects says that a resource's protection changes.
+	protects bool
 	// planned are the resources of a preview; plannedAt is where each URN is among them.
 	planned   []Resource
 	plannedAt map[string]int
@@ -90,12 +92,14 @@ func (l *listener) take(event events.EngineEvent) {
 	case event.ResourcePreEvent != nil:
 		l.observer.Started(stepOf(event.ResourcePreEvent.Metadata))
 	case event.ResOutputsEvent != nil:
-		step := stepOf(event.ResOutputsEvent.Metadata)
+		meta := event.ResOutputsEvent.Metadata
+		step := stepOf(meta)
 		if step.Changes() {
 			l.changed = append(l.changed, step)
 		}
+		l.protects = l.protects || meta.Old != nil && meta.New != nil && meta.Old.Protect != meta.New.Protect
 		if event.ResOutputsEvent.Planning {
-			l.plan(event.ResOutputsEvent.Metadata)
+			l.plan(meta)
 		}
 		l.observer.Done(step)
 	case event.ResOpFailedEvent != nil:

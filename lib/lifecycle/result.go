@@ -16,6 +16,8 @@ type Result struct {
 	Changed   []Step         `json:"-"`       // those that were altered, in the order in which that ended
 	Planned   []Resource     `json:"-"`       // of a preview only: every resource there will be, whether altered or not
 	Duration  time.Duration  `json:"-"`
+	// Protects says that a resource is protected, or no longer is, which alters nothing in the cloud.
+	Protects bool `json:"-"`
 
 	// plan is of a preview of an existing stack only.
 	plan map[resource.URN]apitype.ResourcePlanV1

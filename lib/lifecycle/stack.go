@@ -438,7 +438,7 @@ func (s *Stack) operate(ctx context.Context, operation string, run func(*auto.St
 	if err != nil && ctx.Err() == nil && s.freeDeadLock(ctx, stack) {
 		heard, err = s.listen(stack, run)
 	}
-	result := Result{Operation: operation, Changes: heard.counts, Changed: heard.changed, Planned: heard.planned, Duration: time.Since(start)}
+	result := Result{Operation: operation, Changes: heard.counts, Changed: heard.changed, Planned: heard.planned, Protects: heard.protects, Duration: time.Since(start)}
 	if err != nil {
 		err = s.explain(ctx, operation, heard.failures)
 	}
@@ -479,6 +479,7 @@ func (s *Stack) explain(ctx context.Context, operation string, failures []Failur
 			"If you know it to be dead, run the command with --unlock, which removes %s.", held[0].file)
 		return fault
 	}
+	fault.Next = explainProtection(fault.Failures)
 	if len(fault.Failures) == 0 {
 		failure, next := fromStderr(s.command.stderr)
 		failure.Message = s.mask(failure.Message)

@@ -64,6 +64,9 @@ func (o *Options) Configure(ctx context.Context, settings Settings) (assumed map
 	if list != "" && settings.Given[lib.ConfigAllowedAccountIDs] == "" && o.Target.Name == target.AWS {
 		o.Config[lib.ConfigAllowedAccountIDs] = list
 	}
+	if o.Target.Name == target.AWS && o.Config[lib.ConfigProtect] == "" {
+		o.Config[lib.ConfigProtect] = "true"
+	}
 	assumed = map[string]string{}
 	for key, value := range testValues {
 		if settings.Assume && o.Config[key] == "" {

@@ -75,7 +75,7 @@ func (s *Session) up(ctx context.Context, planned lifecycle.Result) (result life
 	for {
 		result, err = s.operate(ctx, Up, planned.Total(), func(ctx context.Context) (lifecycle.Result, error) {
 			result, err := s.Stack.Up(ctx)
-			if err == nil && result.Changes["create"] > 0 {
+			if err == nil {
 				err = s.removeOrphans(ctx)
 			}
 			return result, s.explainRollout(ctx, err)

@@ -102,6 +102,15 @@ func TestWhatWasAllowedOnceIsNotRemembered(t *testing.T) {
 	assert.NotContains(t, o.Config, lib.ConfigAllowReplace)
 }
 
+func TestAStackOnAWSIsProtectedUnlessToldOtherwise(t *testing.T) {
+	for _, c := range []struct{ target, given, want string }{{target.AWS, "", "true"}, {target.AWS, "false", "false"}, {target.Local, "", ""}, {target.Local, "true", "true"}} {
+		o := Options{Suffix: "dev", Target: target.Options{Name: c.target}, Location: lifecycle.InFolder(lib.ProjectName, t.TempDir())}
+		_, err := o.Configure(t.Context(), Settings{Assume: true, Given: map[string]string{lib.ConfigProtect: c.given}})
+		require.NoError(t, err)
+		assert.Equal(t, c.want, o.Config[lib.ConfigProtect], "%+v", c)
+	}
+}
+
 func TestTheLocalProviderServesEmulatorsOnly(t *testing.T) {
 	for name, c := range map[string]struct {
 		target   string

@@ -32,9 +32,17 @@ func (s *Session) end(ctx context.Context, detail string, err error) error {
 	return err
 }
 
-// Preview tells what Up would do, and changes nothing.
+// Preview tells what Up would do, and changes nothing. Only before an Up does what may go lose its protection, in the state
+// alone: the engine would not plan to delete it.
 func (s *Session) Preview(ctx context.Context) (lifecycle.Result, error) {
-	return s.operate(ctx, Preview, 0, s.Stack.Preview)
+	return s.operate(ctx, Preview, 0, func(ctx context.Context) (lifecycle.Result, error) {
+		if names := s.allowed(); s.options.Changes && len(names) > 0 {
+			if err := s.Stack.Unprotect(ctx, names...); err != nil && !errors.Is(err, lifecycle.ErrNoStack) {
+				return lifecycle.Result{}, err
+			}
+		}
+		return s.Stack.Preview(ctx)
+	})
 }
 
 // PreviewAgain tells what another Up would do, of which something like the first plan is known.
@@ -43,7 +51,8 @@ func (s *Session) PreviewAgain(ctx context.Context, planned lifecycle.Result) (l
 }
 
 // Up deploys what was planned, after it has taken into the state what earlier attempts have made and it does not tell, and
-// removes what was made twice. Where nothing is to do, it only has the configuration remembered, and answers with the plan.
+// removes what was made twice, be it by a run that was killed. Where nothing else is to do, it has the configuration remembered,
+// and answers with the plan.
 func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.Result, error) {
 	if err := s.Keep(planned); err != nil {
 		return planned, err
@@ -58,8 +67,10 @@ func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.R
 	if err != nil {
 		return planned, interrupted(ctx, err)
 	}
-	if planned.Altered() == 0 {
-		return planned, interrupted(ctx, s.Stack.Remember(ctx))
+	if planned.Altered() == 0 && !planned.Protects {
+		ctx, stop := s.watch(ctx, Look)
+		defer stop()
+		return planned, interrupted(ctx, errors.Join(s.Stack.Remember(ctx), s.removeOrphans(ctx)))
 	}
 	if err := errors.Join(s.Keep(planned), s.noteCost(planned)); err != nil {
 		return planned, err
@@ -70,7 +81,7 @@ func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.R
 // Keep refuses a plan that replaces or deletes what holds data or carries everything else, unless the configuration allows
 // it by name.
 func (s *Session) Keep(planned lifecycle.Result) error {
-	allowed := strings.Split(strings.ReplaceAll(s.options.Config[lib.ConfigAllowReplace], " ", ""), ",")
+	allowed := s.allowed()
 	var lines, names []string
 	forbidden := false
 	for _, step := range planned.Changed {
@@ -91,6 +102,11 @@ func (s *Session) Keep(planned lifecycle.Result) error {
 	return fmt.Errorf("the plan replaces or deletes what must not go by accident, so that nothing was changed:\n%s\n"+
 		"Take the change of the configuration or of the program back, or allow it with --allow-replace %s",
 		strings.Join(lines, "\n"), strings.Join(names, ","))
+}
+
+// allowed are the names of what may be replaced or deleted with what is lost by it.
+func (s *Session) allowed() []string {
+	return strings.FieldsFunc(s.options.Config[lib.ConfigAllowReplace], func(c rune) bool { return c == ',' || c == ' ' })
 }
 
 // AfterFailure says whether a deployment that failed has left a state, which it reads back, and ends the cloud where no stack
@@ -152,6 +168,9 @@ func (s *Session) Destroy(ctx context.Context) (lifecycle.Result, error) {
 			return lifecycle.Result{}, err
 		}
 		if err := s.removeOrphans(ctx); err != nil {
+			return lifecycle.Result{}, err
+		}
+		if err := s.Stack.Unprotect(ctx); err != nil {
 			return lifecycle.Result{}, err
 		}
 		result, err := s.Stack.Destroy(ctx)

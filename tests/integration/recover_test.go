@@ -83,23 +83,11 @@ func TestWhatNoStateTellsIsFoundAndTakenBack(t *testing.T) {
 	}
 }
 
-// madeTwice makes a second VPC and key, as a lost answer does, and holds that a sweep of the living stack takes these alone.
+// madeTwice makes a second VPC and key, as a lost answer does, and holds that a sweep of the living stack takes these alone, and
+// that an up takes them which has nothing else to do.
 func (p *platform) madeTwice(ctx context.Context, t *testing.T) {
 	t.Helper()
-	api := cloud.NewClients(p.Cloud.Config)
-	own := map[string]string{lib.TagOwner: lib.DefaultOwner, lib.TagRun: p.options.Config[lib.ConfigRun], lib.TagExpires: "never"}
-	var ec2Tags []ec2types.Tag
-	var keyTags []kmstypes.Tag
-	for key, value := range own {
-		ec2Tags = append(ec2Tags, ec2types.Tag{Key: &key, Value: &value})
-		keyTags = append(keyTags, kmstypes.Tag{TagKey: &key, TagValue: &value})
-	}
-	call(ctx, t, api.EC2.CreateVpc, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16"), TagSpecifications: []ec2types.TagSpecification{{
-		ResourceType: ec2types.ResourceTypeVpc, Tags: append(ec2Tags, ec2types.Tag{Key: aws.String("Name"), Value: aws.String("vpc-" + p.suffix)}),
-	}}})
-	call(ctx, t, api.KMS.CreateKey, &kms.CreateKeyInput{
-		Tags: append(keyTags, kmstypes.Tag{TagKey: aws.String("Name"), TagValue: aws.String("payment-alerts-key-" + p.suffix)}),
-	})
+	p.makeTwice(ctx, t)
 	options := sweep.Options{Owner: lib.DefaultOwner, Suffix: p.suffix, IgnoreExpiry: true, Now: time.Now()}
 	report, err := p.PlanSweep(ctx, "", options)
 	require.NoError(t, err)
@@ -115,6 +103,35 @@ func (p *platform) madeTwice(ctx context.Context, t *testing.T) {
 	again, err := p.Refresh(ctx)
 	require.NoError(t, err)
 	require.Empty(t, p.told(again), "nothing of the living stack is gone: %v", steps(again))
+
+	p.makeTwice(ctx, t)
+	planned, err := p.Preview(ctx)
+	require.NoError(t, err)
+	require.Empty(t, p.told(planned))
+	_, err = p.Up(ctx, planned)
+	require.NoError(t, err)
+	report, err = p.PlanSweep(ctx, "", options)
+	require.NoError(t, err)
+	require.Empty(t, report.Plan.Delete, "an up leaves nothing that was made twice")
+}
+
+// makeTwice makes a VPC and a key with the tags of the stack's.
+func (p *platform) makeTwice(ctx context.Context, t *testing.T) {
+	t.Helper()
+	api := cloud.NewClients(p.Cloud.Config)
+	own := map[string]string{lib.TagOwner: lib.DefaultOwner, lib.TagRun: p.options.Config[lib.ConfigRun], lib.TagExpires: "never"}
+	var ec2Tags []ec2types.Tag
+	var keyTags []kmstypes.Tag
+	for key, value := range own {
+		ec2Tags = append(ec2Tags, ec2types.Tag{Key: &key, Value: &value})
+		keyTags = append(keyTags, kmstypes.Tag{TagKey: &key, TagValue: &value})
+	}
+	call(ctx, t, api.EC2.CreateVpc, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16"), TagSpecifications: []ec2types.TagSpecification{{
+		ResourceType: ec2types.ResourceTypeVpc, Tags: append(ec2Tags, ec2types.Tag{Key: aws.String("Name"), Value: aws.String("vpc-" + p.suffix)}),
+	}}})
+	call(ctx, t, api.KMS.CreateKey, &kms.CreateKeyInput{
+		Tags: append(keyTags, kmstypes.Tag{TagKey: aws.String("Name"), TagValue: aws.String("payment-alerts-key-" + p.suffix)}),
+	})
 }
 
 // goesOn holds that the state has again what it had before, that a deployment makes the rest, nothing twice, and that the

@@ -59,6 +59,7 @@ func changes() []change {
 		{Key: "dbName", Value: "another", Refused: "would replace aurora-cluster"},
 		{Key: "dbEngineVersion", Value: "15", Refused: "dbEngineVersion"},
 		{Key: "allowReplace", Value: "aurora-cluster"},
+		{Key: "protect", Value: "true"},
 		{Key: "dbInstanceClass", Value: "db.t4g.medium"},
 		{Key: "dbBackupRetentionDays", Value: "1"},
 		{Key: "dbBackupRetentionDays", Value: "35"},
@@ -311,6 +312,9 @@ func (p *platform) change(ctx context.Context, t *testing.T, expected change) {
 	done, err := p.Up(ctx, planned)
 	require.NoError(t, err, "up")
 	t.Logf("%s in %s", done, done.Duration.Round(100*time.Millisecond))
+	for _, op := range []string{"replace", "delete"} {
+		assert.Subset(t, touched(planned, op), touched(done, op), "an up does %s only what its preview has told", op)
+	}
 	again, err := p.Preview(ctx)
 	require.NoError(t, err, "second preview")
 	again.Changed = p.told(again)

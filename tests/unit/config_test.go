@@ -63,6 +63,7 @@ func illegalValues() map[string][]string {
 		"waf":                           {"on", "0"},
 		"wafRateLimit":                  {"9", "2000000001"},
 		"wafCountOnly":                  {"count"},
+		"protect":                       {"yes"},
 	}
 }
 

@@ -160,7 +160,7 @@ func otherForceDestroys() map[string]string {
 func nothingIsKept(r *recording, faults *faults) {
 	keeping, others := keepingInputs(), otherForceDestroys()
 	for _, d := range r.sorted() {
-		faults.when(d.request.GetProtect(), "%s is protected", d.name)
+		faults.when(d.request.GetProtect() && !r.protects, "%s is protected", d.name)
 		faults.when(d.request.GetRetainOnDelete(), "%s is retained on delete", d.name)
 		known := d.knownInputs()
 		for input, rule := range keeping {

@@ -129,6 +129,7 @@ func drawings() []drawing {
 		}},
 		one("permissionsBoundaryArn", rapid.StringMatching(`arn:aws:iam::([0-9]{12}|aws):policy/([a-z]{1,8}/)?[A-Za-z0-9_+=,.@-]{1,20}`)),
 		one("allowReplace", rapid.SampledFrom([]string{"vpc", "aurora-cluster, aurora-writer", "public-subnet-1,private-subnet-1"})),
+		one("protect", rapid.SampledFrom([]string{"true", "false"})),
 		one("allowedAccountIds", rapid.StringMatching(`[0-9]{12}(, ?[0-9]{12}){0,2}`)),
 	}
 }

@@ -55,6 +55,7 @@ type call struct {
 // recording is everything that one run of the program said, and where it was told that it is.
 type recording struct {
 	account, region, suffix string
+	protects                bool // as it is configured
 
 	resources map[string]registration // by logical name
 	outputs   map[string]output
@@ -186,6 +187,7 @@ func (r *recorder) run(overrides map[string]string) error {
 		settings[key] = value
 	}
 	r.account, r.region, r.suffix = r.Account, r.Region, legalValues(overrides)[lib.ConfigEnvironmentSuffix]
+	r.protects = overrides[lib.ConfigProtect] == "true"
 	if r.suffix == "" {
 		r.suffix = os.Getenv(lib.SuffixVariable)
 	}

@@ -235,9 +235,11 @@ func digestOf(folder string) (string, error) {
 	return fmt.Sprintf("%x", hash.Sum(nil)[:6]), nil
 }
 
-// Install puts the official provider into a folder of an engine's plugin cache, for engines that start it themselves.
+// Install puts the official provider into a folder of an engine's plugin cache, for engines that start it themselves. Its child
+// makes a socket in the folder for temporary files, whose path must be short.
 func (b Binary) Install(folder string) error {
-	script := fmt.Sprintf("#!/bin/sh\nTAPSTACK_TERRAFORM_PROVIDER='%s' TAPSTACK_SDK_NAMES='%s' exec '%s' \"$@\"\n", b.provider, b.names, b.bridge)
+	script := fmt.Sprintf("#!/bin/sh\nTMPDIR='%s' TAPSTACK_TERRAFORM_PROVIDER='%s' TAPSTACK_SDK_NAMES='%s' exec '%s' \"$@\"\n",
+		os.TempDir(), b.provider, b.names, b.bridge)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
