@@ -76,8 +76,15 @@ func Resources() []resource.Resource {
 // Functions lists every AWS function that the local provider implements.
 func Functions() []infer.InferredFunction { return slices.Concat(index.Functions(), rds.Functions()) }
 
+// attempts are those of a call whose answer may be lost or an error that passes. The official provider makes 25; an emulator is near.
+const attempts = 5
+
 // New returns the AWS provider, which calls the API that base describes.
-func New(base aws.Config) (p.Provider, error) { return Assemble(base, Resources(), Functions()) }
+func New(base aws.Config) (p.Provider, error) {
+	base = base.Copy()
+	base.RetryMaxAttempts = attempts
+	return Assemble(base, Resources(), Functions())
+}
 
 // Assemble returns an AWS provider of the given types and functions only.
 func Assemble(base aws.Config, types []resource.Resource, functions []infer.InferredFunction) (p.Provider, error) {

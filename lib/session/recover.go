@@ -83,12 +83,23 @@ func (s *Session) up(ctx context.Context, planned lifecycle.Result) (result life
 		if err == nil || ctx.Err() != nil {
 			return result, err
 		}
-		after, taken, failed := s.settle(ctx, nil)
-		if failed != nil || taken == 0 {
+		if taken, failed := s.retake(ctx); failed != nil || taken == 0 {
 			return result, err
 		}
-		planned = after
 	}
+}
+
+// retake takes into the state what a deployment that failed has found to be there already. One look is enough: what that leaves
+// unknown, the deployment has not come to.
+func (s *Session) retake(ctx context.Context) (taken int, err error) {
+	s.progress.Begin(Look, 0)
+	ctx, stop := s.watch(ctx, Look)
+	defer stop()
+	planned, err := s.Stack.Preview(ctx)
+	if err == nil {
+		taken, err = s.Stack.Adopt(ctx, planned)
+	}
+	return taken, s.end(ctx, fmt.Sprintf("%d that were there are in the state now", taken), err)
 }
 
 // removeOrphans sweeps what is provably the stack's and not in its state.

@@ -68,7 +68,8 @@ type Proxy struct {
 	lifted chan struct{} // closed when the plan is over
 	seen   map[string]int
 	struck []string
-	began  time.Time
+	first  time.Time // that a call was struck
+	last   time.Time
 	count  int
 }
 
@@ -87,7 +88,7 @@ func (p *Proxy) Arm(plan Plan) {
 	if p.lifted != nil {
 		close(p.lifted)
 	}
-	p.plan, p.lifted, p.seen, p.struck, p.began, p.count = plan, make(chan struct{}), map[string]int{}, nil, time.Time{}, 0
+	p.plan, p.lifted, p.seen, p.struck, p.first, p.last, p.count = plan, make(chan struct{}), map[string]int{}, nil, time.Time{}, time.Time{}, 0
 }
 
 // Changes is how many calls changed something, or were to, since the plan began.
@@ -97,11 +98,11 @@ func (p *Proxy) Changes() int {
 	return p.count
 }
 
-// Struck are the calls that met the fault, and when the first of them did.
-func (p *Proxy) Struck() ([]string, time.Time) {
+// Struck are the calls that met the fault, and when the first and the last of them did.
+func (p *Proxy) Struck() (calls []string, first, last time.Time) {
 	p.mutex.Lock()
 	defer p.mutex.Unlock()
-	return p.struck, p.began
+	return p.struck, p.first, p.last
 }
 
 // verdict is what becomes of one call.
@@ -134,7 +135,7 @@ func (p *Proxy) judge(operation string, body []byte) verdict {
 	case Silent:
 		hit = p.plan.At > 0 && p.count >= p.plan.At
 	case Gone:
-		hit = p.plan.At > 0 && p.count >= p.plan.At && (p.began.IsZero() || time.Since(p.began) < goneFor)
+		hit = p.plan.At > 0 && p.count >= p.plan.At && (p.first.IsZero() || time.Since(p.first) < goneFor)
 	case NotFound: // an answer from before the thing was there, once
 		hit = hit && notFound[operation] != "" && p.seen[key] == 1 && bytes.ContainsAny(body, "=:") && identifies(body)
 	case Delayed:
@@ -146,8 +147,9 @@ func (p *Proxy) judge(operation string, body []byte) verdict {
 	}
 	if hit || v.now && p.plan.Do != nil {
 		p.struck = append(p.struck, fmt.Sprintf("%d %s", p.count, operation))
-		if p.began.IsZero() {
-			p.began = time.Now()
+		p.last = time.Now()
+		if p.first.IsZero() {
+			p.first = p.last
 		}
 	}
 	return v

@@ -104,7 +104,7 @@ func TestTheSameSeedStrikesTheSameCalls(t *testing.T) {
 			_, _, err := ask(t, p, change)
 			require.NoError(t, err)
 		}
-		runs[i], _ = p.Struck()
+		runs[i], _, _ = p.Struck()
 		p.Close()
 	}
 	assert.NotEmpty(t, runs[0])

@@ -51,7 +51,7 @@ type round struct {
 	before Account
 	mutex  sync.Mutex
 	log    []string
-	began  time.Time // of the fault
+	began  time.Time // of the fault; of the last one, where a share of the calls meets it
 }
 
 // point is where a round's fault is.
@@ -250,14 +250,14 @@ func (r *round) killed(at int, after bool, who string, words ...string) error {
 
 // lift ends the plan, and notes what the fault has met, if anything.
 func (r *round) lift() {
-	struck, when := r.proxy.Struck()
+	struck, _, last := r.proxy.Struck()
 	r.proxy.Arm(Plan{})
 	if len(struck) == 0 {
 		r.note("(the fault met no call)")
 		return
 	}
 	if r.began.IsZero() {
-		r.began = when
+		r.began = last
 	}
 	r.note("(the fault met %d calls: %s)", len(struck), strings.Join(struck[:min(len(struck), 12)], "; "))
 }

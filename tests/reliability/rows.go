@@ -234,11 +234,14 @@ func (r *round) underSilence(plan Plan, command string) error {
 		return err
 	}
 	fell := func() bool {
-		_, when := r.proxy.Struck()
-		return !when.IsZero()
+		_, first, _ := r.proxy.Struck()
+		return !first.IsZero()
 	}
 	wait := cloud.Wait{Limit: r.limit, First: 20 * time.Millisecond, Longest: 20 * time.Millisecond}
 	_ = cloud.Poll(r.ctx, wait, func(context.Context) (bool, error) { return fell() || c.ended(), nil })
+	if _, first, _ := r.proxy.Struck(); !first.IsZero() {
+		r.began = first
+	}
 	code, err := r.end(c, silenceLimit)
 	met := fell()
 	r.lift()
