@@ -44,7 +44,7 @@ doctor: tap ## tell what this machine has and what is missing
 	@$(TAP) doctor $(ARGS)
 
 .PHONY: test
-test: test-unit test-integration test-official ## everything that CI runs
+test: test-unit test-integration test-official ## everything that CI runs, but for lint and the sample of test-reliability
 
 .PHONY: test-unit
 test-unit: ## Pulumi mocks and pure logic: no process, no network, seconds
@@ -83,7 +83,8 @@ judge: ## put what is deployed before judges from PyPI, each in an environment o
 test-updates: ## change every configuration key of a deployed stack, there and back; UPDATES_ALONE=1 each by itself, OFFICIAL=1 by the official provider
 	$(GO) test -timeout 120m -count=1 -v -run TestUpdates ./tests/integration/
 
-# SEED=7 repeats a run, ROWS=kill-up-up,lost chooses rows (tests/reliability/rows.go), AT="17 after" a call, ROUNDS=3 makes more of each.
+# SEED=7 repeats a run, ROWS=kill-up-up,lost chooses rows (tests/reliability/rows.go), AT="17 after" a call, ROUNDS=3 makes more of each,
+# OFFICIAL=1 has the official provider deploy: docs/reliability.md.
 ROUNDS      ?= 1
 .PHONY: test-reliability
 test-reliability: ## kills, signals, lost answers, a full disk, a hung endpoint: a seeded round of each row, from fault to empty account

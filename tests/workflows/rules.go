@@ -91,6 +91,7 @@ var rights = map[string]map[string]string{
 	"pull-request.yml/lint":        reads,
 	"pull-request.yml/unit":        reads,
 	"pull-request.yml/integration": reads,
+	"pull-request.yml/reliability": reads,
 	"pull-request.yml/report":      reads,
 	"nightly.yml/settings":         none,
 	"nightly.yml/deploy":           oidc,
