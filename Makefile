@@ -92,8 +92,8 @@ test-reliability: ## kills, signals, lost answers, a full disk, a hung endpoint:
 	$(if $(ROWS),,TAPSTACK_SOAK=3 STACKS=3 $(GO) test -timeout 15m -count=1 -v -run TestSoak ./tests/reliability)
 
 .PHONY: torture
-torture: ## the same at every call, before and after its effect, and with every share of faults: hours
-	TAPSTACK_RELIABILITY=torture $(GO) test -timeout 24h -count=1 -v -run TestRows ./tests/reliability
+torture: ## the same at every call, before and after its effect, and with every share of faults: hours; OFFICIAL=1 days
+	TAPSTACK_RELIABILITY=torture $(GO) test -timeout 720h -count=1 -v -run TestRows ./tests/reliability
 
 # ROUNDS=10 STACKS=4 makes it shorter.
 .PHONY: soak

@@ -36,10 +36,17 @@ type lab struct {
 	// provider is tap's --provider, and limit when a command with it hangs.
 	provider string
 	limit    time.Duration
-	// whole is what a deployment that nothing disturbed has made, and calls how many changing calls it and its removal took.
-	whole Account
-	calls struct{ up, destroy int }
+	// whole is what a deployment that nothing disturbed has made, and changed what an update of it has; calls is how many
+	// changing calls these and the removal took.
+	whole, changed Account
+	calls          calls
 }
+
+type calls struct{ up, update, destroy int }
+
+// update is the up that changes a stack: it makes target groups and rules anew beside the old, replaces task definitions, and
+// changes services and most else in place.
+var update = []string{"up", "--config", "containerPort=9443", "--config", "owner=another-team"}
 
 // round is one fault and what comes after it.
 type round struct {
@@ -310,12 +317,15 @@ func (r *round) deployed() error {
 	return errors.Join(r.finish("up"), r.entire())
 }
 
-func (r *round) entire() error {
+func (r *round) entire() error { return r.is(r.whole) }
+
+// is holds that the account has as much of each kind as another listing.
+func (r *round) is(want Account) error {
 	now, err := r.cloud.List(r.ctx)
 	if err != nil {
 		return err
 	}
-	if wrong := now.differences(r.whole); len(wrong) > 0 {
+	if wrong := now.differences(want); len(wrong) > 0 {
 		return fmt.Errorf("not what a deployment makes: %s", strings.Join(wrong, "; "))
 	}
 	return nil

@@ -22,8 +22,8 @@ import (
 type row struct {
 	key, fault string
 	run        func(r *round) error
-	// points are all that make torture tries, of so many changing calls of up and of destroy.
-	points func(up, destroy int) []point
+	// points are all that make torture tries, of so many changing calls.
+	points func(calls) []point
 }
 
 var shares = []float64{0.01, 0.05, 0.20}
@@ -34,6 +34,7 @@ var rows = []row{
 	{"kill-up-up", "SIGKILL during up, then up", killUpUp, everyCall(upCalls, "both")},
 	{"kill-tap", "SIGKILL of tap alone during up, then up", killUpUp, everyCall(upCalls, "tap")},
 	{"kill-engine", "SIGKILL of the engine alone during up, then up", killUpUp, everyCall(upCalls, "engine")},
+	{"kill-update", "SIGKILL during an up that changes the stack, then up", killUpdate, everyCall(updateCalls, "both")},
 	{"kill-destroy", "SIGKILL during destroy, then destroy", killDestroy, everyCall(destroyCalls, "both")},
 	{"kill-chain", "three kills in a row, then destroy", killChain, chains},
 	{"sigint-twice", "SIGINT twice", signals(syscall.SIGINT, syscall.SIGINT), someCalls(8)},
@@ -54,13 +55,14 @@ var rows = []row{
 	{"four", "4 stacks at once", four, someCalls(1)},
 }
 
-func upCalls(up, _ int) int        { return up }
-func destroyCalls(_, down int) int { return down }
+func upCalls(c calls) int      { return c.up }
+func updateCalls(c calls) int  { return c.update }
+func destroyCalls(c calls) int { return c.destroy }
 
-func everyCall(of func(up, destroy int) int, who string) func(up, destroy int) []point {
-	return func(up, destroy int) []point {
+func everyCall(of func(calls) int, who string) func(calls) []point {
+	return func(c calls) []point {
 		var all []point
-		for at := 1; at <= of(up, destroy); at++ {
+		for at := 1; at <= of(c); at++ {
 			all = append(all, point{at: at, who: who}, point{at: at, after: true, who: who})
 		}
 		return all
@@ -68,17 +70,17 @@ func everyCall(of func(up, destroy int) int, who string) func(up, destroy int) [
 }
 
 // someCalls are spread over up.
-func someCalls(count int) func(up, destroy int) []point {
-	return func(up, _ int) []point {
+func someCalls(count int) func(calls) []point {
+	return func(c calls) []point {
 		var all []point
 		for i := range count {
-			all = append(all, point{at: 1 + i*up/count + up/(2*count), after: i%2 == 1})
+			all = append(all, point{at: 1 + i*c.up/count + c.up/(2*count), after: i%2 == 1})
 		}
 		return all
 	}
 }
 
-func everyShare(_, _ int) []point {
+func everyShare(calls) []point {
 	var all []point
 	for _, share := range shares {
 		for range 3 {
@@ -89,11 +91,11 @@ func everyShare(_, _ int) []point {
 }
 
 // chains are three kills each: during up, during the up after it, and during destroy.
-func chains(up, destroy int) []point {
-	chance := rand.New(rand.NewPCG(uint64(up), uint64(destroy))) //nolint:gosec // repeatable, not secret
+func chains(c calls) []point {
+	chance := rand.New(rand.NewPCG(uint64(c.up), uint64(c.destroy))) //nolint:gosec // repeatable, not secret
 	var all []point
 	for i := range 20 {
-		all = append(all, point{at: 1 + chance.IntN(up), after: i%2 == 1, who: "both", then: []int{1 + chance.IntN(up/2), 1 + chance.IntN(destroy/2)}})
+		all = append(all, point{at: 1 + chance.IntN(c.up), after: i%2 == 1, who: "both", then: []int{1 + chance.IntN(c.up/2), 1 + chance.IntN(c.destroy/2)}})
 	}
 	return all
 }
@@ -110,6 +112,16 @@ func killUpUp(r *round) error {
 		return err
 	}
 	return errors.Join(r.deployed(), r.destroyed())
+}
+
+func killUpdate(r *round) error {
+	if err := r.deployed(); err != nil {
+		return err
+	}
+	if err := r.killed(r.point.at, r.point.after, r.point.who, update...); err != nil {
+		return err
+	}
+	return errors.Join(r.finish(update...), r.is(r.changed), r.destroyed())
 }
 
 func killDestroy(r *round) error {
@@ -206,8 +218,8 @@ func faulty(kind Kind) func(*round) error {
 }
 
 // silences are spread over up, and over every other command that asks the cloud: from its start, and when it is at work.
-func silences(up, down int) []point {
-	all := someCalls(5)(up, down)
+func silences(c calls) []point {
+	all := someCalls(5)(c)
 	for _, command := range []string{"preview", "verify", "refresh", "prove", "sweep", "destroy"} {
 		all = append(all, point{who: command, at: 1}, point{who: command, at: 30})
 	}

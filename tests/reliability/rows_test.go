@@ -51,7 +51,7 @@ func TestRows(t *testing.T) {
 	}
 	fmt.Printf("%s=%d\n", seedVariable, seed)
 	l := newLab(t)
-	fmt.Printf("up makes %d changing calls, destroy %d\n", l.calls.up, l.calls.destroy)
+	fmt.Printf("up makes %d changing calls, an up that changes the stack %d, destroy %d\n", l.calls.up, l.calls.update, l.calls.destroy)
 	chosen := slices.DeleteFunc(strings.Split(os.Getenv(rowsVariable), ","), func(key string) bool { return key == "" })
 	var results []result
 	for _, it := range rows {
@@ -90,6 +90,11 @@ func newLab(t *testing.T) *lab {
 	l.whole, err = l.cloud.List(t.Context())
 	require.NoError(t, err)
 	l.proxy.Arm(Plan{})
+	require.NoError(t, r.finish(update...), strings.Join(r.log, "\n"))
+	l.calls.update = l.proxy.Changes()
+	l.changed, err = l.cloud.List(t.Context())
+	require.NoError(t, err)
+	l.proxy.Arm(Plan{})
 	require.NoError(t, r.destroyed(), strings.Join(r.log, "\n"))
 	l.calls.destroy = l.proxy.Changes()
 	return &l
@@ -110,7 +115,7 @@ func (l *lab) try(t *testing.T, it row, mode string, seed uint64) result {
 	hash := fnv.New64a()
 	_, _ = hash.Write([]byte(it.key))
 	chance := rand.New(rand.NewPCG(seed, hash.Sum64())) //nolint:gosec // repeatable, not secret
-	points := it.points(l.calls.up, l.calls.destroy)
+	points := it.points(l.calls)
 	for i := range points {
 		points[i].seed = seed + uint64(i)
 	}

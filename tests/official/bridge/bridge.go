@@ -243,7 +243,7 @@ func (b Binary) Install(folder string) error {
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, filepath.Base(b.bridge)), []byte(script), 0o700) //nolint:gosec // it is to be run
+	return os.WriteFile(filepath.Join(folder, filepath.Base(b.bridge)), []byte(script), 0o700)
 }
 
 // Plugin serves the official provider to an engine, and the local random provider beside it. It implements lifecycle's
