@@ -77,7 +77,7 @@ func Resources() []resource.Resource {
 func Functions() []infer.InferredFunction { return slices.Concat(index.Functions(), rds.Functions()) }
 
 // attempts are those of a call whose answer may be lost or an error that passes. The official provider makes 25; an emulator is near.
-const attempts = 5
+const attempts = 4
 
 // New returns the AWS provider, which calls the API that base describes.
 func New(base aws.Config) (p.Provider, error) {

@@ -166,19 +166,17 @@ func OpenBucket(ctx context.Context, options BucketOptions) (*Bucket, error) {
 
 // reach answers with what the engine sees of AWS: with credentials in env it is to see no others.
 func (b *Bucket) reach(ctx context.Context, env map[string]string) (aws.Config, error) {
+	cfg := aws.Config{Region: b.region}
 	if key := env["AWS_ACCESS_KEY_ID"]; key != "" {
-		cfg := aws.Config{
-			Region:      b.region,
-			Credentials: credentials.NewStaticCredentialsProvider(key, env["AWS_SECRET_ACCESS_KEY"], env["AWS_SESSION_TOKEN"]),
+		cfg.Credentials = credentials.NewStaticCredentialsProvider(key, env["AWS_SECRET_ACCESS_KEY"], env["AWS_SESSION_TOKEN"])
+	} else {
+		var err error
+		if cfg, err = config.LoadDefaultConfig(ctx, config.WithRegion(b.region), config.WithSharedConfigProfile(b.profile)); err != nil {
+			return cfg, fmt.Errorf("reading the AWS configuration: %w", err)
 		}
-		if endpoint := env["AWS_ENDPOINT_URL"]; endpoint != "" {
-			cfg.BaseEndpoint = &endpoint
-		}
-		return cfg, nil
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(b.region), config.WithSharedConfigProfile(b.profile))
-	if err != nil {
-		return cfg, fmt.Errorf("reading the AWS configuration: %w", err)
+	if endpoint := env["AWS_ENDPOINT_URL"]; endpoint != "" {
+		cfg.BaseEndpoint = &endpoint
 	}
 	return cfg, nil
 }

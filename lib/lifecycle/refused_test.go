@@ -109,3 +109,16 @@ func TestCredentialsOfTheTargetKeepThoseOfTheProcessOut(t *testing.T) {
 		require.Nil(t, bucket.client.Options().BaseEndpoint)
 	}
 }
+
+func TestTheStatesAreWhereTheTargetIsWhosesoeverTheCredentials(t *testing.T) {
+	t.Setenv("AWS_ACCESS_KEY_ID", "the-users")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "the-users")
+	const endpoint = "http://127.0.0.1:4566"
+	for _, key := range []string{"", "test"} {
+		bucket, err := OpenBucket(t.Context(), BucketOptions{Project: "toy", Backend: "s3://states", Env: map[string]string{
+			"AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": key,
+		}})
+		require.NoError(t, err)
+		require.Equal(t, endpoint, *bucket.client.Options().BaseEndpoint)
+	}
+}
