@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -110,19 +111,22 @@ func needsProcesses(t *testing.T) {
 }
 
 func TestTheFirstInterruptOfADemoCleansUp(t *testing.T) {
-	for name, signal := range map[string]syscall.Signal{"Ctrl-C": syscall.SIGINT, "a closed terminal": syscall.SIGHUP} {
-		t.Run(name, func(t *testing.T) { anInterruptCleansUp(t, signal) })
+	for name, sent := range map[string]syscall.Signal{"Ctrl-C": syscall.SIGINT, "a closed terminal": syscall.SIGHUP} {
+		t.Run(name, func(t *testing.T) { anInterruptCleansUp(t, sent) })
 	}
 }
 
-func anInterruptCleansUp(t *testing.T, signal syscall.Signal) {
+func anInterruptCleansUp(t *testing.T, sent syscall.Signal) {
 	needsProcesses(t)
+	if signal.Ignored(sent) {
+		t.Skipf("whoever runs the tests ignores %s, as nohup does, and so does tap", sent)
+	}
 	t.Parallel()
 	stateDir := t.TempDir()
 	tap := start(t, stateDir, "demo", "--output", "json")
 	tap.until(t, "created aws:ec2/vpc:Vpc")
 	require.NotEmpty(t, offspring(t, stateDir))
-	require.NoError(t, tap.Process.Signal(signal))
+	require.NoError(t, tap.Process.Signal(sent))
 	require.Equal(t, exitInterrupted, tap.code(), strings.Join(tap.seen, "\n"))
 
 	var told summary

@@ -11,6 +11,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -21,11 +22,12 @@ import (
 // Kind is what a fault does to a call.
 type Kind string
 
-// The kinds. NotFound is for reads, Delayed for all calls, the others for calls that change something; Silent and Gone, once
-// begun, for every call.
+// The kinds. NotFound is for reads, Delayed for all calls, the others for calls that change something; Silent, Gone and Expired,
+// once begun, for every call.
 const (
 	None        Kind = ""
 	Lost        Kind = "answer lost after effect"
+	Cut         Kind = "answer cut short"
 	Dropped     Kind = "dropped before effect"
 	Delayed     Kind = "delays"
 	Throttled   Kind = "throttling"
@@ -34,6 +36,7 @@ const (
 	NotFound    Kind = "not-found reads"
 	Silent      Kind = "endpoint silent"
 	Gone        Kind = "endpoint gone and back"
+	Expired     Kind = "credentials expired"
 )
 
 const (
@@ -48,7 +51,7 @@ type Plan struct {
 	// Share of the calls that the fault is for, 0 to 1.
 	Share float64
 	Seed  uint64
-	// At is the call that changes something, counted from 1, at which Silent and Gone begin, or which Do is called at: while
+	// At is the call that changes something, counted from 1, at which Silent, Gone and Expired begin, or which Do is called at: while
 	// the call is held, after it took effect or before. A call that Do is called at gets no answer if Deaf.
 	At    int
 	After bool
@@ -132,7 +135,7 @@ func (p *Proxy) judge(operation string, body []byte) verdict {
 	v.chance = rand.New(rand.NewPCG(p.plan.Seed, hash.Sum64())) //nolint:gosec // repeatable, not secret
 	hit := v.chance.Float64() < p.plan.Share
 	switch p.plan.Kind {
-	case Silent:
+	case Silent, Expired:
 		hit = p.plan.At > 0 && p.count >= p.plan.At
 	case Gone:
 		hit = p.plan.At > 0 && p.count >= p.plan.At && (p.first.IsZero() || time.Since(p.first) < goneFor)
@@ -171,8 +174,15 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	service, _, _ := strings.Cut(operation, " ")
 	switch v.Kind {
 	case Lost:
-		p.next.ServeHTTP(httptest.NewRecorder(), r.WithContext(context.WithoutCancel(r.Context())))
+		_ = p.answer(r)
 		panic(http.ErrAbortHandler)
+	case Cut:
+		answer := p.answer(r)
+		if length := answer.Body.Len(); length > 0 {
+			answer.Header().Set("Content-Length", strconv.Itoa(length))
+			answer.Body.Truncate(length / 2)
+		}
+		hand(w, answer)
 	case Dropped, Gone:
 		panic(http.ErrAbortHandler)
 	case Silent:
@@ -193,6 +203,8 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		refusal{http.StatusInternalServerError, internal(r), "We encountered an internal error. Please try again."}.write(w, r, service)
 	case Unavailable:
 		refusal{http.StatusServiceUnavailable, "ServiceUnavailable", "The service is unavailable. Please try again."}.write(w, r, service)
+	case Expired:
+		expired(service).write(w, r, service)
 	case NotFound:
 		refusal{http.StatusBadRequest, notFound[operation], "It does not exist."}.write(w, r, service)
 	default:
@@ -202,22 +214,32 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // hold keeps a call while the plan's Do is done, before its effect or after.
 func (p *Proxy) hold(w http.ResponseWriter, r *http.Request, v verdict) {
-	answer := httptest.NewRecorder()
+	var answer *httptest.ResponseRecorder
 	if v.After {
-		// Whoever asked may be gone. The call takes effect all the same.
-		p.next.ServeHTTP(answer, r.WithContext(context.WithoutCancel(r.Context())))
+		answer = p.answer(r)
 	}
 	v.Do()
 	switch {
 	case v.Deaf:
 		panic(http.ErrAbortHandler)
 	case v.After:
-		for name, values := range answer.Header() {
-			w.Header()[name] = values
-		}
-		w.WriteHeader(answer.Code)
-		_, _ = w.Write(answer.Body.Bytes())
+		hand(w, answer)
 	default:
 		p.next.ServeHTTP(w, r)
 	}
+}
+
+// answer has a call take effect, even where whoever asked is gone.
+func (p *Proxy) answer(r *http.Request) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	p.next.ServeHTTP(answer, r.WithContext(context.WithoutCancel(r.Context())))
+	return answer
+}
+
+func hand(w http.ResponseWriter, answer *httptest.ResponseRecorder) {
+	for name, values := range answer.Header() {
+		w.Header()[name] = values
+	}
+	w.WriteHeader(answer.Code)
+	_, _ = w.Write(answer.Body.Bytes())
 }

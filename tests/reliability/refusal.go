@@ -78,6 +78,19 @@ func throttled(service string) refusal {
 	return refusal{http.StatusBadRequest, "ThrottlingException", "Rate exceeded"}
 }
 
+// expired is how a service says that the token of temporary credentials is too old.
+func expired(service string) refusal {
+	switch service {
+	case "ec2":
+		return refusal{http.StatusBadRequest, "RequestExpired", "Request has expired."}
+	case "s3":
+		return refusal{http.StatusBadRequest, "ExpiredToken", "The provided token has expired."}
+	case "iam", "rds", "elasticloadbalancing", "sns", "route53", "sts":
+		return refusal{http.StatusForbidden, "ExpiredToken", "The security token included in the request is expired"}
+	}
+	return refusal{http.StatusBadRequest, "ExpiredTokenException", "The security token included in the request is expired"}
+}
+
 // internal is the code of an internal error in the protocol of a request.
 func internal(r *http.Request) string {
 	if r.Header.Get("X-Amz-Target") != "" || strings.Contains(r.URL.Path, "/operation/") {

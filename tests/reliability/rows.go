@@ -43,6 +43,7 @@ var rows = []row{
 	{"sighup", "SIGHUP: the terminal is closed", signals(syscall.SIGHUP), someCalls(8)},
 	{"sigpipe", "SIGPIPE: | head", pipe, someCalls(4)},
 	{"lost", "answer lost after effect", faulty(Lost), everyShare},
+	{"cut", "answer cut short after effect", faulty(Cut), everyShare},
 	{"dropped", "request dropped before effect", faulty(Dropped), everyShare},
 	{"delays", "delays of up to a second", faulty(Delayed), everyShare},
 	{"throttling", "throttling", faulty(Throttled), everyShare},
@@ -52,6 +53,8 @@ var rows = []row{
 	{"full-disk", "full disk", fullDisk, someCalls(5)},
 	{"silent", "endpoint silent in mid-flight", silent, silences},
 	{"gone", "endpoint gone and back", gone, someCalls(5)},
+	{"expired", "credentials expire in mid-flight", expiring, someCalls(5)},
+	{"stopped", "the engine hangs; SIGINT twice", stopped, someCalls(5)},
 	{"four", "4 stacks at once", four, someCalls(1)},
 }
 
@@ -270,6 +273,32 @@ func gone(r *round) error {
 		err = r.deployed()
 	}
 	return errors.Join(err, r.entire(), r.destroyed())
+}
+
+// expiring has every call refused, from one on, as with temporary credentials whose time is up.
+func expiring(r *round) error {
+	code, err := r.under(Plan{Kind: Expired, At: r.point.at}, nil, "up")
+	if err == nil && (code == 0 || !r.said("xpired")) {
+		err = errors.New("nothing says that the credentials have expired")
+	}
+	return errors.Join(err, r.destroyed())
+}
+
+// stopped has what tap has started stand still at a call. Interrupted twice, tap must end all the same.
+func stopped(r *round) error {
+	_, err := r.under(Plan{At: r.point.at, After: r.point.after}, func(c *command) {
+		for _, pid := range offspring(c.Process.Pid) {
+			_ = syscall.Kill(pid, syscall.SIGSTOP)
+		}
+		for range 2 {
+			_ = c.Process.Signal(syscall.SIGINT)
+			time.Sleep(200 * time.Millisecond) //nolint:forbidigo // signals that come at once are one
+		}
+	}, "up")
+	if err == nil && !r.said(" destroy --target endpoint") {
+		err = errors.New("no message says how to go on")
+	}
+	return errors.Join(err, r.destroyed())
 }
 
 // four deploys and removes as many stacks at the same time.
