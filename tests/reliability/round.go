@@ -27,7 +27,7 @@ const (
 	silenceLimit = 60 * time.Second
 )
 
-// lab is what all rounds share: one emulator, one proxy before it, one tap.
+// lab is what rounds share that come one after the other: an emulator, a proxy before it, tap.
 type lab struct {
 	cloud *Emulator
 	proxy *Proxy

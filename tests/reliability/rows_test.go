@@ -5,6 +5,7 @@ package reliability
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -50,32 +51,50 @@ func TestRows(t *testing.T) {
 		require.NoError(t, err, seedVariable)
 	}
 	fmt.Printf("%s=%d\n", seedVariable, seed)
-	l := newLab(t)
-	fmt.Printf("up makes %d changing calls, an up that changes the stack %d, destroy %d\n", l.calls.up, l.calls.update, l.calls.destroy)
-	chosen := slices.DeleteFunc(strings.Split(os.Getenv(rowsVariable), ","), func(key string) bool { return key == "" })
-	var results []result
-	for _, it := range rows {
-		if len(chosen) > 0 && !slices.Contains(chosen, it.key) {
-			continue
+	keys := slices.DeleteFunc(strings.Split(os.Getenv(rowsVariable), ","), func(key string) bool { return key == "" })
+	chosen := slices.DeleteFunc(slices.Clone(rows), func(it row) bool { return len(keys) > 0 && !slices.Contains(keys, it.key) })
+	results := make([]result, len(chosen))
+	labs := openLabs(t)
+	t.Run("row", func(t *testing.T) {
+		for i, it := range chosen {
+			t.Run(it.key, func(t *testing.T) {
+				t.Parallel()
+				l := <-labs
+				defer func() { labs <- l }()
+				results[i] = l.try(t, it, mode, seed)
+			})
 		}
-		t.Run(it.key, func(t *testing.T) { results = append(results, l.try(t, it, mode, seed)) })
-	}
+	})
 	fmt.Print(table(results))
 }
 
-// newLab starts what the rounds share, and deploys and removes once without faults, to know what that is.
+// mostLabs bounds how many rows run at a time, of which each has an emulator of half a gigabyte.
+const mostLabs = 4
+
+// openLabs makes a lab for each row that runs at a time, which is as go test's -parallel says.
+func openLabs(t *testing.T) chan *lab {
+	t.Helper()
+	first := newLab(t)
+	fmt.Printf("up makes %d changing calls, an up that changes the stack %d, destroy %d\n", first.calls.up, first.calls.update, first.calls.destroy)
+	parallel, err := strconv.Atoi(flag.Lookup("test.parallel").Value.String())
+	require.NoError(t, err)
+	labs := make(chan *lab, mostLabs)
+	labs <- first
+	for range min(parallel, mostLabs) - 1 {
+		another := *first
+		another.start(t, t.TempDir())
+		labs <- &another
+	}
+	return labs
+}
+
+// newLab starts what the rounds share, and deploys, changes and removes once without faults, to know what that is.
 func newLab(t *testing.T) *lab {
 	t.Helper()
 	folder := t.TempDir()
 	l := lab{limit: commandLimit}
+	l.start(t, folder)
 	var err error
-	l.cloud, err = StartEmulator(context.WithoutCancel(t.Context()), folder)
-	require.NoError(t, err)
-	t.Cleanup(l.cloud.Stop)
-	handler, err := bridge.Handler(l.cloud.Endpoint, nil)
-	require.NoError(t, err)
-	l.proxy = NewProxy(handler)
-	t.Cleanup(func() { l.proxy.Arm(Plan{}); l.proxy.Close() })
 	l.cache, err = cache.Dir() // tap finds the Pulumi CLI there, though its home is another
 	require.NoError(t, err)
 	l.tap, err = buildTap(t.Context(), folder)
@@ -98,6 +117,20 @@ func newLab(t *testing.T) *lab {
 	require.NoError(t, r.destroyed(), strings.Join(r.log, "\n"))
 	l.calls.destroy = l.proxy.Changes()
 	return &l
+}
+
+// start starts an emulator, and the proxy before it.
+func (l *lab) start(t *testing.T, folder string) {
+	t.Helper()
+	var err error
+	l.cloud, err = StartEmulator(context.WithoutCancel(t.Context()), folder)
+	require.NoError(t, err)
+	t.Cleanup(l.cloud.Stop)
+	handler, err := bridge.Handler(l.cloud.Endpoint, nil)
+	require.NoError(t, err)
+	proxy := NewProxy(handler)
+	l.proxy = proxy
+	t.Cleanup(func() { proxy.Arm(Plan{}); proxy.Close() })
 }
 
 // result is a row of the table that is printed.
