@@ -178,7 +178,10 @@ func (l *lab) try(t *testing.T, it row, mode string, seed uint64) result {
 				told.why = err.Error()
 				t.Skip(err)
 			}
-			took := time.Since(r.began)
+			var took time.Duration // since the fault, if it met any call
+			if !r.began.IsZero() {
+				took = time.Since(r.began)
+			}
 			told.rounds++
 			if err == nil {
 				told.clean++
