@@ -121,7 +121,8 @@ func (s *Session) awaitSilence(ctx context.Context) *cloud.SilentError {
 	}
 }
 
-// ask says why there was no answer; nil where there is one, be it a refusal.
+// ask says why there was no answer; nil where there is one, be it a refusal. That the credentials have expired is none: nothing
+// goes on with them, while the official provider asks again and again.
 func (s *Session) ask(ctx context.Context, client *sts.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, s.watching.ask)
 	defer cancel()
@@ -134,6 +135,8 @@ func (s *Session) ask(ctx context.Context, client *sts.Client) error {
 		return ctx.Err()
 	case errors.As(err, &unsent):
 		return unsent
+	case cloud.HasCode(err, "ExpiredToken", "ExpiredTokenException"):
+		return err
 	default:
 		return nil // the phase's own calls tell of a refusal, or of credentials that cannot be had
 	}

@@ -95,6 +95,26 @@ func TestACloudThatIsGoneEndsThePhaseToo(t *testing.T) {
 	require.ErrorContains(t, context.Cause(ctx), "connection refused")
 }
 
+func TestCredentialsThatExpireEndThePhase(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = w.Write([]byte(`<ErrorResponse><Error><Type>Sender</Type><Code>ExpiredToken</Code><Message>The security token is expired</Message></Error></ErrorResponse>`))
+	}))
+	defer server.Close()
+	s, _ := quickly(t, func(int32) bool { return true })
+	s.Cloud.Config.BaseEndpoint = &server.URL
+	_, err := s.operate(t.Context(), Up, 0, func(ctx context.Context) (lifecycle.Result, error) {
+		select {
+		case <-ctx.Done():
+			return lifecycle.Result{}, ctx.Err()
+		case <-time.After(20 * time.Second):
+			return lifecycle.Result{}, nil
+		}
+	})
+	require.ErrorContains(t, err, "ExpiredToken: The security token is expired")
+}
+
 func TestAnInterruptedPhaseIsWatchedUntilItEnds(t *testing.T) {
 	t.Parallel()
 	s, said := quickly(t, func(asked int32) bool { return asked < 2 })
