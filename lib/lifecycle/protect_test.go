@@ -30,12 +30,15 @@ func TestWhatIsProtectedGoesOnlyWhereThatIsAllowed(t *testing.T) {
 	require.True(t, planned.Protects)
 	run(t, protecting.Up)
 	require.False(t, run(t, protecting.Preview).Protects)
+	state, err := protecting.State(t.Context())
+	require.NoError(t, err)
+	require.True(t, state.Protected)
 	protecting.Close()
 
 	const refusal = "toy:index:Thing vault: would be replaced or deleted, and is protected\n" +
 		"Nothing was changed. Take the change of the configuration or of the program back, or allow it with --allow-replace vault"
 	without := open(t, dir, cloud, vault("", false), nil)
-	_, err := without.Preview(t.Context())
+	_, err = without.Preview(t.Context())
 	require.ErrorContains(t, err, refusal)
 	_, err = without.Up(t.Context())
 	require.ErrorContains(t, err, refusal)
@@ -53,6 +56,9 @@ func TestWhatIsProtectedGoesOnlyWhereThatIsAllowed(t *testing.T) {
 	protecting = open(t, dir, cloud, vault("gold", true), nil)
 	run(t, protecting.Up)
 	require.NoError(t, protecting.Unprotect(t.Context()))
+	state, err = protecting.State(t.Context())
+	require.NoError(t, err)
+	require.False(t, state.Protected)
 	run(t, protecting.Destroy)
 	require.Zero(t, cloud.count())
 }

@@ -292,6 +292,8 @@ func settingsIn(content []byte) (map[string]any, error) {
 type State struct {
 	Resources int // providers and components included
 	Pending   []Step
+	// Protected says that the engine refuses to delete one of the resources, or will where it is pending.
+	Protected bool
 }
 
 // exportedState is the engine's state as the CLI exports and imports it.
@@ -313,7 +315,11 @@ func (s *Stack) State(ctx context.Context) (State, error) {
 		return State{}, err
 	}
 	state := State{Resources: len(exported.Deployment.Resources)}
+	for _, r := range exported.Deployment.Resources {
+		state.Protected = state.Protected || r.Protect
+	}
 	for _, pending := range exported.Deployment.PendingOperations {
+		state.Protected = state.Protected || pending.Resource.Protect
 		kind, name := typeAndName(string(pending.Resource.URN))
 		state.Pending = append(state.Pending, Step{
 			Op: string(pending.Type), Type: kind, Name: name, URN: string(pending.Resource.URN),

@@ -21,8 +21,8 @@ const mostNamed = 5
 // lookAtNames finds what an earlier stack of the same suffix left: its names are taken, and a destroy would not know it.
 func lookAtNames(ctx context.Context, in *inspection) []Finding {
 	left, err := in.existing(ctx)
-	if claim := inventory.ClaimName(in.Config.EnvironmentSuffix); !in.Deployed { // whose it is, is told by whoever deploys
-		left = slices.DeleteFunc(slices.Clone(left), func(r inventory.Resource) bool { return r.Kind == inventory.Parameter && r.Name == claim })
+	if !in.Deployed { // whose the claim is, is told by whoever deploys
+		left = slices.DeleteFunc(slices.Clone(left), inventory.IsClaim)
 	}
 	switch {
 	case err != nil:

@@ -502,7 +502,7 @@ func TestWhatAStackTakesOfEachQuotaFollowsFromTheProgram(t *testing.T) {
 func TestTheClaimOfTheStateThatDeploysIsNothingLeft(t *testing.T) {
 	a := emptyAccount()
 	look := func(name string) Finding {
-		a.leaks = []inventory.Resource{{Kind: inventory.Parameter, Name: name}}
+		a.leaks = []inventory.Resource{{Kind: inventory.Parameter, Name: name, Suffix: "dev"}}
 		return about(t, inspect(t, a, config(t, nil)).run(t.Context()), "names")
 	}
 	require.Equal(t, OK, look(inventory.ClaimName("dev")).Status)

@@ -34,13 +34,17 @@ func (s *Session) AllowedAccounts(ctx context.Context) ([]string, error) {
 		}
 		list = stored[lib.ConfigAllowedAccountIDs]
 	}
-	var accounts []string
-	for id := range strings.SplitSeq(list, ",") {
-		if id = strings.TrimSpace(id); id != "" {
-			accounts = append(accounts, id)
+	return listed(list), nil
+}
+
+// listed are the items of a list as a configuration has it: between commas.
+func listed(list string) (items []string) {
+	for item := range strings.SplitSeq(list, ",") {
+		if item = strings.TrimSpace(item); item != "" {
+			items = append(items, item)
 		}
 	}
-	return accounts, nil
+	return items
 }
 
 func (s *Session) mustBeAllowed(ctx context.Context) error {

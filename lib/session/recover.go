@@ -25,11 +25,9 @@ func (s *Session) finder(provider lifecycle.Provider) lifecycle.Finder {
 	return func(ctx context.Context, token string, inputs map[string]any, known func(string) bool) (string, map[string]any, error) {
 		id, outputs, err := inventory.Made(ctx, reader, inventory.Create{Type: token, Inputs: inputs}, known)
 		if id != "" && !local {
-			outputs = maps.Clone(outputs)
-			if outputs == nil {
-				outputs = map[string]any{}
-			}
-			outputs["id"] = id
+			read := map[string]any{}
+			maps.Copy(read, outputs)
+			read["id"], outputs = id, read
 		}
 		return id, outputs, err
 	}

@@ -514,7 +514,8 @@ func (s *Session) mustExist(ctx context.Context) error {
 	return fmt.Errorf("stack %s %w on %s", s.options.Suffix, lifecycle.ErrNoStack, place)
 }
 
-// Forget removes what is kept of a destroyed stack, in the account last of all its claim, and ends the cloud when no stack lives there any more.
+// Forget removes what is kept of a destroyed stack, in the account last of all its claim, and ends the cloud when no stack lives
+// there any more.
 func (s *Session) Forget(ctx context.Context) error {
 	if s.temporary != "" {
 		return nil

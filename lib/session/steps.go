@@ -106,7 +106,7 @@ func (s *Session) Keep(planned lifecycle.Result) error {
 
 // allowed are the names of what may be replaced or deleted with what is lost by it.
 func (s *Session) allowed() []string {
-	return strings.FieldsFunc(s.options.Config[lib.ConfigAllowReplace], func(c rune) bool { return c == ',' || c == ' ' })
+	return listed(s.options.Config[lib.ConfigAllowReplace])
 }
 
 // AfterFailure says whether a deployment that failed has left a state, which it reads back, and ends the cloud where no stack
@@ -157,21 +157,23 @@ func (s *Session) Outputs(ctx context.Context) (map[string]any, error) {
 
 // Refresh reads the cloud into the state: what it alters is drift.
 func (s *Session) Refresh(ctx context.Context) (lifecycle.Result, error) {
-	return s.operateOnAll(ctx, Refresh, s.Stack.Refresh)
+	return s.operateOnAll(ctx, Refresh, func(ctx context.Context, _ lifecycle.State) (lifecycle.Result, error) { return s.Stack.Refresh(ctx) })
 }
 
 // Destroy removes the stack's resources: first what earlier attempts have made and no state has, as long as what proves it to
 // be the stack's is there. Where the engine cannot remove all, the rest is swept. The state stays until Forget.
 func (s *Session) Destroy(ctx context.Context) (lifecycle.Result, error) {
-	return s.operateOnAll(ctx, Destroy, func(ctx context.Context) (lifecycle.Result, error) {
+	return s.operateOnAll(ctx, Destroy, func(ctx context.Context, state lifecycle.State) (lifecycle.Result, error) {
 		if _, err := s.Stack.Recover(ctx); err != nil {
 			return lifecycle.Result{}, err
 		}
 		if err := s.removeOrphans(ctx); err != nil {
 			return lifecycle.Result{}, err
 		}
-		if err := s.Stack.Unprotect(ctx); err != nil {
-			return lifecycle.Result{}, err
+		if state.Protected {
+			if err := s.Stack.Unprotect(ctx); err != nil {
+				return lifecycle.Result{}, err
+			}
 		}
 		result, err := s.Stack.Destroy(ctx)
 		if err == nil || ctx.Err() != nil {
@@ -184,12 +186,14 @@ func (s *Session) Destroy(ctx context.Context) (lifecycle.Result, error) {
 	})
 }
 
-func (s *Session) operateOnAll(ctx context.Context, phase Phase, run func(context.Context) (lifecycle.Result, error)) (lifecycle.Result, error) {
+func (s *Session) operateOnAll(
+	ctx context.Context, phase Phase, run func(context.Context, lifecycle.State) (lifecycle.Result, error),
+) (lifecycle.Result, error) {
 	state, err := s.Stack.State(ctx)
 	if err != nil {
 		return lifecycle.Result{}, interrupted(ctx, err)
 	}
-	return s.operate(ctx, phase, state.Resources, run)
+	return s.operate(ctx, phase, state.Resources, func(ctx context.Context) (lifecycle.Result, error) { return run(ctx, state) })
 }
 
 // Prove asks every service what is left of the stack. The claim of a stack that this session is to remove or deploy is not

@@ -41,17 +41,20 @@ func quickly(t *testing.T, answers func(asked int32) bool) (s *Session, said *no
 	return s, said
 }
 
+// endless goes on until it is ended, or the test has failed.
+func endless(ctx context.Context) (lifecycle.Result, error) {
+	select {
+	case <-ctx.Done():
+		return lifecycle.Result{}, ctx.Err()
+	case <-time.After(20 * time.Second):
+		return lifecycle.Result{}, nil
+	}
+}
+
 func TestACloudThatFallsSilentEndsThePhaseWithALineThatSaysSo(t *testing.T) {
 	t.Parallel()
 	s, _ := quickly(t, func(asked int32) bool { return asked < 3 })
-	result, err := s.operate(t.Context(), Up, 0, func(ctx context.Context) (lifecycle.Result, error) {
-		select {
-		case <-ctx.Done():
-			return lifecycle.Result{}, ctx.Err()
-		case <-time.After(20 * time.Second):
-			return lifecycle.Result{}, nil
-		}
-	})
+	result, err := s.operate(t.Context(), Up, 0, endless)
 	require.Zero(t, result)
 	var silent *cloud.SilentError
 	require.ErrorAs(t, err, &silent)
@@ -104,14 +107,7 @@ func TestCredentialsThatExpireEndThePhase(t *testing.T) {
 	defer server.Close()
 	s, _ := quickly(t, func(int32) bool { return true })
 	s.Cloud.Config.BaseEndpoint = &server.URL
-	_, err := s.operate(t.Context(), Up, 0, func(ctx context.Context) (lifecycle.Result, error) {
-		select {
-		case <-ctx.Done():
-			return lifecycle.Result{}, ctx.Err()
-		case <-time.After(20 * time.Second):
-			return lifecycle.Result{}, nil
-		}
-	})
+	_, err := s.operate(t.Context(), Up, 0, endless)
 	require.ErrorContains(t, err, "ExpiredToken: The security token is expired")
 }
 
