@@ -169,13 +169,12 @@ func TestDrift(t *testing.T) {
 	p := &scene{platform: *openPlatform(ctx, t, target.Options{Name: target.Local}, "dr-"+strings.ToLower(random.UniqueID()), t.TempDir())}
 	// With a domain, the stack has a resource of every type.
 	p.reopen(ctx, t, merged(map[string]string{"domainName": "pay.example.org"}, hostedZone(ctx, t, &p.platform)))
-	official := lookup("OFFICIAL") != ""
-	if official {
+	if official() {
 		p.underOfficial(ctx, t)
 	}
 	_, err := p.Stack.Up(ctx)
 	require.NoError(t, err)
-	if official {
+	if official() {
 		p.noteUntold(ctx, t)
 	}
 	p.who = newSaboteur(t, p.Cloud.Config, p.suffix)
@@ -321,7 +320,7 @@ func (p *scene) healsAll(ctx context.Context, t *testing.T, batch []deed, before
 	}
 	healed := p.verdict(ctx, t)
 	for _, id := range slices.Sorted(maps.Keys(p.healthy)) {
-		if lookup("OFFICIAL") != "" && slices.Contains(toldInPart, id) {
+		if official() && slices.Contains(toldInPart, id) {
 			continue
 		}
 		assert.Equal(t, p.healthy[id].Status, healed[id].Status, "after healing %s: %s", id, healed[id].Reason)

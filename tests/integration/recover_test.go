@@ -41,12 +41,11 @@ func TestWhatNoStateTellsIsFoundAndTakenBack(t *testing.T) {
 	defer cancel()
 	p := openPlatform(ctx, t, chosenTarget(), "it-"+strings.ToLower(random.UniqueID()), t.TempDir())
 	p.options.Config[lib.ConfigRun] = lib.NewRun(time.Now())
-	official := lookup("OFFICIAL") != ""
-	if official {
+	if official() {
 		p.underOfficial(ctx, t)
 	}
 	p.deploy(ctx, t)
-	if official {
+	if official() {
 		p.noteUntold(ctx, t)
 	}
 	before := p.inState(t)
@@ -119,19 +118,18 @@ func (p *platform) madeTwice(ctx context.Context, t *testing.T) {
 func (p *platform) makeTwice(ctx context.Context, t *testing.T) {
 	t.Helper()
 	api := cloud.NewClients(p.Cloud.Config)
-	own := map[string]string{lib.TagOwner: lib.DefaultOwner, lib.TagRun: p.options.Config[lib.ConfigRun], lib.TagExpires: "never"}
-	var ec2Tags []ec2types.Tag
-	var keyTags []kmstypes.Tag
-	for key, value := range own {
-		ec2Tags = append(ec2Tags, ec2types.Tag{Key: &key, Value: &value})
-		keyTags = append(keyTags, kmstypes.Tag{TagKey: &key, TagValue: &value})
+	var vpc []ec2types.Tag
+	for key, value := range inventory.StackTags(p.options.Config, "vpc-"+p.suffix) {
+		vpc = append(vpc, ec2types.Tag{Key: &key, Value: &value})
 	}
-	call(ctx, t, api.EC2.CreateVpc, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16"), TagSpecifications: []ec2types.TagSpecification{{
-		ResourceType: ec2types.ResourceTypeVpc, Tags: append(ec2Tags, ec2types.Tag{Key: aws.String("Name"), Value: aws.String("vpc-" + p.suffix)}),
-	}}})
-	call(ctx, t, api.KMS.CreateKey, &kms.CreateKeyInput{
-		Tags: append(keyTags, kmstypes.Tag{TagKey: aws.String("Name"), TagValue: aws.String("payment-alerts-key-" + p.suffix)}),
+	call(ctx, t, api.EC2.CreateVpc, &ec2.CreateVpcInput{
+		CidrBlock: aws.String("10.0.0.0/16"), TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeVpc, Tags: vpc}},
 	})
+	var key []kmstypes.Tag
+	for name, value := range inventory.StackTags(p.options.Config, "payment-alerts-key-"+p.suffix) {
+		key = append(key, kmstypes.Tag{TagKey: &name, TagValue: &value})
+	}
+	call(ctx, t, api.KMS.CreateKey, &kms.CreateKeyInput{Tags: key})
 }
 
 // goesOn holds that the state has again what it had before, that a deployment makes the rest, nothing twice, and that the
@@ -160,7 +158,7 @@ func (p *platform) goesOn(ctx context.Context, t *testing.T, before map[string]s
 	again, err := p.Preview(ctx)
 	require.NoError(t, err)
 	require.Empty(t, p.told(again), "%v", steps(again))
-	if lookup("OFFICIAL") == "" { // whose attributes the emulator does not all tell
+	if !official() { // whose attributes the emulator does not all tell
 		p.verify(ctx, t)
 	}
 }

@@ -189,12 +189,12 @@ func TestUpdates(t *testing.T) {
 	ctx, cancel := context.WithDeadline(context.Background(), ends.Add(-cleanUpTime)) // leaves time to clean up
 	defer cancel()
 	p := openPlatform(ctx, t, target.Options{Name: target.Local}, "up-"+strings.ToLower(random.UniqueID()), t.TempDir())
-	if lookup("OFFICIAL") != "" {
+	if official() {
 		p.underOfficial(ctx, t)
 	}
 	_, err := p.Stack.Up(ctx)
 	require.NoError(t, err)
-	if lookup("OFFICIAL") != "" {
+	if official() {
 		p.noteUntold(ctx, t)
 	}
 	off := p.switchedOff(ctx, t)
@@ -240,6 +240,9 @@ func TestUpdates(t *testing.T) {
 	}
 	p.destroy(t)
 }
+
+// official says whether the official provider is to deploy.
+func official() bool { return lookup("OFFICIAL") != "" }
 
 // underOfficial has the official provider, where this machine has it, deploy the stack from now on.
 func (p *platform) underOfficial(ctx context.Context, t *testing.T) {
@@ -352,7 +355,7 @@ func (p *platform) switchedOff(ctx context.Context, t *testing.T) []string {
 	for _, r := range report.Results {
 		switch r.Status {
 		case verify.Failed:
-			if lookup("OFFICIAL") != "" && slices.Contains(toldInPart, r.ID) {
+			if official() && slices.Contains(toldInPart, r.ID) {
 				t.Logf("%s: %s", r.ID, r.Reason)
 				continue
 			}

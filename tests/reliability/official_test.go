@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/awsprovider"
+	"tapstack/lib/cache"
 	"tapstack/lib/session"
 	"tapstack/tests/official/bridge"
 )
@@ -48,7 +49,7 @@ func withOfficial(t *testing.T, users string) string {
 			require.NoError(t, os.Symlink(filepath.Join(users, entry.Name()), filepath.Join(folder, entry.Name())))
 		}
 	}
-	t.Setenv("TAPSTACK_CACHE", folder)
+	t.Setenv(cache.EnvDir, folder)
 	plugins, err := session.LookForPlugins(t.Context())
 	require.NoError(t, err)
 	self, err := os.Executable()

@@ -5,6 +5,7 @@ import (
 	"encoding/xml"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/smithy-go/encoding/cbor"
@@ -65,6 +66,10 @@ func (f refusal) write(w http.ResponseWriter, r *http.Request, service string) {
 	_, _ = w.Write(body)
 }
 
+// answeringInXML are the services, besides EC2 and S3, whose protocol is query or REST with XML: their codes are not named after
+// exceptions.
+var answeringInXML = []string{"iam", "rds", "elasticloadbalancing", "sns", "route53", "sts"}
+
 // throttled is how a service says that it is asked too often.
 func throttled(service string) refusal {
 	switch service {
@@ -72,7 +77,8 @@ func throttled(service string) refusal {
 		return refusal{http.StatusServiceUnavailable, "RequestLimitExceeded", "Request limit exceeded."}
 	case "s3":
 		return refusal{http.StatusServiceUnavailable, "SlowDown", "Please reduce your request rate."}
-	case "iam", "rds", "elasticloadbalancing", "sns", "route53":
+	}
+	if slices.Contains(answeringInXML, service) {
 		return refusal{http.StatusBadRequest, "Throttling", "Rate exceeded"}
 	}
 	return refusal{http.StatusBadRequest, "ThrottlingException", "Rate exceeded"}
@@ -85,10 +91,12 @@ func expired(service string) refusal {
 		return refusal{http.StatusBadRequest, "RequestExpired", "Request has expired."}
 	case "s3":
 		return refusal{http.StatusBadRequest, "ExpiredToken", "The provided token has expired."}
-	case "iam", "rds", "elasticloadbalancing", "sns", "route53", "sts":
-		return refusal{http.StatusForbidden, "ExpiredToken", "The security token included in the request is expired"}
 	}
-	return refusal{http.StatusBadRequest, "ExpiredTokenException", "The security token included in the request is expired"}
+	const text = "The security token included in the request is expired"
+	if slices.Contains(answeringInXML, service) {
+		return refusal{http.StatusForbidden, "ExpiredToken", text}
+	}
+	return refusal{http.StatusBadRequest, "ExpiredTokenException", text}
 }
 
 // internal is the code of an internal error in the protocol of a request.

@@ -16,6 +16,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"tapstack/lib/cache"
 )
 
 const (
@@ -132,7 +134,7 @@ func (r *round) startTo(output *os.File, words ...string) (*command, error) {
 	c := &command{words: strings.Join(words, " "), done: make(chan struct{}), began: time.Now()}
 	c.Cmd = exec.CommandContext(r.ctx, r.tap, line...)
 	// Of the user's environment only what any program needs.
-	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.folder, "TMPDIR=" + filepath.Join(r.folder, "tmp"), "TAPSTACK_CACHE=" + r.cache, "LANG=C.UTF-8"}
+	c.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + r.folder, "TMPDIR=" + filepath.Join(r.folder, "tmp"), cache.EnvDir + "=" + r.cache, "LANG=C.UTF-8"}
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	c.Stdout, c.Stderr = &c.output, &c.output
 	if output != nil {
@@ -156,6 +158,14 @@ func (c *command) ended() bool {
 		return true
 	default:
 		return false
+	}
+}
+
+// signal sends signals, one after the other.
+func (c *command) signal(sent ...syscall.Signal) {
+	for _, one := range sent {
+		_ = c.Process.Signal(one)
+		time.Sleep(200 * time.Millisecond) //nolint:forbidigo // signals that come at once are one
 	}
 }
 

@@ -154,10 +154,7 @@ func killChain(r *round) error {
 func signals(sent ...syscall.Signal) func(*round) error {
 	return func(r *round) error {
 		code, err := r.under(Plan{At: r.point.at, After: r.point.after}, func(c *command) {
-			for _, one := range sent {
-				_ = c.Process.Signal(one)
-				time.Sleep(200 * time.Millisecond) //nolint:forbidigo // signals that come at once are one
-			}
+			c.signal(sent...)
 		}, "up")
 		switch {
 		case err != nil:
@@ -254,9 +251,7 @@ func (r *round) underSilence(plan Plan, command string) error {
 	}
 	wait := cloud.Wait{Limit: r.limit, First: 20 * time.Millisecond, Longest: 20 * time.Millisecond}
 	_ = cloud.Poll(r.ctx, wait, func(context.Context) (bool, error) { return fell() || c.ended(), nil })
-	if _, first, _ := r.proxy.Struck(); !first.IsZero() {
-		r.began = first
-	}
+	_, r.began, _ = r.proxy.Struck() // the fault goes on, so that its beginning counts
 	code, err := r.end(c, silenceLimit)
 	met := fell()
 	r.lift()
@@ -290,10 +285,7 @@ func stopped(r *round) error {
 		for _, pid := range offspring(c.Process.Pid) {
 			_ = syscall.Kill(pid, syscall.SIGSTOP)
 		}
-		for range 2 {
-			_ = c.Process.Signal(syscall.SIGINT)
-			time.Sleep(200 * time.Millisecond) //nolint:forbidigo // signals that come at once are one
-		}
+		c.signal(syscall.SIGINT, syscall.SIGINT)
 	}, "up")
 	if err == nil && !r.said(" destroy --target endpoint") {
 		err = errors.New("no message says how to go on")

@@ -235,11 +235,16 @@ func digestOf(folder string) (string, error) {
 	return fmt.Sprintf("%x", hash.Sum(nil)[:6]), nil
 }
 
+// needs is what the bridge needs in its environment.
+func (b Binary) needs() []string {
+	return []string{"TAPSTACK_TERRAFORM_PROVIDER=" + b.provider, "TAPSTACK_SDK_NAMES=" + b.names}
+}
+
 // Install puts the official provider into a folder of an engine's plugin cache, for engines that start it themselves. Its child
 // makes a socket in the folder for temporary files, whose path must be short.
 func (b Binary) Install(folder string) error {
-	script := fmt.Sprintf("#!/bin/sh\nTMPDIR='%s' TAPSTACK_TERRAFORM_PROVIDER='%s' TAPSTACK_SDK_NAMES='%s' exec '%s' \"$@\"\n",
-		os.TempDir(), b.provider, b.names, b.bridge)
+	needs := append(b.needs(), "TMPDIR="+os.TempDir())
+	script := fmt.Sprintf("#!/bin/sh\nexec env '%s' '%s' \"$@\"\n", strings.Join(needs, "' '"), b.bridge)
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return err
 	}
@@ -274,7 +279,7 @@ func (o *Plugin) Attach(ctx context.Context) (map[string]int, error) {
 	o.process = exec.CommandContext(context.WithoutCancel(ctx), o.binary.bridge)
 	// What the shell says of AWS is not of the cloud that the plugin is for.
 	ours := slices.DeleteFunc(os.Environ(), func(variable string) bool { return strings.HasPrefix(variable, "AWS_") })
-	o.process.Env = append(ours, "TAPSTACK_TERRAFORM_PROVIDER="+o.binary.provider, "TAPSTACK_SDK_NAMES="+o.binary.names)
+	o.process.Env = append(ours, o.binary.needs()...)
 	for name, value := range o.env {
 		o.process.Env = append(o.process.Env, name+"="+value)
 	}
