@@ -9,6 +9,7 @@ import (
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib"
+	"tapstack/lib/reachability"
 )
 
 const (
@@ -313,8 +314,8 @@ func databaseSubnets(ctx context.Context, e *Env, rec *recorder) error {
 		if n.SubnetAvailabilityZone != nil {
 			zones = append(zones, aws.ToString(n.SubnetAvailabilityZone.Name))
 		}
-		table, found := effectiveTable(id, tables)
-		rec.on(e.cloud.EC2ARN(ctx, "subnet", id)).equal("has a route to an internet gateway", false, !found || table.toInternetGateway())
+		table, found := reachability.EffectiveTable(id, tables)
+		rec.on(e.cloud.EC2ARN(ctx, "subnet", id)).equal("has a route to an internet gateway", false, !found || table.ToInternetGateway())
 	}
 	x := rec.on(aws.ToString(group.DBSubnetGroupArn))
 	x.sameSet("subnets", private, ids)

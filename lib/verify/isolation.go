@@ -12,6 +12,7 @@ import (
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib"
+	"tapstack/lib/reachability"
 )
 
 // The parts of the stack that security groups are attached to.
@@ -54,7 +55,7 @@ func reachabilityChecks() []Check {
 			ID:   "network.reachability",
 			Says: "Security: proper network segmentation: what can reach what, computed over all rules of both sides, is the allowed table and nothing else",
 			PCI:  []string{"1.3.1", "1.3.2", "1.4.2"},
-			Run:  recorded(reachability),
+			Run:  recorded(onlyAllowedFlows),
 		},
 		{
 			ID:   "network.rules-described",
@@ -128,7 +129,7 @@ func (e *Env) securityGroups(ctx context.Context) ([]ec2types.SecurityGroup, err
 
 // segments are the security groups of the VPC under the names of what they are attached to, and the VPC's address ranges. A
 // group attached to nothing is a node under its own name: its rules count like any others.
-func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, err error) {
+func (e *Env) segments(ctx context.Context) (nodes []reachability.Node, vpc []netip.Prefix, err error) {
 	groups, err1 := e.securityGroups(ctx)
 	parts, err2 := e.attachedGroups(ctx)
 	if err := cmp.Or(err1, err2); err != nil {
@@ -140,7 +141,7 @@ func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, e
 	}
 	public, err1 := e.subnetPrefixes(ctx, lib.OutputPublicSubnetIDs)
 	private, err2 := e.subnetPrefixes(ctx, lib.OutputPrivateSubnetIDs)
-	lists, err3 := e.prefixLists(ctx, groups)
+	lists, err3 := reachability.PrefixLists(ctx, e.cloud, groups)
 	if err := cmp.Or(err1, err2, err3); err != nil {
 		return nil, nil, err
 	}
@@ -148,80 +149,22 @@ func (e *Env) segments(ctx context.Context) (nodes []node, vpc []netip.Prefix, e
 		if _, attached := parts[aws.ToString(g.GroupId)]; !attached && byGuardDuty(g.Tags) {
 			continue // its endpoint's, which is none of the stack's parts
 		}
-		n := node{
-			part:     cmp.Or(parts[aws.ToString(g.GroupId)], aws.ToString(g.GroupName)),
-			group:    aws.ToString(g.GroupId),
-			prefixes: private,
-			ingress:  parseRules(g.IpPermissions, lists),
-			egress:   parseRules(g.IpPermissionsEgress, lists),
+		n := reachability.Node{
+			Part:     cmp.Or(parts[aws.ToString(g.GroupId)], aws.ToString(g.GroupName)),
+			Group:    aws.ToString(g.GroupId),
+			Prefixes: private,
+			Ingress:  reachability.ParseRules(g.IpPermissions, lists),
+			Egress:   reachability.ParseRules(g.IpPermissionsEgress, lists),
 		}
-		switch _, attached := parts[n.group]; {
-		case n.part == partALB:
-			n.prefixes = public
+		switch _, attached := parts[n.Group]; {
+		case n.Part == partALB:
+			n.Prefixes = public
 		case !attached:
-			n.prefixes = vpc // it may be attached to anything in it
+			n.Prefixes = vpc // it may be attached to anything in it
 		}
 		nodes = append(nodes, n)
 	}
-	return append(nodes, externalGroups(nodes)...), vpc, nil
-}
-
-// externalGroups are the groups that rules name without their being in the VPC: of a peered VPC, or gone. Nobody here sees
-// their own rules, so that they count as letting everything through.
-func externalGroups(nodes []node) []node {
-	known := partsByGroup(nodes)
-	var out []node
-	for _, n := range nodes {
-		for _, r := range slices.Concat(n.ingress, n.egress) {
-			if _, ok := known[r.group]; r.group == "" || ok {
-				continue
-			}
-			known[r.group] = r.group
-			out = append(out, node{part: r.group, group: r.group, external: true})
-		}
-	}
-	return out
-}
-
-// prefixLists are the entries of the managed prefix lists that rules name.
-func (e *Env) prefixLists(ctx context.Context, groups []ec2types.SecurityGroup) (map[string][]netip.Prefix, error) {
-	lists := map[string][]netip.Prefix{}
-	for _, g := range groups {
-		for _, p := range slices.Concat(g.IpPermissions, g.IpPermissionsEgress) {
-			for _, l := range p.PrefixListIds {
-				id := aws.ToString(l.PrefixListId)
-				entries, err := e.cloud.PrefixListCIDRs(ctx, id)
-				if err != nil {
-					return nil, err
-				}
-				if lists[id], err = parsePrefixes("prefix list "+id, entries); err != nil {
-					return nil, err
-				}
-			}
-		}
-	}
-	return lists, nil
-}
-
-func parsePrefixes(of string, cidrs []string) ([]netip.Prefix, error) {
-	var all []netip.Prefix
-	for _, cidr := range cidrs {
-		p, err := netip.ParsePrefix(cidr)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", of, err)
-		}
-		all = append(all, p)
-	}
-	return all, nil
-}
-
-// partsByGroup maps the groups' ids to the parts of the stack that they are attached to.
-func partsByGroup(nodes []node) map[string]string {
-	parts := make(map[string]string, len(nodes))
-	for _, n := range nodes {
-		parts[n.group] = n.part
-	}
-	return parts
+	return append(nodes, reachability.External(nodes)...), vpc, nil
 }
 
 func (e *Env) subnetPrefixes(ctx context.Context, output string) ([]netip.Prefix, error) {
@@ -235,7 +178,7 @@ func (e *Env) subnetPrefixes(ctx context.Context, output string) ([]netip.Prefix
 		for _, a := range n.Ipv6CidrBlockAssociationSet {
 			cidrs = append(cidrs, aws.ToString(a.Ipv6CidrBlock))
 		}
-		prefixes, err := parsePrefixes("subnet "+aws.ToString(n.SubnetId), cidrs)
+		prefixes, err := reachability.ParsePrefixes("subnet "+aws.ToString(n.SubnetId), cidrs)
 		if err != nil {
 			return nil, err
 		}
@@ -246,19 +189,19 @@ func (e *Env) subnetPrefixes(ctx context.Context, output string) ([]netip.Prefix
 
 // allowedFlows is the brief's table of who may talk to whom. That the services reach the load balancer follows from its
 // being open to everyone and their being allowed HTTPS to everyone.
-func allowedFlows(containerPort int32, endpoints bool) []flow {
-	tcp := func(from, to string, port int32) flow {
-		return flow{from: from, to: to, ports: ports{protocol: "tcp", from: port, to: port}}
+func allowedFlows(containerPort int32, endpoints bool) []reachability.Flow {
+	tcp := func(from, to string, port int32) reachability.Flow {
+		return reachability.Flow{From: from, To: to, Ports: reachability.TCP(port)}
 	}
-	out := []flow{
-		tcp(internet, partALB, httpsPort),
-		tcp(internet, partALB, httpPort),
+	out := []reachability.Flow{
+		tcp(reachability.Internet, partALB, httpsPort),
+		tcp(reachability.Internet, partALB, httpPort),
 	}
 	for _, service := range []string{partPaymentAPI, partJobProcessor} {
 		out = append(out,
 			tcp(partALB, service, containerPort),
 			tcp(service, partDatabase, postgresPort),
-			tcp(service, internet, httpsPort),
+			tcp(service, reachability.Internet, httpsPort),
 			tcp(service, partALB, httpsPort),
 		)
 		if endpoints {
@@ -273,7 +216,7 @@ func allowedRules(direction string, containerPort int32) map[string][]string {
 	tcp := func(peer string, port int32) string { return fmt.Sprintf("%s tcp %d", peer, port) }
 	if direction == "ingress" {
 		return map[string][]string{
-			partALB:          {tcp(internet, httpsPort), tcp(internet, httpPort)},
+			partALB:          {tcp(reachability.Internet, httpsPort), tcp(reachability.Internet, httpPort)},
 			partPaymentAPI:   {tcp(partALB, containerPort)},
 			partJobProcessor: {tcp(partALB, containerPort)},
 			partDatabase:     {tcp(partPaymentAPI, postgresPort), tcp(partJobProcessor, postgresPort)},
@@ -282,8 +225,8 @@ func allowedRules(direction string, containerPort int32) map[string][]string {
 	}
 	return map[string][]string{
 		partALB:          {tcp(partPaymentAPI, containerPort), tcp(partJobProcessor, containerPort)},
-		partPaymentAPI:   {tcp(partDatabase, postgresPort), tcp(internet, httpsPort)},
-		partJobProcessor: {tcp(partDatabase, postgresPort), tcp(internet, httpsPort)},
+		partPaymentAPI:   {tcp(partDatabase, postgresPort), tcp(reachability.Internet, httpsPort)},
+		partJobProcessor: {tcp(partDatabase, postgresPort), tcp(reachability.Internet, httpsPort)},
 	}
 }
 
@@ -294,24 +237,24 @@ func rulesAre(direction string) func(context.Context, *Env, *recorder) error {
 		if err := cmp.Or(err1, err2); err != nil {
 			return err
 		}
-		parts := partsByGroup(nodes)
+		parts := reachability.Parts(nodes)
 		allowed := allowedRules(direction, port)
 		for _, n := range nodes {
-			if n.part == roleDefault || n.external {
+			if n.Part == roleDefault || n.External {
 				continue
 			}
-			rules := n.ingress
+			rules := n.Ingress
 			if direction == "egress" {
-				rules = n.egress
+				rules = n.Egress
 			}
-			got := distinct(texts(rules, func(r rule) string { return r.peerName(parts, vpc) + " " + r.ports.String() }))
-			rec.on(e.cloud.EC2ARN(ctx, "security-group", n.group)).sameSet(direction+" of "+n.part, allowed[n.part], got)
+			got := distinct(texts(rules, func(r reachability.Rule) string { return r.Peer(parts, vpc) + " " + r.Ports.String() }))
+			rec.on(e.cloud.EC2ARN(ctx, "security-group", n.Group)).sameSet(direction+" of "+n.Part, allowed[n.Part], got)
 		}
 		return nil
 	}
 }
 
-func reachability(ctx context.Context, e *Env, rec *recorder) error {
+func onlyAllowedFlows(ctx context.Context, e *Env, rec *recorder) error {
 	got, endpoints, err1 := e.reachable(ctx)
 	port, err2 := e.containerPort(ctx)
 	vpc, err3 := e.output(lib.OutputVpcID)
@@ -323,7 +266,7 @@ func reachability(ctx context.Context, e *Env, rec *recorder) error {
 	for _, f := range allowed {
 		x.record("allowed: "+f.String(), "open", openOrShut(slices.Contains(got, f)), slices.Contains(got, f))
 	}
-	x.sameSet("open beyond the table", nil, texts(except(got, allowed), flow.String))
+	x.sameSet("open beyond the table", nil, texts(except(got, allowed), reachability.Flow.String))
 	return nil
 }
 
@@ -335,13 +278,13 @@ func openOrShut(open bool) string {
 }
 
 // reachable computes every flow in, out of and inside the VPC, and whether interface endpoints are among the nodes.
-func (e *Env) reachable(ctx context.Context) (open []flow, endpoints bool, err error) {
+func (e *Env) reachable(ctx context.Context) (open []reachability.Flow, endpoints bool, err error) {
 	nodes, vpc, err := e.segments(ctx)
 	if err != nil {
 		return nil, false, err
 	}
-	endpoints = slices.ContainsFunc(nodes, func(n node) bool { return n.part == partEndpoints })
-	return flows(append(nodes, node{part: internet}), vpc), endpoints, nil
+	endpoints = slices.ContainsFunc(nodes, func(n reachability.Node) bool { return n.Part == partEndpoints })
+	return reachability.Flows(append(nodes, reachability.Node{Part: reachability.Internet}), vpc), endpoints, nil
 }
 
 func defaultGroupClosed(ctx context.Context, e *Env, rec *recorder) error {
@@ -356,8 +299,8 @@ func defaultGroupClosed(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	x := rec.on(e.cloud.EC2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
-	x.equal("ingress rules", 0, len(parseRules(g.IpPermissions, nil)))
-	x.equal("egress rules", 0, len(parseRules(g.IpPermissionsEgress, nil)))
+	x.equal("ingress rules", 0, len(reachability.ParseRules(g.IpPermissions, nil)))
+	x.equal("egress rules", 0, len(reachability.ParseRules(g.IpPermissionsEgress, nil)))
 	return nil
 }
 
@@ -369,8 +312,8 @@ func rulesDescribed(ctx context.Context, e *Env, rec *recorder) error {
 	for _, g := range groups {
 		x := rec.on(e.cloud.EC2ARN(ctx, "security-group", aws.ToString(g.GroupId)))
 		for direction, permissions := range map[string][]ec2types.IpPermission{"ingress": g.IpPermissions, "egress": g.IpPermissionsEgress} {
-			for _, r := range parseRules(permissions, nil) {
-				x.present("description of "+direction+" "+r.ports.String()+" in "+aws.ToString(g.GroupName), r.description)
+			for _, r := range reachability.ParseRules(permissions, nil) {
+				x.present("description of "+direction+" "+r.Ports.String()+" in "+aws.ToString(g.GroupName), r.Description)
 			}
 		}
 	}
@@ -387,16 +330,16 @@ func databaseReachable(ctx context.Context, e *Env, rec *recorder) error {
 	services := []string{partPaymentAPI, partJobProcessor}
 	var wanted, into, letIn []string
 	for _, part := range services {
-		wanted = append(wanted, flow{from: part, to: partDatabase, ports: ports{protocol: "tcp", from: postgresPort, to: postgresPort}}.String())
+		wanted = append(wanted, reachability.Flow{From: part, To: partDatabase, Ports: reachability.TCP(postgresPort)}.String())
 	}
-	parts := partsByGroup(nodes)
+	parts := reachability.Parts(nodes)
 	for _, n := range nodes {
-		if n.part == partDatabase {
-			letIn = append(letIn, texts(n.ingress, func(r rule) string { return r.peerName(parts, vpc) })...)
+		if n.Part == partDatabase {
+			letIn = append(letIn, texts(n.Ingress, func(r reachability.Rule) string { return r.Peer(parts, vpc) })...)
 		}
 	}
 	for _, f := range got {
-		if f.to == partDatabase {
+		if f.To == partDatabase {
 			into = append(into, f.String())
 		}
 	}

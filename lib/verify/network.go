@@ -14,6 +14,7 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/cloud"
 	"tapstack/lib/policy"
+	"tapstack/lib/reachability"
 )
 
 // zonesWanted is the number of availability zones that the brief's VPC spans.
@@ -133,14 +134,14 @@ func (e *Env) vpcSubnets(ctx context.Context) ([]ec2types.Subnet, error) {
 	return inVPC(ctx, e, "subnet", e.cloud.Subnets, func(s ec2types.Subnet) *string { return s.VpcId })
 }
 
-func (e *Env) routeTables(ctx context.Context) ([]routeTable, error) {
+func (e *Env) routeTables(ctx context.Context) ([]reachability.RouteTable, error) {
 	ours, err := inVPC(ctx, e, "route table", e.cloud.RouteTables, func(t ec2types.RouteTable) *string { return t.VpcId })
 	if err != nil {
 		return nil, err
 	}
-	tables := make([]routeTable, len(ours))
+	tables := make([]reachability.RouteTable, len(ours))
 	for i, t := range ours {
-		tables[i] = parseRouteTable(t)
+		tables[i] = reachability.ParseRouteTable(t)
 	}
 	return tables, nil
 }
@@ -224,24 +225,11 @@ func publicRoutes(ctx context.Context, e *Env, rec *recorder) error {
 	for _, n := range subnets {
 		id := aws.ToString(n.SubnetId)
 		x := rec.on(e.cloud.EC2ARN(ctx, "subnet", id))
-		x.equal("effective route to the internet", gateway, wayOut(id, tables))
-		table, _ := effectiveTable(id, tables)
-		x.sameSet("routes elsewhere", nil, table.ways())
+		x.equal("effective route to the internet", gateway, reachability.WayOut(id, tables))
+		table, _ := reachability.EffectiveTable(id, tables)
+		x.sameSet("routes elsewhere", nil, table.Ways())
 	}
 	return nil
-}
-
-// wayOut names the target of a subnet's effective route to the internet.
-func wayOut(subnet string, tables []routeTable) string {
-	t, ok := effectiveTable(subnet, tables)
-	if !ok {
-		return "no route table"
-	}
-	r, ok := t.lookup(publicAddress)
-	if !ok {
-		return "no route"
-	}
-	return r.target
 }
 
 func noAutomaticAddresses(ctx context.Context, e *Env, rec *recorder) error {
@@ -309,11 +297,11 @@ func privateRoutes(ctx context.Context, e *Env, rec *recorder) error {
 	for _, n := range private {
 		id, zone := aws.ToString(n.SubnetId), aws.ToString(n.AvailabilityZone)
 		x := rec.on(e.cloud.EC2ARN(ctx, "subnet", id))
-		out := wayOut(id, tables)
+		out := reachability.WayOut(id, tables)
 		x.record("effective route to the internet", "a NAT gateway in the same zone", out, zone != "" && zoneOfNAT[out] == zone)
-		table, found := effectiveTable(id, tables)
-		x.equal("has a route to an internet gateway", false, !found || table.toInternetGateway())
-		x.sameSet("routes elsewhere", nil, table.ways())
+		table, found := reachability.EffectiveTable(id, tables)
+		x.equal("has a route to an internet gateway", false, !found || table.ToInternetGateway())
+		x.sameSet("routes elsewhere", nil, table.Ways())
 	}
 	return nil
 }
@@ -433,8 +421,8 @@ func s3Endpoint(ctx context.Context, e *Env, rec *recorder) error {
 		return err
 	}
 	wanted := distinct(texts(private, func(n ec2types.Subnet) string {
-		t, _ := effectiveTable(aws.ToString(n.SubnetId), tables)
-		return t.id
+		t, _ := reachability.EffectiveTable(aws.ToString(n.SubnetId), tables)
+		return t.ID
 	}))
 	x := rec.on(e.cloud.EC2ARN(ctx, "vpc-endpoint", aws.ToString(gateway.VpcEndpointId)))
 	x.equal("state", "available", strings.ToLower(string(gateway.State)))

@@ -24,7 +24,7 @@ var layers = [][]string{
 	{"lib/session", "lib/target/localstackimage"}, // the latter is for tests
 	{"lib/lifecycle", "lib/verify", "lib/sweep", "lib/preflight", "lib/cost", "lib/target", "lib/awsprovider", "lib/dataplane"},
 	{"lib/inventory"},
-	{"lib/policy", "lib/declared"},
+	{"lib/policy", "lib/declared", "lib/reachability"},
 	{"lib/cloud", "lib/process", "lib/cache"},
 	{"lib/printable"},
 	{"lib"},
