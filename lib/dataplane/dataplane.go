@@ -99,6 +99,11 @@ type DatabaseStatus struct {
 	// Ready says that the writer takes connections.
 	Ready  bool   `json:"ready"`
 	Writer string `json:"writer"`
+	// Leads are the addresses to which the endpoints lead at present, by the endpoints' names: the writer's to its instance's.
+	Leads map[string]string `json:"leads,omitempty"`
+	// Socket is the folder of the writer's socket, Superuser who may connect there: the tool alone.
+	Socket    string `json:"socket,omitempty"`
+	Superuser string `json:"superuser,omitempty"`
 }
 
 // Network reaches by their names what the plane runs, and everything else as usual.
