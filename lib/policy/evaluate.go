@@ -11,7 +11,8 @@ import (
 )
 
 // Request is an action that somebody asks AWS for, on a resource. Context has the request's condition keys, in lower
-// case; one without a value is known not to be part of the request, and of one that is not there nothing is known.
+// case; one without a value is known not to be part of the request, and of one that is not there nothing is known. A key
+// that ends with a slash, such as aws:resourcetag/, says that all keys that begin so and are not there are no part of it.
 type Request struct {
 	Action, Resource string
 	Context          map[string][]string
@@ -147,7 +148,11 @@ func ConditionsHold(s Statement, context map[string][]string) (bool, error) {
 // conditionHolds evaluates one key of one operator. A positive operator does not hold for a key that the request lacks,
 // a negated one does, and so does any with IfExists (IAM user guide, "Condition operators").
 func conditionHolds(operator, key string, wanted []string, context map[string][]string) (bool, error) {
-	has, known := context[strings.ToLower(key)]
+	lower := strings.ToLower(key)
+	has, known := context[lower]
+	if !known {
+		_, known = context[lower[:strings.LastIndex(lower, "/")+1]]
+	}
 	switch {
 	case !known:
 		return false, fmt.Errorf("a condition on %s", key)

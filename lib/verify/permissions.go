@@ -10,7 +10,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	iamtypes "github.com/aws/aws-sdk-go-v2/service/iam/types"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
@@ -128,66 +127,13 @@ func (e *Env) roleNames(ctx context.Context) ([]string, error) {
 
 // role reads a role with its inline and attached policies.
 func (e *Env) role(ctx context.Context, name string) (role, error) {
-	return cloud.Once(ctx, e.cloud, "iam:role "+name, func(ctx context.Context) (role, error) {
-		out, err := e.cloud.IAM.GetRole(ctx, &iam.GetRoleInput{RoleName: &name})
-		if err != nil {
-			return role{}, err
-		}
-		r := role{Role: *out.Role}
-		if r.trust, err = policy.Parse(aws.ToString(r.AssumeRolePolicyDocument)); err != nil {
-			return role{}, err
-		}
-		inline, err := cloud.Pages(ctx, iam.NewListRolePoliciesPaginator(e.cloud.IAM, &iam.ListRolePoliciesInput{RoleName: &name}),
-			func(o *iam.ListRolePoliciesOutput) []string { return o.PolicyNames })
-		if err != nil {
-			return role{}, err
-		}
-		for _, id := range inline {
-			out, err := e.cloud.IAM.GetRolePolicy(ctx, &iam.GetRolePolicyInput{RoleName: &name, PolicyName: &id})
-			if err != nil {
-				return role{}, err
-			}
-			p, err := policy.Parse(aws.ToString(out.PolicyDocument))
-			if err != nil {
-				return role{}, fmt.Errorf("%s: %w", id, err)
-			}
-			r.policies = append(r.policies, p)
-		}
-		attached, err := cloud.Pages(ctx, iam.NewListAttachedRolePoliciesPaginator(e.cloud.IAM, &iam.ListAttachedRolePoliciesInput{RoleName: &name}),
-			func(o *iam.ListAttachedRolePoliciesOutput) []iamtypes.AttachedPolicy { return o.AttachedPolicies })
-		if err != nil {
-			return role{}, err
-		}
-		for _, a := range attached {
-			p, err := e.managedPolicy(ctx, aws.ToString(a.PolicyArn))
-			if err != nil {
-				return role{}, err
-			}
-			r.policies = append(r.policies, p)
-		}
-		if b := r.PermissionsBoundary; b != nil {
-			p, err := e.managedPolicy(ctx, aws.ToString(b.PermissionsBoundaryArn))
-			if err != nil {
-				return role{}, err
-			}
-			r.boundary = &p
-		}
-		return r, nil
-	})
-}
-
-func (e *Env) managedPolicy(ctx context.Context, id string) (policy.Policy, error) {
-	return cloud.Once(ctx, e.cloud, "iam:policy "+id, func(ctx context.Context) (policy.Policy, error) {
-		out, err := e.cloud.IAM.GetPolicy(ctx, &iam.GetPolicyInput{PolicyArn: &id})
-		if err != nil {
-			return policy.Policy{}, err
-		}
-		version, err := e.cloud.IAM.GetPolicyVersion(ctx, &iam.GetPolicyVersionInput{PolicyArn: &id, VersionId: out.Policy.DefaultVersionId})
-		if err != nil {
-			return policy.Policy{}, err
-		}
-		return policy.Parse(aws.ToString(version.PolicyVersion.Document))
-	})
+	read, err := e.cloud.Role(ctx, name)
+	if err != nil {
+		return role{}, err
+	}
+	trust, err1 := policy.Parse(aws.ToString(read.AssumeRolePolicyDocument))
+	may, err2 := policy.ParseRole(aws.ToString(read.Arn), "", read.Policies, read.Boundary)
+	return role{read.Role, trust, may.Policies, may.Boundary}, cmp.Or(err1, err2)
 }
 
 func eachRole(look func(x subject, r role, caller cloud.Identity)) func(context.Context, *Env, *recorder) error {
