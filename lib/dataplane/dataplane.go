@@ -24,6 +24,9 @@ type Options struct {
 	// Run is the command of each container, by the container's name. A task that has another container does not start, and
 	// its reason says so.
 	Run map[string][]string
+	// Environment are variables that every container gets besides, such as what SDKs need to reach the API where that takes more
+	// than one endpoint.
+	Environment map[string]string
 	// Dir is the folder for what the plane needs on disk. What it made there is gone after Close.
 	Dir string
 	// Speed is how many times faster than on AWS health checks of containers, back-off and scaling go; 10 when 0.

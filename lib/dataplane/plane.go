@@ -1,47 +1,367 @@
 package dataplane
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
-	"net"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+
+	"tapstack/lib/cloud"
+)
+
+const (
+	// pollInterval is the time between two looks at the API.
+	pollInterval = 500 * time.Millisecond
+	// usualSpeed is Options.Speed when it is 0.
+	usualSpeed = 10
+	// logInterval is the time between two writes to CloudWatch Logs.
+	logInterval = time.Second
+	// keptStopped is how long a task that has stopped is told. On AWS it is about an hour.
+	keptStopped = 5 * time.Minute
+	// closeLimit bounds Close.
+	closeLimit = 15 * time.Second
 )
 
 // Plane runs until Close, or until the process ends, however that ends.
 type Plane struct {
-	options Options
+	options   Options
+	cfg       aws.Config
+	clients   *cloud.Clients
+	dir       string
+	starter   *starter
+	addresses *addressRange
+	pool      *pool
+	metadata  *metadata
+	logs      *logWriter
+	door      *door
+	reporter  reporter
+	account   cloud.Identity
+
+	definitions definitions
+	subnets     map[string]subnet
+
+	mu       sync.Mutex
+	services map[string]*service // by ARN
+	tasks    map[string]*task    // by ARN
+	problems map[string]string
+	changed  chan struct{} // closed and made anew at each change
+	wake     chan struct{}
+
+	running sync.WaitGroup
+	stop    context.CancelFunc
+	ended   chan struct{}
 }
 
 // Start attaches a plane to the cloud. Nothing needs to be deployed yet. ctx bounds the start only.
-func Start(_ context.Context, options Options) (*Plane, error) {
+func Start(ctx context.Context, options Options) (*Plane, error) {
 	if options.Notify == nil {
 		options.Notify = func(string) {}
 	}
-	return &Plane{options: options}, nil
+	if options.Speed <= 0 {
+		options.Speed = usualSpeed
+	}
+	p := &Plane{
+		options: options, cfg: options.AWS.Copy(), pool: newPool(), definitions: definitions{}, subnets: map[string]subnet{},
+		services: map[string]*service{}, tasks: map[string]*task{}, problems: map[string]string{},
+		changed: make(chan struct{}), wake: make(chan struct{}, 1), ended: make(chan struct{}), stop: func() {},
+		door: newDoor(options.Door, options.Token),
+	}
+	if p.cfg.HTTPClient == nil {
+		p.cfg.HTTPClient = awshttp.NewBuildableClient() // one for all readers, which keeps connections
+	}
+	p.clients = cloud.NewClients(p.cfg)
+	if err := p.prepare(ctx); err != nil {
+		return nil, errors.Join(err, p.release())
+	}
+	life, stop := context.WithCancel(context.WithoutCancel(ctx))
+	p.stop = stop
+	go p.loop(life)
+	return p, nil
+}
+
+func (p *Plane) prepare(ctx context.Context) (err error) {
+	if p.starter, err = newStarter(); err != nil {
+		return err
+	}
+	parent := p.options.Dir
+	if parent == "" || !passable(parent) {
+		parent = os.TempDir() // tasks run as other users, who must get there
+	}
+	if p.dir, err = os.MkdirTemp(parent, "tapstack-plane-"); err != nil {
+		return err
+	}
+	if err = os.Chmod(p.dir, 0o711); err != nil { //nolint:gosec // tasks run as other users
+		return err
+	}
+	if err = os.Mkdir(filepath.Join(p.dir, "tasks"), 0o711); err != nil { //nolint:gosec // the same
+		return err
+	}
+	if p.addresses, err = claimRange(); err != nil {
+		return err
+	}
+	if p.metadata, err = serveMetadata(p); err != nil {
+		return err
+	}
+	if p.account, err = cloud.NewReader(p.cfg).Identity(ctx); err != nil {
+		return err
+	}
+	p.logs = newLogWriter(p.clients.Logs)
+	return p.door.attach(ctx, true)
+}
+
+// release gives back what prepare has taken.
+func (p *Plane) release() error {
+	var err error
+	if p.metadata != nil {
+		err = errors.Join(err, p.metadata.close())
+	}
+	if p.addresses != nil {
+		err = errors.Join(err, p.addresses.close())
+	}
+	if p.starter != nil {
+		p.starter.close()
+	}
+	if p.dir != "" {
+		err = errors.Join(err, os.RemoveAll(p.dir))
+	}
+	return err
 }
 
 // Close stops everything that runs, as ECS would stop it but with less patience, and detaches the plane.
-func (p *Plane) Close() error { return nil }
+func (p *Plane) Close() error {
+	p.stop()
+	<-p.ended
+	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+	defer cancel()
+	return errors.Join(p.door.attach(ctx, false), p.release())
+}
+
+// loop looks at the API and at what runs, again and again, and does what is to be done.
+func (p *Plane) loop(ctx context.Context) {
+	defer close(p.ended)
+	writing := make(chan struct{})
+	logging, stopLogging := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(writing)
+		p.logs.run(logging, logInterval)
+	}()
+	ticker := time.NewTicker(pollInterval)
+	defer ticker.Stop()
+	for look := true; ctx.Err() == nil; {
+		if look {
+			p.problem("the AWS API", p.look(ctx))
+		}
+		p.act(ctx)
+		select {
+		case <-ctx.Done():
+		case <-ticker.C:
+			look = true
+		case <-p.wake:
+			look = false
+		}
+	}
+	p.running.Wait()
+	stopLogging()
+	<-writing
+}
+
+// change does something that others are to see, and has the loop look at it.
+func (p *Plane) change(f func()) {
+	p.changeIf(func() bool { f(); return true })
+}
+
+// changeIf is change if f says that there was one.
+func (p *Plane) changeIf(f func() bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !f() {
+		return
+	}
+	p.announce()
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// announce wakes those who wait for a change; p.mu is held.
+func (p *Plane) announce() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// problem notes what cannot be done at present, or that it can be again. It is told once.
+func (p *Plane) problem(what string, err error) {
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	p.mu.Lock()
+	before := p.problems[what]
+	now := ""
+	if err != nil {
+		now = what + ": " + err.Error()
+		p.problems[what] = now
+	} else {
+		delete(p.problems, what)
+	}
+	p.mu.Unlock()
+	if now != "" && now != before {
+		p.options.Notify("The data plane: " + now)
+	}
+}
+
+// look reads the API.
+func (p *Plane) look(ctx context.Context) error {
+	reader := cloud.NewReader(p.cfg)
+	read, err := readCluster(ctx, reader, p.options.Cluster, p.expected())
+	if err != nil {
+		return err
+	}
+	return p.follow(ctx, reader, read)
+}
+
+// expected are the tasks that the API is to list as running.
+func (p *Plane) expected() map[string]bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	known := map[string]bool{}
+	for arn, t := range p.tasks {
+		if t.active() && p.reporter.told(arn) {
+			known[arn] = true
+		}
+	}
+	return known
+}
 
 // Status tells what runs.
-func (p *Plane) Status() Status { return Status{} }
+func (p *Plane) Status() Status {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.status()
+}
 
 // Wait waits until the status is as asked for; it returns what ends ctx, with the problems of the moment.
-func (p *Plane) Wait(context.Context, func(Status) bool) error { return nil }
+func (p *Plane) Wait(ctx context.Context, done func(Status) bool) error {
+	for {
+		p.mu.Lock()
+		status, changed := p.status(), p.changed
+		p.mu.Unlock()
+		if done(status) {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-p.ended:
+			return errors.New("the data plane has ended")
+		case <-ctx.Done():
+			err := context.Cause(ctx)
+			for _, problem := range status.Problems {
+				err = fmt.Errorf("%w; %s", err, problem)
+			}
+			return err
+		}
+	}
+}
+
+func (p *Plane) status() Status {
+	s := Status{Speed: p.options.Speed}
+	for _, arn := range slices.Sorted(maps.Keys(p.services)) {
+		service := p.services[arn]
+		running, pending, healthy := 0, 0, 0
+		for _, t := range p.tasks {
+			if t.service != arn || !t.active() {
+				continue
+			}
+			if t.status == statusRunning {
+				running++
+			} else {
+				pending++
+			}
+			if t.healthy(service) {
+				healthy++
+			}
+		}
+		s.Services = append(s.Services, ServiceStatus{
+			Name: service.name(), TaskDefinition: service.primary().definition, RolloutState: string(service.primary().state),
+			Desired: int(service.api.DesiredCount), Pending: pending, Running: running, Healthy: healthy, Steady: service.steady,
+		})
+	}
+	for _, t := range p.sorted() {
+		told := TaskStatus{
+			ID: t.id, Service: last(t.service), TaskDefinition: aws.ToString(t.definition.TaskDefinitionArn), LastStatus: t.status,
+			HealthStatus: string(t.health), Zone: t.zone, PrivateAddress: t.private.String(), Host: t.host,
+		}
+		if t.ending != nil {
+			told.StoppedReason = t.ending.reason
+		}
+		for _, r := range t.runners {
+			told.Containers = append(told.Containers, ContainerStatus{aws.ToString(r.definition.Name), r.pid, r.exitCode, r.reason})
+		}
+		s.Tasks = append(s.Tasks, told)
+	}
+	for _, what := range slices.Sorted(maps.Keys(p.problems)) {
+		s.Problems = append(s.Problems, p.problems[what])
+	}
+	return s
+}
+
+// sorted are the tasks, the oldest first; p.mu is held.
+func (p *Plane) sorted() []*task {
+	return slices.SortedFunc(maps.Values(p.tasks), func(a, b *task) int {
+		if order := a.created.Compare(b.created); order != 0 {
+			return order
+		}
+		return cmp.Compare(a.id, b.id)
+	})
+}
 
 // Kill kills a process of that container, in one task of those that run it, as an out-of-memory killer would (SIGKILL).
 func (p *Plane) Kill(container string) error {
-	return fmt.Errorf("no task runs a container %s", container)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var pids []int
+	for _, t := range p.tasks {
+		for _, r := range t.runners {
+			if aws.ToString(r.definition.Name) == container && r.pid != 0 && t.active() && t.status == statusRunning {
+				pids = append(pids, r.pid)
+			}
+		}
+	}
+	if len(pids) == 0 {
+		return fmt.Errorf("no task runs a container %s", container)
+	}
+	signalGroup(pids[rand.IntN(len(pids))], syscall.SIGKILL) //nolint:gosec // any will do
+	return nil
+}
+
+// authority is the PEM of who signs the database's certificate, nothing before there is one.
+func (p *Plane) authority() []byte { return nil }
+
+// resolve is the environment that a task's definition gives a container.
+func (p *Plane) resolve(_ context.Context, t *task, name string) (map[string]string, error) {
+	values := map[string]string{}
+	for _, c := range t.definition.ContainerDefinitions {
+		if aws.ToString(c.Name) == name {
+			for _, v := range c.Environment {
+				values[aws.ToString(v.Name)] = aws.ToString(v.Value)
+			}
+		}
+	}
+	return values, nil
 }
 
 // Network resolves the load balancer's name and the database's endpoints.
-func (p *Plane) Network() Network { return network{} }
-
-type network struct{}
-
-func (network) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
-	return (&net.Dialer{}).DialContext(ctx, network, address)
-}
-
-func (network) LookupHost(ctx context.Context, host string) ([]string, error) {
-	return net.DefaultResolver.LookupHost(ctx, host)
+func (p *Plane) Network() Network {
+	return NetworkOf(func(context.Context) (Status, error) { return p.Status(), nil })
 }

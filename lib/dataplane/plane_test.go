@@ -1,0 +1,227 @@
+//go:build linux
+
+package dataplane_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib/cloud"
+	"tapstack/lib/dataplane"
+	"tapstack/lib/target"
+)
+
+// asContainer is the first argument of this program where it stands in for what a container would run.
+const asContainer = "container"
+
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == asContainer {
+		os.Exit(containerMain(os.Args[2:]))
+	}
+	os.Exit(m.Run())
+}
+
+// containerMain serves, until it is told to end, what it was told by its environment.
+func containerMain(arguments []string) int {
+	if len(arguments) > 0 && arguments[0] == "exit" {
+		return 7
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/who", func(w http.ResponseWriter, _ *http.Request) {
+		folder, _ := os.Getwd()
+		unwritable := os.WriteFile(folder+"/x", nil, 0o600) != nil
+		writable := os.WriteFile(os.Getenv("TMPDIR")+"/x", nil, 0o600) == nil
+		var names []string
+		for _, entry := range os.Environ() {
+			name, _, _ := strings.Cut(entry, "=")
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		_, _ = fmt.Fprintln(w, os.Getenv("VERSION"), os.Geteuid() != 0, unwritable, writable, strings.Join(names, " "))
+	})
+	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("CONTAINER_HOST"), os.Getenv("CONTAINER_PORT")))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	fmt.Println("listening as", os.Getenv("VERSION"))
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: time.Second}
+	ended, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	go func() {
+		<-ended.Done()
+		_ = server.Shutdown(context.Background())
+	}()
+	_ = server.Serve(listener)
+	fmt.Println("ended")
+	return 0
+}
+
+// stage is a cloud with a network, a cluster and a plane.
+type stage struct {
+	*cloud.Clients
+	t       *testing.T
+	plane   *dataplane.Plane
+	subnets []string
+	vpc     string
+	group   string
+	cluster string
+}
+
+const logGroup = "/ecs/web"
+
+func newStage(t *testing.T) *stage {
+	t.Helper()
+	ctx := t.Context()
+	moto, err := target.Open(ctx, target.Options{Name: target.Local})
+	if err != nil {
+		t.Skip("there is no local cloud: ", err)
+	}
+	t.Cleanup(func() { assert.NoError(t, moto.Close()) })
+	s := &stage{Clients: cloud.NewClients(moto.Config), t: t, cluster: "payments"}
+
+	vpc, err := s.EC2.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
+	require.NoError(t, err)
+	s.vpc = *vpc.Vpc.VpcId
+	for i, zone := range []string{"us-east-1a", "us-east-1b", "us-east-1c"} {
+		made, err := s.EC2.CreateSubnet(ctx, &ec2.CreateSubnetInput{
+			VpcId: &s.vpc, AvailabilityZone: &zone, CidrBlock: aws.String(fmt.Sprintf("10.0.%d.0/20", 16*(i+1))),
+		})
+		require.NoError(t, err)
+		s.subnets = append(s.subnets, *made.Subnet.SubnetId)
+	}
+	group, err := s.EC2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{VpcId: &s.vpc, GroupName: aws.String("web"), Description: aws.String("web")})
+	require.NoError(t, err)
+	s.group = *group.GroupId
+	_, err = s.Logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: aws.String(logGroup)})
+	require.NoError(t, err)
+
+	door, token := "", ""
+	s.plane, err = dataplane.Start(ctx, dataplane.Options{
+		AWS: moto.Config, Cluster: s.cluster, Door: door, Token: token, Dir: t.TempDir(), Speed: 50,
+		Run: map[string][]string{"web": {os.Args[0], asContainer}}, Notify: func(text string) { t.Log(text) },
+	})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		began := time.Now()
+		assert.NoError(t, s.plane.Close())
+		t.Logf("closed in %s", time.Since(began))
+	})
+	_, err = s.ECS.CreateCluster(ctx, &ecs.CreateClusterInput{ClusterName: &s.cluster})
+	require.NoError(t, err)
+	return s
+}
+
+// define registers a revision of the task definition.
+func (s *stage) define(version string, arguments ...string) string {
+	s.t.Helper()
+	out, err := s.ECS.RegisterTaskDefinition(s.t.Context(), &ecs.RegisterTaskDefinitionInput{
+		Family: aws.String("web"), NetworkMode: ecstypes.NetworkModeAwsvpc, Cpu: aws.String("256"), Memory: aws.String("512"),
+		RequiresCompatibilities: []ecstypes.Compatibility{ecstypes.CompatibilityFargate},
+		ContainerDefinitions: []ecstypes.ContainerDefinition{{
+			Name: aws.String("web"), Image: aws.String("web:" + version), User: aws.String("10001:10001"), Command: arguments,
+			Environment: []ecstypes.KeyValuePair{
+				{Name: aws.String("VERSION"), Value: &version}, {Name: aws.String("CONTAINER_PORT"), Value: aws.String("8080")},
+			},
+			HealthCheck: &ecstypes.HealthCheck{Command: []string{"CMD", "curl", "--fail", "--silent", "http://localhost:8080/health"}, StartPeriod: aws.Int32(60)},
+			LogConfiguration: &ecstypes.LogConfiguration{LogDriver: ecstypes.LogDriverAwslogs, Options: map[string]string{
+				"awslogs-group": logGroup, "awslogs-region": "us-east-1", "awslogs-stream-prefix": "web",
+			}},
+		}},
+	})
+	require.NoError(s.t, err)
+	return *out.TaskDefinition.TaskDefinitionArn
+}
+
+func (s *stage) service(definition string, desired int32) {
+	s.t.Helper()
+	_, err := s.ECS.CreateService(s.t.Context(), &ecs.CreateServiceInput{
+		Cluster: &s.cluster, ServiceName: aws.String("web"), TaskDefinition: &definition, DesiredCount: &desired, LaunchType: ecstypes.LaunchTypeFargate,
+		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: s.subnets, SecurityGroups: []string{s.group}}},
+		DeploymentConfiguration: &ecstypes.DeploymentConfiguration{
+			MinimumHealthyPercent: aws.Int32(100), MaximumPercent: aws.Int32(200),
+			DeploymentCircuitBreaker: &ecstypes.DeploymentCircuitBreaker{Enable: true, Rollback: true},
+		},
+	})
+	require.NoError(s.t, err)
+}
+
+// await waits for a status of the plane.
+func (s *stage) await(what string, is func(dataplane.Status) bool) dataplane.Status {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(s.t.Context(), 30*time.Second)
+	defer cancel()
+	var last dataplane.Status
+	err := s.plane.Wait(ctx, func(status dataplane.Status) bool { last = status; return is(status) })
+	for len(last.Tasks) > 4 {
+		last.Tasks = last.Tasks[1:]
+	}
+	require.NoError(s.t, err, "%s; it is %+v", what, last)
+	return last
+}
+
+// given are the variables of a container: what its definition sets, and what Fargate and the plane add.
+const given = "AWS_CONTAINER_CREDENTIALS_FULL_URI AWS_DEFAULT_REGION AWS_ENDPOINT_URL AWS_EXECUTION_ENV AWS_REGION CONTAINER_HOST " +
+	"CONTAINER_PORT ECS_AGENT_URI ECS_CONTAINER_METADATA_URI_V4 HOME HOSTNAME PATH TMPDIR VERSION"
+
+func steady(definition string, running int) func(dataplane.Status) bool {
+	return func(s dataplane.Status) bool {
+		return len(s.Services) == 1 && s.Services[0].Steady && s.Services[0].TaskDefinition == definition && s.Services[0].Running == running
+	}
+}
+
+func TestAServiceRunsAsProcesses(t *testing.T) {
+	s := newStage(t)
+	first := s.define("1")
+	began := time.Now()
+	s.service(first, 3)
+	status := s.await("three tasks run", steady(first, 3))
+	t.Logf("steady after %s", time.Since(began))
+	zones := map[string]bool{}
+	for _, task := range status.Tasks {
+		zones[task.Zone] = true
+		body := get(t, "http://"+task.Host+":8080/who")
+		assert.Equal(t, "1 true true true "+given+"\n", body, "version, not root, folder not writable, TMPDIR writable, and the variables")
+	}
+	assert.Len(t, zones, 3, "the tasks are spread over the zones")
+
+	require.NoError(t, s.plane.Kill("web"))
+	s.await("the killed task is noticed", func(st dataplane.Status) bool { return st.Services[0].Running < 3 })
+	s.await("and replaced", steady(first, 3))
+
+	began = time.Now()
+	second := s.define("2")
+	_, err := s.ECS.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: &s.cluster, Service: aws.String("web"), TaskDefinition: &second})
+	require.NoError(t, err)
+	s.await("a new revision is rolled out", steady(second, 3))
+	t.Logf("rolled after %s", time.Since(began))
+}
+
+func get(t *testing.T, url string) string {
+	t.Helper()
+	client := http.Client{Timeout: 5 * time.Second}
+	response, err := client.Get(url)
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	body := make([]byte, 4096)
+	n, _ := response.Body.Read(body)
+	return string(body[:n])
+}

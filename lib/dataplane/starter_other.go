@@ -1,0 +1,27 @@
+//go:build !linux
+
+package dataplane
+
+import (
+	"errors"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"syscall"
+)
+
+type starter struct{}
+
+func newStarter() (*starter, error) {
+	return nil, fmt.Errorf("the data plane runs on Linux, not on %s: there is one loopback address only. Use Linux, a virtual machine or WSL 2", runtime.GOOS)
+}
+
+func (*starter) close() {}
+
+func (*starter) start(*exec.Cmd, identity) error { return errors.ErrUnsupported }
+
+func signalGroup(int, syscall.Signal) {}
+
+func own(string, identity) error { return nil }
+
+func passable(string) bool { return true }
