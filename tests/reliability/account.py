@@ -78,6 +78,7 @@ def account():
 
 def main():
     script = sys.argv.pop(1)
+    sys.path.insert(0, os.path.dirname(script))
     emulator = {"__name__": "emulator", "__file__": script}
     with open(script, encoding="utf-8") as source:
         exec(compile(source.read(), script, "exec"), emulator)
@@ -92,8 +93,8 @@ def main():
         asked = urllib.parse.parse_qs(query)
         others[0].make(int(asked["from"][0]), int(asked["to"][0]))
 
-    def application(token):
-        served = plain(token)
+    def application(*arguments):
+        served = plain(*arguments)
 
         def serve(environ, start_response):
             path = environ.get("PATH_INFO")
