@@ -18,6 +18,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/dataplane/injection"
 )
 
 const (
@@ -57,6 +58,9 @@ type Plane struct {
 	problems map[string]string
 	changed  chan struct{} // closed and made anew at each change
 	wake     chan struct{}
+
+	shared      *cloud.Reader
+	sharedSince time.Time
 
 	running sync.WaitGroup
 	stop    context.CancelFunc
@@ -348,17 +352,24 @@ func (p *Plane) Kill(container string) error {
 // authority is the PEM of who signs the database's certificate, nothing before there is one.
 func (p *Plane) authority() []byte { return nil }
 
-// resolve is the environment that a task's definition gives a container.
-func (p *Plane) resolve(_ context.Context, t *task, name string) (map[string]string, error) {
-	values := map[string]string{}
-	for _, c := range t.definition.ContainerDefinitions {
-		if aws.ToString(c.Name) == name {
-			for _, v := range c.Environment {
-				values[aws.ToString(v.Name)] = aws.ToString(v.Value)
-			}
-		}
+// resolve is the environment that a task's definition gives a container, as its execution role may read it.
+func (p *Plane) resolve(ctx context.Context, t *task, container string) (map[string]string, error) {
+	values, err := injection.Resolve(ctx, injection.Source{Reader: p.sharedReader(), Task: t.arn}, *t.definition, container)
+	var reason injection.StoppedReason
+	if err != nil && !errors.As(err, &reason) {
+		err = fmt.Errorf("ResourceInitializationError: unable to pull secrets or registry auth: %w", err)
 	}
-	return values, nil
+	return values, err
+}
+
+// sharedReader is one reader for all tasks that start at one time.
+func (p *Plane) sharedReader() *cloud.Reader {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.shared == nil || time.Since(p.sharedSince) > pollInterval {
+		p.shared, p.sharedSince = cloud.NewReader(p.cfg), time.Now()
+	}
+	return p.shared
 }
 
 // Network resolves the load balancer's name and the database's endpoints.
