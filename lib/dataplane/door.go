@@ -108,7 +108,9 @@ type serviceReport struct {
 	Running        int                `json:"runningCount"`
 	Pending        int                `json:"pendingCount"`
 	Deployments    []deploymentReport `json:"deployments"`
-	Events         []eventReport      `json:"events"`
+	// Known are the deployments that the plane has seen: the report is older than any other.
+	Known  []string      `json:"knownDeployments"`
+	Events []eventReport `json:"events"`
 }
 
 type deploymentReport struct {

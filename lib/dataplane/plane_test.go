@@ -114,7 +114,7 @@ func newStage(t *testing.T) *stage {
 	_, err = s.Logs.CreateLogGroup(ctx, &cloudwatchlogs.CreateLogGroupInput{LogGroupName: aws.String(logGroup)})
 	require.NoError(t, err)
 
-	door, token := "", ""
+	door, token := moto.Door()
 	s.plane, err = dataplane.Start(ctx, dataplane.Options{
 		AWS: moto.Config, Cluster: s.cluster, Door: door, Token: token, Dir: t.TempDir(), Speed: 50,
 		Run: map[string][]string{"web": {os.Args[0], asContainer}}, Notify: func(text string) { t.Log(text) },

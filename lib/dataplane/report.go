@@ -90,7 +90,7 @@ func changed(before, after map[string]string, key string, told any) bool {
 }
 
 func (p *Plane) serviceReport(s *service) serviceReport {
-	told := serviceReport{Service: aws.ToString(s.api.ServiceArn), TaskDefinition: s.primary().definition, Events: s.events}
+	told := serviceReport{Service: aws.ToString(s.api.ServiceArn), TaskDefinition: s.primary().definition, Events: s.events, Known: s.seen}
 	for i, d := range s.deployments {
 		one := deploymentReport{
 			ID: d.id, Status: "ACTIVE", TaskDefinition: d.definition, Failed: d.failed, RolloutState: string(d.state), Reason: d.reason,

@@ -18,7 +18,9 @@ type service struct {
 	api ecstypes.Service
 	// deployments have the PRIMARY one first.
 	deployments []*deployment
-	events      []eventReport
+	// seen are the ids of all deployments that the API told of.
+	seen   []string
+	events []eventReport
 	// good is the last deployment that was completed, which a circuit breaker rolls back to.
 	good *deployment
 	// failures counts tasks that failed one after another, notBefore is when the next may start.
@@ -68,7 +70,12 @@ func (s *service) follow(api ecstypes.Service, now time.Time) {
 	}
 	var added []*deployment
 	for _, d := range api.Deployments {
-		if id := aws.ToString(d.Id); !known(id) && (first || aws.ToString(d.Status) == "PRIMARY") {
+		id := aws.ToString(d.Id)
+		if slices.Contains(s.seen, id) {
+			continue
+		}
+		s.seen = append(s.seen, id)
+		if !known(id) && (first || aws.ToString(d.Status) == "PRIMARY") {
 			added = append(added, &deployment{
 				id: id, definition: aws.ToString(d.TaskDefinition), failed: int(d.FailedTasks),
 				state: cmp.Or(d.RolloutState, ecstypes.DeploymentRolloutStateInProgress), reason: aws.ToString(d.RolloutStateReason),

@@ -416,6 +416,19 @@ func TestAServiceIsWhatTheDataPlaneReports(t *testing.T) {
 		}}})
 		require.Equal(t, d.definition, aws.ToString(d.service("payment-api").TaskDefinition))
 		require.Len(t, d.service("payment-api").Deployments, 1)
+
+		newest := update(ecs.UpdateServiceInput{TaskDefinition: &second})[0]
+		d.report(object{"services": []object{{ // decided before it was there
+			"serviceArn": aws.ToString(service.ServiceArn), "taskDefinition": d.definition, "deployments": []object{complete}, "knownDeployments": []string{first},
+		}}})
+		deployments = d.service("payment-api").Deployments
+		require.Equal(t, []string{aws.ToString(newest.Id), first}, []string{aws.ToString(deployments[0].Id), aws.ToString(deployments[1].Id)})
+		require.Equal(t, second, aws.ToString(d.service("payment-api").TaskDefinition))
+		require.Equal(t, ecstypes.LaunchTypeFargate, deployments[1].LaunchType, "what is not reported stays")
+		d.report(object{"services": []object{{
+			"serviceArn": aws.ToString(service.ServiceArn), "taskDefinition": d.definition, "deployments": []object{complete},
+			"knownDeployments": []string{first, aws.ToString(newest.Id)},
+		}}})
 	})
 	t.Run("a task that was told to stop is not told to run again", func(t *testing.T) {
 		_, err := d.ECS.StopTask(t.Context(), &ecs.StopTaskInput{Cluster: aws.String("payments"), Task: aws.String(taskARN + "1"), Reason: aws.String("by hand")})

@@ -291,12 +291,27 @@ def report_service(report):
     backend = backend_of(report["serviceArn"])
     for service in backend.services.values():
         if service.arn == report["serviceArn"]:
-            for name in ("taskDefinition", "runningCount", "pendingCount", "deployments", "events"):
+            for name in ("runningCount", "pendingCount", "events"):
                 if name in report:
                     setattr(service, camelcase_to_underscores(name), report[name])
+            if "deployments" in report:
+                report_deployments(service, report)
             settle(service)
             return
     raise LookupError(f"no service {report['serviceArn']}")
+
+
+def report_deployments(service, report):
+    """A report may be older than the newest deployment, which is then none of those that the data plane knows: that one stays the newest.
+    What is not reported of a deployment stays as it is, or is as that of the newest."""
+    newest, kept = service.deployments[:1], {d["id"]: d for d in service.deployments}
+    reported, known = report["deployments"], report.get("knownDeployments")
+    unseen = [d for d in newest if known is not None and d["id"] not in known]
+    if unseen:
+        reported = [{**it, "status": "ACTIVE"} for it in reported]
+    else:
+        service.task_definition = report.get("taskDefinition") or service.task_definition
+    service.deployments = unseen + [{**kept.get(it["id"], newest[0] if newest else {}), **it} for it in reported]
 
 
 # Clusters.
