@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"os/user"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -16,7 +17,12 @@ import (
 )
 
 // OwnSession has command run in a session, and so in a process group, of its own: the terminal's Ctrl-C is for the tool.
-func OwnSession(command *exec.Cmd) { command.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
+func OwnSession(command *exec.Cmd) {
+	if command.SysProcAttr == nil {
+		command.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	command.SysProcAttr.Setsid = true
+}
 
 // KillGroup ends a child with a session of its own, and all that it started.
 func KillGroup(pid int) error { return syscall.Kill(-pid, syscall.SIGKILL) }
@@ -59,6 +65,80 @@ func Birth(pid int) string {
 		return ""
 	}
 	return strings.TrimSpace(string(output))
+}
+
+// Children are the processes that a process started itself and that have not been waited for, where there is a /proc.
+func Children(pid int) []int {
+	entries, _ := os.ReadDir("/proc")
+	var children []int
+	for _, entry := range entries {
+		child, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if fields := stat(child); len(fields) > 1 && fields[1] == strconv.Itoa(pid) {
+			children = append(children, child)
+		}
+	}
+	return children
+}
+
+// Account is a user of this machine that root runs programs as which refuse to run as root. A nil one is the caller itself.
+type Account struct{ uid, gid uint32 }
+
+// Unprivileged is the first of these users that there is, else nobody; nil where the caller is not root.
+func Unprivileged(names ...string) *Account {
+	if os.Geteuid() != 0 {
+		return nil
+	}
+	for _, name := range append(names, "nobody") {
+		found, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, uidErr := strconv.ParseUint(found.Uid, 10, 32)
+		gid, gidErr := strconv.ParseUint(found.Gid, 10, 32)
+		if uidErr == nil && gidErr == nil && uid != 0 {
+			return &Account{uint32(uid), uint32(gid)}
+		}
+	}
+	const overflow = 65534 // what the kernel takes for a user that it cannot name
+	return &Account{overflow, overflow}
+}
+
+// Run has a command run as that user.
+func (a *Account) Run(command *exec.Cmd) {
+	if a == nil {
+		return
+	}
+	if command.SysProcAttr == nil {
+		command.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	command.SysProcAttr.Credential = &syscall.Credential{Uid: a.uid, Gid: a.gid}
+}
+
+// Own makes a file, or a link itself, that user's.
+func (a *Account) Own(path string) error {
+	if a == nil {
+		return nil
+	}
+	return os.Lchown(path, int(a.uid), int(a.gid))
+}
+
+// Reaches says whether that user gets as far as path: every folder on the way must let others pass.
+func (a *Account) Reaches(path string) bool {
+	if a == nil {
+		return true
+	}
+	for folder := filepath.Clean(path); ; folder = filepath.Dir(folder) {
+		info, err := os.Stat(folder)
+		if err != nil || info.Mode()&0o001 == 0 {
+			return false
+		}
+		if folder == filepath.Dir(folder) {
+			return true
+		}
+	}
 }
 
 // Trusted says whether a file, or a link itself, is the caller's own or root's.

@@ -1,0 +1,184 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"tapstack/lib/cloud"
+)
+
+// Promote makes another member the writer. The old writer is stopped first, so that there are never two, and comes back as a
+// replica, after Promote has returned. No commit that was acknowledged is lost: a commit waits for one replica, and the new
+// writer first takes over what any other replica has more than it. After an error the writer is the old one.
+func (c *Cluster) Promote(ctx context.Context, name string) error {
+	chosen, err := c.member(name)
+	if err != nil {
+		return err
+	}
+	select {
+	case c.roles <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("promoting %s: %w", name, context.Cause(ctx))
+	}
+	old := c.writer.Load()
+	if old == chosen {
+		<-c.roles
+		return nil
+	}
+	err = old.halt(ctx)
+	if err == nil {
+		err = c.elect(ctx, chosen, old)
+	}
+	if err != nil {
+		c.follow(old)
+		c.run(old)
+		<-c.roles
+		return fmt.Errorf("promoting %s: %w", name, err)
+	}
+	c.writer.Store(chosen)
+	err = c.follow(chosen, old)
+	c.running.Go(func() {
+		defer func() { <-c.roles }()
+		c.rejoin(old)
+	})
+	return err
+}
+
+// replicas are all members but one.
+func (c *Cluster) replicas(writer *member) []*member {
+	var others []*member
+	for _, m := range c.members {
+		if m != writer {
+			others = append(others, m)
+		}
+	}
+	return others
+}
+
+// elect has the chosen replica catch up with whichever has most, and promotes it.
+func (c *Cluster) elect(ctx context.Context, chosen, old *member) error {
+	furthest, most, has := chosen, int64(0), int64(0)
+	for _, m := range c.replicas(old) {
+		if err := c.source(m, nil); err != nil {
+			return err
+		}
+	}
+	for _, m := range c.replicas(old) {
+		position, err := m.position(ctx)
+		if err != nil {
+			return err
+		}
+		if position > most {
+			furthest, most = m, position
+		}
+		if m == chosen {
+			has = position
+		}
+	}
+	if has < most {
+		if err := c.source(chosen, furthest); err != nil {
+			return err
+		}
+	}
+	connection, err := chosen.connect(ctx, "postgres")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = connection.Close(context.WithoutCancel(ctx)) }()
+	err = cloud.Poll(ctx, often(30*time.Second), func(ctx context.Context) (bool, error) {
+		var reached bool
+		err := connection.QueryRow(ctx, "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint >= $1", most).Scan(&reached)
+		return reached, err
+	})
+	if err != nil {
+		return fmt.Errorf("having it catch up with %s: %w", furthest.Name, err)
+	}
+	_, err = connection.Exec(ctx, "SELECT pg_promote(true, 60)", pgx.QueryExecModeSimpleProtocol)
+	return err
+}
+
+// position is how far a replica is that has no source: it is known when the server waits for more.
+func (m *member) position(ctx context.Context) (position int64, err error) {
+	err = cloud.Poll(ctx, often(30*time.Second), func(ctx context.Context) (bool, error) {
+		connection, err := m.connect(ctx, "postgres")
+		if err != nil {
+			return false, nil //nolint:nilerr // it may be on its way back
+		}
+		defer func() { _ = connection.Close(context.WithoutCancel(ctx)) }()
+		var waits bool
+		err = connection.QueryRow(ctx, `SELECT NOT EXISTS (SELECT FROM pg_stat_wal_receiver)
+			AND EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'startup' AND wait_event IN ('RecoveryWalStream', 'RecoveryRetrieveRetryInterval')),
+			pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint`).Scan(&waits, &position)
+		return waits && err == nil, nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("%s does not tell what it has: %w", m.Name, err)
+	}
+	return position, nil
+}
+
+// follow has all other members, save those left out, stream from the writer.
+func (c *Cluster) follow(writer *member, except ...*member) error {
+	var err error
+	for _, m := range c.replicas(writer) {
+		if len(except) == 0 || m != except[0] {
+			err = errors.Join(err, c.source(m, writer))
+		}
+	}
+	return err
+}
+
+// rejoin makes a former writer a replica. It may have what nobody else has, so that it begins anew.
+func (c *Cluster) rejoin(old *member) {
+	err := cloud.Poll(c.ctx, cloud.Wait{First: 50 * time.Millisecond, Longest: time.Second}, func(ctx context.Context) (bool, error) {
+		err := c.clone(ctx, old, c.writer.Load())
+		if err != nil && ctx.Err() == nil {
+			c.options.Notify(fmt.Sprintf("PostgreSQL %s cannot become a replica yet: %v", old.Name, err))
+		}
+		return err == nil, nil
+	})
+	if err != nil {
+		return
+	}
+	c.run(old)
+	_ = c.await(c.ctx, old)
+}
+
+// source tells a replica where to stream from; nil for nowhere.
+func (c *Cluster) source(m, from *member) error {
+	setting := "primary_conninfo = ''\n"
+	if from != nil {
+		connection := fmt.Sprintf("host=%s port=%d user=%s application_name=%s", quoted(from.socket), from.port, superuser, quoted(m.Name))
+		setting = "primary_conninfo = " + literal(connection) + "\n"
+	}
+	if err := c.write(filepath.Join(m.data, "postgresql.auto.conf"), setting); err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.process != nil {
+		_ = m.process.Signal(syscall.SIGHUP) // one that starts reads the file anyhow
+	}
+	return nil
+}
+
+// configure writes a member's settings: what the writer is, and for the others where to stream from.
+func (c *Cluster) configure(m *member) error {
+	var text strings.Builder
+	for _, setting := range c.settings(m) {
+		fmt.Fprintf(&text, "%s = %s\n", setting[0], literal(setting[1]))
+	}
+	err := errors.Join(c.write(filepath.Join(m.data, "postgresql.conf"), text.String()), c.write(filepath.Join(m.data, "pg_hba.conf"), access))
+	writer := c.writer.Load()
+	if m == writer {
+		return errors.Join(err, c.source(m, nil))
+	}
+	return errors.Join(err, c.write(filepath.Join(m.data, "standby.signal"), ""), c.source(m, writer))
+}
