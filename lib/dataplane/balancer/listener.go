@@ -67,8 +67,8 @@ func readListener(told Listener, shared *shared) (*site, error) {
 	return s, nil
 }
 
-// listener is an open port. Its server changes when a time-out does: a new one takes the next connections, and the former
-// one serves those that it has.
+// listener is an open port. Its server changes when a time-out does: a new one takes the next connections, and former ones
+// serve those that they have.
 type listener struct {
 	b    *Balancer
 	real net.Listener
@@ -76,6 +76,7 @@ type listener struct {
 
 	mu     sync.Mutex
 	server *server
+	former []*server
 }
 
 // server is an HTTP server that is handed its connections.
@@ -163,7 +164,10 @@ func (l *listener) serve(next *site) {
 	if l.server != nil && l.server.idle == next.idle && l.server.secure == (next.tls != nil) {
 		return
 	}
-	old := l.server
+	if l.server != nil {
+		_ = l.server.Close()
+		l.former = append(l.former, l.server)
+	}
 	s := &server{idle: next.idle, secure: next.tls != nil, conns: make(chan net.Conn), done: make(chan struct{})}
 	s.Server = http.Server{
 		Handler:           l,
@@ -189,29 +193,22 @@ func (l *listener) serve(next *site) {
 	}
 	l.server = s
 	l.b.work.Go(func() { _ = run() })
-	l.retire(old)
 }
 
-// retire lets a server finish what it has.
-func (l *listener) retire(s *server) {
-	if s == nil {
-		return
-	}
-	l.b.work.Go(func() {
-		_ = s.Close()
-		if s.Shutdown(l.b.ctx) != nil {
-			_ = s.Server.Close()
-		}
-	})
-}
-
-// close stops listening; requests in flight go on.
+// close stops listening; requests in flight go on until the load balancer closes.
 func (l *listener) close() {
 	_ = l.real.Close()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.retire(l.server)
-	l.server = nil
+	for _, s := range append(l.former, l.server) {
+		l.b.work.Go(func() {
+			_ = s.Close()
+			if s.Shutdown(l.b.ctx) != nil {
+				_ = s.Server.Close()
+			}
+		})
+	}
+	l.server, l.former = nil, nil
 }
 
 // clientConn is a client's connection with what access logs tell of it.
