@@ -49,7 +49,7 @@ type balancing struct {
 func start(t testing.TB, options balancer.Options) *balancing {
 	t.Helper()
 	b := &balancing{t: t}
-	options.Address = fmt.Sprintf("127.%d.%d.%d", 100+mathrand.IntN(100), mathrand.IntN(250), 1+mathrand.IntN(250))
+	options.Address = fmt.Sprintf("127.%d.%d.%d", 100+mathrand.IntN(100), mathrand.IntN(250), 1+mathrand.IntN(250)) //nolint:gosec // an address
 	if options.Speed == 0 {
 		options.Speed = fast
 	}
@@ -227,7 +227,7 @@ func TestARequestReachesAHealthyTargetAndItsAnswerComesBack(t *testing.T) {
 		body, _ := io.ReadAll(r.Body)
 		w.Header().Set("X-Own", "yes")
 		w.WriteHeader(http.StatusCreated)
-		_, _ = fmt.Fprintf(w, "%s %s %s %s", r.Method, r.RequestURI, r.Host, body)
+		_, _ = fmt.Fprintf(w, "%s %s %s %s", r.Method, r.RequestURI, r.Host, body) //nolint:gosec // a test
 	})
 	b.update(state(target))
 	b.await(target, "healthy")
@@ -248,7 +248,7 @@ func TestARequestReachesAHealthyTargetAndItsAnswerComesBack(t *testing.T) {
 func TestHTTPSWithHTTP2GoesToTargetsByHTTPSWithHTTP1(t *testing.T) {
 	b := start(t, balancer.Options{})
 	target, _ := serveOn(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = fmt.Fprint(w, r.Proto, " ", r.TLS != nil, " ", r.Header.Get("X-Forwarded-Proto"), " ", r.Header.Get("X-Forwarded-Port"))
+		_, _ = fmt.Fprint(w, r.Proto, " ", r.TLS != nil, " ", r.Header.Get("X-Forwarded-Proto"), " ", r.Header.Get("X-Forwarded-Port")) //nolint:gosec // a test
 	}, httptest.NewTLSServer)
 	s := state(target)
 	s.Listeners = append(s.Listeners, secure(t, forward(apiGroup), certificate(t, "arn:aws:acm:us-east-1:123456789012:certificate/1", "payments.internal")))

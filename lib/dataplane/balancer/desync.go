@@ -2,6 +2,7 @@ package balancer
 
 import (
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -44,36 +45,45 @@ func (x *exchange) refuse() int {
 // and the request to the target has one of them.
 func (x *exchange) desync() int {
 	for name, values := range x.r.Header {
-		switch strings.NewReplacer("_", "-", " ", "").Replace(strings.ToLower(name)) {
-		case "transfer-encoding", "content-length":
-			if strings.Contains(name, "_") {
+		if strings.Contains(name, "_") {
+			switch strings.ToLower(strings.ReplaceAll(name, "_", "-")) {
+			case "transfer-encoding", "content-length":
 				x.severity, x.reason = "Ambiguous", "SuspiciousHeader"
 			}
 		}
-		for _, value := range values {
-			if x.severity == "" && strings.ContainsFunc(value, func(c rune) bool { return c > '~' || c < ' ' && c != '\t' }) {
-				x.severity, x.reason = "Acceptable", "NonCompliantHeader"
-			}
+		if x.severity == "" && slices.ContainsFunc(values, notASCII) {
+			x.severity, x.reason = "Acceptable", "NonCompliantHeader"
 		}
 	}
 	if x.severity == "" && x.r.Header.Get("Content-Length") == "0" && (x.r.Method == http.MethodGet || x.r.Method == http.MethodHead) {
 		x.severity, x.reason = "Acceptable", "GetHeadZeroContentLength"
 	}
 	switch {
-	case x.severity != "" && x.site.attributes.desync == "strictest":
+	case x.severity != "" && x.site.desync == "strictest":
 		return http.StatusBadRequest
-	case x.severity == "Ambiguous" && x.site.attributes.desync == "defensive":
+	case x.severity == "Ambiguous" && x.site.desync == "defensive":
 		x.Header().Set("Connection", "close")
 	}
 	return 0
+}
+
+// notASCII says whether a value has a control character or one that is not ASCII.
+func notASCII(value string) bool {
+	for i := range len(value) {
+		if c := value[i]; c > '~' || c < ' ' && c != '\t' {
+			return true
+		}
+	}
+	return false
 }
 
 // validName says whether a header field's name is of letters, digits and hyphens, as routing.http.drop_invalid_header_fields
 // wants it.
 func validName(name string) bool {
 	for i := range len(name) {
-		c := name[i]
-		if !(c == '-' || '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z') {
+		switch c := name[i]; {
+		case c == '-', '0' <= c && c <= '9', 'A' <= c && c <= 'Z', 'a' <= c && c <= 'z':
+		default:
 			return false
 		}
 	}

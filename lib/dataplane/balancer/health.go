@@ -53,7 +53,7 @@ func readCheck(told elbtypes.TargetGroup) (check, error) {
 		if err != nil {
 			return c, fmt.Errorf("health check port %q", port)
 		}
-		c.port = int32(n) //nolint:gosec // 16 bits
+		c.port = int32(n)
 	}
 	codes := "200"
 	if told.Matcher != nil && aws.ToString(told.Matcher.HttpCode) != "" {

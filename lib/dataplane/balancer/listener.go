@@ -184,7 +184,7 @@ func (l *listener) serve(next *site) {
 	run := func() error { return s.Serve(s) }
 	if next.tls != nil {
 		// Certificates, policy and protocols are the listener's of the moment.
-		s.TLSConfig = &tls.Config{ //nolint:gosec // replaced for each connection
+		s.TLSConfig = &tls.Config{
 			NextProtos:         []string{"h2", "http/1.1"},
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return l.site.Load().tls, nil },
 			GetCertificate:     next.tls.GetCertificate,

@@ -93,7 +93,7 @@ func serverTLS(l Listener, http2 bool) (*tls.Config, error) {
 		protocols = []string{"h2", "http/1.1"}
 	}
 	certificates := l.Certificates
-	return &tls.Config{ //nolint:gosec // the listener's policy says which versions
+	return &tls.Config{
 		MinVersion: policy.least, MaxVersion: policy.most, CipherSuites: policy.suites, CurvePreferences: curves, NextProtos: protocols,
 		GetCertificate: func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
 			chosen, named := choose(certificates, hello)
