@@ -68,7 +68,14 @@ func copyTree(from, to string, account *process.Account, skip func(string) bool)
 func copyEntry(from, to string, entry fs.DirEntry, account *process.Account) error {
 	switch {
 	case entry.IsDir():
-		return errors.Join(os.Mkdir(to, 0o700), account.Own(to))
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err == nil {
+			err = os.Mkdir(to, info.Mode().Perm())
+		}
+		return errors.Join(err, account.Own(to))
 	case entry.Type()&fs.ModeSymlink != 0:
 		target, err := os.Readlink(from)
 		if errors.Is(err, fs.ErrNotExist) {

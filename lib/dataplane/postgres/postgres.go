@@ -42,6 +42,8 @@ type Options struct {
 	Notify func(string)
 	// Log gets the lines that the servers log. It may be nil.
 	Log func(member, line string)
+
+	find func(context.Context) (Server, error) // Find, but for tests
 }
 
 // Member is an instance: its DB instance identifier, and the host:port that it listens on.
@@ -71,6 +73,9 @@ const superuser = "rdsadmin"
 func Start(ctx context.Context, options Options) (*Cluster, error) {
 	if len(options.Members) == 0 {
 		return nil, errors.New("starting PostgreSQL: there is no member")
+	}
+	if options.find == nil {
+		options.find = Find
 	}
 	if options.Notify == nil {
 		options.Notify = func(string) {}
@@ -102,7 +107,7 @@ func (c *Cluster) prepare(ctx context.Context) error {
 	if c.reaper, err = process.StartReaper(freeMemory, c.folder, c.sockets); err != nil {
 		return err
 	}
-	if c.server, err = ready(ctx, c.options.Notify); err != nil {
+	if c.server, err = ready(ctx, c.options.find, c.options.Notify); err != nil {
 		return err
 	}
 	if !c.account.Reaches(c.server.Bin) {

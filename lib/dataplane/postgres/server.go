@@ -85,6 +85,11 @@ func Find(ctx context.Context) (Server, error) {
 	if len(found) > 0 {
 		return slices.MaxFunc(found, func(a, b Server) int { return major(a.Version) - major(b.Version) }), nil
 	}
+	return fetchable(ctx)
+}
+
+// fetchable is the server that is fetched, whatever is installed.
+func fetchable(context.Context) (Server, error) {
 	folder, err := fetchedDir()
 	if err != nil {
 		return Server{}, err
@@ -98,9 +103,9 @@ func Find(ctx context.Context) (Server, error) {
 	return server, nil
 }
 
-// ready is Find, with the fetching done.
-func ready(ctx context.Context, notify func(string)) (Server, error) {
-	server, err := Find(ctx)
+// ready is what find finds, with the fetching done.
+func ready(ctx context.Context, find func(context.Context) (Server, error), notify func(string)) (Server, error) {
+	server, err := find(ctx)
 	if err != nil || server.Ready {
 		return server, err
 	}
@@ -231,16 +236,15 @@ func untar(archive *tar.Reader, root *os.Root) error {
 		if err != nil {
 			return err
 		}
-		name, mode := filepath.Clean(header.Name), header.FileInfo().Mode().Perm()
+		name := filepath.Clean(header.Name)
+		if err := root.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+			return err
+		}
 		switch header.Typeflag {
-		case tar.TypeDir:
-			err = root.MkdirAll(name, 0o755)
 		case tar.TypeSymlink:
 			err = root.Symlink(header.Linkname, name)
 		case tar.TypeReg:
-			if err = root.MkdirAll(filepath.Dir(name), 0o755); err == nil {
-				err = write(archive, root, name, mode|0o444)
-			}
+			err = write(archive, root, name, header.FileInfo().Mode().Perm()|0o444)
 		}
 		if err != nil {
 			return err
