@@ -343,7 +343,7 @@ func (p *Plane) register(s *service, t *task, todo *calls) {
 }
 
 // drained says that a task has no request left to answer as a target.
-func (p *Plane) drained(t *task) bool { return t.targetHealth == "" }
+func (p *Plane) drained(t *task) bool { return t.targetHealth == "" || p.lb.serving == nil }
 
 // place finds a subnet and an address for a new task of a service; p.mu is held.
 func (p *Plane) place(s *service) (*task, error) {
@@ -404,7 +404,7 @@ func (p *Plane) tagsFor(s *service, _ *ecstypes.TaskDefinition) []tagReport {
 // call registers and deregisters targets.
 func (p *Plane) call(ctx context.Context, todo calls) error {
 	var faults []error
-	each := func(all []registration, ask func(group string, targets []elbtypes.TargetDescription) error, done func(registration), say string) {
+	each := func(all []registration, registers bool, ask func(group string, targets []elbtypes.TargetDescription) error, done func(registration), say string) {
 		groups := map[string][]registration{}
 		for _, r := range all {
 			groups[r.group] = append(groups[r.group], r)
@@ -417,6 +417,11 @@ func (p *Plane) call(ctx context.Context, todo calls) error {
 			if err := ask(group, targets); err != nil && !cloud.IsNotFound(err) {
 				faults = append(faults, err)
 				continue
+			} else if err == nil {
+				p.watcher.made("elbv2")
+			}
+			if err := p.retarget(ctx, group, targets, registers); err != nil {
+				faults = append(faults, err)
 			}
 			p.change(func() {
 				for _, r := range groups[group] {
@@ -426,17 +431,20 @@ func (p *Plane) call(ctx context.Context, todo calls) error {
 			})
 		}
 	}
-	each(todo.register, func(group string, targets []elbtypes.TargetDescription) error {
+	each(todo.register, true, func(group string, targets []elbtypes.TargetDescription) error {
 		_, err := p.clients.ELB.RegisterTargets(ctx, &elb.RegisterTargetsInput{TargetGroupArn: &group, Targets: targets})
 		return err
 	}, func(r registration) {
-		r.task.targets, r.task.targetHealth = append(r.task.targets, r.target), string(elbtypes.TargetHealthStateEnumHealthy)
+		r.task.targets, r.task.targetHealth = append(r.task.targets, r.target), p.firstHealth()
 	}, "registered %d targets in (target-group %s)")
-	each(todo.deregister, func(group string, targets []elbtypes.TargetDescription) error {
+	each(todo.deregister, false, func(group string, targets []elbtypes.TargetDescription) error {
 		_, err := p.clients.ELB.DeregisterTargets(ctx, &elb.DeregisterTargetsInput{TargetGroupArn: &group, Targets: targets})
 		return err
 	}, func(r registration) {
-		r.task.drainBegan, r.task.targetHealth = time.Now(), ""
+		r.task.drainBegan = time.Now()
+		if p.lb.serving == nil {
+			r.task.targetHealth = ""
+		}
 	}, "deregistered %d targets in (target-group %s)")
 	return errors.Join(faults...)
 }
@@ -445,7 +453,16 @@ func (p *Plane) call(ctx context.Context, todo calls) error {
 func (t *task) healthy(s *service) bool {
 	return t.active() && t.status == statusRunning &&
 		(!t.checked() || t.health == ecstypes.HealthStatusHealthy) &&
-		(len(s.api.LoadBalancers) == 0 || t.targetHealth == string(elbtypes.TargetHealthStateEnumHealthy))
+		(len(s.api.LoadBalancers) == 0 || t.targetHealth == string(elbtypes.TargetHealthStateEnumHealthy) ||
+			t.targetHealth == string(elbtypes.TargetHealthStateEnumUnused))
+}
+
+// firstHealth is the health of a target that was just registered. Where the plane serves no load balancer, nothing checks it.
+func (p *Plane) firstHealth() string {
+	if p.lb.serving == nil {
+		return string(elbtypes.TargetHealthStateEnumUnused)
+	}
+	return string(elbtypes.TargetHealthStateEnumInitial)
 }
 
 func (t *task) protected(now time.Time) bool { return now.Before(t.protectedTill) }

@@ -85,6 +85,7 @@ func startContainer(s *starter, definition ecstypes.ContainerDefinition, argv []
 	go func() {
 		err := c.command.Wait()
 		signalGroup(c.pid, syscall.SIGKILL) // a container ends with its first process
+		s.ended(c.pid)
 		select {
 		case <-copied:
 		case <-time.After(time.Second):
@@ -247,7 +248,11 @@ func runProbe(ctx context.Context, s *starter, argv []string, variables map[stri
 		return false
 	}
 	done := make(chan error, 1)
-	go func() { done <- command.Wait() }()
+	go func() {
+		err := command.Wait()
+		s.ended(command.Process.Pid)
+		done <- err
+	}()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sync"
 	"syscall"
@@ -19,11 +20,10 @@ import (
 
 	"tapstack/lib/cloud"
 	"tapstack/lib/dataplane/injection"
+	"tapstack/lib/process"
 )
 
 const (
-	// pollInterval is the time between two looks at the API.
-	pollInterval = 500 * time.Millisecond
 	// usualSpeed is Options.Speed when it is 0.
 	usualSpeed = 10
 	// logInterval is the time between two writes to CloudWatch Logs.
@@ -48,11 +48,14 @@ type Plane struct {
 	door      *door
 	reporter  reporter
 	account   cloud.Identity
+	watcher   *watcher
+	lb        loadBalancer
 
 	definitions definitions
 	subnets     map[string]subnet
 
 	mu       sync.Mutex
+	reach    reach
 	services map[string]*service // by ARN
 	tasks    map[string]*task    // by ARN
 	problems map[string]string
@@ -85,6 +88,7 @@ func Start(ctx context.Context, options Options) (*Plane, error) {
 		p.cfg.HTTPClient = awshttp.NewBuildableClient() // one for all readers, which keeps connections
 	}
 	p.clients = cloud.NewClients(p.cfg)
+	p.watcher = newWatcher(p.door)
 	if err := p.prepare(ctx); err != nil {
 		return nil, errors.Join(err, p.release())
 	}
@@ -95,14 +99,14 @@ func Start(ctx context.Context, options Options) (*Plane, error) {
 }
 
 func (p *Plane) prepare(ctx context.Context) (err error) {
-	if p.starter, err = newStarter(); err != nil {
-		return err
-	}
 	parent := p.options.Dir
-	if parent == "" || !passable(parent) {
+	if parent == "" || !process.Unprivileged().Reaches(parent) {
 		parent = os.TempDir() // tasks run as other users, who must get there
 	}
 	if p.dir, err = os.MkdirTemp(parent, "tapstack-plane-"); err != nil {
+		return err
+	}
+	if p.starter, err = newStarter(p.dir); err != nil {
 		return err
 	}
 	if err = os.Chmod(p.dir, 0o711); err != nil { //nolint:gosec // tasks run as other users
@@ -134,12 +138,9 @@ func (p *Plane) release() error {
 		err = errors.Join(err, p.addresses.close())
 	}
 	if p.starter != nil {
-		p.starter.close()
+		return errors.Join(err, p.starter.close()) // removes the folder
 	}
-	if p.dir != "" {
-		err = errors.Join(err, os.RemoveAll(p.dir))
-	}
-	return err
+	return errors.Join(err, os.RemoveAll(p.dir))
 }
 
 // Close stops everything that runs, as ECS would stop it but with less patience, and detaches the plane.
@@ -160,21 +161,25 @@ func (p *Plane) loop(ctx context.Context) {
 		defer close(writing)
 		p.logs.run(logging, logInterval)
 	}()
-	ticker := time.NewTicker(pollInterval)
+	ticker := time.NewTicker(askInterval)
 	defer ticker.Stop()
-	for look := true; ctx.Err() == nil; {
-		if look {
-			p.problem("the AWS API", p.look(ctx))
+	for asked := true; ctx.Err() == nil; {
+		worked := !asked
+		if asked {
+			worked = p.look(ctx)
 		}
-		p.act(ctx)
+		if p.observe() || worked {
+			p.act(ctx)
+		}
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
-			look = true
+			asked = true
 		case <-p.wake:
-			look = false
+			asked = false
 		}
 	}
+	p.problem("the load balancer", p.closeBalancer())
 	p.running.Wait()
 	stopLogging()
 	<-writing
@@ -205,6 +210,9 @@ func (p *Plane) announce() {
 	p.changed = make(chan struct{})
 }
 
+// requestID differs with each answer.
+var requestID = regexp.MustCompile(`RequestID: [^,]*, `)
+
 // problem notes what cannot be done at present, or that it can be again. It is told once.
 func (p *Plane) problem(what string, err error) {
 	if errors.Is(err, context.Canceled) {
@@ -214,10 +222,13 @@ func (p *Plane) problem(what string, err error) {
 	before := p.problems[what]
 	now := ""
 	if err != nil {
-		now = what + ": " + err.Error()
+		now = what + ": " + requestID.ReplaceAllString(err.Error(), "")
 		p.problems[what] = now
 	} else {
 		delete(p.problems, what)
+	}
+	if now != before {
+		p.announce()
 	}
 	p.mu.Unlock()
 	if now != "" && now != before {
@@ -225,9 +236,33 @@ func (p *Plane) problem(what string, err error) {
 	}
 }
 
-// look reads the API.
-func (p *Plane) look(ctx context.Context) error {
+// look reads what has changed, and says whether it looked at anything.
+func (p *Plane) look(ctx context.Context) (looked bool) {
+	p.problem("the emulator", p.watcher.ask(ctx))
 	reader := cloud.NewReader(p.cfg)
+	for _, each := range []struct {
+		what   string
+		aspect *aspect
+		read   func(context.Context, *cloud.Reader) error
+	}{
+		{"the cluster", clusterAspect, p.readServices},
+		{"the network", networkAspect, p.readReach},
+		{"the load balancer", balancerAspect, p.readBalancer},
+	} {
+		if !p.watcher.due(each.aspect) {
+			continue
+		}
+		looked = true
+		err := each.read(ctx, reader)
+		if err != nil {
+			p.watcher.failed(each.aspect)
+		}
+		p.problem(each.what, err)
+	}
+	return looked
+}
+
+func (p *Plane) readServices(ctx context.Context, reader *cloud.Reader) error {
 	read, err := readCluster(ctx, reader, p.options.Cluster, p.expected())
 	if err != nil {
 		return err
@@ -313,6 +348,9 @@ func (p *Plane) status() Status {
 			told.Containers = append(told.Containers, ContainerStatus{aws.ToString(r.definition.Name), r.pid, r.exitCode, r.reason})
 		}
 		s.Tasks = append(s.Tasks, told)
+	}
+	if p.lb.addresses != nil {
+		s.LoadBalancer = &LoadBalancerStatus{Name: p.lb.name, DNSName: p.lb.dnsName, Addresses: maps.Clone(p.lb.addresses)}
 	}
 	for _, what := range slices.Sorted(maps.Keys(p.problems)) {
 		s.Problems = append(s.Problems, p.problems[what])

@@ -4,7 +4,9 @@ package dataplane_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,10 +18,14 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -116,7 +122,7 @@ func newStage(t *testing.T) *stage {
 
 	door, token := moto.Door()
 	s.plane, err = dataplane.Start(ctx, dataplane.Options{
-		AWS: moto.Config, Cluster: s.cluster, Door: door, Token: token, Dir: t.TempDir(), Speed: 50,
+		AWS: moto.Config, Cluster: s.cluster, LoadBalancer: "front", Door: door, Token: token, Dir: t.TempDir(), Speed: 50,
 		Run: map[string][]string{"web": {os.Args[0], asContainer}}, Notify: func(text string) { t.Log(text) },
 	})
 	require.NoError(t, err)
@@ -151,9 +157,10 @@ func (s *stage) define(version string, arguments ...string) string {
 	return *out.TaskDefinition.TaskDefinitionArn
 }
 
-func (s *stage) service(definition string, desired int32) {
+func (s *stage) service(definition string, desired int32, balanced ...ecstypes.LoadBalancer) {
 	s.t.Helper()
 	_, err := s.ECS.CreateService(s.t.Context(), &ecs.CreateServiceInput{
+		LoadBalancers: balanced, HealthCheckGracePeriodSeconds: aws.Int32(600),
 		Cluster: &s.cluster, ServiceName: aws.String("web"), TaskDefinition: &definition, DesiredCount: &desired, LaunchType: ecstypes.LaunchTypeFargate,
 		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: s.subnets, SecurityGroups: []string{s.group}}},
 		DeploymentConfiguration: &ecstypes.DeploymentConfiguration{
@@ -213,6 +220,114 @@ func TestAServiceRunsAsProcesses(t *testing.T) {
 	require.NoError(t, err)
 	s.await("a new revision is rolled out", steady(second, 3))
 	t.Logf("rolled after %s", time.Since(began))
+}
+
+// balance makes a load balancer with a listener, and answers with what a service needs to be behind it.
+func (s *stage) balance() (dnsName string, behind ecstypes.LoadBalancer) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	group, err := s.ELB.CreateTargetGroup(ctx, &elb.CreateTargetGroupInput{
+		Name: aws.String("web"), Protocol: elbtypes.ProtocolEnumHttp, Port: aws.Int32(8080), VpcId: &s.vpc, TargetType: elbtypes.TargetTypeEnumIp,
+		HealthCheckPath: aws.String("/health"), HealthCheckIntervalSeconds: aws.Int32(15), HealthyThresholdCount: aws.Int32(2),
+	})
+	require.NoError(s.t, err)
+	front, err := s.ELB.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: aws.String("front"), Subnets: s.subnets, SecurityGroups: []string{s.group}})
+	require.NoError(s.t, err)
+	arn := group.TargetGroups[0].TargetGroupArn
+	certificate, err := s.ACM.RequestCertificate(ctx, &acm.RequestCertificateInput{DomainName: aws.String("api.example.com")})
+	require.NoError(s.t, err)
+	_, err = s.ELB.CreateListener(ctx, &elb.CreateListenerInput{
+		LoadBalancerArn: front.LoadBalancers[0].LoadBalancerArn, Protocol: elbtypes.ProtocolEnumHttps, Port: aws.Int32(443),
+		SslPolicy: aws.String("ELBSecurityPolicy-TLS13-1-2-2021-06"), Certificates: []elbtypes.Certificate{{CertificateArn: certificate.CertificateArn}},
+		DefaultActions: []elbtypes.Action{{Type: elbtypes.ActionTypeEnumForward, TargetGroupArn: arn}},
+	})
+	require.NoError(s.t, err)
+	return *front.LoadBalancers[0].DNSName, ecstypes.LoadBalancer{TargetGroupArn: arn, ContainerName: aws.String("web"), ContainerPort: aws.Int32(8080)}
+}
+
+func TestRequestsReachTheTasksThroughTheLoadBalancer(t *testing.T) {
+	s := newStage(t)
+	name, behind := s.balance()
+	first := s.define("1")
+	s.service(first, 2, behind)
+	blocked := s.await("somebody is in the load balancer's way", func(st dataplane.Status) bool { return len(st.Problems) > 0 && len(st.Services) > 0 })
+	assert.Zero(t, blocked.Services[0].Healthy, "no rule lets the load balancer in yet")
+	assert.Contains(t, blocked.Problems[0], "no ingress rule of")
+
+	_, err := s.EC2.AuthorizeSecurityGroupIngress(t.Context(), &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &s.group, IpPermissions: []ec2types.IpPermission{{
+		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(8080), ToPort: aws.Int32(8080), UserIdGroupPairs: []ec2types.UserIdGroupPair{{GroupId: &s.group}},
+	}}})
+	require.NoError(t, err)
+	began := time.Now()
+	s.await("a rule lets the load balancer in", steady(first, 2))
+	t.Logf("steady after %s", time.Since(began))
+
+	client := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{
+		DialContext: s.plane.Network().DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // moto signed it
+	}}
+	ask := func() string {
+		response, err := client.Get("https://" + name + "/who")
+		if err != nil {
+			return err.Error()
+		}
+		defer func() { _ = response.Body.Close() }()
+		body, _ := io.ReadAll(response.Body)
+		return response.Status + " " + string(body)
+	}
+	assert.Contains(t, ask(), "200 OK 1 true")
+
+	// While a new revision is rolled out, no request fails.
+	ended, failed := make(chan struct{}), make(chan string, 1)
+	go func() {
+		defer close(failed)
+		for {
+			select {
+			case <-ended:
+				return
+			default:
+			}
+			if answer := ask(); !strings.HasPrefix(answer, "200 OK") {
+				failed <- answer
+				return
+			}
+		}
+	}()
+	second := s.define("2")
+	began = time.Now()
+	_, err = s.ECS.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: &s.cluster, Service: aws.String("web"), TaskDefinition: &second})
+	require.NoError(t, err)
+	s.await("the new revision is rolled out", steady(second, 2))
+	t.Logf("rolled after %s", time.Since(began))
+	close(ended)
+	for answer := range failed {
+		assert.Fail(t, "a request failed during the update", answer)
+	}
+	assert.Contains(t, ask(), "200 OK 2 true")
+
+	health, err := s.ELB.DescribeTargetHealth(t.Context(), &elb.DescribeTargetHealthInput{TargetGroupArn: behind.TargetGroupArn})
+	require.NoError(t, err)
+	require.Len(t, health.TargetHealthDescriptions, 2)
+	for _, one := range health.TargetHealthDescriptions {
+		assert.Equal(t, elbtypes.TargetHealthStateEnumHealthy, one.TargetHealth.State)
+	}
+	services, err := s.ECS.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: &s.cluster, Services: []string{"web"}})
+	require.NoError(t, err)
+	for _, e := range slices.Backward(services.Services[0].Events) {
+		t.Log(aws.ToString(e.Message))
+	}
+	assert.Equal(t, ecstypes.DeploymentRolloutStateCompleted, services.Services[0].Deployments[0].RolloutState)
+	assert.EqualValues(t, 2, services.Services[0].RunningCount)
+
+	_, err = s.ECS.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: &s.cluster, Service: aws.String("web"), DesiredCount: aws.Int32(0)})
+	require.NoError(t, err)
+	s.await("scaled to nothing", steady(second, 0))
+	began = time.Now()
+	_, err = s.ECS.DeleteService(t.Context(), &ecs.DeleteServiceInput{Cluster: &s.cluster, Service: aws.String("web")})
+	require.NoError(t, err)
+	_, err = s.ECS.DeleteCluster(t.Context(), &ecs.DeleteClusterInput{Cluster: &s.cluster})
+	require.NoError(t, err)
+	s.await("nothing is left", func(st dataplane.Status) bool { return len(st.Services) == 0 })
+	t.Logf("gone after %s", time.Since(began))
 }
 
 func get(t *testing.T, url string) string {

@@ -15,8 +15,6 @@ import (
 
 // deployed is what the API tells of the cluster at one moment.
 type deployed struct {
-	// cluster says whether there is one.
-	cluster  bool
 	services []ecstypes.Service
 	// tasks are those that are to run and that the plane does not know.
 	tasks []ecstypes.Task
@@ -34,12 +32,15 @@ func readCluster(ctx context.Context, r *cloud.Reader, cluster string, known map
 	if err != nil {
 		return d, err
 	}
-	d.cluster, d.services = true, services
 	arns, err := cloud.Pages(ctx, ecs.NewListTasksPaginator(r.ECS, &ecs.ListTasksInput{Cluster: &cluster}),
 		func(o *ecs.ListTasksOutput) []string { return o.TaskArns })
+	if cloud.IsNotFound(err) {
+		return d, nil
+	}
 	if err != nil {
 		return d, err
 	}
+	d.services = services
 	var asked []string
 	for _, arn := range arns {
 		if !known[arn] {

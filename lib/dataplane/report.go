@@ -57,6 +57,8 @@ func (p *Plane) reportAll(ctx context.Context) error {
 	}
 	news.RemovedTasks, r.gone = r.gone, nil
 	p.mu.Unlock()
+	health, healthTold := p.healthReports()
+	news.TargetHealth = health
 	if news.empty() {
 		return nil
 	}
@@ -67,6 +69,7 @@ func (p *Plane) reportAll(ctx context.Context) error {
 		r.gone = append(news.RemovedTasks, r.gone...)
 		return err
 	}
+	p.tellHealth(healthTold)
 	maps.Copy(r.services, services)
 	maps.Copy(r.tasks, tasks)
 	for arn := range tasks {

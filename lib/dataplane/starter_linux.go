@@ -7,32 +7,29 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
+
+	"tapstack/lib/process"
 )
 
-// starter starts processes that the kernel kills when this one ends, however it ends.
-type starter struct{ work chan func() }
+// starter starts processes that end with this one, however it ends, and so does the folder.
+type starter struct{ reaper *process.Reaper }
 
-func newStarter() (*starter, error) {
-	s := &starter{make(chan func())}
-	go func() {
-		// The signal comes when the thread ends that started the process (PR_SET_PDEATHSIG, prctl(2)): it must be one that stays.
-		runtime.LockOSThread()
-		for f := range s.work {
-			f()
-		}
-	}()
-	return s, nil
+func newStarter(folder string) (*starter, error) {
+	reaper, err := process.StartReaper("chmod -R u+w \"$@\"", folder)
+	if err != nil {
+		return nil, err
+	}
+	return &starter{reaper}, nil
 }
 
-func (s *starter) close() { close(s.work) }
+// close ends what is left and removes the folder.
+func (s *starter) close() error { return s.reaper.Close() }
 
-// start starts a command in a process group of its own, as a user and group if this process may choose them.
+// start starts a command in a session of its own, as a user and group if this process may choose them.
 func (s *starter) start(command *exec.Cmd, who identity) error {
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if os.Geteuid() == 0 {
-		command.SysProcAttr.Credential = &syscall.Credential{Uid: who.uid, Gid: who.gid, Groups: []uint32{}}
+		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: who.uid, Gid: who.gid, Groups: []uint32{}}}
 		file, err := reopened(command)
 		if err != nil {
 			return err
@@ -41,12 +38,16 @@ func (s *starter) start(command *exec.Cmd, who identity) error {
 			defer func() { _ = file.Close() }()
 		}
 	}
-	done := make(chan error)
-	s.work <- func() { done <- command.Start() }
-	return <-done
+	s.reaper.Watch(command, int(syscall.SIGKILL))
+	return command.Start()
 }
 
-// reopened has a program started from where it is open already. The user that it becomes may have no way to its folder.
+// ended is for a process that has been waited for.
+func (s *starter) ended(pid int) { s.reaper.Forget(pid) }
+
+// reopened has a program started from where it is open already. The user that it becomes may have no way to its folder. It works
+// for what is started by a shell of that user, as the reaper does: a process may look into its own /proc only if it has not
+// changed its user since it became that program.
 func reopened(command *exec.Cmd) (*os.File, error) {
 	if !filepath.IsAbs(command.Path) {
 		return nil, nil
@@ -60,9 +61,7 @@ func reopened(command *exec.Cmd) (*os.File, error) {
 		return nil, file.Close() // a script, which its interpreter opens by its name
 	}
 	command.ExtraFiles = append(command.ExtraFiles, file)
-	// A process that has changed its user may look into its own /proc only after it has become another program.
-	command.Args = append([]string{"/bin/sh", "-c", `unset PWD; exec "$0" "$@"`, fmt.Sprintf("/proc/self/fd/%d", 2+len(command.ExtraFiles))}, command.Args[1:]...)
-	command.Path = "/bin/sh"
+	command.Path = fmt.Sprintf("/proc/self/fd/%d", 2+len(command.ExtraFiles))
 	return file, nil
 }
 
@@ -75,17 +74,4 @@ func own(path string, who identity) error {
 		return nil
 	}
 	return os.Chown(path, int(who.uid), int(who.gid))
-}
-
-// passable says whether other users get as far as a folder, if that matters.
-func passable(folder string) bool {
-	for ; os.Geteuid() == 0; folder = filepath.Dir(folder) {
-		if info, err := os.Stat(folder); err != nil || info.Mode()&0o001 == 0 {
-			return false
-		}
-		if folder == filepath.Dir(folder) {
-			break
-		}
-	}
-	return true
 }

@@ -3,7 +3,8 @@ runs, so that the AWS API shows it.
 
 /tapstack-dataplane, with the emulator's token in the header X-Tapstack-Token. Everything is JSON, in ECS's own words.
 GET tells whether a data plane is attached, the first two numbers of the addresses that database endpoints are at, and the network
-configuration of the tasks that nobody has reported yet.
+configuration of the tasks that nobody has reported yet. GET ?changes tells how many calls may have changed something, by service;
+?certificate=ARN and ?cluster=ID tell what AWS tells nobody, a certificate's private key and a database's master password.
 PUT {"attached": true} attaches one, and false detaches it.
 POST {"services": [...], "tasks": [...], "removedTasks": [ARN...], "targetHealth": [...], "clusters": [...]} reports. Reports are upserts;
 the answer has the network interface of each reported task.
@@ -12,7 +13,10 @@ the answer has the network interface of each reported task.
 import hmac
 import json
 import socket
+import urllib.parse
 
+from moto.acm import acm_backends
+from moto.core.responses import BaseResponse
 from moto.elbv2.models import ELBv2Backend
 from moto.rds import rds_backends
 from moto.rds.exceptions import InvalidDBClusterStateFault
@@ -42,7 +46,8 @@ class Door:
     def answer(self, environ):
         if not hmac.compare_digest(environ.get("HTTP_X_TAPSTACK_TOKEN", "").encode(), self.token.encode()):
             return "403 Forbidden", {"error": "X-Tapstack-Token is not this emulator's"}
-        does = {"GET": lambda _: self.state(), "PUT": self.attach, "POST": self.report}.get(environ["REQUEST_METHOD"])
+        asked = dict(urllib.parse.parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
+        does = {"GET": lambda _: self.tell(asked), "PUT": self.attach, "POST": self.report}.get(environ["REQUEST_METHOD"])
         if does is None:
             return "405 Method Not Allowed", {"error": "GET, PUT or POST"}
         length = int(environ.get("CONTENT_LENGTH") or 0)
@@ -53,6 +58,15 @@ class Door:
                 return "200 OK", does(json.loads(environ["wsgi.input"].read(length) or b"{}"))
         except (ValueError, LookupError, TypeError, AttributeError) as fault:
             return "400 Bad Request", {"error": f"{type(fault).__name__}: {fault}"}
+
+    def tell(self, asked):
+        if "certificate" in asked:
+            return certificate(asked["certificate"])
+        if "cluster" in asked:
+            return master(asked["cluster"])
+        if "changes" in asked:
+            return {"changes": CHANGES}
+        return self.state()
 
     def state(self):
         waiting = [
@@ -109,9 +123,42 @@ def arrange():
     """Puts all of this into moto."""
     interfaces.arrange()
     fargate.arrange()
+    BaseResponse.call_action = counting(BaseResponse.call_action)
     ELBv2Backend.describe_target_health = describing_health(ELBv2Backend.describe_target_health)
     Endpoints.arrange()
     RDSBackend.failover_db_cluster = failing_over(RDSBackend.failover_db_cluster)
+
+
+CHANGES = {}  # calls that may have changed something, by service
+READING = ("Describe", "List", "Get", "BatchGet", "Lookup", "Search")
+
+
+def counting(plain):
+    """A data plane that knows that nothing has changed need not look."""
+
+    def doing(response):
+        answer = plain(response)
+        if not response._get_action().startswith(READING):
+            CHANGES[response.service_name] = CHANGES.get(response.service_name, 0) + 1
+        return answer
+
+    return doing
+
+
+def certificate(arn):
+    for regions in list(acm_backends.values()):
+        for backend in list(regions.values()):
+            if arn in backend._certificates:
+                bundle = backend._certificates[arn]
+                return {"certificate": bundle.cert.decode(), "privateKey": bundle.key.decode()}
+    raise LookupError(f"no certificate {arn}")
+
+
+def master(name):
+    for cluster in all_clusters():
+        if cluster.db_cluster_identifier == name:
+            return {"masterUsername": cluster.master_username, "masterUserPassword": getattr(cluster, "_master_user_password", "")}
+    raise LookupError(f"no database cluster {name}")
 
 
 HEALTH = {}  # of the targets of a group, by the group's ARN

@@ -2,6 +2,7 @@ package target_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
@@ -209,6 +211,49 @@ func TestTheDoorOpensToItsTokenOnly(t *testing.T) {
 	}
 	url, token := (&target.Target{Name: target.AWS}).Door()
 	require.Empty(t, url+token, "AWS has none")
+}
+
+func TestTheDoorTellsADataPlaneWhatAWSTellsNobody(t *testing.T) {
+	d := openDoorway(t)
+	ask := func(token, query string) (int, object) {
+		url := d.url
+		defer func() { d.url = url }()
+		d.url += query
+		return d.knock(http.MethodGet, token, nil)
+	}
+	certificate, err := d.ACM.RequestCertificate(t.Context(), &acm.RequestCertificateInput{DomainName: aws.String("api.example.com")})
+	require.NoError(t, err)
+	_, err = d.RDS.CreateDBCluster(t.Context(), &rds.CreateDBClusterInput{
+		DBClusterIdentifier: aws.String("payments"), Engine: aws.String("aurora-postgresql"), MasterUsername: aws.String("root"), MasterUserPassword: aws.String("of-the-master"),
+	})
+	require.NoError(t, err)
+
+	_, answer := ask(d.token, "?certificate="+aws.ToString(certificate.CertificateArn))
+	_, err = tls.X509KeyPair([]byte(answer["certificate"].(string)), []byte(answer["privateKey"].(string)))
+	require.NoError(t, err)
+	_, answer = ask(d.token, "?cluster=payments")
+	require.Equal(t, object{"masterUsername": "root", "masterUserPassword": "of-the-master"}, answer)
+	for _, query := range []string{"?certificate=" + aws.ToString(certificate.CertificateArn), "?cluster=payments", "?changes"} {
+		status, answer := ask("not-it", query)
+		require.Equal(t, http.StatusForbidden, status)
+		require.Len(t, answer, 1, "nothing but that it is refused")
+	}
+	for _, query := range []string{"?certificate=none", "?cluster=none"} {
+		status, _ := ask(d.token, query)
+		require.Equal(t, http.StatusBadRequest, status)
+	}
+
+	changes := func() object {
+		_, answer := ask(d.token, "?changes")
+		return answer["changes"].(object)
+	}
+	before := changes()
+	_ = d.list(ecs.ListTasksInput{})
+	require.Equal(t, before, changes(), "to read changes nothing")
+	d.register()
+	after := changes()
+	require.Greater(t, after["ecs"], before["ecs"])
+	require.Equal(t, before["rds"], after["rds"])
 }
 
 func TestRunTaskOnFargateIsRefusedAsAWSDoes(t *testing.T) {

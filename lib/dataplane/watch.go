@@ -1,0 +1,103 @@
+package dataplane
+
+import (
+	"context"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// aspect is a part of what is deployed that is read by itself.
+type aspect struct {
+	// services are those of the emulator whose calls change it, as moto names them.
+	services []string
+	// every is the time between two looks where nobody tells of changes, and apart at least between two of any.
+	every, apart time.Duration
+}
+
+var (
+	clusterAspect  = &aspect{[]string{"ecs"}, pollInterval, 0}
+	balancerAspect = &aspect{[]string{"elbv2", "wafv2", "acm"}, 2 * time.Second, 300 * time.Millisecond}
+	networkAspect  = &aspect{[]string{"ec2"}, 5 * time.Second, time.Second}
+	databaseAspect = &aspect{[]string{"rds"}, time.Second, 100 * time.Millisecond}
+)
+
+const (
+	// pollInterval is the time between two looks at what changes most.
+	pollInterval = 500 * time.Millisecond
+	// askInterval is the time between two questions to the emulator whether there is anything to look at.
+	askInterval = 100 * time.Millisecond
+	// unaskedInterval is the time after which a look is taken though nothing has changed.
+	unaskedInterval = 30 * time.Second
+)
+
+// watcher knows what is to be looked at. An emulator counts the calls that change something; elsewhere time decides.
+type watcher struct {
+	door *door
+
+	mu      sync.Mutex
+	changes map[string]int // as told last
+	own     map[string]int // calls that the plane itself has made, of which nothing is to be learnt
+	looked  map[*aspect]look
+}
+
+// look is when an aspect was looked at, and how many changes of each service were known then.
+type look struct {
+	at      time.Time
+	changes map[string]int
+}
+
+func newWatcher(d *door) *watcher {
+	return &watcher{door: d, own: map[string]int{}, looked: map[*aspect]look{}}
+}
+
+// ask hears of changes.
+func (w *watcher) ask(ctx context.Context) error {
+	if w.door == nil {
+		return nil
+	}
+	var answer struct{ Changes map[string]int }
+	err := w.door.call(ctx, http.MethodGet, "?changes", nil, &answer)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.changes = answer.Changes
+	return err
+}
+
+// made notes a call of the plane's own.
+func (w *watcher) made(service string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.own[service]++
+}
+
+// due says whether an aspect is to be looked at, and takes it for looked at. failed is for a look that failed.
+func (w *watcher) due(a *aspect) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before, once := w.looked[a]
+	age := time.Since(before.at)
+	now := look{time.Now(), map[string]int{}}
+	changed := !once
+	for _, service := range a.services {
+		now.changes[service] = w.changes[service] - w.own[service]
+		changed = changed || now.changes[service] != before.changes[service]
+	}
+	switch {
+	case once && age < a.apart:
+		return false
+	case w.changes == nil && age < a.every, w.changes != nil && !changed && age < unaskedInterval:
+		return false
+	}
+	w.looked[a] = now
+	return true
+}
+
+// failed has an aspect looked at again.
+func (w *watcher) failed(a *aspect) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	before := w.looked[a]
+	before.changes = nil
+	w.looked[a] = before
+}
