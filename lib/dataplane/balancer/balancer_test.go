@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"fmt"
 	"io"
+	"log"
 	"math/big"
 	mathrand "math/rand/v2"
 	"net"
@@ -116,16 +117,18 @@ func fixed(body string) elbtypes.Action {
 // serve starts a target whose /health is 200.
 func serve(t testing.TB, handler http.HandlerFunc) (balancer.Target, *httptest.Server) {
 	t.Helper()
-	return serveOn(t, handler, httptest.NewServer)
+	return serveOn(t, handler, (*httptest.Server).Start)
 }
 
-func serveOn(t testing.TB, handler http.HandlerFunc, run func(http.Handler) *httptest.Server) (balancer.Target, *httptest.Server) {
+func serveOn(t testing.TB, handler http.HandlerFunc, run func(*httptest.Server)) (balancer.Target, *httptest.Server) {
 	t.Helper()
-	server := run(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/health" {
 			handler(w, r)
 		}
 	}))
+	server.Config.ErrorLog = log.New(io.Discard, "", 0)
+	run(server)
 	t.Cleanup(server.Close)
 	return targetOf(t, server.URL), server
 }
@@ -249,7 +252,7 @@ func TestHTTPSWithHTTP2GoesToTargetsByHTTPSWithHTTP1(t *testing.T) {
 	b := start(t, balancer.Options{})
 	target, _ := serveOn(t, func(w http.ResponseWriter, r *http.Request) {
 		_, _ = fmt.Fprint(w, r.Proto, " ", r.TLS != nil, " ", r.Header.Get("X-Forwarded-Proto"), " ", r.Header.Get("X-Forwarded-Port")) //nolint:gosec // a test
-	}, httptest.NewTLSServer)
+	}, (*httptest.Server).StartTLS)
 	s := state(target)
 	s.Listeners = append(s.Listeners, secure(t, forward(apiGroup), certificate(t, "arn:aws:acm:us-east-1:123456789012:certificate/1", "payments.internal")))
 	s.Groups[0].Protocol, s.Groups[0].HealthCheckProtocol = elbtypes.ProtocolEnumHttps, elbtypes.ProtocolEnumHttps

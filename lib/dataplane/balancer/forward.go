@@ -69,6 +69,7 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if r.ContentLength != 0 {
 		r.Body = &clientBody{ReadCloser: r.Body, x: x}
+		_ = http.NewResponseController(w).EnableFullDuplex() // an answer may come before the body has been sent; HTTP/2 does it anyway
 	}
 	if status := x.refuse(); status != 0 {
 		x.fail(status)

@@ -1,7 +1,6 @@
 package balancer
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -42,7 +41,6 @@ type site struct {
 	port     int32
 	protocol elbtypes.ProtocolEnum
 	tls      *tls.Config // nil for HTTP
-	tlsKey   string      // what tls is made of
 	rules    []rule
 }
 
@@ -54,10 +52,6 @@ func readListener(told Listener, shared *shared) (*site, error) {
 	case err != nil:
 	case s.protocol == elbtypes.ProtocolEnumHttps:
 		s.tls, err = serverTLS(told, shared.http2)
-		s.tlsKey = fmt.Sprint(aws.ToString(told.SslPolicy), shared.http2)
-		for _, each := range told.Certificates {
-			s.tlsKey += each.ARN + string(bytes.Join(each.Certificate.Certificate, nil))
-		}
 	case s.protocol != elbtypes.ProtocolEnumHttp:
 		err = fmt.Errorf("protocol %s is not supported", s.protocol)
 	}
@@ -155,9 +149,6 @@ func temporary(err error) bool {
 
 // serve changes what is served.
 func (l *listener) serve(next *site) {
-	if former := l.site.Load(); former != nil && former.tlsKey == next.tlsKey {
-		next.tls = former.tls // with the keys of its session tickets
-	}
 	l.site.Store(next)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -183,7 +174,7 @@ func (l *listener) serve(next *site) {
 	}
 	run := func() error { return s.Serve(s) }
 	if next.tls != nil {
-		// Certificates, policy and protocols are the listener's of the moment.
+		// Certificates, policy and protocols are the listener's of the moment, the keys of session tickets the server's.
 		s.TLSConfig = &tls.Config{
 			NextProtos:         []string{"h2", "http/1.1"},
 			GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return l.site.Load().tls, nil },

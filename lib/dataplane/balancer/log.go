@@ -152,7 +152,7 @@ func LogKey(prefix, account, region, loadBalancerARN string, end time.Time, addr
 }
 
 const (
-	logEvery = time.Second
+	logEvery = 100 * time.Millisecond
 	logMost  = 100_000 // lines that wait
 )
 
@@ -177,7 +177,7 @@ func (l *logger) add(r *record) {
 	l.records = append(l.records, r)
 }
 
-// run hands on what there is every second. Close hands on the last.
+// run hands on what there is ten times a second. Close hands on the last.
 func (l *logger) run(ctx context.Context) {
 	tick := time.NewTicker(logEvery)
 	defer tick.Stop()
