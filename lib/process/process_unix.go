@@ -48,6 +48,20 @@ func stat(pid int) []string {
 	return strings.Fields(string(content[bytes.LastIndexByte(content, ')')+1:]))
 }
 
+// Kin are a process's parent, its group and its session, in this order. There are none where there is no such process, or no
+// /proc.
+func Kin(pid int) []int {
+	fields := stat(pid)
+	if len(fields) < 4 {
+		return nil
+	}
+	kin := make([]int, 3)
+	for i := range kin {
+		kin[i], _ = strconv.Atoi(fields[1+i])
+	}
+	return kin
+}
+
 // Birth tells a process from all others that have had, or will have, its id: when it was started. It is empty where there
 // is no such process, or nobody tells.
 func Birth(pid int) string {

@@ -35,6 +35,16 @@ type Interface struct {
 	Address netip.Addr
 }
 
+// InterfaceOf reads a network interface as EC2 shows it.
+func InterfaceOf(n ec2types.NetworkInterface) Interface {
+	i := Interface{Subnet: aws.ToString(n.SubnetId)}
+	for _, g := range n.Groups {
+		i.Groups = append(i.Groups, aws.ToString(g.GroupId))
+	}
+	i.Address, _ = netip.ParseAddr(aws.ToString(n.PrivateIpAddress))
+	return i
+}
+
 // Read reads what a VPC is made of. A reader asks once: for the state of a later moment it takes another.
 func Read(ctx context.Context, r *cloud.Reader, vpc string) (*Network, error) {
 	groups, err1 := r.SecurityGroups(ctx)
