@@ -69,22 +69,27 @@ func (p *Plane) readBalancer(ctx context.Context, r *cloud.Reader) error {
 			Address: p.addresses.own(balancerThird, balancerFourth), Dial: p.dialTarget, Log: p.accessLog, Speed: p.options.Speed,
 		})
 	}
+	interfaces, err := p.balancerInterfaces(ctx, found)
+	if err != nil {
+		return err
+	}
 	p.lb.state = state
 	err = p.lb.serving.Update(ctx, state)
 	addresses := p.lb.serving.Addresses()
 	p.change(func() {
 		p.lb.arn, p.lb.name, p.lb.dnsName = state.ARN, aws.ToString(found.LoadBalancerName), aws.ToString(found.DNSName)
-		p.lb.vpc, p.lb.addresses, p.lb.interfaces = aws.ToString(found.VpcId), addresses, balancerInterfaces(found)
+		p.lb.vpc, p.lb.addresses, p.lb.interfaces = aws.ToString(found.VpcId), addresses, interfaces
 	})
 	return err
 }
 
 // balancerInterfaces stand for a load balancer's nodes where the API tells no interfaces: in its subnets, with its security groups.
-func balancerInterfaces(b elbtypes.LoadBalancer) (all []reachability.Interface) {
+func (p *Plane) balancerInterfaces(ctx context.Context, b elbtypes.LoadBalancer) ([]reachability.Interface, error) {
+	var subnets []string
 	for _, z := range b.AvailabilityZones {
-		all = append(all, reachability.Interface{Groups: b.SecurityGroups, Subnet: aws.ToString(z.SubnetId)})
+		subnets = append(subnets, aws.ToString(z.SubnetId))
 	}
-	return all
+	return p.standInInterfaces(ctx, b.SecurityGroups, subnets)
 }
 
 // closeBalancer ends what served a load balancer that is no more.
@@ -287,7 +292,7 @@ func (p *Plane) dialTarget(ctx context.Context, target balancer.Target) (net.Con
 		return nil, blockedError{fmt.Errorf("no task has the address %s", target.ID)}
 	}
 	if !errors.Is(blocked, errUnread) {
-		p.problem("from the load balancer to the tasks", blocked)
+		p.problem(blockedPrefix+"the load balancer to the tasks", blocked)
 	}
 	if blocked != nil {
 		return nil, blockedError{blocked}

@@ -56,6 +56,7 @@ type Plane struct {
 
 	mu       sync.Mutex
 	reach    reach
+	db       dbCluster
 	services map[string]*service // by ARN
 	tasks    map[string]*task    // by ARN
 	problems map[string]string
@@ -181,6 +182,7 @@ func (p *Plane) loop(ctx context.Context) {
 	}
 	p.problem("the load balancer", p.closeBalancer())
 	p.running.Wait()
+	p.problem("the end of the database", p.endDatabase())
 	stopLogging()
 	<-writing
 }
@@ -245,6 +247,7 @@ func (p *Plane) look(ctx context.Context) (looked bool) {
 		aspect *aspect
 		read   func(context.Context, *cloud.Reader) error
 	}{
+		{"the database", databaseAspect, p.readDatabase},
 		{"the cluster", clusterAspect, p.readServices},
 		{"the network", networkAspect, p.readReach},
 		{"the load balancer", balancerAspect, p.readBalancer},
@@ -257,7 +260,7 @@ func (p *Plane) look(ctx context.Context) (looked bool) {
 		if err != nil {
 			p.watcher.failed(each.aspect)
 		}
-		p.problem(each.what, err)
+		p.problem("reading "+each.what, err)
 	}
 	return looked
 }
@@ -352,6 +355,7 @@ func (p *Plane) status() Status {
 	if p.lb.addresses != nil {
 		s.LoadBalancer = &LoadBalancerStatus{Name: p.lb.name, DNSName: p.lb.dnsName, Addresses: maps.Clone(p.lb.addresses)}
 	}
+	s.Database = p.databaseStatus()
 	for _, what := range slices.Sorted(maps.Keys(p.problems)) {
 		s.Problems = append(s.Problems, p.problems[what])
 	}
@@ -386,9 +390,6 @@ func (p *Plane) Kill(container string) error {
 	signalGroup(pids[rand.IntN(len(pids))], syscall.SIGKILL) //nolint:gosec // any will do
 	return nil
 }
-
-// authority is the PEM of who signs the database's certificate, nothing before there is one.
-func (p *Plane) authority() []byte { return nil }
 
 // resolve is the environment that a task's definition gives a container, as its execution role may read it.
 func (p *Plane) resolve(ctx context.Context, t *task, container string) (map[string]string, error) {

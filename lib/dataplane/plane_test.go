@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -26,6 +27,8 @@ import (
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -62,6 +65,17 @@ func containerMain(arguments []string) int {
 		}
 		slices.Sort(names)
 		_, _ = fmt.Fprintln(w, os.Getenv("VERSION"), os.Geteuid() != 0, unwritable, writable, strings.Join(names, " "))
+	})
+	mux.HandleFunc("/db", func(w http.ResponseWriter, r *http.Request) {
+		connection, err := pgx.Connect(r.Context(), r.URL.Query().Get("url"))
+		if err != nil {
+			_, _ = fmt.Fprintln(w, err)
+			return
+		}
+		defer func() { _ = connection.Close(r.Context()) }()
+		var replica bool
+		err = connection.QueryRow(r.Context(), "SELECT pg_is_in_recovery()").Scan(&replica)
+		_, _ = fmt.Fprintln(w, replica, err)
 	})
 	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("CONTAINER_HOST"), os.Getenv("CONTAINER_PORT")))
 	if err != nil {
@@ -122,7 +136,7 @@ func newStage(t *testing.T) *stage {
 
 	door, token := moto.Door()
 	s.plane, err = dataplane.Start(ctx, dataplane.Options{
-		AWS: moto.Config, Cluster: s.cluster, LoadBalancer: "front", Door: door, Token: token, Dir: t.TempDir(), Speed: 50,
+		AWS: moto.Config, Cluster: s.cluster, LoadBalancer: "front", Database: "payments", Door: door, Token: token, Dir: t.TempDir(), Speed: 50,
 		Run: map[string][]string{"web": {os.Args[0], asContainer}}, Notify: func(text string) { t.Log(text) },
 	})
 	require.NoError(t, err)
@@ -330,10 +344,72 @@ func TestRequestsReachTheTasksThroughTheLoadBalancer(t *testing.T) {
 	t.Logf("gone after %s", time.Since(began))
 }
 
-func get(t *testing.T, url string) string {
+func TestTasksReachTheDatabaseThatIsPromoted(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	group, err := s.EC2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{VpcId: &s.vpc, GroupName: aws.String("db"), Description: aws.String("db")})
+	require.NoError(t, err)
+	_, err = s.RDS.CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{
+		DBSubnetGroupName: aws.String("payments"), DBSubnetGroupDescription: aws.String("payments"), SubnetIds: s.subnets,
+	})
+	require.NoError(t, err)
+	made, err := s.RDS.CreateDBCluster(ctx, &rds.CreateDBClusterInput{
+		DBClusterIdentifier: aws.String("payments"), Engine: aws.String("aurora-postgresql"), DatabaseName: aws.String("payments"),
+		MasterUsername: aws.String("master"), MasterUserPassword: aws.String("of-the-master"), DBSubnetGroupName: aws.String("payments"),
+		VpcSecurityGroupIds: []string{*group.GroupId},
+	})
+	require.NoError(t, err)
+	for _, name := range []string{"one", "two"} {
+		_, err = s.RDS.CreateDBInstance(ctx, &rds.CreateDBInstanceInput{
+			DBInstanceIdentifier: &name, DBClusterIdentifier: aws.String("payments"), DBInstanceClass: aws.String("db.r6g.large"), Engine: aws.String("aurora-postgresql"),
+		})
+		require.NoError(t, err)
+	}
+	began := time.Now()
+	definition := s.define("1")
+	s.service(definition, 1)
+	status := s.await("a task runs, with a database", func(st dataplane.Status) bool {
+		return steady(definition, 1)(st) && st.Database != nil && st.Database.Ready
+	})
+	t.Logf("ready after %s: %+v", time.Since(began), *status.Database)
+
+	host := status.Tasks[len(status.Tasks)-1].Host
+	ask := func(endpoint *string) string {
+		address := fmt.Sprintf("postgres://master:of-the-master@%s:5432/payments?sslmode=verify-full", *endpoint)
+		return get(t, "http://"+host+":8080/db?url="+url.QueryEscape(address))
+	}
+	assert.NotEqual(t, "false <nil>\n", ask(made.DBCluster.Endpoint), "no rule lets the task in")
+	_, err = s.EC2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId, IpPermissions: []ec2types.IpPermission{{
+		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432), UserIdGroupPairs: []ec2types.UserIdGroupPair{{GroupId: &s.group}},
+	}}})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool { return ask(made.DBCluster.Endpoint) == "false <nil>\n" }, 10*time.Second, 100*time.Millisecond, "the writer")
+	assert.Equal(t, "true <nil>\n", ask(made.DBCluster.ReaderEndpoint), "the reader")
+
+	writer := status.Database.Writer
+	began = time.Now()
+	_, err = s.RDS.FailoverDBCluster(ctx, &rds.FailoverDBClusterInput{DBClusterIdentifier: aws.String("payments")})
+	require.NoError(t, err)
+	s.await("another is the writer", func(st dataplane.Status) bool { return st.Database.Writer != writer })
+	require.Eventually(t, func() bool { return ask(made.DBCluster.Endpoint) == "false <nil>\n" }, 10*time.Second, 50*time.Millisecond, "the writer")
+	t.Logf("failed over after %s", time.Since(began))
+	require.Eventually(t, func() bool {
+		out, err := s.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{})
+		return err == nil && *out.DBClusters[0].Status == "available"
+	}, 10*time.Second, 50*time.Millisecond, "the API tells the end of the failover")
+
+	require.Eventually(t, func() bool {
+		events, err := s.Logs.GetLogEvents(ctx, &cloudwatchlogs.GetLogEventsInput{
+			LogGroupName: aws.String(logGroup), LogStreamName: aws.String("web/web/" + status.Tasks[len(status.Tasks)-1].ID),
+		})
+		return err == nil && len(events.Events) > 0 && *events.Events[0].Message == "listening as 1"
+	}, 5*time.Second, 100*time.Millisecond, "what a container prints is in its log group")
+}
+
+func get(t *testing.T, address string) string {
 	t.Helper()
 	client := http.Client{Timeout: 5 * time.Second}
-	response, err := client.Get(url)
+	response, err := client.Get(address)
 	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
 	body := make([]byte, 4096)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"strings"
 
@@ -19,6 +20,9 @@ type reach struct {
 	network    *reachability.Network
 	interfaces []ec2types.NetworkInterface
 }
+
+// blockedPrefix begins the problems that the network is, which may be over when it has changed.
+const blockedPrefix = "from "
 
 // errUnread passes as soon as the network is read.
 var errUnread = errors.New("the security groups are not read yet")
@@ -48,6 +52,7 @@ func (p *Plane) readReach(ctx context.Context, r *cloud.Reader) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.reach = reach{network, interfaces}
+	maps.DeleteFunc(p.problems, func(what, _ string) bool { return strings.HasPrefix(what, blockedPrefix) })
 	return nil
 }
 

@@ -143,6 +143,7 @@ func (t *task) run(ctx context.Context) {
 func (t *task) begin(ctx context.Context, folder string) error {
 	p := t.plane
 	p.change(func() { t.advance(statusPending) })
+	p.awaitDatabase(ctx)
 	variables := make([]map[string]string, len(t.runners))
 	commands := make([][]string, len(t.runners))
 	for i, r := range t.runners {
@@ -164,6 +165,7 @@ func (t *task) begin(ctx context.Context, folder string) error {
 		for _, v := range override.Environment {
 			resolved[aws.ToString(v.Name)] = aws.ToString(v.Value)
 		}
+		p.local(resolved)
 		variables[i] = resolved
 	}
 	if err := t.furnish(folder); err != nil {

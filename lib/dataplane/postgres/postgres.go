@@ -205,6 +205,9 @@ func (c *Cluster) Connect(ctx context.Context, database string) (*pgx.Conn, erro
 	return c.writer.Load().connect(ctx, database)
 }
 
+// Socket is the folder of the writer's Unix socket, and the superuser that the tool may connect as there.
+func (c *Cluster) Socket() (folder, user string) { return c.writer.Load().socket, superuser }
+
 // Kill ends a member's processes as the loss of its machine would. It comes back by itself, as what it was: who wants another
 // writer calls Promote.
 func (c *Cluster) Kill(name string) error {

@@ -1,0 +1,540 @@
+package dataplane
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+
+	"tapstack/lib/cloud"
+	"tapstack/lib/dataplane/database"
+	"tapstack/lib/dataplane/postgres"
+	"tapstack/lib/reachability"
+)
+
+// dbCluster is the DB cluster that the plane serves. All is guarded by p.mu, save what is said.
+type dbCluster struct {
+	identifier string
+	api        rdstypes.DBCluster
+	endpoints  endpoints
+	// pending says that the API has a cluster that takes no connections here yet.
+	pending bool
+	// serving is nil until it does.
+	serving   *postgres.Cluster
+	authority []byte
+	fronts    []*database.Front
+	busy      bool // it starts, or promotes
+	failed    bool // it did not start
+	servers   []reachability.Interface
+	// members and since are how long the instances have been the same; the loop's alone.
+	members string
+	since   time.Time
+}
+
+// endpoints are where the servers of a cluster are reached: by name and port as the API tells them, and on this machine.
+type endpoints struct {
+	port           int
+	writer, reader string
+	instances      []instance
+	// hosts are the addresses that stand for names which do not lead to this machine.
+	hosts map[string]string
+}
+
+// instance is a DB instance: its identifier, its endpoint, and where its server listens behind it.
+type instance struct{ name, host, behind string }
+
+const (
+	// serverThird is the third number of the servers' own addresses in the plane's range, endpointThird of those that stand for names.
+	serverThird, endpointThird = 254, 253
+	serverPort                 = 5432
+	// settled is how long the instances of a cluster have to be the same before it is started: they are made one after another.
+	settled = 400 * time.Millisecond
+	// startLimit bounds the start of the database, and a promotion; waitLimit how long a task waits for it.
+	startLimit, waitLimit = 10 * time.Minute, 60 * time.Second
+)
+
+// readDatabase reads the DB cluster, starts what serves it, promotes whom the API calls the writer, and ends what serves none.
+func (p *Plane) readDatabase(ctx context.Context, r *cloud.Reader) error {
+	if p.options.Database == "" {
+		return nil
+	}
+	all, err := r.DBClusters(ctx)
+	if err != nil && !cloud.IsNotFound(err) {
+		return err
+	}
+	i := slices.IndexFunc(all, func(c rdstypes.DBCluster) bool { return aws.ToString(c.DBClusterIdentifier) == p.options.Database })
+	if i < 0 || len(all[i].DBClusterMembers) == 0 {
+		p.change(func() { p.db.pending = i >= 0 })
+		if i < 0 {
+			p.closeDatabase()
+		}
+		return nil
+	}
+	found := all[i]
+	instances, err := r.DBInstances(ctx)
+	if err != nil {
+		return err
+	}
+	ends := p.endpointsOf(found, instances)
+	servers, err := p.databaseInterfaces(ctx, r, found)
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.db.api, p.db.servers, p.db.identifier = found, servers, p.options.Database
+	switch {
+	case p.db.busy:
+		p.watcher.failed(databaseAspect)
+	case p.db.serving == nil:
+		p.db.pending = !p.db.failed
+		if names := fmt.Sprint(ends.instances); names != p.db.members {
+			p.db.members, p.db.since = names, time.Now()
+		}
+		if time.Since(p.db.since) < settled {
+			p.watcher.failed(databaseAspect) // look again soon
+			return nil
+		}
+		p.db.busy, p.db.endpoints = true, ends
+		p.running.Go(func() { p.startDatabase(ctx, found, ends) })
+	default:
+		p.promote(ctx, found)
+	}
+	return nil
+}
+
+// endpointsOf reads the endpoints of a cluster, the writer's instance first.
+func (p *Plane) endpointsOf(c rdstypes.DBCluster, all []rdstypes.DBInstance) endpoints {
+	e := endpoints{port: int(aws.ToInt32(c.Port)), writer: aws.ToString(c.Endpoint), reader: aws.ToString(c.ReaderEndpoint), hosts: map[string]string{}}
+	if e.port == 0 {
+		e.port = serverPort
+	}
+	members := slices.SortedStableFunc(slices.Values(c.DBClusterMembers), func(a, b rdstypes.DBClusterMember) int {
+		if writer := btoi(aws.ToBool(b.IsClusterWriter)) - btoi(aws.ToBool(a.IsClusterWriter)); writer != 0 {
+			return writer
+		}
+		return strings.Compare(aws.ToString(a.DBInstanceIdentifier), aws.ToString(b.DBInstanceIdentifier))
+	})
+	for i, m := range members {
+		one := instance{name: aws.ToString(m.DBInstanceIdentifier), behind: net.JoinHostPort(p.addresses.own(serverThird, byte(i+1)), strconv.Itoa(serverPort))}
+		for _, d := range all {
+			if aws.ToString(d.DBInstanceIdentifier) == one.name && d.Endpoint != nil {
+				one.host = aws.ToString(d.Endpoint.Address)
+			}
+		}
+		e.instances = append(e.instances, one)
+	}
+	for _, name := range e.names() {
+		if address, err := netip.ParseAddr(name); err != nil || !address.IsLoopback() {
+			e.hosts[name] = p.addresses.own(endpointThird, byte(len(e.hosts)+1))
+		}
+	}
+	return e
+}
+
+// names are those of all endpoints.
+func (e endpoints) names() (names []string) {
+	for _, name := range append([]string{e.writer, e.reader}, e.instanceHosts()...) {
+		if name != "" && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func (e endpoints) instanceHosts() (hosts []string) {
+	for _, i := range e.instances {
+		hosts = append(hosts, i.host)
+	}
+	return hosts
+}
+
+// host is the address of this machine that stands for an endpoint.
+func (e endpoints) host(name string) string {
+	if stands, is := e.hosts[name]; is {
+		return stands
+	}
+	return name
+}
+
+// startDatabase starts PostgreSQL for a cluster and the fronts for its endpoints.
+func (p *Plane) startDatabase(ctx context.Context, c rdstypes.DBCluster, e endpoints) {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	serving, fronts, err := p.openDatabase(ctx, c, e)
+	var authority []byte
+	if err == nil {
+		authority, err = os.ReadFile(serving.Authority())
+	}
+	p.problem("the database", err)
+	p.change(func() {
+		p.db.busy, p.db.pending = false, false
+		if err == nil {
+			p.db.serving, p.db.fronts, p.db.authority = serving, fronts, authority
+		} else {
+			p.db.failed = true
+			p.db.since = time.Now().Add(10 * time.Second) // not again at once
+		}
+	})
+	p.watcher.failed(databaseAspect)
+}
+
+func (p *Plane) openDatabase(ctx context.Context, c rdstypes.DBCluster, e endpoints) (*postgres.Cluster, []*database.Front, error) {
+	password, err := p.masterPassword(ctx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	var members []postgres.Member
+	for _, i := range e.instances {
+		members = append(members, postgres.Member{Name: i.name, Address: i.behind})
+	}
+	names := e.names()
+	for _, host := range e.hosts {
+		names = append(names, host)
+	}
+	serving, err := postgres.Start(ctx, postgres.Options{
+		Dir: p.dir, Members: members, Names: names, Database: aws.ToString(c.DatabaseName), User: aws.ToString(c.MasterUsername), Password: password,
+		Notify: func(text string) { p.options.Notify(text) }, Log: p.databaseLog(ctx, c),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(e.hosts) > 0 {
+		p.options.Notify("The data plane: the names of the database's endpoints do not lead to this machine: tasks get addresses in place of them")
+	}
+	fronts := p.fronts(serving, e)
+	for i, f := range fronts {
+		if err := f.Start(ctx); err != nil {
+			for _, started := range fronts[:i] {
+				err = errors.Join(err, started.Close())
+			}
+			return nil, nil, errors.Join(err, serving.Close())
+		}
+	}
+	return serving, fronts, nil
+}
+
+// masterPassword asks the emulator's door, since the API tells it to nobody.
+func (p *Plane) masterPassword(ctx context.Context, c rdstypes.DBCluster) (string, error) {
+	var told struct{ MasterUserPassword string }
+	if p.door == nil {
+		return "", errors.New("nobody tells the master user's password: the API does not, and the emulator has no door for a data plane")
+	}
+	err := p.door.secret(ctx, "cluster", aws.ToString(c.DBClusterIdentifier), &told)
+	if err == nil && told.MasterUserPassword == "" {
+		err = errors.New("the emulator does not know the master user's password")
+	}
+	return told.MasterUserPassword, err
+}
+
+// fronts are the addresses of the endpoints: the writer's leads to whoever is, the reader's to the others in turn.
+func (p *Plane) fronts(serving *postgres.Cluster, e endpoints) []*database.Front {
+	peers := database.NewPeers(p.processes)
+	permit := database.Rules{Network: p.networkNow, Task: p.interfaceOf, Servers: p.databaseServers, Port: int32(e.port)}.Permit //nolint:gosec // a port
+	var fronts []*database.Front
+	add := func(name string, backend func() []string) {
+		if name == "" {
+			return
+		}
+		listen := net.JoinHostPort(e.host(name), strconv.Itoa(e.port))
+		if slices.ContainsFunc(fronts, func(f *database.Front) bool { return f.Listen == listen }) {
+			return
+		}
+		fronts = append(fronts, &database.Front{
+			Listen: listen, Backend: backend, Peers: peers, Permit: permit,
+			Refused: func(peer database.Peer, err error) { p.refused(peer, err) },
+		})
+	}
+	add(e.writer, func() []string { return []string{e.behind(serving.Writer())} })
+	var turn atomic.Int64
+	add(e.reader, func() []string {
+		var readers []string
+		for _, i := range e.instances {
+			if i.name != serving.Writer() {
+				readers = append(readers, i.behind)
+			}
+		}
+		if len(readers) == 0 { // as on Aurora
+			return []string{e.behind(serving.Writer())}
+		}
+		first := int(turn.Add(1)) % len(readers)
+		return append(slices.Clone(readers[first:]), readers[:first]...)
+	})
+	for _, i := range e.instances {
+		add(i.host, func() []string { return []string{i.behind} })
+	}
+	return fronts
+}
+
+func (e endpoints) behind(name string) string {
+	for _, i := range e.instances {
+		if i.name == name {
+			return i.behind
+		}
+	}
+	return ""
+}
+
+// refused tells whom the network kept from the database.
+func (p *Plane) refused(peer database.Peer, err error) {
+	if peer.Task == "" {
+		p.options.Notify(fmt.Sprintf("The data plane: process %d may not connect to the database: %v", peer.PID, err))
+		return
+	}
+	p.problem(blockedPrefix+"task "+peer.Task+" to the database", err)
+}
+
+// processes are those of tasks, with the tasks' ids.
+func (p *Plane) processes() map[int]string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := map[int]string{}
+	for _, t := range p.tasks {
+		for _, r := range t.runners {
+			if r.pid != 0 {
+				all[r.pid] = t.id
+			}
+		}
+	}
+	return all
+}
+
+func (p *Plane) networkNow() (*reachability.Network, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.reach.network == nil {
+		return nil, errUnread
+	}
+	return p.reach.network, nil
+}
+
+func (p *Plane) interfaceOf(id string) (reachability.Interface, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, t := range p.tasks {
+		if t.id == id {
+			return t.at(), nil
+		}
+	}
+	return reachability.Interface{}, fmt.Errorf("there is no task %s", id)
+}
+
+func (p *Plane) databaseServers() ([]reachability.Interface, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.db.servers, nil
+}
+
+// databaseInterfaces are the interfaces of a cluster's instances: those that the API tells, else what stands for them in the
+// cluster's subnets, with its security groups.
+func (p *Plane) databaseInterfaces(ctx context.Context, r *cloud.Reader, c rdstypes.DBCluster) ([]reachability.Interface, error) {
+	groups, err := r.DBSubnetGroups(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var subnets, security []string
+	for _, g := range groups {
+		if aws.ToString(g.DBSubnetGroupName) == aws.ToString(c.DBSubnetGroup) {
+			for _, s := range g.Subnets {
+				subnets = append(subnets, aws.ToString(s.SubnetIdentifier))
+			}
+		}
+	}
+	for _, g := range c.VpcSecurityGroups {
+		security = append(security, aws.ToString(g.VpcSecurityGroupId))
+	}
+	all, err := r.NetworkInterfaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var told []reachability.Interface
+	for _, one := range (reach{interfaces: all}).of("RDSNetworkInterface") {
+		if slices.Contains(subnets, one.Subnet) && slices.Equal(slices.Sorted(slices.Values(one.Groups)), slices.Sorted(slices.Values(security))) {
+			told = append(told, one)
+		}
+	}
+	if len(told) > 0 {
+		return told, nil
+	}
+	return p.standInInterfaces(ctx, security, subnets)
+}
+
+// standInInterfaces stand for interfaces that the API does not tell: one in each of some subnets.
+func (p *Plane) standInInterfaces(ctx context.Context, security, subnets []string) (all []reachability.Interface, err error) {
+	if err := p.learnSubnets(ctx, subnets); err != nil {
+		return nil, err
+	}
+	for _, id := range subnets {
+		prefix, err := netip.ParsePrefix(aws.ToString(p.subnets[id].CidrBlock))
+		if err != nil {
+			return nil, fmt.Errorf("subnet %s: %w", id, err)
+		}
+		const first = 4 // AWS keeps those before it
+		all = append(all, reachability.Interface{Groups: security, Subnet: id, Address: plus(prefix.Masked().Addr(), first)})
+	}
+	return all, nil
+}
+
+// promote makes the instance the writer that the API calls so, if it is another; p.mu is held.
+func (p *Plane) promote(ctx context.Context, c rdstypes.DBCluster) {
+	serving, writer := p.db.serving, ""
+	for _, m := range c.DBClusterMembers {
+		if aws.ToBool(m.IsClusterWriter) {
+			writer = aws.ToString(m.DBInstanceIdentifier)
+		}
+	}
+	failing := aws.ToString(c.Status) == "failing-over"
+	if writer == serving.Writer() && !failing || p.db.endpoints.behind(writer) == "" {
+		return
+	}
+	p.db.busy = true
+	fronts := p.db.fronts
+	p.running.Go(func() {
+		bounded, cancel := context.WithTimeout(ctx, startLimit)
+		defer cancel()
+		err := serving.Promote(bounded, writer)
+		for _, f := range fronts[:1] {
+			f.Cut() // whoever is still connected would go on with what was the writer
+		}
+		p.problem("the failover of the database", err)
+		if err == nil && failing {
+			err = p.door.call(bounded, "POST", "", report{Clusters: []clusterReport{{aws.ToString(c.DBClusterIdentifier), "available"}}}, nil)
+			p.problem("the end of the failover", err)
+		}
+		p.change(func() { p.db.busy = false })
+		p.watcher.failed(databaseAspect)
+	})
+}
+
+// databaseLog carries what the servers log to the log group of the cluster, where the cluster exports its log (Amazon Aurora user
+// guide, "Publishing Aurora PostgreSQL logs to Amazon CloudWatch Logs").
+func (p *Plane) databaseLog(ctx context.Context, c rdstypes.DBCluster) func(member, line string) {
+	if !slices.Contains(c.EnabledCloudwatchLogsExports, "postgresql") {
+		return nil
+	}
+	group := "/aws/rds/cluster/" + aws.ToString(c.DBClusterIdentifier) + "/postgresql"
+	streams := map[string]*logStream{}
+	for _, m := range c.DBClusterMembers {
+		name := aws.ToString(m.DBInstanceIdentifier)
+		stream, err := p.logs.open(ctx, group, name, false)
+		if err != nil {
+			p.problem("the database's log", err)
+			return nil
+		}
+		streams[name] = stream
+	}
+	return func(member, line string) {
+		if stream := streams[member]; stream != nil {
+			stream.write(line)
+		}
+	}
+}
+
+// closeDatabase ends what serves the cluster.
+func (p *Plane) closeDatabase() {
+	p.mu.Lock()
+	busy, there := p.db.busy, p.db.identifier != ""
+	p.mu.Unlock()
+	if busy {
+		p.watcher.failed(databaseAspect)
+	}
+	if busy || !there {
+		return
+	}
+	p.running.Go(func() { p.problem("the end of the database", p.endDatabase()) })
+}
+
+func (p *Plane) endDatabase() error {
+	p.mu.Lock()
+	serving, fronts := p.db.serving, p.db.fronts
+	p.db = dbCluster{}
+	p.announce()
+	p.mu.Unlock()
+	if serving == nil {
+		return nil
+	}
+	var faults []error
+	for _, f := range fronts {
+		faults = append(faults, f.Close())
+	}
+	return errors.Join(append(faults, serving.Close())...)
+}
+
+// awaitDatabase waits until the database that the API has takes connections: on AWS it does when the API says so.
+func (p *Plane) awaitDatabase(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, waitLimit)
+	defer cancel()
+	for {
+		p.mu.Lock()
+		pending, changed := p.db.pending, p.changed
+		p.mu.Unlock()
+		if !pending {
+			return
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// Database is the cluster that serves the database, nil until it does.
+func (p *Plane) Database() *postgres.Cluster {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.db.serving
+}
+
+// authority is the PEM of who signs the database's certificate, nothing before there is one.
+func (p *Plane) authority() []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.db.authority
+}
+
+// local replaces the names of database endpoints that do not lead to this machine.
+func (p *Plane) local(values map[string]string) {
+	p.mu.Lock()
+	hosts := maps.Clone(p.db.endpoints.hosts)
+	p.mu.Unlock()
+	for name, host := range hosts {
+		for key, value := range values {
+			values[key] = strings.ReplaceAll(value, name, host)
+		}
+	}
+}
+
+// databaseStatus tells where the endpoints lead; p.mu is held.
+func (p *Plane) databaseStatus() *DatabaseStatus {
+	if p.db.identifier == "" {
+		return nil
+	}
+	s := &DatabaseStatus{Identifier: p.db.identifier, Leads: map[string]string{}}
+	if p.db.serving == nil {
+		return s
+	}
+	e := p.db.endpoints
+	s.Ready, s.Writer = true, p.db.serving.Writer()
+	s.Socket, s.Superuser = p.db.serving.Socket()
+	for _, i := range e.instances {
+		s.Leads[i.host] = e.host(i.host)
+		if i.name == s.Writer {
+			s.Leads[e.writer] = e.host(i.host)
+		} else {
+			s.Leads[e.reader] = e.host(i.host)
+		}
+	}
+	return s
+}
