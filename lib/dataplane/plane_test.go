@@ -110,6 +110,9 @@ const logGroup = "/ecs/web"
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("it starts the local cloud")
+	}
 	ctx := t.Context()
 	moto, err := target.Open(ctx, target.Options{Name: target.Local})
 	if err != nil {
