@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
 	"runtime"
 	"strings"
 	"testing"
@@ -663,4 +664,33 @@ func TestTargetHealthIsWhatTheDataPlaneReports(t *testing.T) {
 	require.Equal(t, elbtypes.TargetHealthStateEnumUnused, health("10.0.9.9")["10.0.9.9"].State)
 	d.attach(false)
 	require.Empty(t, health())
+}
+
+func TestTheDoorTellsADataPlaneWhatAWSsOwnWouldKnow(t *testing.T) {
+	d := openDoorway(t)
+	requested, err := d.ACM.RequestCertificate(t.Context(), &acm.RequestCertificateInput{DomainName: aws.String("pay.example.com")})
+	require.NoError(t, err)
+	_, err = d.RDS.CreateDBCluster(t.Context(), &rds.CreateDBClusterInput{
+		DBClusterIdentifier: aws.String("db"), Engine: aws.String("aurora-postgresql"), MasterUsername: aws.String("master"), MasterUserPassword: aws.String("first-one"),
+	})
+	require.NoError(t, err)
+	_, err = d.RDS.ModifyDBCluster(t.Context(), &rds.ModifyDBClusterInput{DBClusterIdentifier: aws.String("db"), MasterUserPassword: aws.String("second-one")})
+	require.NoError(t, err)
+	at := d.url
+	ask := func(query url.Values) map[string]any {
+		d.url = at + "?" + query.Encode()
+		status, answer := d.knock(http.MethodGet, d.token, nil)
+		require.Equal(t, http.StatusOK, status, answer)
+		return answer
+	}
+	_, err = tls.X509KeyPair(
+		[]byte(ask(url.Values{"certificate": {aws.ToString(requested.CertificateArn)}})["certificate"].(string)),
+		[]byte(ask(url.Values{"certificate": {aws.ToString(requested.CertificateArn)}})["privateKey"].(string)))
+	require.NoError(t, err)
+	require.Equal(t, object{"masterUsername": "master", "masterUserPassword": "second-one"}, ask(url.Values{"cluster": {"db"}}))
+	d.url = at + "?cluster=none"
+	status, _ := d.knock(http.MethodGet, d.token, nil)
+	require.Equal(t, http.StatusBadRequest, status)
+	status, _ = d.knock(http.MethodGet, "", nil)
+	require.Equal(t, http.StatusForbidden, status)
 }

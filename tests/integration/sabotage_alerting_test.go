@@ -52,7 +52,7 @@ func alertingSabotages() []sabotage {
 	return []sabotage{
 		{
 			Check: "alerts.topic", Says: "delete the topic",
-			Also: []string{"alerts.email", "alerts.topic-policy", "alerts.topic-key", "destroyable.policies", "iam.task-roles"}, On: "topic",
+			Also: []string{"alerts.email", "alerts.topic-policy", "alerts.topic-key", "alerts.alarm-publishes", "destroyable.policies", "iam.task-roles"}, On: "topic",
 			Do: func(ctx context.Context, s *saboteur) {
 				call(ctx, s, s.SNS.DeleteTopic, &sns.DeleteTopicInput{TopicArn: aws.String(s.output(lib.OutputAlertsTopicArn))})
 			},

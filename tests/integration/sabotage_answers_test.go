@@ -17,7 +17,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	kmstypes "github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
-	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -27,20 +26,11 @@ import (
 	"tapstack/lib"
 )
 
-// managedKey is an AWS managed key that an emulator does not have.
-const managedKey = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-4000-8000-00000000ad5a"
-
 // shown completes what an emulator answers by what AWS would answer of a sound stack, where the emulator leaves it out:
 // nothing is unobservable then.
 func shown(s *saboteur, operation string, in, out any, err error) (any, error) {
-	out, err = shownLive(s, in, out, err)
+	out, err = shownLive(s, out, err)
 	switch operation {
-	case "DescribeKey":
-		if in, ok := in.(*kms.DescribeKeyInput); ok && aws.ToString(in.KeyId) == managedKey {
-			return &kms.DescribeKeyOutput{KeyMetadata: &kmstypes.KeyMetadata{
-				KeyId: aws.String(managedKey), Arn: aws.String(managedKey), KeyManager: kmstypes.KeyManagerTypeAws, KeyState: kmstypes.KeyStateEnabled,
-			}}, nil
-		}
 	case "ListTagsForResource":
 		if _, ok := in.(*applicationautoscaling.ListTagsForResourceInput); ok {
 			return &applicationautoscaling.ListTagsForResourceOutput{Tags: map[string]string{"Environment": "production", "MigrationBatch": "phase-1"}}, nil
@@ -71,29 +61,11 @@ func shown(s *saboteur, operation string, in, out any, err error) (any, error) {
 	case *elb.DescribeTargetHealthOutput:
 		healthy := elbtypes.TargetHealthDescription{TargetHealth: &elbtypes.TargetHealth{State: elbtypes.TargetHealthStateEnumHealthy}}
 		out.TargetHealthDescriptions = slices.Repeat([]elbtypes.TargetHealthDescription{healthy}, 3)
-	case *rds.DescribeDBInstancesOutput:
-		for i := range out.DBInstances {
-			out.DBInstances[i].PerformanceInsightsEnabled = aws.Bool(true)
-			out.DBInstances[i].MonitoringInterval = aws.Int32(60)
-			out.DBInstances[i].MonitoringRoleArn = aws.String("arn:aws:iam::123456789012:role/" + s.named("rds-monitoring-role"))
-		}
-	case *rds.DescribeDBClustersOutput:
-		for i := range out.DBClusters {
-			out.DBClusters[i].KmsKeyId = aws.String(managedKey)
-			out.DBClusters[i].EngineLifecycleSupport = aws.String("open-source-rds-extended-support-disabled")
-		}
 	}
 	return out, nil
 }
 
 func showService(svc *ecstypes.Service) {
-	svc.DeploymentConfiguration = &ecstypes.DeploymentConfiguration{
-		DeploymentCircuitBreaker: &ecstypes.DeploymentCircuitBreaker{Enable: true, Rollback: true},
-		MinimumHealthyPercent:    aws.Int32(100), MaximumPercent: aws.Int32(200),
-	}
-	svc.AvailabilityZoneRebalancing = ecstypes.AvailabilityZoneRebalancingEnabled
-	svc.EnableECSManagedTags = true
-	svc.HealthCheckGracePeriodSeconds = aws.Int32(60)
 	svc.RunningCount = svc.DesiredCount
 	for i := range svc.Deployments {
 		svc.Deployments[i].RolloutState = ecstypes.DeploymentRolloutStateCompleted
@@ -164,27 +136,9 @@ func unobservable() map[string]answer {
 				out.Tasks[i].AvailabilityZone = out.Tasks[0].AvailabilityZone
 			}
 		}),
-		"application.zone-rebalancing": firstService(func(svc *ecstypes.Service) {
-			svc.AvailabilityZoneRebalancing = ecstypes.AvailabilityZoneRebalancingDisabled
-		}),
-		"application.circuit-breaker": firstService(func(svc *ecstypes.Service) {
-			svc.DeploymentConfiguration.DeploymentCircuitBreaker.Rollback = false
-		}),
-		"application.rolling-update": firstService(func(svc *ecstypes.Service) {
-			svc.DeploymentConfiguration.MinimumHealthyPercent = aws.Int32(50)
-		}),
-		"application.managed-tags": firstService(func(svc *ecstypes.Service) {
-			svc.EnableECSManagedTags = false
-		}),
 		"alb.healthy-targets": changed(func(_ *saboteur, out *elb.DescribeTargetHealthOutput) {
 			out.TargetHealthDescriptions[0].TargetHealth = &elbtypes.TargetHealth{State: elbtypes.TargetHealthStateEnumUnhealthy}
 			out.TargetHealthDescriptions = out.TargetHealthDescriptions[:2]
-		}),
-		"database.performance-insights": changed(func(_ *saboteur, out *rds.DescribeDBInstancesOutput) {
-			out.DBInstances[0].PerformanceInsightsEnabled = aws.Bool(false)
-		}),
-		"database.enhanced-monitoring": changed(func(_ *saboteur, out *rds.DescribeDBInstancesOutput) {
-			out.DBInstances[0].MonitoringInterval = aws.Int32(15)
 		}),
 	})
 	return all
@@ -219,13 +173,6 @@ func answerSabotages() []sabotage {
 			}),
 		},
 		{
-			Check: "database.private-subnets", Says: "show the subnet group over a public subnet (altered answer)",
-			Why: "RDS can move a subnet group, but an emulator (moto 5.2.5) deletes the group in ModifyDBSubnetGroup, and then nothing heals it",
-			Answer: changed(func(s *saboteur, out *rds.DescribeDBSubnetGroupsOutput) {
-				out.DBSubnetGroups[0].Subnets[0].SubnetIdentifier = aws.String(s.list(lib.OutputPublicSubnetIDs)[0])
-			}),
-		},
-		{
 			Check: "database.encrypted", Says: "show a reader without encryption (altered answer)",
 			Why: "RDS cannot take encryption away from what stands, and an instance has that of its cluster",
 			Answer: changed(func(_ *saboteur, out *rds.DescribeDBInstancesOutput) {
@@ -233,40 +180,12 @@ func answerSabotages() []sabotage {
 			}),
 		},
 		{
-			Check: "database.no-statements-logged", Says: "show that schema changes are logged as they come (altered answer)",
-			Why: "RDS can set it, but an emulator (moto 5.2.1) lacks ResetDBClusterParameterGroup, and then nothing heals it",
-			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClusterParametersOutput) {
-				out.Parameters = append(out.Parameters, rdstypes.Parameter{ParameterName: aws.String("log_statement"), ParameterValue: aws.String("ddl")})
-			}),
-		},
-		{
-			Check: "database.iam-auth", Says: "show the cluster without IAM authentication (altered answer)",
-			Why: "RDS can switch it off, but an emulator (moto 5.2.5) takes the call and ignores it",
-			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClustersOutput) {
-				out.DBClusters[0].IAMDatabaseAuthenticationEnabled = aws.Bool(false)
-			}),
-		},
-		{
-			Check: "database.log-exports", Says: "show the cluster without its log's export (altered answer)",
-			Why: "RDS can stop it, but an emulator (moto 5.2.5) takes the call and ignores it",
-			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClustersOutput) {
-				out.DBClusters[0].EnabledCloudwatchLogsExports = nil
-			}),
-		},
-		{
 			Check: "database.aws-managed-key", Says: "show the database under a key of the customer's (altered answer)",
 			Why: "RDS cannot change the key of a cluster",
 			Answer: changed(func(_ *saboteur, out *kms.DescribeKeyOutput) {
-				if aws.ToString(out.KeyMetadata.Arn) == managedKey {
+				if out.KeyMetadata.KeyManager == kmstypes.KeyManagerTypeAws {
 					out.KeyMetadata.KeyManager = kmstypes.KeyManagerTypeCustomer
 				}
-			}),
-		},
-		{
-			Check: "database.no-paid-extended-support", Says: "show the cluster in paid extended support (altered answer)",
-			Why: "RDS takes the engine's lifecycle support at creation only",
-			Answer: changed(func(_ *saboteur, out *rds.DescribeDBClustersOutput) {
-				out.DBClusters[0].EngineLifecycleSupport = aws.String("open-source-rds-extended-support")
 			}),
 		},
 		{

@@ -16,10 +16,18 @@ func databaseSabotages() []sabotage {
 		modifiesCluster("database.engine", "upgrade the engine by hand", func(in *rds.ModifyDBClusterInput) {
 			in.EngineVersion, in.AllowMajorVersionUpgrade = aws.String("15.8"), aws.Bool(true)
 		}),
+		modifiesCluster("database.iam-auth", "switch IAM authentication off", func(in *rds.ModifyDBClusterInput) { in.EnableIAMDatabaseAuthentication = aws.Bool(false) }),
+		modifiesCluster("database.log-exports", "stop the export of the log", func(in *rds.ModifyDBClusterInput) {
+			in.CloudwatchLogsExportConfiguration = &types.CloudwatchLogsExportConfiguration{DisableLogTypes: []string{"postgresql"}}
+		}),
+		modifiesCluster("database.no-paid-extended-support", "enrol the cluster in paid extended support", func(in *rds.ModifyDBClusterInput) {
+			in.EngineLifecycleSupport = aws.String("open-source-rds-extended-support")
+		}),
 		modifiesCluster("destroyable.database", "protect the cluster from deletion", func(in *rds.ModifyDBClusterInput) { in.DeletionProtection = aws.Bool(true) }),
 		setsParameter("database.force-ssl", "let clients connect without TLS", "rds.force_ssl", "0"),
 		setsParameter("database.audit-parameters", "audit no statement", "pgaudit.log", "none"),
 		setsParameter("database.replication-ready", "switch logical replication off", "rds.logical_replication", "0"),
+		setsParameter("database.no-statements-logged", "log schema changes as they come", "log_statement", "ddl"),
 		setsParameter("database.libraries", "load no audit extension", "shared_preload_libraries", "pg_stat_statements"),
 		modifiesInstance("database.promotion-tiers", "put a reader last in line", func(in *rds.ModifyDBInstanceInput) { in.PromotionTier = aws.Int32(15) }),
 		modifiesInstance("database.certificate-authority", "take another certificate authority", func(in *rds.ModifyDBInstanceInput) { in.CACertificateIdentifier = aws.String("rds-ca-2019") }),
@@ -42,6 +50,12 @@ func databaseSabotages() []sabotage {
 			Also: []string{"network.private-routes"}, On: "nat gateways",
 			Do: func(ctx context.Context, s *saboteur) { s.routeToInternet(ctx, "private-route-table-3") },
 		},
+		{Check: "database.private-subnets", Says: "give the database a public subnet as well", Do: func(ctx context.Context, s *saboteur) {
+			subnets := append(s.list(lib.OutputPrivateSubnetIDs), s.list(lib.OutputPublicSubnetIDs)[0])
+			call(ctx, s, s.RDS.ModifyDBSubnetGroup, &rds.ModifyDBSubnetGroupInput{
+				DBSubnetGroupName: aws.String(s.named("db-subnet-group")), SubnetIds: subnets,
+			})
+		}},
 		{Check: "destroyable.snapshots", Says: "take a snapshot by hand", Unhealable: byHand, Do: func(ctx context.Context, s *saboteur) {
 			id := aws.String(s.named("by-hand"))
 			call(ctx, s, s.RDS.CreateDBClusterSnapshot, &rds.CreateDBClusterSnapshotInput{
@@ -102,6 +116,8 @@ func remakesReader(check, says string, change func(*saboteur, *rds.CreateDBInsta
 			PreferredMaintenanceWindow: was.PreferredMaintenanceWindow,
 			AutoMinorVersionUpgrade:    was.AutoMinorVersionUpgrade, StorageEncrypted: was.StorageEncrypted,
 			PubliclyAccessible: aws.Bool(false), Tags: s.rdsTags("aurora-reader-1"),
+			EnablePerformanceInsights: was.PerformanceInsightsEnabled, PerformanceInsightsRetentionPeriod: was.PerformanceInsightsRetentionPeriod,
+			MonitoringInterval: was.MonitoringInterval, MonitoringRoleArn: was.MonitoringRoleArn,
 		}
 		change(s, in)
 		s.deleteReader(ctx, "aurora-reader-1")

@@ -11,12 +11,9 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
-	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
-	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
@@ -164,13 +161,7 @@ func (w wires) Do(r *http.Request) (*http.Response, error) {
 }
 
 // shownLive completes what an emulator answers by what AWS would answer of a stack that lives.
-func shownLive(s *saboteur, in, out any, err error) (any, error) {
-	if in, ok := in.(*cloudwatch.DescribeAlarmHistoryInput); ok {
-		return s.alarmHistory(in), nil
-	}
-	if in, ok := in.(*cloudwatch.SetAlarmStateInput); ok && err == nil && in.StateValue == cwtypes.StateValueAlarm {
-		s.published = append(s.published, time.Now())
-	}
+func shownLive(s *saboteur, out any, err error) (any, error) {
 	switch out := out.(type) {
 	case *ec2.DescribeNetworkInterfacesOutput:
 		out.NetworkInterfaces = append(out.NetworkInterfaces, s.interfaces()...)
@@ -197,18 +188,6 @@ func (s *saboteur) interfaces() []ec2types.NetworkInterface {
 	}
 }
 
-// alarmHistory tells that every alarm that was set off has told the topic.
-func (s *saboteur) alarmHistory(in *cloudwatch.DescribeAlarmHistoryInput) *cloudwatch.DescribeAlarmHistoryOutput {
-	out := &cloudwatch.DescribeAlarmHistoryOutput{}
-	for _, at := range s.published {
-		out.AlarmHistoryItems = append(out.AlarmHistoryItems, cwtypes.AlarmHistoryItem{
-			AlarmName: in.AlarmName, HistoryItemType: cwtypes.HistoryItemTypeAction, Timestamp: &at,
-			HistoryData: aws.String(fmt.Sprintf(`{"actionState":"Succeeded","notificationResource":%q}`, s.output(lib.OutputAlertsTopicArn))),
-		})
-	}
-	return out
-}
-
 // unobservableLive adds the altered answers of what this file breaks.
 func unobservableLive() map[string]answer {
 	return map[string]answer{
@@ -230,12 +209,6 @@ func unobservableLive() map[string]answer {
 		}),
 		"queue.refuses-plain-text":  answersPlain("sqs"),
 		"bucket.refuses-plain-text": answersPlain("s3"),
-		"alerts.alarm-publishes": changed(func(_ *saboteur, out *cloudwatch.DescribeAlarmHistoryOutput) {
-			for i := range out.AlarmHistoryItems {
-				data := out.AlarmHistoryItems[i].HistoryData
-				*data = strings.Replace(*data, "Succeeded", "Failed", 1)
-			}
-		}),
 		"database.failover-endpoint": changed(func(_ *saboteur, out *lookedUp) {
 			if strings.Contains(out.name, ".cluster-") {
 				out.addresses = []string{"10.0.144.4"}

@@ -7,7 +7,6 @@ import (
 	"os"
 	"runtime"
 	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/require"
@@ -26,8 +25,7 @@ type saboteur struct {
 	outputs map[string]any
 	undos   []func(context.Context)
 
-	serial    string      // of the certificate that the stand-in for the load balancer serves
-	published []time.Time // when an alarm was set off
+	serial string // of the certificate that the stand-in for the load balancer serves
 }
 
 func newSaboteur(t require.TestingT, cfg aws.Config, suffix string) *saboteur {

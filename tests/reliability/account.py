@@ -18,7 +18,9 @@ CONTAINERS = (Mapping, list, set)
 GONE = {"deleted", "inactive", "pendingdeletion", "pending_deletion", "terminated", "released"}
 # Not resources: records of calls, tags by ARN, and what moto looks up.
 # Nor the network ACL of a VPC that is deleted: moto keeps it, AWS does not.
-NOT_HELD = {"tags", "tagger", "_resource_tags", "network_acls", "amis", "snapshots", "opt_out_numbers"}
+NOT_HELD = {
+    "tags", "tagger", "_resource_tags", "network_acls", "amis", "snapshots", "opt_out_numbers", "alarm_history", "fargate_tokens", "made_interfaces",
+}
 NO_KINDS = {"rds.events", "rds.resource_map", "resourcegroupstaggingapi._pages"}
 # AWS's own: default parameter groups, and snapshots that go when their cluster does.
 AWS_OWN = ("default.", "rds:")
@@ -32,7 +34,7 @@ def gone(thing):
         value = value.value if isinstance(value, enum.Enum) else value
         if isinstance(value, str) and value.lower() in GONE:
             return True
-    return getattr(thing, "deleted_date", None) is not None
+    return getattr(thing, "deleted_date", None) is not None or getattr(thing, "key_manager", None) == "AWS"
 
 
 def name_of(thing):
