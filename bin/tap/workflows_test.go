@@ -15,8 +15,8 @@ import (
 // runnerVariables are what the workflows set where they call tap.
 var runnerVariables = map[string]string{
 	"ENVIRONMENT_SUFFIX": "nightly7", "TAPSTACK_ALLOWED_ACCOUNTS": "123456789012", "TAP_ACCOUNT": "123456789012", "TAP_ALERT_EMAIL": "ops@example.com",
-	"PAYMENT_API_IMAGE":   "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-workload@sha256:" + strings.Repeat("0", 64),
-	"JOB_PROCESSOR_IMAGE": "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-workload@sha256:" + strings.Repeat("1", 64),
+	"PAYMENT_API_IMAGE":   "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-services@sha256:" + strings.Repeat("0", 64),
+	"JOB_PROCESSOR_IMAGE": "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-services@sha256:" + strings.Repeat("1", 64),
 }
 
 // onBareRunner takes away all that tap would need to do anything: a right command line fails, and a wrong one is told to

@@ -16,8 +16,8 @@ import (
 
 // TestNobodyElseMakesAClient holds that every AWS client of the repository comes from this package.
 func TestNobodyElseMakesAClient(t *testing.T) {
-	// The sample workloads stand for the users' own services, which share nothing with this project.
-	allowed := regexp.MustCompile(`^(lib/cloud|fixtures/workload)/`)
+	// The reference services stand for the users' own services, which share nothing with this project.
+	allowed := regexp.MustCompile(`^(lib/cloud|fixtures/services)/`)
 	root := filepath.Join("..", "..")
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {

@@ -137,7 +137,7 @@ func (r *nightlyRun) boundary(ctx context.Context, t *testing.T) {
 // nightlyParameters are those of the local cloud.
 func nightlyParameters() nightly.Parameters {
 	p := nightly.Placeholders()
-	p.Account, p.Region, p.ImageRepository, p.Repository = "123456789012", target.Region, "tapstack-workload", "owner/repository"
+	p.Account, p.Region, p.ImageRepository, p.Repository = "123456789012", target.Region, "tapstack-services", "owner/repository"
 	p.StateBucket, p.StateKey = "state", "11111111-2222-3333-4444-555555555555"
 	return p
 }
@@ -147,7 +147,7 @@ func (r *nightlyRun) open(ctx context.Context, t *testing.T, part string, change
 	t.Helper()
 	options := defaults(target.Options{}, nightlySuffix, r.dir)
 	for _, key := range []string{lib.ConfigPaymentAPIImage, lib.ConfigJobProcessorImage} {
-		options.Config[key] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-workload:" + nightlySuffix + "-1"
+		options.Config[key] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-services:" + nightlySuffix + "-1"
 	}
 	options.Config["owner"] = nightly.Owner
 	if r.bounds != "" {

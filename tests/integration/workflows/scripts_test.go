@@ -219,7 +219,7 @@ var registry = map[string]string{
 case "$1" in
 login) printf 'password read: %s\n' "$(cat)" >> "$CALLS" ;;
 build | push) echo "noise of $1"; [[ "${BROKEN:-}" != "$1" ]] ;;
-image) echo "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-workload@sha256:abc" ;;
+image) echo "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-services@sha256:abc" ;;
 esac
 `,
 	"aws": `printf '%s\n' "aws $*" >> "$CALLS"; [[ "${BROKEN:-}" != aws ]] && echo token`,
@@ -229,22 +229,22 @@ func TestTheWorkloadIsPushedAndNamedByItsDigest(t *testing.T) {
 	push, err := filepath.Abs(repository + "/.ci/push-images")
 	require.NoError(t, err)
 	env := []string{"AWS_REGION=us-east-1", "TAP_ACCOUNT=123456789012"}
-	const image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-workload"
+	const image = "123456789012.dkr.ecr.us-east-1.amazonaws.com/tapstack-services"
 
 	m := newMachine(t, registry)
-	output, err := m.run(push+" tapstack-workload:nightly7-1 2> noise", env...)
+	output, err := m.run(push+" tapstack-services:nightly7-1 2> noise", env...)
 	require.NoError(t, err, m.file("noise"))
 	require.Equal(t, "PAYMENT_API_IMAGE="+image+"@sha256:abc\nJOB_PROCESSOR_IMAGE="+image+"@sha256:abc\n", output)
 	for _, call := range []string{
 		"aws ecr get-login-password --region us-east-1\n", "docker login --username AWS --password-stdin 123456789012.dkr.ecr.us-east-1.amazonaws.com\n",
-		"password read: token\n", "docker build --platform linux/amd64 --tag " + image + ":nightly7-1 --file fixtures/workload/Dockerfile .\n",
+		"password read: token\n", "docker build --platform linux/amd64 --tag " + image + ":nightly7-1 --file fixtures/services/Dockerfile .\n",
 		"docker push " + image + ":nightly7-1\n", "docker logout 123456789012.dkr.ecr.us-east-1.amazonaws.com\n",
 	} {
 		require.Contains(t, m.file("calls"), call)
 	}
 	for _, broken := range []string{"aws", "build", "push"} {
 		m := newMachine(t, registry)
-		output, err := m.run(push+" tapstack-workload:nightly7-1 2> noise", append(env, "BROKEN="+broken)...)
+		output, err := m.run(push+" tapstack-services:nightly7-1 2> noise", append(env, "BROKEN="+broken)...)
 		require.Error(t, err, broken)
 		require.Empty(t, output, broken)
 		require.Contains(t, m.file("calls"), "docker logout", broken)
