@@ -12,7 +12,7 @@
 //	Queues           payment-jobs and its dead-letter queue
 //	Alerts           the topic that the operations team listens to, and its key
 //	Parameters       configuration of the services that is not secret
-//	Application      ECS cluster, services with their roles and task definitions, autoscaling
+//	Application      ECS cluster, services and the migration with their roles and task definitions, autoscaling
 //	Monitoring       alarms, events, dashboard
 //	Outputs          what a deployed stack tells
 package lib
@@ -81,10 +81,11 @@ const ZoneCount = 3
 // SuffixVariable is the environment variable that names the environment when the configuration does not.
 const SuffixVariable = "ENVIRONMENT_SUFFIX"
 
-// The two services.
+// The two services, and the task that runs once to prepare the database for them.
 const (
-	paymentAPI   = "payment-api"
-	jobProcessor = "job-processor"
+	paymentAPI     = "payment-api"
+	jobProcessor   = "job-processor"
+	paymentMigrate = "payment-migrate"
 )
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -96,6 +97,7 @@ const (
 	ConfigEnvironmentSuffix      = "environmentSuffix"
 	ConfigPaymentAPIImage        = "paymentApiImage"
 	ConfigJobProcessorImage      = "jobProcessorImage"
+	ConfigPaymentMigrateImage    = "paymentMigrateImage"
 	ConfigAlertEmail             = "alertEmail"
 	ConfigOwner                  = "owner"
 	ConfigRun                    = "run"
@@ -127,7 +129,9 @@ type Config struct {
 	DBName                string
 
 	PaymentAPIImage, JobProcessorImage string
-	ContainerPort                      int
+	// PaymentMigrateImage may be empty: see MigrationImage.
+	PaymentMigrateImage string
+	ContainerPort       int
 	// ContainerProtocol is what the load balancer speaks to the containers: HTTP or HTTPS.
 	ContainerProtocol string
 	// APICPU and JobCPU are in CPU units (1024 = one vCPU), APIMemory and JobMemory in MiB.
@@ -262,6 +266,9 @@ func (c Config) Values() map[string]string {
 	return values
 }
 
+// MigrationImage is the image of payment-migrate: payment-api's unless it has one of its own.
+func (c Config) MigrationImage() string { return cmp.Or(c.PaymentMigrateImage, c.PaymentAPIImage) }
+
 // maxCommonName is how many characters of a domain name fit into a certificate (RFC 5280; ACM's RequestCertificate).
 const maxCommonName = 64
 
@@ -350,9 +357,9 @@ func required(f configField) configField {
 }
 
 func imageField(name, description string, target *string) configField {
-	return required(textField(name, "", description, target,
+	return textField(name, "", description, target,
 		"a container image reference with a tag or a digest, such as 123456789012.dkr.ecr.us-east-1.amazonaws.com/payment-api:1.0.0",
-		func(image string) bool { return imagePattern.MatchString(image) && imageIsPinned(image) }))
+		func(image string) bool { return imagePattern.MatchString(image) && imageIsPinned(image) })
 }
 
 func cpuField(name string, value int, description string, target *int) configField {
@@ -392,8 +399,9 @@ func configFields(c *Config) []configField {
 			func(name string) bool {
 				return dbNamePattern.MatchString(name) && !slices.Contains(reservedDBNames(), name)
 			}),
-		imageField(ConfigPaymentAPIImage, "Container image of the payment-api service.", &c.PaymentAPIImage),
-		imageField(ConfigJobProcessorImage, "Container image of the job-processor service.", &c.JobProcessorImage),
+		required(imageField(ConfigPaymentAPIImage, "Container image of the payment-api service.", &c.PaymentAPIImage)),
+		required(imageField(ConfigJobProcessorImage, "Container image of the job-processor service.", &c.JobProcessorImage)),
+		imageField(ConfigPaymentMigrateImage, "Container image of payment-migrate, the task that prepares the database; empty is paymentApiImage.", &c.PaymentMigrateImage),
 		numberField("containerPort", 8443, "Port that both containers listen on.", &c.ContainerPort, 1024, 65535),
 		textField("containerProtocol", "HTTPS", "Protocol between the load balancer and the containers: HTTPS, or HTTP where nothing sensitive flows.", &c.ContainerProtocol,
 			"HTTP or HTTPS", func(protocol string) bool { return protocol == "HTTP" || protocol == "HTTPS" }),
@@ -460,8 +468,8 @@ func PhysicalName(name, suffix string) string { return name + "-" + suffix }
 func nameLimits() map[string]int {
 	return map[string]int{
 		targetGroupName(jobProcessor, "HTTPS", 65535): 32,  // load balancer, target group
-		executionRoleName(jobProcessor):               64,  // IAM role
-		"ecs-deployment-failed":                       64,  // EventBridge rule
+		executionRoleName(paymentMigrate):             64,  // IAM role
+		"payment-migrate-failed":                      64,  // EventBridge rule
 		"payment-jobs-dlq":                            80,  // SQS queue
 		"aurora-cluster":                              63,  // RDS identifier
 		"alb-logs-123456789012-ap-southeast-1":        63,  // S3 bucket
@@ -1216,10 +1224,10 @@ type roleSpec struct {
 	allows             []statement
 }
 
-// roleWithPolicy keeps the policy at hand, for what must wait for it.
+// roleWithPolicy keeps the policy at hand, for what must wait for it; of a role that allows nothing it is the role itself.
 type roleWithPolicy struct {
 	role   *iam.Role
-	policy *iam.RolePolicy
+	policy pulumi.Resource
 }
 
 func (b *builder) role(spec roleSpec) (*roleWithPolicy, error) {
@@ -1240,6 +1248,9 @@ func (b *builder) role(spec roleSpec) (*roleWithPolicy, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if len(spec.allows) == 0 {
+		return &roleWithPolicy{role, role}, nil
 	}
 	policyName := strings.TrimSuffix(spec.name, "role") + "policy"
 	rolePolicy, err := create(b, iam.NewRolePolicy, policyName, &iam.RolePolicyArgs{
@@ -1293,7 +1304,7 @@ type network struct {
 
 // securityGroups has a group for each kind of member. endpoints is nil unless interface endpoints are wanted.
 type securityGroups struct {
-	alb, paymentAPI, jobProcessor, database, endpoints *ec2.SecurityGroup
+	alb, paymentAPI, jobProcessor, paymentMigrate, database, endpoints *ec2.SecurityGroup
 }
 
 func (n *network) zones() pulumi.StringArray {
@@ -1522,6 +1533,7 @@ func (b *builder) securityGroups(n *network) error {
 		{"alb-sg", "Load balancer", &n.groups.alb, true},
 		{"payment-api-sg", "payment-api tasks", &n.groups.paymentAPI, true},
 		{"job-processor-sg", "job-processor tasks", &n.groups.jobProcessor, true},
+		{"payment-migrate-sg", "payment-migrate tasks", &n.groups.paymentMigrate, true},
 		{"db-sg", "Aurora cluster", &n.groups.database, true},
 		{"endpoints-sg", "VPC interface endpoints", &n.groups.endpoints, b.cfg.InterfaceEndpoints},
 	}
@@ -1575,13 +1587,17 @@ func (b *builder) trafficRules(g securityGroups) []trafficRule {
 		{onPort("job-processor-in-alb"), true, g.jobProcessor, g.alb, port, "Health requests from the load balancer"},
 		{"job-processor-out-db", false, g.jobProcessor, g.database, postgresPort, "PostgreSQL to the Aurora cluster"},
 		{"job-processor-out-https", false, g.jobProcessor, nil, httpsPort, "HTTPS to AWS services and merchants"},
+		{"payment-migrate-out-db", false, g.paymentMigrate, g.database, postgresPort, "PostgreSQL to the Aurora cluster"},
+		{"payment-migrate-out-https", false, g.paymentMigrate, nil, httpsPort, "HTTPS to AWS services"},
 		{"db-in-payment-api", true, g.database, g.paymentAPI, postgresPort, "PostgreSQL from payment-api"},
 		{"db-in-job-processor", true, g.database, g.jobProcessor, postgresPort, "PostgreSQL from job-processor"},
+		{"db-in-payment-migrate", true, g.database, g.paymentMigrate, postgresPort, "PostgreSQL from payment-migrate"},
 	}
 	if g.endpoints != nil {
 		rules = append(rules,
 			trafficRule{"endpoints-in-payment-api", true, g.endpoints, g.paymentAPI, httpsPort, "AWS API calls from payment-api"},
-			trafficRule{"endpoints-in-job-processor", true, g.endpoints, g.jobProcessor, httpsPort, "AWS API calls from job-processor"})
+			trafficRule{"endpoints-in-job-processor", true, g.endpoints, g.jobProcessor, httpsPort, "AWS API calls from job-processor"},
+			trafficRule{"endpoints-in-payment-migrate", true, g.endpoints, g.paymentMigrate, httpsPort, "AWS API calls from payment-migrate"})
 	}
 	return rules
 }
@@ -1735,8 +1751,15 @@ type database struct {
 	cluster   *rds.Cluster
 	instances []pulumi.Resource
 	// identifiers are the instances'.
-	identifiers          pulumi.StringArray
+	identifiers pulumi.StringArray
+	// credentials are the master user's, serviceCredentials those of each service's own user.
 	credentials, apiKeys *storedSecret
+	serviceCredentials   map[string]*storedSecret
+}
+
+// secretValues are the values of all secrets.
+func (db *database) secretValues() []pulumi.Resource {
+	return []pulumi.Resource{db.credentials.value, db.serviceCredentials[paymentAPI].value, db.serviceCredentials[jobProcessor].value, db.apiKeys.value}
 }
 
 // storedSecret is a secret with its value.
@@ -1747,15 +1770,7 @@ type storedSecret struct {
 
 // database declares the Aurora cluster, its writer and readers, and the secrets.
 func (b *builder) database(n *network) (*database, error) {
-	password, err := declare(b, random.NewRandomPassword, "db-password", &random.RandomPasswordArgs{
-		Length:          pulumi.Int(dbPasswordLength),
-		Special:         pulumi.Bool(true),
-		OverrideSpecial: pulumi.String(dbPasswordSymbols),
-		MinLower:        pulumi.Int(2),
-		MinUpper:        pulumi.Int(2),
-		MinNumeric:      pulumi.Int(2),
-		MinSpecial:      pulumi.Int(2),
-	})
+	password, err := b.password("db-password")
 	if err != nil {
 		return nil, err
 	}
@@ -1771,6 +1786,19 @@ func (b *builder) database(n *network) (*database, error) {
 		return nil, err
 	}
 	return db, b.secrets(db, password)
+}
+
+// password declares a password that Aurora takes.
+func (b *builder) password(name string) (*random.RandomPassword, error) {
+	return declare(b, random.NewRandomPassword, name, &random.RandomPasswordArgs{
+		Length:          pulumi.Int(dbPasswordLength),
+		Special:         pulumi.Bool(true),
+		OverrideSpecial: pulumi.String(dbPasswordSymbols),
+		MinLower:        pulumi.Int(2),
+		MinUpper:        pulumi.Int(2),
+		MinNumeric:      pulumi.Int(2),
+		MinSpecial:      pulumi.Int(2),
+	})
 }
 
 // engineVersion is the full version that the cluster gets. A partial one would go to RDS again with every later change,
@@ -1976,14 +2004,14 @@ func (b *builder) auroraInstances(n *network, db *database) error {
 	return nil
 }
 
-// Keys of the two secrets, as task definitions name them.
+// Keys of the secrets, as task definitions name them.
 const (
 	keyWriterConnection = "writerConnectionString"
 	keyReaderConnection = "readerConnectionString"
 	keyAPIKey           = "apiKey"
 )
 
-// dbCredentials is the value of the database secret: the fields that AWS's own tools expect, and the reader's.
+// dbCredentials is the value of a database secret: the fields that AWS's own tools expect, and the reader's.
 type dbCredentials struct {
 	Engine           string `json:"engine"`
 	Host             string `json:"host"`
@@ -1996,14 +2024,46 @@ type dbCredentials struct {
 	ReaderConnection string `json:"readerConnectionString"`
 }
 
-// secrets stores the database credentials and a generated API key. Neither rotates: the brief wants no rotation for
-// the first deployment, which is also why the password is not managed by RDS.
+// secrets stores the credentials of the master user and of each service's own, and a generated API key. None rotates: the
+// brief wants no rotation for the first deployment, which is also why RDS does not manage the master's password.
+//
+// payment-migrate alone gets the master's. It makes the services' users, with the passwords in their secrets.
 func (b *builder) secrets(db *database, password *random.RandomPassword) error {
+	var err error
+	db.credentials, err = b.secret("payment-db-credentials", "Connection of the master user to the payment database",
+		b.credentials(db.cluster, dbMasterUser, password), paymentMigrate)
+	if err != nil {
+		return err
+	}
+	db.serviceCredentials = map[string]*storedSecret{}
+	for _, service := range []string{paymentAPI, jobProcessor} {
+		own, err := b.password(service + "-db-password")
+		if err != nil {
+			return err
+		}
+		db.serviceCredentials[service], err = b.secret(service+"-db-credentials", "Connection of "+service+" to the payment database",
+			b.credentials(db.cluster, databaseUser(service), own), service, paymentMigrate)
+		if err != nil {
+			return err
+		}
+	}
 	key, err := declare(b, random.NewRandomBytes, "api-key", &random.RandomBytesArgs{Length: pulumi.Int(apiKeyBytes)})
 	if err != nil {
 		return err
 	}
-	credentials := pulumi.All(db.cluster.Endpoint, db.cluster.ReaderEndpoint, db.cluster.Port, password.Result).ApplyT(
+	keys := key.Hex.ApplyT(func(hex string) (string, error) {
+		return marshal(map[string]string{keyAPIKey: hex})
+	}).(pulumi.StringOutput)
+	db.apiKeys, err = b.secret("payment-api-keys", "Keys of the payment API", keys, paymentAPI)
+	return err
+}
+
+// databaseUser is a service's own user of the database.
+func databaseUser(service string) string { return strings.ReplaceAll(service, "-", "_") }
+
+// credentials are the JSON of a user's database secret.
+func (b *builder) credentials(cluster *rds.Cluster, user string, password *random.RandomPassword) pulumi.StringOutput {
+	return pulumi.All(cluster.Endpoint, cluster.ReaderEndpoint, cluster.Port, password.Result).ApplyT(
 		func(args []any) (string, error) {
 			host, _ := args[0].(string)
 			readerHost, _ := args[1].(string)
@@ -2011,35 +2071,25 @@ func (b *builder) secrets(db *database, password *random.RandomPassword) error {
 			secret, _ := args[3].(string)
 			return marshal(dbCredentials{
 				Engine: "postgres", Host: host, ReaderHost: readerHost, Port: port,
-				DBName: b.cfg.DBName, Username: dbMasterUser, Password: secret,
-				WriterConnection: connectionString(host, port, b.cfg.DBName, secret),
-				ReaderConnection: connectionString(readerHost, port, b.cfg.DBName, secret),
+				DBName: b.cfg.DBName, Username: user, Password: secret,
+				WriterConnection: connectionString(host, port, b.cfg.DBName, user, secret),
+				ReaderConnection: connectionString(readerHost, port, b.cfg.DBName, user, secret),
 			})
 		}).(pulumi.StringOutput)
-	keys := key.Hex.ApplyT(func(hex string) (string, error) {
-		return marshal(map[string]string{keyAPIKey: hex})
-	}).(pulumi.StringOutput)
-
-	db.credentials, err = b.secret("payment-db-credentials", "Connection to the payment database", credentials, paymentAPI, jobProcessor)
-	if err != nil {
-		return err
-	}
-	db.apiKeys, err = b.secret("payment-api-keys", "Keys of the payment API", keys, paymentAPI)
-	return err
 }
 
 // connectionString is a libpq URL; verify-full checks the server's certificate against the RDS root and its name.
-func connectionString(host string, port int, name, password string) string {
+func connectionString(host string, port int, name, user, password string) string {
 	return (&url.URL{
 		Scheme:   "postgresql",
-		User:     url.UserPassword(dbMasterUser, password),
+		User:     url.UserPassword(user, password),
 		Host:     fmt.Sprintf("%s:%d", host, port),
 		Path:     name,
 		RawQuery: url.Values{"sslmode": {"verify-full"}}.Encode(),
 	}).String()
 }
 
-// secret declares a secret that is injected into services, its policy, and its value.
+// secret declares a secret that is injected into tasks, its policy, and its value.
 //
 // The policy goes first, so that whoever deploys may read the value that it writes. AWS deletes policy and value along with
 // the secret: to delete a value, the provider would read it.
@@ -2055,8 +2105,8 @@ func (b *builder) secret(name, description string, value pulumi.StringOutput, in
 		return nil, err
 	}
 	readers := slices.Clone(b.secretReaders)
-	for _, service := range injectedInto {
-		readers = append(readers, fmt.Sprintf("arn:%s:iam::%s:role/%s", b.partition, b.account, b.physicalName(executionRoleName(service))))
+	for _, task := range injectedInto {
+		readers = append(readers, fmt.Sprintf("arn:%s:iam::%s:role/%s", b.partition, b.account, b.physicalName(executionRoleName(task))))
 	}
 	resourcePolicy, err := create(b, secretsmanager.NewSecretPolicy, name+"-policy", &secretsmanager.SecretPolicyArgs{
 		SecretArn:         secret.Arn,
@@ -2814,6 +2864,8 @@ const (
 	scaleOutSeconds = 60
 	scaleInSeconds  = 300
 	tmpVolume       = "tmp"
+	// migrationCPU and migrationMemory are Fargate's least: the work is the database's.
+	migrationCPU, migrationMemory = 256, 512
 )
 
 type application struct {
@@ -2821,20 +2873,33 @@ type application struct {
 	services map[string]*ecs.Service
 	// rolledOut are the services' names, once they run what was declared.
 	rolledOut map[string]pulumi.StringOutput
+	migration *task
 }
 
-// serviceSpec is what tells the two services apart.
+// taskSpec is what tells the tasks apart: what each runs, is told, and may do.
+type taskSpec struct {
+	name              string
+	longestWork       int // seconds that it may be at one thing
+	image             string
+	cpu, memory       int
+	port              int // that it listens on, and answers health checks; 0 is none
+	environment       []injectedValue
+	secrets, settings []injectedValue // by ARN
+	allows            []statement
+}
+
+// serviceSpec is a task that is kept running, so and so many times.
 type serviceSpec struct {
-	name                       string
-	longestWork                int // seconds that it may be at one request or job
-	image                      string
-	cpu, memory, desired, most int
-	securityGroup              *ec2.SecurityGroup
-	targetGroup                *lb.TargetGroup
-	logs                       *cloudwatch.LogGroup
-	environment                []injectedValue
-	secrets, settings          []injectedValue // by ARN
-	allows                     []statement
+	taskSpec
+	desired, most int
+	securityGroup *ec2.SecurityGroup
+	targetGroup   *lb.TargetGroup
+}
+
+// task is a task definition, and what must be there for ECS to run it.
+type task struct {
+	definition *ecs.TaskDefinition
+	policies   []pulumi.Resource
 }
 
 // injectedValue is an environment variable and where its value comes from: a plain value, or the ARN of a secret (with the key
@@ -2854,7 +2919,7 @@ func (v injectedValue) valueFrom() pulumi.StringInput {
 	return pulumi.Sprintf("%s:%s::%s", v.from, v.key, v.version)
 }
 
-// application declares the cluster and its two services.
+// application declares the cluster, its two services and the task that prepares the database for them.
 func (b *builder) application(n *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, settings *parameters) (*application, error) {
 	// Container Insights would create this group without retention, and leave it behind.
 	insights, err := b.logGroup("container-insights-log-group", fmt.Sprintf("/aws/ecs/containerinsights/%s/performance", b.physicalName("ecs-cluster")))
@@ -2881,14 +2946,13 @@ func (b *builder) application(n *network, db *database, balancer *balancer, jobs
 	}
 
 	app := &application{cluster: cluster, services: map[string]*ecs.Service{}, rolledOut: map[string]pulumi.StringOutput{}}
-	specs, err := b.serviceSpecs(n, db, balancer, jobs, alerts, settings)
-	if err != nil {
+	if app.migration, err = b.task(b.migrationSpec(db)); err != nil {
 		return nil, err
 	}
 	// A task that starts before it can pull its image, read its secrets or reach the database fails, and the circuit
 	// breaker counts it.
-	ready := slices.Concat([]pulumi.Resource{capacity, db.credentials.value, db.apiKeys.value, balancer.healthRule}, n.ready, db.instances)
-	for _, spec := range specs {
+	ready := slices.Concat([]pulumi.Resource{capacity, balancer.healthRule}, db.secretValues(), n.ready, db.instances)
+	for _, spec := range b.serviceSpecs(n, db, balancer, jobs, alerts, settings) {
 		service, definition, err := b.service(n, cluster, spec, ready)
 		if err != nil {
 			return nil, err
@@ -2917,75 +2981,89 @@ func rolledOut(service *ecs.Service, definition *ecs.TaskDefinition) pulumi.Stri
 	}).(pulumi.StringOutput)
 }
 
-// serviceSpecs is the table of services: what each runs, is told, and may do.
-func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, settings *parameters) ([]serviceSpec, error) {
-	secret := func(variable string, secret *storedSecret, key string) injectedValue {
-		return injectedValue{variable: variable, from: secret.Arn, key: key, version: secret.value.VersionId}
-	}
+// injectedSecret is one key of a secret.
+func injectedSecret(variable string, secret *storedSecret, key string) injectedValue {
+	return injectedValue{variable: variable, from: secret.Arn, key: key, version: secret.value.VersionId}
+}
+
+// serviceSpecs is the table of services.
+func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, jobs *queues, alerts *alerts, settings *parameters) []serviceSpec {
 	setting := func(variable, name string) injectedValue {
 		return injectedValue{variable: variable, from: settings.byName[name].Arn}
 	}
 	api := serviceSpec{
-		name: paymentAPI, longestWork: b.cfg.APITimeoutSeconds,
-		image: b.cfg.PaymentAPIImage, cpu: b.cfg.APICPU, memory: b.cfg.APIMemory,
+		taskSpec: taskSpec{
+			name: paymentAPI, longestWork: b.cfg.APITimeoutSeconds,
+			image: b.cfg.PaymentAPIImage, cpu: b.cfg.APICPU, memory: b.cfg.APIMemory, port: b.cfg.ContainerPort,
+			secrets: []injectedValue{
+				injectedSecret("DATABASE_URL", db.serviceCredentials[paymentAPI], keyWriterConnection),
+				injectedSecret("DATABASE_READER_URL", db.serviceCredentials[paymentAPI], keyReaderConnection),
+				injectedSecret("API_KEY", db.apiKeys, keyAPIKey),
+			},
+			settings: []injectedValue{
+				setting("API_TIMEOUT_SECONDS", paramAPITimeout),
+				setting("API_RETRY_COUNT", paramAPIRetries),
+				setting("QUEUE_URL", paramQueueURL),
+			},
+			allows: []statement{
+				allow("SendJobs", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage").on(jobs.main.Arn),
+			},
+		},
 		desired: b.cfg.APIDesiredCount, most: b.cfg.APIMaxCount,
 		securityGroup: n.groups.paymentAPI, targetGroup: balancer.targets[paymentAPI],
-		secrets: []injectedValue{
-			secret("DATABASE_URL", db.credentials, keyWriterConnection),
-			secret("DATABASE_READER_URL", db.credentials, keyReaderConnection),
-			secret("API_KEY", db.apiKeys, keyAPIKey),
-		},
-		settings: []injectedValue{
-			setting("API_TIMEOUT_SECONDS", paramAPITimeout),
-			setting("API_RETRY_COUNT", paramAPIRetries),
-			setting("QUEUE_URL", paramQueueURL),
-		},
-		allows: []statement{
-			allow("SendJobs", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:SendMessage").on(jobs.main.Arn),
-		},
 	}
 	worker := serviceSpec{
-		name: jobProcessor, longestWork: b.cfg.QueueVisibilityTimeoutSeconds,
-		image: b.cfg.JobProcessorImage, cpu: b.cfg.JobCPU, memory: b.cfg.JobMemory,
+		taskSpec: taskSpec{
+			name: jobProcessor, longestWork: b.cfg.QueueVisibilityTimeoutSeconds,
+			image: b.cfg.JobProcessorImage, cpu: b.cfg.JobCPU, memory: b.cfg.JobMemory, port: b.cfg.ContainerPort,
+			environment: []injectedValue{{variable: "ALERTS_TOPIC_ARN", from: alerts.topic.Arn}},
+			secrets: []injectedValue{
+				injectedSecret("DATABASE_URL", db.serviceCredentials[jobProcessor], keyWriterConnection),
+			},
+			settings: []injectedValue{
+				setting("JOB_RETRY_COUNT", paramJobRetries),
+				setting("QUEUE_URL", paramQueueURL),
+			},
+			allows: []statement{
+				allow("WorkOffJobs", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage").
+					on(jobs.main.Arn),
+				allow("RaiseAlerts", "sns:Publish").on(alerts.topic.Arn),
+				allow("EncryptAlerts", "kms:Decrypt", "kms:GenerateDataKey").on(alerts.key.Arn).
+					when("StringEquals", "kms:ViaService", fmt.Sprintf("sns.%s.amazonaws.com", b.region)),
+				// A job may take longer than a task that stops is given: the task keeps itself from being stopped meanwhile.
+				allow("ProtectOwnTasks", "ecs:GetTaskProtection", "ecs:UpdateTaskProtection").
+					on(pulumi.String(b.arn("ecs", "task/"+b.physicalName("ecs-cluster")+"/*"))).
+					when("ArnEquals", "ecs:cluster", b.arn("ecs", "cluster/"+b.physicalName("ecs-cluster"))).
+					when("StringEquals", "aws:ResourceTag/Name", b.physicalName(jobProcessor)),
+			},
+		},
 		desired: b.cfg.JobDesiredCount, most: b.cfg.JobMaxCount,
 		securityGroup: n.groups.jobProcessor, targetGroup: balancer.targets[jobProcessor],
-		environment: []injectedValue{{variable: "ALERTS_TOPIC_ARN", from: alerts.topic.Arn}},
-		secrets: []injectedValue{
-			secret("DATABASE_URL", db.credentials, keyWriterConnection),
-		},
-		settings: []injectedValue{
-			setting("JOB_RETRY_COUNT", paramJobRetries),
-			setting("QUEUE_URL", paramQueueURL),
-		},
-		allows: []statement{
-			allow("WorkOffJobs", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:GetQueueUrl", "sqs:ReceiveMessage").
-				on(jobs.main.Arn),
-			allow("RaiseAlerts", "sns:Publish").on(alerts.topic.Arn),
-			allow("EncryptAlerts", "kms:Decrypt", "kms:GenerateDataKey").on(alerts.key.Arn).
-				when("StringEquals", "kms:ViaService", fmt.Sprintf("sns.%s.amazonaws.com", b.region)),
-			// A job may take longer than a task that stops is given: the task keeps itself from being stopped meanwhile.
-			allow("ProtectOwnTasks", "ecs:GetTaskProtection", "ecs:UpdateTaskProtection").
-				on(pulumi.String(b.arn("ecs", "task/"+b.physicalName("ecs-cluster")+"/*"))).
-				when("ArnEquals", "ecs:cluster", b.arn("ecs", "cluster/"+b.physicalName("ecs-cluster"))).
-				when("StringEquals", "aws:ResourceTag/Name", b.physicalName(jobProcessor)),
-		},
 	}
 	specs := []serviceSpec{api, worker}
 	for i := range specs {
 		spec := &specs[i]
-		logs, err := b.logGroup(spec.name+"-log-group", "/ecs/"+b.physicalName(spec.name))
-		if err != nil {
-			return nil, err
-		}
-		spec.logs = logs
-		databaseUser := strings.ReplaceAll(spec.name, "-", "_")
 		spec.allows = append(spec.allows,
 			// A task may read its own parameters again while it runs, and connect with an IAM token as its own database user.
 			allow("ReadParameters", "ssm:GetParameter", "ssm:GetParameters").on(sources(spec.settings)...),
 			allow("ConnectToDatabase", "rds-db:connect").
-				on(pulumi.Sprintf("%s:%s/%s", b.arn("rds-db", "dbuser"), db.cluster.ClusterResourceId, databaseUser)))
+				on(pulumi.Sprintf("%s:%s/%s", b.arn("rds-db", "dbuser"), db.cluster.ClusterResourceId, databaseUser(spec.name))))
 	}
-	return specs, nil
+	return specs
+}
+
+// migrationSpec is the task that applies the migrations and makes the services' users. It runs when somebody starts it, with the
+// master user's connection, and may itself do nothing in AWS.
+func (b *builder) migrationSpec(db *database) taskSpec {
+	return taskSpec{
+		name: paymentMigrate, longestWork: mostStopSeconds,
+		image: b.cfg.MigrationImage(), cpu: migrationCPU, memory: migrationMemory,
+		secrets: []injectedValue{
+			injectedSecret("DATABASE_URL", db.credentials, keyWriterConnection),
+			injectedSecret("PAYMENT_API_DATABASE_URL", db.serviceCredentials[paymentAPI], keyWriterConnection),
+			injectedSecret("JOB_PROCESSOR_DATABASE_URL", db.serviceCredentials[jobProcessor], keyWriterConnection),
+		},
+	}
 }
 
 // sources lists the ARNs that values come from, each once, in order.
@@ -2999,20 +3077,24 @@ func sources(values []injectedValue) []pulumi.StringInput {
 	return arns
 }
 
-// service declares one service with its roles and task definition. The former task definition is kept until the service runs
-// the new one.
-func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, ready []pulumi.Resource) (*ecs.Service, *ecs.TaskDefinition, error) {
+// task declares a task definition with its roles and its log group. The former task definition is kept until whoever uses it
+// has moved to the new one.
+func (b *builder) task(spec taskSpec) (*task, error) {
+	logs, err := b.logGroup(spec.name+"-log-group", "/ecs/"+b.physicalName(spec.name))
+	if err != nil {
+		return nil, err
+	}
 	execution, err := b.role(roleSpec{
 		name:        executionRoleName(spec.name),
 		description: "Lets ECS start " + spec.name + " tasks: pull, log, inject",
 		service:     "ecs-tasks.amazonaws.com",
 		sourceArn:   b.arn("ecs", "*"),
-		allows:      b.executionStatements(spec),
+		allows:      b.executionStatements(spec, logs),
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	task, err := b.role(roleSpec{
+	own, err := b.role(roleSpec{
 		name:        spec.name + "-task-role",
 		description: "What " + spec.name + " itself may do",
 		service:     "ecs-tasks.amazonaws.com",
@@ -3020,7 +3102,7 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		allows:      spec.allows,
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	definition, err := create(b, ecs.NewTaskDefinition, spec.name+"-task", &ecs.TaskDefinitionArgs{
 		Family:                  pulumi.String(b.physicalName(spec.name)),
@@ -3033,13 +3115,19 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 			OperatingSystemFamily: pulumi.String("LINUX"),
 		},
 		ExecutionRoleArn: execution.role.Arn,
-		TaskRoleArn:      task.role.Arn,
+		TaskRoleArn:      own.role.Arn,
 		Volumes: ecs.TaskDefinitionVolumeArray{ecs.TaskDefinitionVolumeArgs{
 			Name: pulumi.String(tmpVolume), ConfigureAtLaunch: pulumi.Bool(false), // said, since ECS answers with it
 		}},
 		ContainerDefinitions: b.containerDefinitions(spec),
 		Tags:                 b.tags(spec.name),
 	}, createBeforeDelete())
+	return &task{definition, []pulumi.Resource{execution.policy, own.policy}}, err
+}
+
+// service declares one service and its task.
+func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, ready []pulumi.Resource) (*ecs.Service, *ecs.TaskDefinition, error) {
+	task, err := b.task(spec.taskSpec)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -3048,7 +3136,7 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 	service, err := create(b, ecs.NewService, spec.name, &ecs.ServiceArgs{
 		Name:           pulumi.String(b.physicalName(spec.name)),
 		Cluster:        cluster.Arn,
-		TaskDefinition: definition.Arn,
+		TaskDefinition: task.definition.Arn,
 		DesiredCount:   pulumi.Int(spec.desired),
 		LaunchType:     pulumi.String("FARGATE"),
 		NetworkConfiguration: ecs.ServiceNetworkConfigurationArgs{
@@ -3070,19 +3158,21 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		PropagateTags:                   pulumi.String("SERVICE"),
 		WaitForSteadyState:              pulumi.Bool(true),
 		Tags:                            b.tags(spec.name),
-	}, after(append([]pulumi.Resource{execution.policy, task.policy}, ready...)...), pulumi.IgnoreChanges([]string{"desiredCount"}),
+	}, after(slices.Concat(task.policies, ready)...), pulumi.IgnoreChanges([]string{"desiredCount"}),
 		pulumi.Timeouts(&pulumi.CustomTimeouts{Create: waiting, Update: waiting, Delete: deleteTimeout}))
-	return service, definition, err
+	return service, task.definition, err
 }
 
-func executionRoleName(service string) string { return service + "-execution-role" }
+func executionRoleName(task string) string { return task + "-execution-role" }
 
-// executionStatements lets ECS pull the image, write the service's log and read exactly what the task definition names.
-func (b *builder) executionStatements(spec serviceSpec) []statement {
+// executionStatements lets ECS pull the image, write the task's log and read exactly what the task definition names.
+func (b *builder) executionStatements(spec taskSpec, logs *cloudwatch.LogGroup) []statement {
 	statements := []statement{
-		allow("WriteLogs", "logs:CreateLogStream", "logs:PutLogEvents").on(pulumi.Sprintf("%s:*", spec.logs.Arn)),
+		allow("WriteLogs", "logs:CreateLogStream", "logs:PutLogEvents").on(pulumi.Sprintf("%s:*", logs.Arn)),
 		allow("ReadSecrets", "secretsmanager:GetSecretValue").on(sources(spec.secrets)...),
-		allow("ReadParameters", "ssm:GetParameters").on(sources(spec.settings)...),
+	}
+	if len(spec.settings) > 0 {
+		statements = append(statements, allow("ReadParameters", "ssm:GetParameters").on(sources(spec.settings)...))
 	}
 	repository, private := b.repositoryArn(spec.image)
 	if !private {
@@ -3118,7 +3208,7 @@ type container struct {
 	PortMappings           []portMapping    `json:"portMappings"`
 	MountPoints            []mountPoint     `json:"mountPoints"`
 	LinuxParameters        linuxParameters  `json:"linuxParameters"`
-	HealthCheck            containerHealth  `json:"healthCheck"`
+	HealthCheck            *containerHealth `json:"healthCheck,omitempty"`
 	LogConfiguration       logConfiguration `json:"logConfiguration"`
 	Environment            []plainVariable  `json:"environment"`
 	Secrets                []secretVariable `json:"secrets"`
@@ -3173,33 +3263,29 @@ type secretVariable struct {
 
 // containerDefinitions is the JSON of the task's one container. The root file system is read-only (PCI DSS 7.2); for
 // /tmp there is a volume, which the image should declare (VOLUME /tmp) so that its user may write there.
-func (b *builder) containerDefinitions(spec serviceSpec) pulumi.StringOutput {
-	plain := append([]injectedValue{
-		{variable: "SERVICE_NAME", from: pulumi.String(b.physicalName(spec.name))},
-		{variable: "CONTAINER_PORT", from: pulumi.String(strconv.Itoa(b.cfg.ContainerPort))},
-		{variable: "CONTAINER_PROTOCOL", from: pulumi.String(b.cfg.ContainerProtocol)},
-	}, spec.environment...)
+func (b *builder) containerDefinitions(spec taskSpec) pulumi.StringOutput {
+	plain := []injectedValue{{variable: "SERVICE_NAME", from: pulumi.String(b.physicalName(spec.name))}}
+	if spec.port != 0 {
+		plain = append(plain,
+			injectedValue{variable: "CONTAINER_PORT", from: pulumi.String(strconv.Itoa(spec.port))},
+			injectedValue{variable: "CONTAINER_PROTOCOL", from: pulumi.String(b.cfg.ContainerProtocol)})
+	}
+	plain = append(plain, spec.environment...)
 	injected := slices.Concat(spec.secrets, spec.settings)
 
 	values := pulumi.StringArray{}
 	for _, v := range slices.Concat(plain, injected) {
 		values = append(values, v.valueFrom())
 	}
-	health := url.URL{Scheme: strings.ToLower(b.cfg.ContainerProtocol), Host: fmt.Sprintf("localhost:%d", b.cfg.ContainerPort), Path: healthPath}
 	return values.ToStringArrayOutput().ApplyT(func(values []string) (string, error) {
 		c := container{
 			Name: spec.name, Image: spec.image, Essential: true,
 			User: containerUser, ReadonlyRootFilesystem: true, StopTimeout: min(mostStopSeconds, max(stopSeconds, spec.longestWork)),
-			PortMappings: []portMapping{{ContainerPort: b.cfg.ContainerPort, HostPort: b.cfg.ContainerPort, Protocol: "tcp"}},
+			PortMappings: []portMapping{},
 			MountPoints:  []mountPoint{{SourceVolume: tmpVolume, ContainerPath: "/tmp"}},
 			LinuxParameters: linuxParameters{
 				InitProcessEnabled: true,
 				Capabilities:       capabilities{Add: []string{}, Drop: []string{"ALL"}},
-			},
-			HealthCheck: containerHealth{
-				// The certificate on this side of the load balancer is the container's own; it is not checked here.
-				Command:  []string{"CMD", "curl", "--fail", "--silent", "--show-error", "--insecure", health.String()},
-				Interval: 30, Timeout: 5, Retries: 3, StartPeriod: startSeconds,
 			},
 			LogConfiguration: logConfiguration{LogDriver: "awslogs", Options: map[string]string{
 				"awslogs-group":         "/ecs/" + b.physicalName(spec.name),
@@ -3209,6 +3295,10 @@ func (b *builder) containerDefinitions(spec serviceSpec) pulumi.StringOutput {
 				"max-buffer-size":       logBuffer,
 			}},
 		}
+		if spec.port != 0 {
+			c.PortMappings = []portMapping{{ContainerPort: spec.port, HostPort: spec.port, Protocol: "tcp"}}
+			c.HealthCheck = b.containerHealth(spec.port)
+		}
 		for i, v := range plain {
 			c.Environment = append(c.Environment, plainVariable{v.variable, values[i]})
 		}
@@ -3217,6 +3307,16 @@ func (b *builder) containerDefinitions(spec serviceSpec) pulumi.StringOutput {
 		}
 		return marshal([]container{c})
 	}).(pulumi.StringOutput)
+}
+
+// containerHealth asks the service itself.
+func (b *builder) containerHealth(port int) *containerHealth {
+	health := url.URL{Scheme: strings.ToLower(b.cfg.ContainerProtocol), Host: fmt.Sprintf("localhost:%d", port), Path: healthPath}
+	return &containerHealth{
+		// The certificate on this side of the load balancer is the container's own; it is not checked here.
+		Command:  []string{"CMD", "curl", "--fail", "--silent", "--show-error", "--insecure", health.String()},
+		Interval: 30, Timeout: 5, Retries: 3, StartPeriod: startSeconds,
+	}
 }
 
 // autoscaling keeps a service between its desired and its largest count, by CPU and, for jobs, by what waits.
@@ -3437,14 +3537,24 @@ func metricQuery(id string, m metric, seconds pulumi.Int) cloudwatch.MetricAlarm
 
 // eventPattern is an EventBridge pattern: an event matches when every field given does.
 type eventPattern struct {
-	Source     []string            `json:"source"`
-	DetailType []string            `json:"detail-type"`
-	Resources  []prefix            `json:"resources,omitempty"`
-	Detail     map[string][]string `json:"detail"`
+	Source     []string       `json:"source"`
+	DetailType []string       `json:"detail-type"`
+	Resources  []any          `json:"resources,omitempty"`
+	Detail     map[string]any `json:"detail"`
 }
 
+// prefix matches values that begin so, and anythingBut another value than this one.
 type prefix struct {
 	Prefix string `json:"prefix"`
+}
+
+type anythingBut struct {
+	AnythingBut int `json:"anything-but"`
+}
+
+// exists matches where the field is there, or where it is not.
+type exists struct {
+	Exists bool `json:"exists"`
 }
 
 // events tells the topic of what metrics do not show: failed deployments, dying containers, database incidents.
@@ -3456,15 +3566,25 @@ func (b *builder) events(db *database, alerts *alerts) error {
 	}{
 		{"ecs-deployment-failed", "A deployment of the payment services failed", eventPattern{
 			Source: []string{"aws.ecs"}, DetailType: []string{"ECS Deployment State Change"},
-			Resources: []prefix{{b.arn("ecs", "service/"+cluster+"/")}},
-			Detail:    map[string][]string{"eventName": {"SERVICE_DEPLOYMENT_FAILED"}},
+			Resources: []any{prefix{b.arn("ecs", "service/"+cluster+"/")}},
+			Detail:    map[string]any{"eventName": []string{"SERVICE_DEPLOYMENT_FAILED"}},
 		}},
 		{"ecs-task-failed", "A task of the payment services did not start, or a container of it died", eventPattern{
 			Source: []string{"aws.ecs"}, DetailType: []string{"ECS Task State Change"},
-			Detail: map[string][]string{
-				"clusterArn": {b.arn("ecs", "cluster/"+cluster)},
-				"lastStatus": {"STOPPED"},
-				"stopCode":   {"EssentialContainerExited", "TaskFailedToStart"},
+			Detail: map[string]any{
+				"clusterArn": []string{b.arn("ecs", "cluster/"+cluster)},
+				"group":      []prefix{{"service:"}},
+				"lastStatus": []string{"STOPPED"},
+				"stopCode":   []string{"EssentialContainerExited", "TaskFailedToStart"},
+			},
+		}},
+		// A task that has done its work exits, too, with code 0. One that never started has no code.
+		{"payment-migrate-failed", "The task that prepares the payment database did not succeed", eventPattern{
+			Source: []string{"aws.ecs"}, DetailType: []string{"ECS Task State Change"},
+			Detail: map[string]any{
+				"taskDefinitionArn": []prefix{{b.arn("ecs", "task-definition/"+b.physicalName(paymentMigrate)+":")}},
+				"lastStatus":        []string{"STOPPED"},
+				"containers":        map[string]any{"exitCode": []any{anythingBut{0}, exists{false}}},
 			},
 		}},
 	} {
@@ -3694,17 +3814,22 @@ const (
 	OutputDBName                  = "dbName"
 	OutputDBMasterUser            = "dbMasterUser"
 	OutputDBEngineVersion         = "dbEngineVersionActual"
-	OutputDBSecretArn             = "dbSecretArn"
+	OutputDBSecretArn             = "dbSecretArn" // the master user's
+	OutputPaymentAPIDBSecretArn   = "paymentApiDbSecretArn"
+	OutputJobProcessorDBSecretArn = "jobProcessorDbSecretArn"
 	OutputAPIKeysSecretArn        = "apiKeysSecretArn"
 	OutputEcsClusterName          = "ecsClusterName"
 	OutputPaymentAPIServiceName   = "paymentApiServiceName"
 	OutputJobProcessorServiceName = "jobProcessorServiceName"
-	OutputQueueURL                = "queueUrl"
-	OutputDlqURL                  = "dlqUrl"
-	OutputAlertsTopicArn          = "alertsTopicArn"
-	OutputLogGroupNames           = "logGroupNames"
-	OutputParameterNames          = "parameterNames"
-	OutputDashboardURL            = "dashboardUrl"
+	// OutputPaymentMigrateTaskDefinition and the next are what RunTask needs, besides the private subnets.
+	OutputPaymentMigrateTaskDefinition = "paymentMigrateTaskDefinition"
+	OutputPaymentMigrateSecurityGroup  = "paymentMigrateSecurityGroup"
+	OutputQueueURL                     = "queueUrl"
+	OutputDlqURL                       = "dlqUrl"
+	OutputAlertsTopicArn               = "alertsTopicArn"
+	OutputLogGroupNames                = "logGroupNames"
+	OutputParameterNames               = "parameterNames"
+	OutputDashboardURL                 = "dashboardUrl"
 	// OutputConfiguration is the configuration that the stack was deployed with: each key with its value, as Config.Values.
 	OutputConfiguration = "configuration"
 )
@@ -3717,35 +3842,39 @@ func (b *builder) export(net *network, db *database, balancer *balancer, jobs *q
 	}
 	slices.Sort(b.logGroups)
 	for name, value := range map[string]pulumi.Input{
-		OutputRegion:                  pulumi.String(b.region),
-		OutputEnvironmentSuffix:       pulumi.String(b.cfg.EnvironmentSuffix),
-		OutputVpcID:                   net.vpc.ID(),
-		OutputVpcCidr:                 net.vpc.CidrBlock,
-		OutputPublicSubnetIDs:         subnetIDs(net.public),
-		OutputPrivateSubnetIDs:        subnetIDs(net.private),
-		OutputAvailabilityZones:       net.zones(),
-		OutputAlbDNSName:              balancer.alb.DnsName,
-		OutputAlbZoneID:               balancer.alb.ZoneId,
-		OutputAlbArn:                  balancer.alb.Arn,
-		OutputAPIURL:                  pulumi.Sprintf("https://%s", apiHost),
-		OutputClusterEndpoint:         db.cluster.Endpoint,
-		OutputClusterReaderEndpoint:   db.cluster.ReaderEndpoint,
-		OutputClusterIdentifier:       db.cluster.ClusterIdentifier,
-		OutputDBName:                  db.cluster.DatabaseName,
-		OutputDBMasterUser:            db.cluster.MasterUsername,
-		OutputDBEngineVersion:         db.cluster.EngineVersionActual,
-		OutputDBSecretArn:             db.credentials.Arn,
-		OutputAPIKeysSecretArn:        db.apiKeys.Arn,
-		OutputEcsClusterName:          app.cluster.Name,
-		OutputPaymentAPIServiceName:   app.rolledOut[paymentAPI],
-		OutputJobProcessorServiceName: app.rolledOut[jobProcessor],
-		OutputQueueURL:                jobs.main.Url,
-		OutputDlqURL:                  jobs.deadLetter.Url,
-		OutputAlertsTopicArn:          alerts.topic.Arn,
-		OutputLogGroupNames:           pulumi.ToStringArray(b.logGroups),
-		OutputParameterNames:          settings.names(),
-		OutputDashboardURL:            pulumi.String(dashboardURL),
-		OutputConfiguration:           pulumi.ToStringMap(b.cfg.Values()),
+		OutputRegion:                       pulumi.String(b.region),
+		OutputEnvironmentSuffix:            pulumi.String(b.cfg.EnvironmentSuffix),
+		OutputVpcID:                        net.vpc.ID(),
+		OutputVpcCidr:                      net.vpc.CidrBlock,
+		OutputPublicSubnetIDs:              subnetIDs(net.public),
+		OutputPrivateSubnetIDs:             subnetIDs(net.private),
+		OutputAvailabilityZones:            net.zones(),
+		OutputAlbDNSName:                   balancer.alb.DnsName,
+		OutputAlbZoneID:                    balancer.alb.ZoneId,
+		OutputAlbArn:                       balancer.alb.Arn,
+		OutputAPIURL:                       pulumi.Sprintf("https://%s", apiHost),
+		OutputClusterEndpoint:              db.cluster.Endpoint,
+		OutputClusterReaderEndpoint:        db.cluster.ReaderEndpoint,
+		OutputClusterIdentifier:            db.cluster.ClusterIdentifier,
+		OutputDBName:                       db.cluster.DatabaseName,
+		OutputDBMasterUser:                 db.cluster.MasterUsername,
+		OutputDBEngineVersion:              db.cluster.EngineVersionActual,
+		OutputDBSecretArn:                  db.credentials.Arn,
+		OutputPaymentAPIDBSecretArn:        db.serviceCredentials[paymentAPI].Arn,
+		OutputJobProcessorDBSecretArn:      db.serviceCredentials[jobProcessor].Arn,
+		OutputAPIKeysSecretArn:             db.apiKeys.Arn,
+		OutputEcsClusterName:               app.cluster.Name,
+		OutputPaymentAPIServiceName:        app.rolledOut[paymentAPI],
+		OutputJobProcessorServiceName:      app.rolledOut[jobProcessor],
+		OutputPaymentMigrateTaskDefinition: app.migration.definition.Arn,
+		OutputPaymentMigrateSecurityGroup:  net.groups.paymentMigrate.ID(),
+		OutputQueueURL:                     jobs.main.Url,
+		OutputDlqURL:                       jobs.deadLetter.Url,
+		OutputAlertsTopicArn:               alerts.topic.Arn,
+		OutputLogGroupNames:                pulumi.ToStringArray(b.logGroups),
+		OutputParameterNames:               settings.names(),
+		OutputDashboardURL:                 pulumi.String(dashboardURL),
+		OutputConfiguration:                pulumi.ToStringMap(b.cfg.Values()),
 	} {
 		b.ctx.Export(name, value)
 	}

@@ -81,7 +81,7 @@ func TestTheDefaultStackCostsWhatArithmeticByHandSays(t *testing.T) {
 		{"waf.acl", "0.013699", "0.006849", "5"},                // 5 ÷ 730
 		{"waf.rule", "0.013699", "0.006849", "5"},               // 5 rules × 1 ÷ 730
 		{"kms.key", "0.00274", "0.00137", "1"},                  // 1 ÷ 730
-		{"secret", "0.002192", "0.001096", "0.8"},               // 2 × 0.4 ÷ 730
+		{"secret", "0.004384", "0.002192", "1.6"},               // 4 × 0.4 ÷ 730
 		{"dashboard", "0.008219", "0.00411", "3"},               // 3 ÷ 730
 		{"alarm.standard", "0.002192", "0.001096", "0.8"},       // 2 alarms × (1 + 1 + 2) of scaling × 0.1 ÷ 730
 	} {
@@ -90,9 +90,9 @@ func TestTheDefaultStackCostsWhatArithmeticByHandSays(t *testing.T) {
 		require.Equal(t, want.hour, got.Hour.String(), want.key)
 		require.Equal(t, want.month, got.Month.String(), want.key)
 	}
-	require.Equal(t, "866.0354", found.Planned.Month.String())
-	require.Equal(t, "1.18635", found.Planned.Hour.String()) // 866.0354 ÷ 730
-	require.Equal(t, "1.88396", found.Planned.Run.String())  // 1.84122, and 2 hours of 15.6 a month
+	require.Equal(t, "866.8354", found.Planned.Month.String())
+	require.Equal(t, "1.187446", found.Planned.Hour.String()) // 866.8354 ÷ 730
+	require.Equal(t, "1.886152", found.Planned.Run.String())  // 1.84122, and 2 hours of 16.4 a month
 	require.Equal(t, found.Total, found.Planned.Plus(found.Assumed))
 }
 
@@ -280,11 +280,11 @@ func TestShortRunsAreBilledAtTheirMinimum(t *testing.T) {
 		run                          time.Duration
 		aurora, fargate, nat, secret string
 	}{
-		{time.Second, "0.13", "0.002699", "0.135", "0.001096"},                      // 10 minutes, 1 minute, 1 hour
-		{10 * time.Minute, "0.13", "0.026987", "0.135", "0.001096"},                 //
-		{10*time.Minute + time.Second, "0.130217", "0.027032", "0.135", "0.001096"}, // by the second
-		{time.Hour, "0.78", "0.16192", "0.135", "0.001096"},
-		{time.Hour + time.Nanosecond, "0.780217", "0.161965", "0.27", "0.002192"}, // a second, an hour begun
+		{time.Second, "0.13", "0.002699", "0.135", "0.002192"},                      // 10 minutes, 1 minute, 1 hour
+		{10 * time.Minute, "0.13", "0.026987", "0.135", "0.002192"},                 //
+		{10*time.Minute + time.Second, "0.130217", "0.027032", "0.135", "0.002192"}, // by the second
+		{time.Hour, "0.78", "0.16192", "0.135", "0.002192"},
+		{time.Hour + time.Nanosecond, "0.780217", "0.161965", "0.27", "0.004384"}, // a second, an hour begun
 	} {
 		found := estimate(t, plan, cost.Options{Run: c.run})
 		require.Equal(t, c.aurora, of(found, "aurora.db.r6g.large").Run.String(), c.run)

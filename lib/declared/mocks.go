@@ -21,7 +21,7 @@ type Mocks struct {
 	Caller          string            // as STS names it; empty: a session of the role deployer
 	Zones           map[string]string // id to name
 	Seed            byte              // all random bytes
-	Password        string            // random passwords
+	Password        string            // what random passwords begin with; their names follow
 	Database        string            // version of the cluster aurora-cluster-unit; empty: it is not there
 	Deployed        map[string]any    // outputs of the stack's last deployment
 }
@@ -92,7 +92,7 @@ func (m *Mocks) Outputs(token, name string) map[string]any {
 		raw := slices.Repeat([]byte{m.Seed}, 32)
 		out["base64"], out["hex"] = base64.StdEncoding.EncodeToString(raw), fmt.Sprintf("%x", raw)
 	case "random:index/randomPassword:RandomPassword":
-		out["result"] = m.Password
+		out["result"] = m.Password + name
 	case "aws:rds/cluster:Cluster":
 		out["endpoint"], out["readerEndpoint"] = "writer.example", "reader.example"
 		out["engineVersionActual"], out["clusterResourceId"] = "16.6", "cluster-RESOURCE"

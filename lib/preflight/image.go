@@ -29,9 +29,12 @@ const taskPlatform = "linux/amd64"
 var privateRegistry = regexp.MustCompile(`^([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?$`)
 
 // imageProbe makes sure that Fargate can pull an image: it is there, for the right platform, and needs no credentials
-// that the tasks do not have.
+// that the tasks do not have. Where none is configured, it is another task's, which is looked at already.
 func imageProbe(of func(lib.Config) string) func(context.Context, *inspection) []Finding {
 	return func(ctx context.Context, in *inspection) []Finding {
+		if of(in.Config) == "" {
+			return nil
+		}
 		reference, err := name.ParseReference(of(in.Config))
 		if err != nil {
 			return []Finding{problem("Write it as REGISTRY/REPOSITORY:TAG or with @sha256:DIGEST.", "%v", err)}

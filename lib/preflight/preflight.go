@@ -127,6 +127,7 @@ func probes() []probe {
 		{name: "certificate", look: lookAtCertificate},
 		{name: "image of payment-api", open: true, look: imageProbe(func(c lib.Config) string { return c.PaymentAPIImage })},
 		{name: "image of job-processor", open: true, look: imageProbe(func(c lib.Config) string { return c.JobProcessorImage })},
+		{name: "image of payment-migrate", open: true, look: imageProbe(func(c lib.Config) string { return c.PaymentMigrateImage })},
 		{name: "names", look: lookAtNames},
 		{name: "deleted secrets", look: lookAtSecrets},
 		{name: "service-linked roles", look: lookAtServiceRoles},

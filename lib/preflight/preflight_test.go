@@ -89,6 +89,15 @@ func TestFiveThingsWrongAreToldAtOnce(t *testing.T) {
 	}
 }
 
+func TestTheMigrationsImageIsLookedAtWhereItIsAnother(t *testing.T) {
+	missing := "registry.example.com/payment-migrate:2.0.0"
+	report := inspect(t, emptyAccount(), config(t, map[string]string{"paymentMigrateImage": missing})).run(t.Context())
+	require.ErrorContains(t, report.Err(), "image of payment-migrate: "+missing+" is not in its registry")
+	for _, f := range inspect(t, emptyAccount(), config(t, nil)).run(t.Context()).Findings {
+		require.NotContains(t, f.What, "payment-migrate", "it is payment-api's")
+	}
+}
+
 func TestNothingIsChangedInTheAccount(t *testing.T) {
 	a := emptyAccount()
 	inspect(t, a, config(t, map[string]string{"certificateArn": certificate, "paymentApiImage": privateAPI})).run(t.Context())
@@ -493,7 +502,7 @@ func TestWhatAStackTakesOfEachQuotaFollowsFromTheProgram(t *testing.T) {
 	normal, most, least := counted(nil), counted(map[string]string{"interfaceEndpoints": "true"}), counted(map[string]string{"waf": "false"})
 	for what, want := range map[string][3]int{
 		"Elastic IPs": {3, 3, 3}, "NAT gateways in a zone": {3, 3, 3}, "target groups": {2, 2, 2}, "database instances": {3, 3, 3},
-		"security groups": {5, 6, 5}, "gateway endpoints": {1, 1, 1}, "IAM roles": {6, 6, 6}, "log resource policies": {1, 1, 0},
+		"security groups": {6, 7, 6}, "gateway endpoints": {1, 1, 1}, "IAM roles": {8, 8, 8}, "log resource policies": {1, 1, 0},
 	} {
 		assert.Equal(t, want, [3]int{normal[what], most[what], least[what]}, what)
 	}

@@ -32,6 +32,7 @@ func illegalValues() map[string][]string {
 		"dbName":                 {"Payments", "1payments", "pay-ments", "postgres", "rdsadmin", "template1", "user", "order", "current_date", strings.Repeat("a", 64)},
 		"paymentApiImage":        {"api", "example.com/api", "example.com:5000/api", "API:1", "api:", "api:1@sha256:abc", "a b:1"},
 		"jobProcessorImage":      {"jobs", "https://example.com/jobs:1"},
+		"paymentMigrateImage":    {"migrate", "example.com/Migrate:1"},
 		"containerPort":          {"0", "443", "1023", "65536", "http"},
 		"containerProtocol":      {"https", "TCP"},
 		"apiCpu":                 {"0", "100", "1000", "32768"},

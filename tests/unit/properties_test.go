@@ -96,6 +96,7 @@ func drawings() []drawing {
 		one("dbName", rapid.StringMatching(`pay[a-z0-9_]{0,60}|[a-z][0-9_]{0,5}`)),
 		one("paymentApiImage", drawImage()),
 		one("jobProcessorImage", drawImage()),
+		one("paymentMigrateImage", drawImage()),
 		number("containerPort", 1024, 65535),
 		one("containerProtocol", rapid.SampledFrom([]string{"HTTP", "HTTPS"})),
 		pair("apiCpu", "apiMemory", drawTaskSize),

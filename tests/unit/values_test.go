@@ -3,6 +3,7 @@ package unit_test
 import (
 	"encoding/json"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,7 +17,7 @@ func TestConfiguredValuesReachTheirResources(t *testing.T) {
 	const readers = "arn:aws:iam::123456789012:role/ops/deploy*, arn:aws:iam::123456789012:user/break-glass"
 	r := deploy(t, map[string]string{
 		"vpcCidr": "10.8.0.0/17", "dbInstanceClass": "db.r7g.xlarge", "dbEngineVersion": "15.4", "dbMaintenanceWindow": "mon:01:00-mon:02:00", "dbApplyImmediately": "true", "dbBackupRetentionDays": "21", "dbName": "ledger",
-		"paymentApiImage": "example.com/api:2", "jobProcessorImage": "example.com/jobs:3", "containerPort": "8080", "containerProtocol": "HTTP",
+		"paymentApiImage": "example.com/api:2", "jobProcessorImage": "example.com/jobs:3", "paymentMigrateImage": "example.com/migrate:4", "containerPort": "8080", "containerProtocol": "HTTP",
 		"apiCpu": "2048", "apiMemory": "4096", "jobCpu": "1024", "jobMemory": "3072",
 		"apiDesiredCount": "4", "apiMaxCount": "13", "jobDesiredCount": "3", "jobMaxCount": "9", "cpuTargetPercent": "55",
 		"alertEmail": "on-call@example.com", "apiTimeoutSeconds": "100", "apiRetryCount": "0", "jobRetryCount": "9", "queueVisibilityTimeoutSeconds": "120",
@@ -43,6 +44,7 @@ func TestConfiguredValuesReachTheirResources(t *testing.T) {
 		{"aurora-cluster", path{"databaseName"}, "ledger"},
 		{"payment-api-task", path{"containerDefinitions", 0, "image"}, "example.com/api:2"},
 		{"job-processor-task", path{"containerDefinitions", 0, "image"}, "example.com/jobs:3"},
+		{"payment-migrate-task", path{"containerDefinitions", 0, "image"}, "example.com/migrate:4"},
 		{"payment-api-task", path{"containerDefinitions", 0, "portMappings", 0, "containerPort"}, 8080.0},
 		{"payment-api-task", path{"containerDefinitions", 0, "healthCheck", "command", 6}, "http://localhost:8080/health"},
 		{"payment-api", path{"loadBalancers", 0, "containerPort"}, 8080.0},
@@ -87,22 +89,71 @@ func TestConfiguredValuesReachTheirResources(t *testing.T) {
 }
 
 // Of secrets the golden files show nothing.
-func TestTheCredentialsSecretOpensTheDatabaseOverVerifiedTls(t *testing.T) {
+func TestEachCredentialsSecretOpensTheDatabaseToItsOwnUserOverVerifiedTls(t *testing.T) {
 	r := deploy(t, nil)
-	var secret map[string]any
-	require.NoError(t, json.Unmarshal([]byte(r.one(t, "payment-db-credentials-value").plain["secretString"].(string)), &secret))
-	for key, host := range map[string]string{"writerConnectionString": "writer.example", "readerConnectionString": "reader.example"} {
-		connection, err := url.Parse(secret[key].(string))
-		require.NoError(t, err)
-		assert.Equal(t, url.URL{
-			Scheme: "postgresql", User: url.UserPassword("payments_admin", r.Password), Host: host + ":5432", Path: "/payments", RawQuery: "sslmode=verify-full",
-		}, *connection, key)
-		delete(secret, key)
+	for _, user := range []struct{ name, secret, password string }{
+		{"payments_admin", "payment-db-credentials", "db-password"},
+		{"payment_api", "payment-api-db-credentials", "payment-api-db-password"},
+		{"job_processor", "job-processor-db-credentials", "job-processor-db-password"},
+	} {
+		var secret map[string]any
+		require.NoError(t, json.Unmarshal([]byte(r.one(t, user.secret+"-value").plain["secretString"].(string)), &secret))
+		password := r.Password + user.password
+		for key, host := range map[string]string{"writerConnectionString": "writer.example", "readerConnectionString": "reader.example"} {
+			connection, err := url.Parse(secret[key].(string))
+			require.NoError(t, err)
+			assert.Equal(t, url.URL{
+				Scheme: "postgresql", User: url.UserPassword(user.name, password), Host: host + ":5432", Path: "/payments", RawQuery: "sslmode=verify-full",
+			}, *connection, key)
+			delete(secret, key)
+		}
+		assert.Equal(t, map[string]any{
+			"engine": "postgres", "host": "writer.example", "readerHost": "reader.example", "port": 5432.0,
+			"dbname": "payments", "username": user.name, "password": password,
+		}, secret)
 	}
-	assert.Equal(t, map[string]any{
-		"engine": "postgres", "host": "writer.example", "readerHost": "reader.example", "port": 5432.0,
-		"dbname": "payments", "username": "payments_admin", "password": r.Password,
-	}, secret)
+}
+
+func TestEachTaskIsGivenTheConnectionsThatItNeeds(t *testing.T) {
+	const writer, reader = ":writerConnectionString", ":readerConnectionString"
+	r := deploy(t, nil)
+	for task, want := range map[string]map[string]string{
+		"payment-api-task":   {"DATABASE_URL": "payment-api-db-credentials" + writer, "DATABASE_READER_URL": "payment-api-db-credentials" + reader, "API_KEY": "payment-api-keys:apiKey"},
+		"job-processor-task": {"DATABASE_URL": "job-processor-db-credentials" + writer},
+		"payment-migrate-task": {
+			"DATABASE_URL":               "payment-db-credentials" + writer,
+			"PAYMENT_API_DATABASE_URL":   "payment-api-db-credentials" + writer,
+			"JOB_PROCESSOR_DATABASE_URL": "job-processor-db-credentials" + writer,
+		},
+	} {
+		got := map[string]string{}
+		for _, each := range r.one(t, task).at(t, "containerDefinitions", 0, "secrets").([]any) {
+			secret := each.(map[string]any)
+			if from, version, isSecret := strings.Cut(secret["valueFrom"].(string), "::"); isSecret {
+				assert.Equal(t, "version-id", version)
+				got[secret["name"].(string)] = strings.TrimPrefix(from, "arn:aws:mock:us-east-1:123456789012:")
+			}
+		}
+		assert.Equal(t, want, got, task)
+	}
+}
+
+func TestTheMigrationIsToldAndMayDoNothingElse(t *testing.T) {
+	r := deploy(t, nil)
+	task := r.one(t, "payment-migrate-task")
+	assert.Equal(t, []any{map[string]any{"name": "SERVICE_NAME", "value": "payment-migrate-unit"}}, task.at(t, "containerDefinitions", 0, "environment"))
+	assert.Equal(t, r.one(t, "payment-api-task").at(t, "containerDefinitions", 0, "image"), task.at(t, "containerDefinitions", 0, "image"))
+	assert.Equal(t, []any{}, task.at(t, "containerDefinitions", 0, "portMappings"))
+	assert.NotContains(t, task.at(t, "containerDefinitions", 0), "healthCheck", "nothing listens")
+	assert.Equal(t, []string{"payment-migrate-task-role"}, task.sources("taskRoleArn"))
+	for _, d := range r.ofType("aws:iam/rolePolicy:RolePolicy") {
+		assert.NotContains(t, d.sources("role"), "payment-migrate-task-role", "%s allows the task itself something", d.name)
+	}
+	for _, d := range r.ofType("aws:ecs/service:Service") {
+		assert.NotContains(t, d.sources("taskDefinition"), task.name, "%s would start it again and again", d.name)
+	}
+	assert.Equal(t, "arn:aws:mock:us-east-1:123456789012:payment-migrate-task", r.outputs[lib.OutputPaymentMigrateTaskDefinition].value)
+	assert.EqualValues(t, "payment-migrate-sg-id", r.outputs[lib.OutputPaymentMigrateSecurityGroup].value)
 }
 
 func TestTheDashboardsWidgetsDoNotOverlap(t *testing.T) {

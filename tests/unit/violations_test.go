@@ -178,8 +178,9 @@ func violations() map[string]map[string]change {
 		},
 		"every execution role reads exactly what its task definition names": {
 			"payment-api-task names": replace("payment-api-task", "containerDefinitions", "payment-api-keys", "other-keys"),
-			"payment-db-credentials-policy lets job-processor-execution-role read: false": replace("payment-db-credentials-policy", "policy", "job-processor-execution", "job-processor-task"),
-			"payment-api-keys-policy lets job-processor-execution-role read: true":        replace("payment-api-keys-policy", "policy", "payment-api-execution", "job-processor-execution"),
+			"payment-db-credentials-policy lets payment-migrate-execution-role read: false": replace("payment-db-credentials-policy", "policy", "payment-migrate-execution", "payment-migrate-task"),
+			"payment-db-credentials-policy lets payment-api-execution-role read: true":      replace("payment-db-credentials-policy", "policy", "payment-migrate-execution", "payment-api-execution"),
+			"payment-api-keys-policy lets job-processor-execution-role read: true":          replace("payment-api-keys-policy", "policy", "payment-api-execution", "job-processor-execution"),
 			"job-processor-task names": replace("job-processor-execution-policy", "policy", "ssm:GetParameters", "ssm:GetParameter"),
 		},
 		"no resource's policy lets anyone in from outside the account, or without TLS": {
@@ -195,6 +196,7 @@ func violations() map[string]map[string]change {
 		"everything is made after what it needs and goes before it": {
 			"payment-api does not wait for health-rule":                            independent("payment-api", "health-rule"),
 			"payment-api does not wait for payment-api-task-policy":                independent("payment-api", "payment-api-task-policy"),
+			"payment-api does not wait for payment-api-db-credentials-value":       both(independent("payment-api", "payment-api-db-credentials-value"), independent("payment-api-task", "payment-api-db-credentials-value")),
 			"job-processor does not wait for aurora-reader-2":                      independent("job-processor", "aurora-reader-2"),
 			"payment-api does not wait for db-in-payment-api":                      independent("payment-api", "db-in-payment-api"),
 			"aurora-reader-1 does not wait for aurora-writer":                      independent("aurora-reader-1", "aurora-writer"),
