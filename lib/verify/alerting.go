@@ -73,7 +73,7 @@ func alertingChecks() []Check {
 		},
 		{
 			ID:   "alerts.events",
-			Says: "Use SNS for alerting on critical infrastructure events: failed deployments, tasks that do not start and exited containers are told",
+			Says: "Use SNS for alerting on critical infrastructure events: failed deployments and migrations, tasks that do not start and exited containers are told",
 			Run:  recorded(eventsNotify),
 		},
 		{
@@ -393,47 +393,108 @@ func memoryAlarm(ctx context.Context, e *Env, rec *recorder) error {
 	return nil
 }
 
-// eventPattern is as much of an EventBridge pattern as tells what it catches.
-type eventPattern struct {
-	Source     []string       `json:"source"`
-	DetailType []string       `json:"detail-type"`
-	Detail     map[string]any `json:"detail"`
-}
+type object = map[string]any
 
-func (p eventPattern) catches(source, detailType, detail string) bool {
-	if !slices.Contains(p.Source, source) || !slices.Contains(p.DetailType, detailType) {
-		return false
-	}
-	for _, values := range p.Detail {
-		list, _ := values.([]any)
-		if slices.Contains(list, any(detail)) {
-			return true
+// matches tells whether a pattern of EventBridge's catches an event, as far as this stack's patterns go: each field of the
+// pattern must be in the event with one of the values, or as one of the comparisons wants it ("Creating Amazon EventBridge event
+// patterns", EventBridge user guide). In a list any element will do.
+func matches(pattern, event object) bool {
+	for field, wanted := range pattern {
+		found, is := event[field].([]any)
+		if !is {
+			found = []any{event[field]}
+		}
+		fits := func(value any) bool {
+			if deeper, is := wanted.(object); is {
+				inner, _ := value.(object)
+				return matches(deeper, inner)
+			}
+			alternatives, _ := wanted.([]any)
+			return slices.ContainsFunc(alternatives, func(one any) bool { return fitsOne(one, value) })
+		}
+		if !slices.ContainsFunc(found, fits) {
+			return false
 		}
 	}
-	return false
+	return true
+}
+
+// fitsOne compares one value of an event; a comparison that is not known fits nothing.
+func fitsOne(wanted, value any) bool {
+	comparison, is := wanted.(object)
+	if !is {
+		return value == wanted
+	}
+	for operator, operand := range comparison {
+		text, _ := value.(string)
+		prefix, _ := operand.(string)
+		switch {
+		case operator == "prefix" && strings.HasPrefix(text, prefix) && text != "":
+		case operator == "anything-but" && value != nil && value != operand:
+		case operator == "exists" && operand == (value != nil):
+		default:
+			return false
+		}
+	}
+	return len(comparison) > 0
+}
+
+// incident is an event that the operations team must hear of, or one that it must not.
+type incident struct {
+	what  string
+	told  bool
+	event object
+}
+
+// incidents are as ECS tells them ("Amazon ECS events", ECS developer guide). A task that exits by itself with code 0 is a fault
+// in a service, and the end that a migration is meant to have.
+func (e *Env) incidents(ctx context.Context) ([]incident, error) {
+	cluster, err1 := e.cluster(ctx)
+	service, err2 := e.service(ctx, serviceKinds()[0])
+	migration, err3 := e.output(lib.OutputPaymentMigrateTaskDefinition)
+	if err := cmp.Or(err1, err2, err3); err != nil {
+		return nil, err
+	}
+	stopped := func(group, definition, code string, container object) object {
+		return object{"source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": object{
+			"clusterArn": aws.ToString(cluster.ClusterArn), "group": group, "taskDefinitionArn": definition,
+			"lastStatus": "STOPPED", "stopCode": code, "containers": []any{container},
+		}}
+	}
+	const exited, neverStarted = "EssentialContainerExited", "TaskFailedToStart"
+	ofService, runs := "service:"+aws.ToString(service.ServiceName), aws.ToString(service.TaskDefinition)
+	const oneOff = "family:" + partPaymentMigrate
+	return []incident{
+		{"a failed deployment", true, object{
+			"source": "aws.ecs", "detail-type": "ECS Deployment State Change", "resources": []any{aws.ToString(service.ServiceArn)},
+			"detail": object{"eventName": "SERVICE_DEPLOYMENT_FAILED"},
+		}},
+		{"an essential container that exited", true, stopped(ofService, runs, exited, object{"exitCode": 0.0})},
+		{"a task that failed to start", true, stopped(ofService, runs, neverStarted, object{})},
+		{"a migration that failed", true, stopped(oneOff, migration, exited, object{"exitCode": 1.0})},
+		{"a migration that did not start", true, stopped(oneOff, migration, neverStarted, object{})},
+		{"a migration that succeeded", false, stopped(oneOff, migration, exited, object{"exitCode": 0.0})},
+	}, nil
 }
 
 func eventsNotify(ctx context.Context, e *Env, rec *recorder) error {
 	topic, err1 := e.output(lib.OutputAlertsTopicArn)
 	all, err2 := e.cloud.EventRules(ctx)
-	if err := cmp.Or(err1, err2); err != nil {
+	incidents, err3 := e.incidents(ctx)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
 	rules, err := findAll("event rule of this stack", all, func(r eventtypes.Rule) bool { return inventory.EventRule.MayBelong(aws.ToString(r.Name), e.Suffix) })
 	if err != nil {
 		return err
 	}
-	for _, w := range []struct{ what, detailType, detail string }{
-		{"a failed deployment", "ECS Deployment State Change", "SERVICE_DEPLOYMENT_FAILED"},
-		{"an essential container that exited", "ECS Task State Change", "EssentialContainerExited"},
-		{"a task that failed to start", "ECS Task State Change", "TaskFailedToStart"},
-	} {
+	for _, w := range incidents {
 		i := slices.IndexFunc(rules, func(r eventtypes.Rule) bool {
-			var p eventPattern
-			return json.Unmarshal([]byte(aws.ToString(r.EventPattern)), &p) == nil && p.catches("aws.ecs", w.detailType, w.detail)
+			var pattern object
+			return json.Unmarshal([]byte(aws.ToString(r.EventPattern)), &pattern) == nil && matches(pattern, w.event)
 		})
-		if i < 0 {
-			rec.on("").record(w.what, "caught by a rule", "caught by none", false)
+		if i < 0 || !w.told {
+			rec.on("").record(w.what+" is caught by a rule", yesOrNo(w.told), yesOrNo(i >= 0), (i >= 0) == w.told)
 			continue
 		}
 		targets, err := e.cloud.EventTargets(ctx, aws.ToString(rules[i].Name))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
@@ -18,18 +19,44 @@ import (
 	"tapstack/lib/cloud"
 )
 
-// serviceKind is one of the brief's two services.
+// serviceKind is one of the brief's two services, or the task that runs once to prepare the database for them.
 type serviceKind struct {
-	name    string // in the brief
-	output  string // the output that names the service
-	desired int32  // tasks, by the brief; the configuration may want more
+	name    string   // in the brief
+	output  string   // the output that names the service, or the migration's task definition
+	desired int32    // tasks, by the brief; the configuration may want more
+	secrets []string // the outputs that name the secrets that it is given
 }
 
 func serviceKinds() []serviceKind {
 	return []serviceKind{
-		{name: partPaymentAPI, output: lib.OutputPaymentAPIServiceName, desired: 3},
-		{name: partJobProcessor, output: lib.OutputJobProcessorServiceName, desired: 2},
+		{
+			name: partPaymentAPI, output: lib.OutputPaymentAPIServiceName, desired: 3,
+			secrets: []string{lib.OutputPaymentAPIDBSecretArn, lib.OutputAPIKeysSecretArn},
+		},
+		{
+			name: partJobProcessor, output: lib.OutputJobProcessorServiceName, desired: 2,
+			secrets: []string{lib.OutputJobProcessorDBSecretArn},
+		},
 	}
+}
+
+// migrationKind is the task that prepares the database. It alone is given the master user's secret.
+func migrationKind() serviceKind {
+	return serviceKind{
+		name: partPaymentMigrate, output: lib.OutputPaymentMigrateTaskDefinition,
+		secrets: []string{lib.OutputDBSecretArn, lib.OutputPaymentAPIDBSecretArn, lib.OutputJobProcessorDBSecretArn},
+	}
+}
+
+// taskKinds are all that have a task definition.
+func taskKinds() []serviceKind { return append(serviceKinds(), migrationKind()) }
+
+// databaseUser is a service's own user of the database.
+func (kind serviceKind) databaseUser() string { return strings.ReplaceAll(kind.name, "-", "_") }
+
+// logGroup is the name of the log group of a service, or of the migration.
+func (e *Env) logGroup(kind serviceKind) string {
+	return "/ecs/" + lib.PhysicalName(kind.name, e.Suffix)
 }
 
 func applicationChecks() []Check {
@@ -138,7 +165,7 @@ func applicationChecks() []Check {
 		},
 		{
 			ID:   "application.secrets-injected",
-			Says: "Use Secrets Manager for database credentials and API keys: containers get them through secrets, from the stack's own secrets and parameters",
+			Says: "Use Secrets Manager for database credentials and API keys: containers get them through secrets, from the stack's own secrets and parameters, each its own and payment-migrate alone the master user's",
 			PCI:  []string{"8.6.2"},
 			Run:  recorded(eachTask(secretsInjected)),
 		},
@@ -156,8 +183,14 @@ func applicationChecks() []Check {
 		},
 		{
 			ID:   "application.container-health",
-			Says: "Enable connection draining and health checks: each container has one, and when stopped the time that its longest work takes, up to Fargate's limit",
+			Says: "Enable connection draining and health checks: each container of a service has one, and every container, when stopped, the time that its longest work takes, up to Fargate's limit",
 			Run:  recorded(eachTask(containerHealth)),
+		},
+		{
+			ID:   "application.migration",
+			Says: "The database is prepared by a task that runs when it is started, in no service, behind no load balancer and in a security group of its own (beyond the brief)",
+			PCI:  []string{"7.2.5"},
+			Run:  recorded(migrationTask),
 		},
 	}...)
 }
@@ -170,8 +203,15 @@ func (e *Env) service(ctx context.Context, kind serviceKind) (ecstypes.Service, 
 	return byOutput(ctx, e, "ECS service", kind.output, e.services, func(s ecstypes.Service) *string { return s.ServiceName })
 }
 
-// taskDefinition is the one that a service runs.
+// taskDefinition is the one that a service runs, or that the migration is to be started with.
 func (e *Env) taskDefinition(ctx context.Context, kind serviceKind) (cloud.TaskDefinition, error) {
+	if kind.name == partPaymentMigrate {
+		id, err := e.output(kind.output)
+		if err != nil {
+			return cloud.TaskDefinition{}, err
+		}
+		return e.cloud.TaskDefinition(ctx, id)
+	}
 	svc, err := e.service(ctx, kind)
 	if err != nil {
 		return cloud.TaskDefinition{}, err
@@ -274,13 +314,18 @@ func eachService(look func(ctx context.Context, e *Env, x subject, svc ecstypes.
 }
 
 func eachTask(look func(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error) func(context.Context, *Env, *recorder) error {
-	return eachKind(func(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
-		td, err := e.taskDefinition(ctx, kind)
-		if err != nil {
-			return err
+	return func(ctx context.Context, e *Env, rec *recorder) error {
+		for _, kind := range taskKinds() {
+			td, err := e.taskDefinition(ctx, kind)
+			if err != nil {
+				return err
+			}
+			if err := look(ctx, e, rec.on(aws.ToString(td.TaskDefinitionArn)), kind, td); err != nil {
+				return err
+			}
 		}
-		return look(ctx, e, rec.on(aws.ToString(td.TaskDefinitionArn)), kind, td)
-	})
+		return nil
+	}
 }
 
 func ecsCluster(ctx context.Context, e *Env, rec *recorder) error {
@@ -533,29 +578,36 @@ func secretSource(valueFrom string) string {
 }
 
 func secretsInjected(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
-	database, err1 := e.output(lib.OutputDBSecretArn)
-	keys, err2 := e.output(lib.OutputAPIKeysSecretArn)
-	parameters, err3 := e.parameters(ctx)
-	c, err4 := essential(td)
-	if err := cmp.Or(err1, err2, err3, err4); err != nil {
+	own, err1 := e.secretsOf(kind)
+	parameters, err2 := e.parameters(ctx)
+	c, err3 := essential(td)
+	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
-	own := []string{database, keys}
+	var settings, sources []string
 	for _, p := range parameters {
-		own = append(own, aws.ToString(p.ARN))
+		settings = append(settings, aws.ToString(p.ARN))
 	}
-	var sources []string
 	for _, s := range c.Secrets {
 		from := secretSource(aws.ToString(s.ValueFrom))
+		x.record("source of "+aws.ToString(s.Name), "a secret of its own or a parameter of this stack", from, slices.Contains(slices.Concat(own, settings), from))
 		sources = append(sources, from)
-		x.record("source of "+aws.ToString(s.Name), "a secret or parameter of this stack", from, slices.Contains(own, from))
 	}
-	wanted := []string{database}
-	if kind.name == partPaymentAPI {
-		wanted = append(wanted, keys)
-	}
-	x.includes("sources of secrets", wanted, distinct(sources))
+	x.sameSet("secrets that it is given", own, distinct(except(sources, settings)))
 	return nil
+}
+
+// secretsOf are the ARNs of the secrets that a task is given.
+func (e *Env) secretsOf(kind serviceKind) ([]string, error) {
+	var ids []string
+	for _, output := range kind.secrets {
+		id, err := e.output(output)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // noSecretInEnvironment looks for the real values of the stack's secrets, and for names that promise one.
@@ -581,9 +633,8 @@ var secretName = regexp.MustCompile(`(?i)password|passwd|secret|token|api_?key|p
 func looksSecret(name string) bool { return secretName.MatchString(name) }
 
 func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud.TaskDefinition) error {
-	groups, err1 := e.cloud.LogGroups(ctx)
-	service, err2 := e.output(kind.output)
-	if err := cmp.Or(err1, err2); err != nil {
+	groups, err := e.cloud.LogGroups(ctx)
+	if err != nil {
 		return err
 	}
 	for _, c := range td.ContainerDefinitions {
@@ -594,7 +645,7 @@ func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud
 		}
 		x.equal(name+"log driver", "awslogs", l.LogDriver)
 		group := l.Options["awslogs-group"]
-		x.equal(name+"log group", "/ecs/"+service, group)
+		x.equal(name+"log group", e.logGroup(kind), group)
 		x.record(name+"log group", "exists", group, findLogGroup(groups, group) != nil)
 		x.equal(name+"log region", e.cloud.Region, l.Options["awslogs-region"])
 		// AWS changed the default from blocking to non-blocking on 2025-06-25: what is meant must be said.
@@ -610,10 +661,13 @@ func taskLogs(ctx context.Context, e *Env, x subject, kind serviceKind, td cloud
 const mostStopSeconds = 120
 
 // longestWork is how long a service may be at one request or job, in seconds: the API's timeout, and the time after which
-// the queue hands a job out again.
+// the queue hands a job out again. A migration takes what it takes.
 func (kind serviceKind) longestWork(cfg lib.Config) int64 {
-	if kind.name == partJobProcessor {
+	switch kind.name {
+	case partJobProcessor:
 		return int64(cfg.QueueVisibilityTimeoutSeconds)
+	case partPaymentMigrate:
+		return mostStopSeconds
 	}
 	return int64(cfg.APITimeoutSeconds)
 }
@@ -624,12 +678,42 @@ func containerHealth(_ context.Context, e *Env, x subject, kind serviceKind, td 
 	if err := cmp.Or(err1, err2); err != nil {
 		return err
 	}
-	var h ecstypes.HealthCheck
-	if c.HealthCheck != nil {
-		h = *c.HealthCheck
+	if kind.name != partPaymentMigrate { // which serves nobody
+		var h ecstypes.HealthCheck
+		if c.HealthCheck != nil {
+			h = *c.HealthCheck
+		}
+		x.record("health check command", "present", len(h.Command), len(h.Command) > 1)
+		x.record("health check path", "/health", strings.Join(h.Command, " "), strings.Contains(strings.Join(h.Command, " "), healthPath))
 	}
-	x.record("health check command", "present", len(h.Command), len(h.Command) > 1)
-	x.record("health check path", "/health", strings.Join(h.Command, " "), strings.Contains(strings.Join(h.Command, " "), healthPath))
 	x.within("seconds to stop", min(mostStopSeconds, max(drainSeconds, kind.longestWork(cfg))), mostStopSeconds, int64(aws.ToInt32(c.StopTimeout)))
+	return nil
+}
+
+func migrationTask(ctx context.Context, e *Env, rec *recorder) error {
+	td, err1 := e.taskDefinition(ctx, migrationKind())
+	services, err2 := e.services(ctx)
+	parts, err3 := e.attachedGroups(ctx)
+	group, err4 := e.output(lib.OutputPaymentMigrateSecurityGroup)
+	all, err5 := e.securityGroups(ctx)
+	if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
+		return err
+	}
+	x := rec.on(aws.ToString(td.TaskDefinitionArn))
+	x.equal("status", ecstypes.TaskDefinitionStatusActive, td.Status)
+	x.equal("family", lib.PhysicalName(partPaymentMigrate, e.Suffix), td.Family)
+	var ports, running []string
+	for _, c := range td.ContainerDefinitions {
+		ports = append(ports, texts(c.PortMappings, func(p ecstypes.PortMapping) string { return text(p.ContainerPort) })...)
+	}
+	x.sameSet("ports", nil, ports)
+	for _, svc := range services {
+		if strings.Contains(aws.ToString(svc.TaskDefinition), "/"+aws.ToString(td.Family)+":") {
+			running = append(running, aws.ToString(svc.ServiceName))
+		}
+	}
+	x.sameSet("services that start it again and again", nil, running)
+	found := slices.ContainsFunc(all, func(g ec2types.SecurityGroup) bool { return aws.ToString(g.GroupId) == group })
+	rec.on(e.cloud.EC2ARN(ctx, "security-group", group)).record("security group", "in the VPC, for this task alone", parts[group], found && parts[group] == partPaymentMigrate)
 	return nil
 }

@@ -460,6 +460,10 @@ func beyondBullets() []Bullet {
 			Checks: []string{"secrets.tls-only", "secrets.readers"},
 		},
 		{
+			Text:   "A database user and a secret for each service; the master user's for payment-migrate alone, a task that runs once",
+			Checks: []string{"secrets.own-users", "application.migration"},
+		},
+		{
 			Text:   "Circuit breaker with rollback, 100/200 percent, zone rebalancing, ECS managed tags, health check grace",
 			Checks: []string{"application.circuit-breaker", "application.rolling-update", "application.zone-rebalancing", "application.managed-tags"},
 		},

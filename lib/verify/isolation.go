@@ -17,12 +17,13 @@ import (
 
 // The parts of the stack that security groups are attached to.
 const (
-	partALB          = "alb"
-	partPaymentAPI   = "payment-api"
-	partJobProcessor = "job-processor"
-	partDatabase     = "db"
-	partEndpoints    = "endpoints"
-	roleDefault      = "default"
+	partALB            = "alb"
+	partPaymentAPI     = "payment-api"
+	partJobProcessor   = "job-processor"
+	partPaymentMigrate = "payment-migrate"
+	partDatabase       = "db"
+	partEndpoints      = "endpoints"
+	roleDefault        = "default"
 )
 
 const (
@@ -41,13 +42,13 @@ func reachabilityChecks() []Check {
 		},
 		{
 			ID:   "network.ingress-rules",
-			Says: "Security groups must follow least privilege principle: what comes in is exactly internet → alb, alb → services, services → database",
+			Says: "Security groups must follow least privilege principle: what comes in is exactly internet → alb, alb → services, services and payment-migrate → database",
 			PCI:  []string{"1.2.5", "1.3.1"},
 			Run:  recorded(rulesAre("ingress")),
 		},
 		{
 			ID:   "network.egress-rules",
-			Says: "Security groups must follow least privilege principle: what goes out is exactly alb → services, services → database and HTTPS, nothing from the database",
+			Says: "Security groups must follow least privilege principle: what goes out is exactly alb → services, services and payment-migrate → database and HTTPS, nothing from the database",
 			PCI:  []string{"1.2.5", "1.3.2"},
 			Run:  recorded(rulesAre("egress")),
 		},
@@ -65,7 +66,7 @@ func reachabilityChecks() []Check {
 		},
 		{
 			ID:   "database.reachable-from-services-only",
-			Says: "Private subnets for compute and database resources: the two services reach the database's port, nothing else reaches the database at all",
+			Says: "Private subnets for compute and database resources: the two services and payment-migrate reach the database's port, nothing else reaches the database at all",
 			PCI:  []string{"1.4.4"},
 			Run:  recorded(databaseReachable),
 		},
@@ -91,10 +92,11 @@ func (e *Env) attachedGroups(ctx context.Context) (map[string]string, error) {
 	cluster, err2 := e.dbCluster(ctx)
 	endpoints, err3 := e.cloud.VPCEndpoints(ctx)
 	vpc, err4 := e.output(lib.OutputVpcID)
-	if err := cmp.Or(err1, err2, err3, err4); err != nil {
+	migration, err5 := e.output(lib.OutputPaymentMigrateSecurityGroup)
+	if err := cmp.Or(err1, err2, err3, err4, err5); err != nil {
 		return nil, err
 	}
-	if err := note(partALB, lb.SecurityGroups); err != nil {
+	if err := cmp.Or(note(partALB, lb.SecurityGroups), note(partPaymentMigrate, []string{migration})); err != nil {
 		return nil, err
 	}
 	for _, kind := range serviceKinds() {
@@ -187,7 +189,7 @@ func (e *Env) subnetPrefixes(ctx context.Context, output string) ([]netip.Prefix
 	return out, nil
 }
 
-// allowedFlows is the brief's table of who may talk to whom. That the services reach the load balancer follows from its
+// allowedFlows is the brief's table of who may talk to whom. That the tasks reach the load balancer follows from its
 // being open to everyone and their being allowed HTTPS to everyone.
 func allowedFlows(containerPort int32, endpoints bool) []reachability.Flow {
 	tcp := func(from, to string, port int32) reachability.Flow {
@@ -197,15 +199,17 @@ func allowedFlows(containerPort int32, endpoints bool) []reachability.Flow {
 		tcp(reachability.Internet, partALB, httpsPort),
 		tcp(reachability.Internet, partALB, httpPort),
 	}
-	for _, service := range []string{partPaymentAPI, partJobProcessor} {
+	for _, kind := range serviceKinds() {
+		out = append(out, tcp(partALB, kind.name, containerPort))
+	}
+	for _, kind := range taskKinds() {
 		out = append(out,
-			tcp(partALB, service, containerPort),
-			tcp(service, partDatabase, postgresPort),
-			tcp(service, reachability.Internet, httpsPort),
-			tcp(service, partALB, httpsPort),
+			tcp(kind.name, partDatabase, postgresPort),
+			tcp(kind.name, reachability.Internet, httpsPort),
+			tcp(kind.name, partALB, httpsPort),
 		)
 		if endpoints {
-			out = append(out, tcp(service, partEndpoints, httpsPort))
+			out = append(out, tcp(kind.name, partEndpoints, httpsPort))
 		}
 	}
 	return out
@@ -219,14 +223,15 @@ func allowedRules(direction string, containerPort int32) map[string][]string {
 			partALB:          {tcp(reachability.Internet, httpsPort), tcp(reachability.Internet, httpPort)},
 			partPaymentAPI:   {tcp(partALB, containerPort)},
 			partJobProcessor: {tcp(partALB, containerPort)},
-			partDatabase:     {tcp(partPaymentAPI, postgresPort), tcp(partJobProcessor, postgresPort)},
-			partEndpoints:    {tcp(partPaymentAPI, httpsPort), tcp(partJobProcessor, httpsPort)},
+			partDatabase:     {tcp(partPaymentAPI, postgresPort), tcp(partJobProcessor, postgresPort), tcp(partPaymentMigrate, postgresPort)},
+			partEndpoints:    {tcp(partPaymentAPI, httpsPort), tcp(partJobProcessor, httpsPort), tcp(partPaymentMigrate, httpsPort)},
 		}
 	}
 	return map[string][]string{
-		partALB:          {tcp(partPaymentAPI, containerPort), tcp(partJobProcessor, containerPort)},
-		partPaymentAPI:   {tcp(partDatabase, postgresPort), tcp(reachability.Internet, httpsPort)},
-		partJobProcessor: {tcp(partDatabase, postgresPort), tcp(reachability.Internet, httpsPort)},
+		partALB:            {tcp(partPaymentAPI, containerPort), tcp(partJobProcessor, containerPort)},
+		partPaymentAPI:     {tcp(partDatabase, postgresPort), tcp(reachability.Internet, httpsPort)},
+		partJobProcessor:   {tcp(partDatabase, postgresPort), tcp(reachability.Internet, httpsPort)},
+		partPaymentMigrate: {tcp(partDatabase, postgresPort), tcp(reachability.Internet, httpsPort)},
 	}
 }
 
@@ -327,9 +332,9 @@ func databaseReachable(ctx context.Context, e *Env, rec *recorder) error {
 	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
-	services := []string{partPaymentAPI, partJobProcessor}
+	tasks := texts(taskKinds(), func(kind serviceKind) string { return kind.name })
 	var wanted, into, letIn []string
-	for _, part := range services {
+	for _, part := range tasks {
 		wanted = append(wanted, reachability.Flow{From: part, To: partDatabase, Ports: reachability.TCP(postgresPort)}.String())
 	}
 	parts := reachability.Parts(nodes)
@@ -347,6 +352,6 @@ func databaseReachable(ctx context.Context, e *Env, rec *recorder) error {
 	x.equal("port", postgresPort, cluster.Port)
 	x.sameSet("what reaches the database", wanted, into)
 	// Today's groups are not all that may ever stand in the VPC: whoever the database would let in counts as well.
-	x.sameSet("whom the database would let in", services, distinct(letIn))
+	x.sameSet("whom the database would let in", tasks, distinct(letIn))
 	return nil
 }

@@ -43,8 +43,12 @@ func goodNodes() []reachability.Node {
 			Egress:  []reachability.Rule{from("sg-db", postgresPort), anyone(httpsPort)},
 		},
 		{
+			Part: partPaymentMigrate, Group: "sg-migrate", Prefixes: private,
+			Egress: []reachability.Rule{from("sg-db", postgresPort), anyone(httpsPort)},
+		},
+		{
 			Part: partDatabase, Group: "sg-db", Prefixes: private,
-			Ingress: []reachability.Rule{from("sg-api", postgresPort), from("sg-job", postgresPort)},
+			Ingress: []reachability.Rule{from("sg-api", postgresPort), from("sg-job", postgresPort), from("sg-migrate", postgresPort)},
 		},
 	}
 }

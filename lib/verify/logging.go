@@ -55,12 +55,8 @@ func serviceLogGroups(ctx context.Context, e *Env, rec *recorder) error {
 	if err != nil {
 		return err
 	}
-	for _, kind := range serviceKinds() {
-		service, err := e.output(kind.output)
-		if err != nil {
-			return err
-		}
-		name := "/ecs/" + service
+	for _, kind := range taskKinds() {
+		name := e.logGroup(kind)
 		g := findLogGroup(groups, name)
 		if g == nil {
 			rec.on(e.cloud.ARN(ctx, "logs", "log-group:"+name)).record("log group of "+kind.name, "exists", "missing", false)

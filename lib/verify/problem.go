@@ -19,6 +19,7 @@ func textOutputs() []string {
 	return []string{
 		lib.OutputVpcID, lib.OutputAlbDNSName, lib.OutputAlbZoneID, lib.OutputAlbArn, lib.OutputAPIURL, lib.OutputClusterEndpoint,
 		lib.OutputClusterReaderEndpoint, lib.OutputClusterIdentifier, lib.OutputDBEngineVersion, lib.OutputDBSecretArn, lib.OutputAPIKeysSecretArn,
+		lib.OutputPaymentAPIDBSecretArn, lib.OutputJobProcessorDBSecretArn, lib.OutputPaymentMigrateTaskDefinition, lib.OutputPaymentMigrateSecurityGroup,
 		lib.OutputEcsClusterName, lib.OutputPaymentAPIServiceName, lib.OutputJobProcessorServiceName, lib.OutputQueueURL, lib.OutputDlqURL,
 		lib.OutputAlertsTopicArn, lib.OutputDashboardURL,
 	}

@@ -30,7 +30,13 @@ func secretChecks() []Check {
 			ID:   "secrets.connection-strings",
 			Says: "Store connection strings in AWS Secrets Manager",
 			PCI:  []string{"8.3.2", "8.6.2"},
-			Run:  recorded(databaseSecret),
+			Run:  recorded(databaseSecrets),
+		},
+		{
+			ID:   "secrets.own-users",
+			Says: "Proper IAM roles with minimal permissions: each service connects to the database as a user of its own with a password of its own, none as the master user (beyond the brief)",
+			PCI:  []string{"7.2.5", "8.2.2", "8.6.3"},
+			Run:  recorded(ownUsers),
 		},
 		{
 			ID:   "secrets.api-keys",
@@ -51,7 +57,7 @@ func secretChecks() []Check {
 		},
 		{
 			ID:   "secrets.readers",
-			Says: "Proper IAM roles with minimal permissions: nobody reads a secret but the services that it is injected into, and whoever the configuration names or deploys (beyond the brief)",
+			Says: "Proper IAM roles with minimal permissions: nobody reads a secret but the tasks that it is for, the master user's payment-migrate alone, and whoever the configuration names or deploys (beyond the brief)",
 			PCI:  []string{"7.2.1", "7.2.5", "8.6.2"},
 			Run:  recorded(secretReaders),
 		},
@@ -59,7 +65,12 @@ func secretChecks() []Check {
 }
 
 // secretOutputs are the outputs that name a secret.
-func secretOutputs() []string { return []string{lib.OutputDBSecretArn, lib.OutputAPIKeysSecretArn} }
+func secretOutputs() []string { return append(databaseSecretOutputs(), lib.OutputAPIKeysSecretArn) }
+
+// databaseSecretOutputs name those that open the database: to the master user, then to each service's own.
+func databaseSecretOutputs() []string {
+	return []string{lib.OutputDBSecretArn, lib.OutputPaymentAPIDBSecretArn, lib.OutputJobProcessorDBSecretArn}
+}
 
 func (e *Env) secret(ctx context.Context, output string) (*secretsmanager.DescribeSecretOutput, error) {
 	id, err := e.output(output)
@@ -122,9 +133,18 @@ func parseSecret(value string) (map[string]string, error) {
 	return fields, nil
 }
 
-func databaseSecret(ctx context.Context, e *Env, rec *recorder) error {
-	d, err1 := e.secret(ctx, lib.OutputDBSecretArn)
-	fields, err2 := e.secretFields(ctx, lib.OutputDBSecretArn)
+func databaseSecrets(ctx context.Context, e *Env, rec *recorder) error {
+	for _, output := range databaseSecretOutputs() {
+		if err := databaseSecret(ctx, e, rec, output); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func databaseSecret(ctx context.Context, e *Env, rec *recorder, output string) error {
+	d, err1 := e.secret(ctx, output)
+	fields, err2 := e.secretFields(ctx, output)
 	c, err3 := e.dbCluster(ctx)
 	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
@@ -141,7 +161,7 @@ func databaseSecret(ctx context.Context, e *Env, rec *recorder) error {
 		{"readerHost", fields["readerHost"] == reader, "the cluster's reader endpoint"},
 		{"port", fields["port"] == text(c.Port), "the cluster's port"},
 		{"dbname", fields["dbname"] != "", "present"},
-		{"username", fields["username"] == aws.ToString(c.MasterUsername), "the cluster's master user"},
+		{"username", fields["username"] != "", "present"},
 		{"password", len(fields["password"]) >= leastSecretLength, fmt.Sprintf("at least %d characters", leastSecretLength)},
 	} {
 		x.record("field "+f.name, f.want, withheld(fields[f.name], f.ok), f.ok)
@@ -149,6 +169,31 @@ func databaseSecret(ctx context.Context, e *Env, rec *recorder) error {
 	for _, end := range []struct{ name, host string }{{"writer", writer}, {"reader", reader}} {
 		found := slices.ContainsFunc(slices.Collect(maps.Values(fields)), func(v string) bool { return isConnectionString(v, end.host, fields) })
 		x.record("connection string for the "+end.name, "names it and demands sslmode=verify-full", yesOrNo(found), found)
+	}
+	return nil
+}
+
+// ownUsers tells nothing of a password but whether another secret has the same.
+func ownUsers(ctx context.Context, e *Env, rec *recorder) error {
+	c, err := e.dbCluster(ctx)
+	if err != nil {
+		return err
+	}
+	users := map[string]string{lib.OutputDBSecretArn: aws.ToString(c.MasterUsername)}
+	for _, kind := range serviceKinds() {
+		users[kind.secrets[0]] = kind.databaseUser()
+	}
+	seen := map[string]bool{}
+	for _, output := range databaseSecretOutputs() {
+		id, err1 := e.output(output)
+		fields, err2 := e.secretFields(ctx, output)
+		if err := cmp.Or(err1, err2); err != nil {
+			return err
+		}
+		x := rec.on(id)
+		x.equal("user", users[output], fields["username"])
+		x.equal("password is another secret's as well", false, seen[fields["password"]])
+		seen[fields["password"]] = true
 	}
 	return nil
 }
@@ -254,7 +299,7 @@ func secretsOverTLS(ctx context.Context, e *Env, rec *recorder) error {
 func secretReaders(ctx context.Context, e *Env, rec *recorder) error {
 	caller, err1 := e.cloud.Identity(ctx)
 	cfg, err2 := e.configuration()
-	injected, err3 := e.injectedInto(ctx)
+	injected, err3 := e.secretsFor(ctx)
 	if err := cmp.Or(err1, err2, err3); err != nil {
 		return err
 	}
@@ -291,21 +336,17 @@ func secretReaders(ctx context.Context, e *Env, rec *recorder) error {
 	return nil
 }
 
-// injectedInto are the execution roles by the ARN of a secret that task definitions inject with them.
-func (e *Env) injectedInto(ctx context.Context) (map[string][]string, error) {
+// secretsFor are the execution roles by the ARN of a secret that is for their tasks.
+func (e *Env) secretsFor(ctx context.Context) (map[string][]string, error) {
 	roles := map[string][]string{}
-	for _, kind := range serviceKinds() {
-		td, err := e.taskDefinition(ctx, kind)
-		if err != nil {
+	for _, kind := range taskKinds() {
+		td, err1 := e.taskDefinition(ctx, kind)
+		secrets, err2 := e.secretsOf(kind)
+		if err := cmp.Or(err1, err2); err != nil {
 			return nil, err
 		}
-		for _, c := range td.ContainerDefinitions {
-			for _, s := range c.Secrets {
-				from, role := secretSource(aws.ToString(s.ValueFrom)), aws.ToString(td.ExecutionRoleArn)
-				if !slices.Contains(roles[from], role) {
-					roles[from] = append(roles[from], role)
-				}
-			}
+		for _, id := range secrets {
+			roles[id] = append(roles[id], aws.ToString(td.ExecutionRoleArn))
 		}
 	}
 	return roles, nil

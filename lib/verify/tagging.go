@@ -260,17 +260,22 @@ func ofApplication(ctx context.Context, e *Env) ([]named, error) {
 		return nil, err
 	}
 	out := []named{{aws.ToString(c.ClusterArn), aws.ToString(c.ClusterName)}}
-	services, err := e.cloud.ECSServices(ctx, aws.ToString(c.ClusterName))
-	if err != nil {
+	services, err1 := e.cloud.ECSServices(ctx, aws.ToString(c.ClusterName))
+	migration, err2 := e.output(lib.OutputPaymentMigrateTaskDefinition)
+	if err := cmp.Or(err1, err2); err != nil {
 		return nil, err
 	}
+	definitions := []string{migration}
 	for _, svc := range services {
-		td, err := e.cloud.TaskDefinition(ctx, aws.ToString(svc.TaskDefinition))
+		out = append(out, named{aws.ToString(svc.ServiceArn), aws.ToString(svc.ServiceName)})
+		definitions = append(definitions, aws.ToString(svc.TaskDefinition))
+	}
+	for _, id := range definitions {
+		td, err := e.cloud.TaskDefinition(ctx, id)
 		if err != nil {
 			return nil, err
 		}
 		out = append(out,
-			named{aws.ToString(svc.ServiceArn), aws.ToString(svc.ServiceName)},
 			named{aws.ToString(td.TaskDefinitionArn), aws.ToString(td.Family)},
 			named{aws.ToString(td.ExecutionRoleArn), roleName(td.ExecutionRoleArn)},
 			named{aws.ToString(td.TaskRoleArn), roleName(td.TaskRoleArn)})
