@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
@@ -14,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
+	"github.com/stretchr/testify/require"
 
 	"tapstack/lib"
 )
@@ -110,6 +112,22 @@ func alertingSabotages() []sabotage {
 				call(ctx, s, s.EventBridge.RemoveTargets, &eventbridge.RemoveTargetsInput{Rule: rule, Ids: []string{*target.Id}})
 			},
 		},
+		{
+			Check: "alerts.events", Says: "tell of migrations that succeed as well", On: "event rules",
+			Do: func(ctx context.Context, s *saboteur) {
+				s.changePattern(ctx, "payment-migrate-failed", func(pattern string) string {
+					return strings.Replace(pattern, `"containers":{"exitCode":[{"anything-but":0},{"exists":false}]},`, "", 1)
+				})
+			},
+		},
+		{
+			Check: "alerts.events", Says: "hear of no container that exits with code 0", On: "event rules",
+			Do: func(ctx context.Context, s *saboteur) {
+				s.changePattern(ctx, "ecs-task-failed", func(pattern string) string {
+					return strings.Replace(pattern, `"detail":{`, `"detail":{"containers":{"exitCode":[{"anything-but":0}]},`, 1)
+				})
+			},
+		},
 		endsSubscription("db-cluster-events", "delete the subscription to the cluster's events"),
 		endsSubscription("db-instance-events", "delete the subscription to the instances' events"),
 		endsSubscription("db-parameter-group-events", "delete the subscription to parameter groups' events"),
@@ -120,6 +138,14 @@ func alertingSabotages() []sabotage {
 			})
 		}},
 	}
+}
+
+// changePattern puts an event rule with another pattern.
+func (s *saboteur) changePattern(ctx context.Context, role string, change func(pattern string) string) {
+	was := call(ctx, s, s.EventBridge.DescribeRule, &eventbridge.DescribeRuleInput{Name: aws.String(s.named(role))})
+	now := change(aws.ToString(was.EventPattern))
+	require.NotEqual(s, aws.ToString(was.EventPattern), now)
+	call(ctx, s, s.EventBridge.PutRule, &eventbridge.PutRuleInput{Name: was.Name, Description: was.Description, EventPattern: &now, State: was.State})
 }
 
 func endsSubscription(role, says string) sabotage {

@@ -114,6 +114,37 @@ func applicationSabotages() []sabotage {
 		revisesTask("application.secrets-injected", "inject no secret", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
 			c.Secrets = nil
 		}, "iam.execution-roles"),
+		{
+			Check: "application.secrets-injected", Says: "give payment-api the master user's connection", Also: []string{"iam.execution-roles"},
+			Do: func(ctx context.Context, s *saboteur) {
+				s.reviseTask(ctx, func(_ *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
+					for i, secret := range c.Secrets {
+						if aws.ToString(secret.Name) == "DATABASE_URL" {
+							c.Secrets[i].ValueFrom = aws.String(s.output(lib.OutputDBSecretArn) + ":writerConnectionString::")
+						}
+					}
+				})
+			},
+		},
+		{Check: "application.migration", Says: "deregister the task definition of the migration", Do: func(ctx context.Context, s *saboteur) {
+			call(ctx, s, s.ECS.DeregisterTaskDefinition, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: aws.String(s.output(lib.OutputPaymentMigrateTaskDefinition))})
+		}},
+		{
+			Check: "application.migration", Says: "keep the migration running as a service", Also: []string{"application.cluster", "names.convention"}, On: "services", Unhealable: byHand,
+			Do: func(ctx context.Context, s *saboteur) {
+				cluster, name := aws.String(s.output(lib.OutputEcsClusterName)), s.named("payment-migrate")
+				like := s.service(ctx, paymentAPI)
+				network := *like.NetworkConfiguration.AwsvpcConfiguration
+				network.SecurityGroups = []string{s.output(lib.OutputPaymentMigrateSecurityGroup)}
+				call(ctx, s, s.ECS.CreateService, &ecs.CreateServiceInput{
+					Cluster: cluster, ServiceName: &name, TaskDefinition: aws.String(s.output(lib.OutputPaymentMigrateTaskDefinition)),
+					DesiredCount: aws.Int32(1), LaunchType: types.LaunchTypeFargate,
+					NetworkConfiguration: &types.NetworkConfiguration{AwsvpcConfiguration: &network},
+					Tags:                 tagList(stackTags(name), func(k, v *string) types.Tag { return types.Tag{Key: k, Value: v} }),
+				})
+				later(s, s.ECS.DeleteService, &ecs.DeleteServiceInput{Cluster: cluster, Service: &name, Force: aws.Bool(true)})
+			},
+		},
 		revisesTask("application.no-secret-in-environment", "put a password into the environment", func(td *ecs.RegisterTaskDefinitionInput, c *types.ContainerDefinition) {
 			c.Environment = append(c.Environment, types.KeyValuePair{Name: aws.String("DB_PASSWORD"), Value: aws.String("hunter2")})
 		}),
@@ -170,22 +201,24 @@ func wantsTasks(check, role string, usual int32) sabotage {
 
 // revisesTask makes payment-api run a new revision of its task definition, made from the one that it runs.
 func revisesTask(check, says string, change func(*ecs.RegisterTaskDefinitionInput, *types.ContainerDefinition), also ...string) sabotage {
-	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) {
-		svc := s.service(ctx, paymentAPI)
-		now := call(ctx, s, s.ECS.DescribeTaskDefinition, &ecs.DescribeTaskDefinitionInput{TaskDefinition: svc.TaskDefinition})
-		td := now.TaskDefinition
-		in := &ecs.RegisterTaskDefinitionInput{
-			Family: td.Family, ContainerDefinitions: td.ContainerDefinitions, Cpu: td.Cpu, Memory: td.Memory,
-			ExecutionRoleArn: td.ExecutionRoleArn, TaskRoleArn: td.TaskRoleArn, NetworkMode: td.NetworkMode,
-			RequiresCompatibilities: td.RequiresCompatibilities, RuntimePlatform: td.RuntimePlatform, Volumes: td.Volumes,
-			Tags: tagList(stackTags(*td.Family), func(k, v *string) types.Tag { return types.Tag{Key: k, Value: v} }),
-		}
-		change(in, &in.ContainerDefinitions[0])
-		made := call(ctx, s, s.ECS.RegisterTaskDefinition, in)
-		revision := made.TaskDefinition.TaskDefinitionArn
-		later(s, s.ECS.DeregisterTaskDefinition, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: revision})
-		s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) { in.TaskDefinition = revision })
-	}}
+	return sabotage{Check: check, Says: says, Also: also, Do: func(ctx context.Context, s *saboteur) { s.reviseTask(ctx, change) }}
+}
+
+func (s *saboteur) reviseTask(ctx context.Context, change func(*ecs.RegisterTaskDefinitionInput, *types.ContainerDefinition)) {
+	svc := s.service(ctx, paymentAPI)
+	now := call(ctx, s, s.ECS.DescribeTaskDefinition, &ecs.DescribeTaskDefinitionInput{TaskDefinition: svc.TaskDefinition})
+	td := now.TaskDefinition
+	in := &ecs.RegisterTaskDefinitionInput{
+		Family: td.Family, ContainerDefinitions: td.ContainerDefinitions, Cpu: td.Cpu, Memory: td.Memory,
+		ExecutionRoleArn: td.ExecutionRoleArn, TaskRoleArn: td.TaskRoleArn, NetworkMode: td.NetworkMode,
+		RequiresCompatibilities: td.RequiresCompatibilities, RuntimePlatform: td.RuntimePlatform, Volumes: td.Volumes,
+		Tags: tagList(stackTags(*td.Family), func(k, v *string) types.Tag { return types.Tag{Key: k, Value: v} }),
+	}
+	change(in, &in.ContainerDefinitions[0])
+	made := call(ctx, s, s.ECS.RegisterTaskDefinition, in)
+	revision := made.TaskDefinition.TaskDefinitionArn
+	later(s, s.ECS.DeregisterTaskDefinition, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: revision})
+	s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) { in.TaskDefinition = revision })
 }
 
 func scalingSabotages() []sabotage {

@@ -59,6 +59,16 @@ func permissionSabotages() []sabotage {
 			call(ctx, s, s.IAM.AttachRolePolicy, &iam.AttachRolePolicyInput{RoleName: role, PolicyArn: id})
 			later(s, s.IAM.DetachRolePolicy, &iam.DetachRolePolicyInput{RoleName: role, PolicyArn: id})
 		}, "iam.no-wildcards"),
+		addsToRole("iam.task-roles", "let the migration send jobs", func(ctx context.Context, s *saboteur) {
+			role, name := aws.String(s.named("payment-migrate-task-role")), aws.String("by-hand")
+			call(ctx, s, s.IAM.PutRolePolicy, &iam.PutRolePolicyInput{RoleName: role, PolicyName: name, PolicyDocument: aws.String(fmt.Sprintf(
+				`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sqs:SendMessage","Resource":"arn:aws:sqs:us-east-1:123456789012:%s"}]}`, s.named("payment-jobs"),
+			))})
+			later(s, s.IAM.DeleteRolePolicy, &iam.DeleteRolePolicyInput{RoleName: role, PolicyName: name})
+		}),
+		widensRole("iam.execution-roles", "let payment-api start with the master user's secret", "payment-api-execution-role", func(s *saboteur) (string, string) {
+			return "secretsmanager:GetSecretValue", s.output(lib.OutputDBSecretArn)
+		}),
 		narrowsRole("iam.task-roles", "take from the job processor what keeps its tasks at work from being stopped", "job-processor-task-role", "ProtectOwnTasks"),
 		widensRole("iam.parameter-access", "let the job processor change its parameters", "job-processor-task-role", func(s *saboteur) (string, string) {
 			return "ssm:PutParameter", fmt.Sprintf("arn:aws:ssm:us-east-1:123456789012:parameter/payment/%s/job-retry-count", s.suffix)

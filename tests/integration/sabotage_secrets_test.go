@@ -23,6 +23,11 @@ const newerVersion = "a secret's value is a version of its own: the stack's vers
 func secretSabotages() []sabotage {
 	return []sabotage{
 		putsSecret("secrets.connection-strings", "write another host into the database's secret", lib.OutputDBSecretArn, "host", "db.example.com"),
+		putsSecret("secrets.own-users", "let payment-api connect as the master user", lib.OutputPaymentAPIDBSecretArn, "username", "payments_admin", "secrets.connection-strings"),
+		{Check: "secrets.own-users", Says: "give both services one password", Unhealable: newerVersion, Also: []string{"secrets.connection-strings"}, Do: func(ctx context.Context, s *saboteur) {
+			other := s.secretFields(ctx, lib.OutputPaymentAPIDBSecretArn)
+			s.putField(ctx, lib.OutputJobProcessorDBSecretArn, "password", other["password"])
+		}},
 		putsSecret("secrets.api-keys", "write a short API key", lib.OutputAPIKeysSecretArn, "apiKey", "letmein"),
 		{
 			Check: "secrets.no-rotation", Says: "let RDS keep and rotate the master password",
@@ -39,13 +44,16 @@ func secretSabotages() []sabotage {
 				})
 			},
 		},
-		putsSecretPolicy("let another role read a secret", func(policy string) string {
-			return strings.Replace(policy, `:role/payment-api-execution-role-`, `:role/analyst","arn:aws:iam::123456789012:role/payment-api-execution-role-`, 1)
+		putsSecretPolicy("let another role read a secret", lib.OutputDBSecretArn, func(policy string) string {
+			return strings.Replace(policy, `:role/payment-migrate-execution-role-`, `:role/analyst","arn:aws:iam::123456789012:role/payment-migrate-execution-role-`, 1)
 		}),
-		putsSecretPolicy("refuse nobody to read a secret but over an old address", func(policy string) string {
+		putsSecretPolicy("let a service read the master user's secret", lib.OutputDBSecretArn, func(policy string) string {
+			return strings.Replace(policy, `:role/payment-migrate-execution-role-`, `:role/payment-api-execution-role-`, 1)
+		}),
+		putsSecretPolicy("refuse nobody to read a secret but over an old address", lib.OutputDBSecretArn, func(policy string) string {
 			return strings.Replace(policy, `"ArnNotLike":`, `"IpAddress":{"aws:SourceIp":"192.0.2.1"},"ArnNotLike":`, 1)
 		}),
-		putsSecretPolicy("refuse a service to read its secret", func(policy string) string {
+		putsSecretPolicy("refuse a service to read its secret", lib.OutputPaymentAPIDBSecretArn, func(policy string) string {
 			return strings.Replace(policy, `:role/payment-api-execution-role-`, `:role/former-execution-role-`, 1)
 		}),
 		{Check: "secrets.tls-only", Says: "delete the resource policy of a secret", Also: []string{"secrets.readers"}, Do: func(ctx context.Context, s *saboteur) {
@@ -91,20 +99,24 @@ func (s *saboteur) putSecret(ctx context.Context, output string, fields map[stri
 }
 
 // putsSecret changes one field of a secret's value and puts the old value back by hand.
-func putsSecret(check, says, output, field, value string) sabotage {
-	return sabotage{Check: check, Says: says, Unhealable: newerVersion, Do: func(ctx context.Context, s *saboteur) {
-		was := s.secretFields(ctx, output)
-		s.later(func(ctx context.Context) { s.putSecret(ctx, output, was) })
-		now := maps.Clone(was)
-		now[field] = value
-		s.putSecret(ctx, output, now)
+func putsSecret(check, says, output, field, value string, also ...string) sabotage {
+	return sabotage{Check: check, Says: says, Also: also, Unhealable: newerVersion, Do: func(ctx context.Context, s *saboteur) {
+		s.putField(ctx, output, field, value)
 	}}
 }
 
-// putsSecretPolicy changes the resource policy of the database's secret.
-func putsSecretPolicy(says string, change func(string) string) sabotage {
+func (s *saboteur) putField(ctx context.Context, output, field string, value any) {
+	was := s.secretFields(ctx, output)
+	s.later(func(ctx context.Context) { s.putSecret(ctx, output, was) })
+	now := maps.Clone(was)
+	now[field] = value
+	s.putSecret(ctx, output, now)
+}
+
+// putsSecretPolicy changes the resource policy of a secret.
+func putsSecretPolicy(says, output string, change func(string) string) sabotage {
 	return sabotage{Check: "secrets.readers", Says: says, Do: func(ctx context.Context, s *saboteur) {
-		id := aws.String(s.output(lib.OutputDBSecretArn))
+		id := aws.String(s.output(output))
 		was := call(ctx, s, s.SecretsManager.GetResourcePolicy, &secretsmanager.GetResourcePolicyInput{SecretId: id})
 		now := change(aws.ToString(was.ResourcePolicy))
 		require.NotEqual(s, aws.ToString(was.ResourcePolicy), now)
