@@ -281,7 +281,7 @@ func (p *platform) secretValues(ctx context.Context, t *testing.T, outputs map[s
 	t.Helper()
 	values := map[string]string{}
 	client := cloud.NewClients(p.Cloud.Config).SecretsManager
-	for _, output := range []string{lib.OutputDBSecretArn, lib.OutputAPIKeysSecretArn} {
+	for _, output := range []string{lib.OutputDBSecretArn, lib.OutputPaymentAPIDBSecretArn, lib.OutputJobProcessorDBSecretArn, lib.OutputAPIKeysSecretArn} {
 		arn, _ := outputs[output].(string)
 		got, err := client.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: &arn})
 		require.NoError(t, err, "reading %s", output)

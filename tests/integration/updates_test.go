@@ -63,8 +63,9 @@ func changes() []change {
 		{Key: "dbInstanceClass", Value: "db.t4g.medium"},
 		{Key: "dbBackupRetentionDays", Value: "1"},
 		{Key: "dbBackupRetentionDays", Value: "35"},
-		{Key: "paymentApiImage", Value: otherImage, Replaced: []string{"payment-api-task"}},
+		{Key: "paymentApiImage", Value: otherImage, Replaced: []string{"payment-api-task", "payment-migrate-task"}},
 		{Key: "jobProcessorImage", Value: otherImage, Replaced: []string{"job-processor-task"}},
+		{Key: "paymentMigrateImage", Value: otherImage, Replaced: []string{"payment-migrate-task"}},
 		{Key: "apiCpu", Value: "256", With: map[string]string{"apiMemory": "512"}, Replaced: []string{"payment-api-task"}},
 		{Key: "apiMemory", Value: "8192", Replaced: []string{"payment-api-task"}},
 		{Key: "jobCpu", Value: "16384", With: map[string]string{"jobMemory": "122880"}, Replaced: []string{"job-processor-task"}},
@@ -93,7 +94,7 @@ func changes() []change {
 		{Key: "jobRetryCount", Value: "20"},
 		{
 			Key: "interfaceEndpoints", Value: "true", On: []string{"network.interface-endpoints"}, Comes: []string{
-				"endpoints-sg", "endpoints-in-payment-api", "endpoints-in-job-processor", "ecr-api-endpoint", "ecr-dkr-endpoint", "logs-endpoint",
+				"endpoints-sg", "endpoints-in-payment-api", "endpoints-in-job-processor", "endpoints-in-payment-migrate", "ecr-api-endpoint", "ecr-dkr-endpoint", "logs-endpoint",
 				"secretsmanager-endpoint", "sns-endpoint", "sqs-endpoint", "ssm-endpoint",
 			},
 		},
