@@ -164,13 +164,15 @@ func (p *Plane) loop(ctx context.Context) {
 	}()
 	ticker := time.NewTicker(askInterval)
 	defer ticker.Stop()
+	acted := time.Time{}
 	for asked := true; ctx.Err() == nil; {
-		worked := !asked
+		changed := !asked
 		if asked {
-			worked = p.look(ctx)
+			changed = p.look(ctx)
 		}
-		if p.observe() || worked {
+		if p.observe() || changed || time.Since(acted) > p.patience() {
 			p.act(ctx)
+			acted = time.Now()
 		}
 		select {
 		case <-ctx.Done():
@@ -185,6 +187,18 @@ func (p *Plane) loop(ctx context.Context) {
 	p.problem("the end of the database", p.endDatabase())
 	stopLogging()
 	<-writing
+}
+
+// patience is how long nothing has to be decided where nothing has changed: while a service is on its way, time decides much.
+func (p *Plane) patience() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range p.services {
+		if !s.steady {
+			return 0
+		}
+	}
+	return time.Second
 }
 
 // change does something that others are to see, and has the loop look at it.

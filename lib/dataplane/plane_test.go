@@ -409,6 +409,102 @@ func TestTasksReachTheDatabaseThatIsPromoted(t *testing.T) {
 	}, 5*time.Second, 100*time.Millisecond, "what a container prints is in its log group")
 }
 
+func TestATaskThatIsRunAloneTellsItsExitCode(t *testing.T) {
+	s := newStage(t)
+	definition := s.define("1")
+	run := func(command ...string) string {
+		t.Helper()
+		out, err := s.ECS.RunTask(t.Context(), &ecs.RunTaskInput{
+			Cluster: &s.cluster, TaskDefinition: &definition, LaunchType: ecstypes.LaunchTypeFargate, StartedBy: aws.String("a test"),
+			NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: s.subnets, SecurityGroups: []string{s.group}}},
+			Overrides:            &ecstypes.TaskOverride{ContainerOverrides: []ecstypes.ContainerOverride{{Name: aws.String("web"), Command: command}}},
+		})
+		require.NoError(t, err)
+		return *out.Tasks[0].TaskArn
+	}
+	told := func(arn, status string) ecstypes.Task {
+		t.Helper()
+		var task ecstypes.Task
+		require.Eventually(t, func() bool {
+			out, err := s.ECS.DescribeTasks(t.Context(), &ecs.DescribeTasksInput{Cluster: &s.cluster, Tasks: []string{arn}})
+			require.NoError(t, err)
+			task = out.Tasks[0]
+			return aws.ToString(task.LastStatus) == status
+		}, 20*time.Second, 50*time.Millisecond)
+		return task
+	}
+	task := told(run("exit"), "STOPPED")
+	assert.Equal(t, ecstypes.TaskStopCodeEssentialContainerExited, task.StopCode)
+	assert.Equal(t, "Essential container in task exited", aws.ToString(task.StoppedReason))
+	assert.EqualValues(t, 7, aws.ToInt32(task.Containers[0].ExitCode))
+	assert.Equal(t, "a test", aws.ToString(task.StartedBy))
+
+	arn := run("serve")
+	task = told(arn, "RUNNING")
+	assert.NotEmpty(t, aws.ToString(task.Attachments[0].Details[0].Value))
+	host := s.task(arn[strings.LastIndexByte(arn, '/')+1:]).Host
+	require.Eventually(t, func() bool { return answers("http://" + host + ":8080/health") }, 5*time.Second, 10*time.Millisecond)
+	_, err := s.ECS.StopTask(t.Context(), &ecs.StopTaskInput{Cluster: &s.cluster, Task: &arn, Reason: aws.String("enough")})
+	require.NoError(t, err)
+	task = told(arn, "STOPPED")
+	assert.Equal(t, ecstypes.TaskStopCodeUserInitiated, task.StopCode)
+	assert.Equal(t, "enough", aws.ToString(task.StoppedReason))
+	assert.EqualValues(t, 0, aws.ToInt32(task.Containers[0].ExitCode), "it was asked to end before it was made to")
+}
+
+func TestADeploymentWhoseTasksFailIsRolledBack(t *testing.T) {
+	s := newStage(t)
+	good := s.define("1")
+	s.service(good, 2)
+	s.await("the first deployment", steady(good, 2))
+	before := s.plane.Status().Tasks
+	bad := s.define("2", "exit")
+	_, err := s.ECS.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: &s.cluster, Service: aws.String("web"), TaskDefinition: &bad})
+	require.NoError(t, err)
+	s.await("the second is tried", func(st dataplane.Status) bool { return st.Services[0].TaskDefinition == bad })
+	s.await("and the first comes back", steady(good, 2))
+	for _, task := range before {
+		assert.NotContains(t, []string{"STOPPED", "STOPPING"}, s.task(task.ID).LastStatus, "no task of the first was stopped")
+	}
+	var service ecstypes.Service
+	require.Eventually(t, func() bool {
+		out, err := s.ECS.DescribeServices(t.Context(), &ecs.DescribeServicesInput{Cluster: &s.cluster, Services: []string{"web"}})
+		require.NoError(t, err)
+		service = out.Services[0]
+		return service.Deployments[0].RolloutState == ecstypes.DeploymentRolloutStateCompleted
+	}, 5*time.Second, 50*time.Millisecond)
+	assert.Equal(t, good, aws.ToString(service.TaskDefinition), "the service is back at the definition that was completed")
+	require.Len(t, service.Deployments, 1)
+	var said []string
+	for _, e := range service.Events {
+		said = append(said, aws.ToString(e.Message))
+	}
+	all := strings.Join(said, "\n")
+	assert.Contains(t, all, "deployment failed: tasks failed to start.")
+	assert.Contains(t, all, "rolling back to deployment ecs-svc/")
+}
+
+// task is a task as the plane tells it.
+func (s *stage) task(id string) dataplane.TaskStatus {
+	s.t.Helper()
+	for _, task := range s.plane.Status().Tasks {
+		if task.ID == id {
+			return task
+		}
+	}
+	s.t.Fatalf("the plane has no task %s", id)
+	return dataplane.TaskStatus{}
+}
+
+func answers(address string) bool {
+	client := http.Client{Timeout: time.Second}
+	response, err := client.Get(address)
+	if err == nil {
+		_ = response.Body.Close()
+	}
+	return err == nil
+}
+
 func get(t *testing.T, address string) string {
 	t.Helper()
 	client := http.Client{Timeout: 5 * time.Second}

@@ -38,8 +38,6 @@ type deployment struct {
 	state            ecstypes.DeploymentRolloutState
 	reason           string
 	created, updated time.Time
-	// own says that the plane made it, and the API may not know it yet.
-	own bool
 }
 
 func (s *service) name() string { return aws.ToString(s.api.ServiceName) }
@@ -104,7 +102,7 @@ func newDeployment(definition string, now time.Time) *deployment {
 	}
 	id := fmt.Sprintf("ecs-svc/%d", number.Int64()+1e18)
 	return &deployment{
-		id: id, definition: definition, created: now, updated: now, own: true,
+		id: id, definition: definition, created: now, updated: now,
 		state: ecstypes.DeploymentRolloutStateInProgress, reason: "ECS deployment " + id + " in progress.",
 	}
 }
@@ -178,10 +176,12 @@ func (s *service) trip(now time.Time) {
 	if !rollback || s.good == nil || s.good.definition == d.definition {
 		return
 	}
-	back := newDeployment(s.good.definition, now)
-	back.reason = "ECS deployment circuit breaker: rolling back to deploymentId " + s.good.id + "."
-	s.say(now, "rolling back to deployment %s.", s.good.id)
-	s.deployments = append([]*deployment{back}, s.deployments...)
+	back := s.good
+	back.state, back.failed, back.updated = ecstypes.DeploymentRolloutStateInProgress, 0, now
+	back.reason = "ECS deployment circuit breaker: rolling back to deploymentId " + back.id + "."
+	s.say(now, "rolling back to deployment %s.", back.id)
+	others := slices.DeleteFunc(slices.Clone(s.deployments), func(d *deployment) bool { return d == back })
+	s.deployments = append([]*deployment{back}, others...)
 	s.failures, s.notBefore = 0, time.Time{}
 }
 
