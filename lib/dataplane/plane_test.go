@@ -28,12 +28,14 @@ import (
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
+	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cloud"
 	"tapstack/lib/dataplane"
+	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
 
@@ -110,9 +112,7 @@ const logGroup = "/ecs/web"
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("it starts the local cloud")
-	}
+	processtest.SkipIfShort(t)
 	ctx := t.Context()
 	moto, err := target.Open(ctx, target.Options{Name: target.Local})
 	if err != nil {
@@ -347,27 +347,35 @@ func TestRequestsReachTheTasksThroughTheLoadBalancer(t *testing.T) {
 	t.Logf("gone after %s", time.Since(began))
 }
 
-func TestTasksReachTheDatabaseThatIsPromoted(t *testing.T) {
-	s := newStage(t)
-	ctx := t.Context()
-	group, err := s.EC2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{VpcId: &s.vpc, GroupName: aws.String("db"), Description: aws.String("db")})
-	require.NoError(t, err)
+// database makes a DB cluster of two instances, and answers with its security group.
+func (s *stage) database() (cluster *rdstypes.DBCluster, group string) {
+	s.t.Helper()
+	ctx := s.t.Context()
+	db, err := s.EC2.CreateSecurityGroup(ctx, &ec2.CreateSecurityGroupInput{VpcId: &s.vpc, GroupName: aws.String("db"), Description: aws.String("db")})
+	require.NoError(s.t, err)
 	_, err = s.RDS.CreateDBSubnetGroup(ctx, &rds.CreateDBSubnetGroupInput{
 		DBSubnetGroupName: aws.String("payments"), DBSubnetGroupDescription: aws.String("payments"), SubnetIds: s.subnets,
 	})
-	require.NoError(t, err)
+	require.NoError(s.t, err)
 	made, err := s.RDS.CreateDBCluster(ctx, &rds.CreateDBClusterInput{
 		DBClusterIdentifier: aws.String("payments"), Engine: aws.String("aurora-postgresql"), DatabaseName: aws.String("payments"),
 		MasterUsername: aws.String("master"), MasterUserPassword: aws.String("of-the-master"), DBSubnetGroupName: aws.String("payments"),
-		VpcSecurityGroupIds: []string{*group.GroupId},
+		VpcSecurityGroupIds: []string{*db.GroupId},
 	})
-	require.NoError(t, err)
+	require.NoError(s.t, err)
 	for _, name := range []string{"one", "two"} {
 		_, err = s.RDS.CreateDBInstance(ctx, &rds.CreateDBInstanceInput{
 			DBInstanceIdentifier: &name, DBClusterIdentifier: aws.String("payments"), DBInstanceClass: aws.String("db.r6g.large"), Engine: aws.String("aurora-postgresql"),
 		})
-		require.NoError(t, err)
+		require.NoError(s.t, err)
 	}
+	return made.DBCluster, *db.GroupId
+}
+
+func TestTasksReachTheDatabaseThatIsPromoted(t *testing.T) {
+	s := newStage(t)
+	ctx := t.Context()
+	made, group := s.database()
 	began := time.Now()
 	definition := s.define("1")
 	s.service(definition, 1)
@@ -381,20 +389,20 @@ func TestTasksReachTheDatabaseThatIsPromoted(t *testing.T) {
 		address := fmt.Sprintf("postgres://master:of-the-master@%s:5432/payments?sslmode=verify-full", *endpoint)
 		return get(t, "http://"+host+":8080/db?url="+url.QueryEscape(address))
 	}
-	assert.NotEqual(t, "false <nil>\n", ask(made.DBCluster.Endpoint), "no rule lets the task in")
-	_, err = s.EC2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: group.GroupId, IpPermissions: []ec2types.IpPermission{{
+	assert.NotEqual(t, "false <nil>\n", ask(made.Endpoint), "no rule lets the task in")
+	_, err := s.EC2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: []ec2types.IpPermission{{
 		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432), UserIdGroupPairs: []ec2types.UserIdGroupPair{{GroupId: &s.group}},
 	}}})
 	require.NoError(t, err)
-	require.Eventually(t, func() bool { return ask(made.DBCluster.Endpoint) == "false <nil>\n" }, 10*time.Second, 100*time.Millisecond, "the writer")
-	assert.Equal(t, "true <nil>\n", ask(made.DBCluster.ReaderEndpoint), "the reader")
+	require.Eventually(t, func() bool { return ask(made.Endpoint) == "false <nil>\n" }, 10*time.Second, 100*time.Millisecond, "the writer")
+	assert.Equal(t, "true <nil>\n", ask(made.ReaderEndpoint), "the reader")
 
 	writer := status.Database.Writer
 	began = time.Now()
 	_, err = s.RDS.FailoverDBCluster(ctx, &rds.FailoverDBClusterInput{DBClusterIdentifier: aws.String("payments")})
 	require.NoError(t, err)
 	s.await("another is the writer", func(st dataplane.Status) bool { return st.Database.Writer != writer })
-	require.Eventually(t, func() bool { return ask(made.DBCluster.Endpoint) == "false <nil>\n" }, 10*time.Second, 50*time.Millisecond, "the writer")
+	require.Eventually(t, func() bool { return ask(made.Endpoint) == "false <nil>\n" }, 10*time.Second, 50*time.Millisecond, "the writer")
 	t.Logf("failed over after %s", time.Since(began))
 	require.Eventually(t, func() bool {
 		out, err := s.RDS.DescribeDBClusters(ctx, &rds.DescribeDBClustersInput{})
