@@ -100,11 +100,14 @@ type target struct {
 	conns map[net.Conn]bool // nil once they are cut
 
 	// Below the group's mutex.
+	zone     string // as last told: what a target is, is its address and port
 	used     bool
 	health   elbtypes.TargetHealth
 	streak   int // of checks with the same outcome: successes above 0, failures below
 	slowFrom time.Time
 }
+
+func (t *target) is(other Target) bool { return t.ID == other.ID && t.Port == other.Port }
 
 // update configures the group and registers and deregisters targets.
 func (g *group) update(s settings, registered []Target, used func(Target) bool) {
@@ -112,17 +115,18 @@ func (g *group) update(s settings, registered []Target, used func(Target) bool) 
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for _, t := range slices.Clone(g.targets) {
-		if !slices.Contains(registered, t.Target) {
+		if !slices.ContainsFunc(registered, t.is) {
 			g.deregister(t)
 		}
 	}
 	for _, each := range registered {
-		i := slices.IndexFunc(g.targets, func(t *target) bool { return t.Target == each })
+		i := slices.IndexFunc(g.targets, func(t *target) bool { return t.is(each) })
 		if i < 0 {
 			t := &target{Target: each, group: g, host: each.String(), idle: make(chan struct{}, 1), conns: map[net.Conn]bool{}}
 			g.targets = append(g.targets, t)
 			i = len(g.targets) - 1
 		}
+		g.targets[i].zone = each.Zone
 		g.use(g.targets[i], used(each), former)
 	}
 	g.refresh()
@@ -314,8 +318,8 @@ func (g *group) health() []elbtypes.TargetHealthDescription {
 			TargetHealth:    new(t.health),
 			HealthCheckPort: aws.String(strconv.Itoa(int(g.settings.Load().check.portOf(t.Target)))),
 		}
-		if t.Zone != "" {
-			description.Target.AvailabilityZone = aws.String(t.Zone)
+		if t.zone != "" {
+			description.Target.AvailabilityZone = aws.String(t.zone)
 		}
 		told = append(told, description)
 	}

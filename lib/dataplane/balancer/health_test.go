@@ -308,6 +308,19 @@ func TestATargetThatIsRegisteredAgainWhileItDrains(t *testing.T) {
 	assert.Equal(t, http.StatusOK, <-status)
 }
 
+func TestAZoneThatIsToldLaterMakesNoOtherTarget(t *testing.T) {
+	b := start(t, balancer.Options{})
+	p := newPatient(t)
+	s := state(p.Target)
+	s.Groups[0].Targets[0].Zone = ""
+	b.update(s)
+	b.await(p.Target, "healthy")
+	s.Groups[0].Targets = []balancer.Target{p.Target}
+	b.update(s)
+	assert.Equal(t, map[string]string{p.String(): "healthy"}, b.states())
+	assert.Equal(t, "us-east-1a", *b.Health()[0].Targets[0].Target.AvailabilityZone)
+}
+
 func TestAGroupThatGoesDrainsItsTargets(t *testing.T) {
 	b := start(t, balancer.Options{})
 	p := newPatient(t)
