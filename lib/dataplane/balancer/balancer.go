@@ -30,7 +30,8 @@ import (
 type Options struct {
 	// Address is the IP address to listen on. A listener's port is mapped by [LocalPort].
 	Address string
-	// Dial connects to a target, on the port that it is given: a health check may ask for another than the traffic's.
+	// Dial connects to a target, on the port that it is given: a health check may ask for another than the traffic's. An error
+	// whose Timeout() is true stands for packets that are lost, as those that no security group lets in.
 	Dial func(context.Context, Target) (net.Conn, error)
 	// Log takes finished lines of the access log, if the load balancer's attributes enable one, in batches and from one
 	// goroutine. Nil for no log.

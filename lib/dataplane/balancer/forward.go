@@ -292,7 +292,7 @@ func (t *target) connect(ctx context.Context, s *settings) (net.Conn, error) {
 	conn, err := t.group.b.options.Dial(ctx, t.Target)
 	if err != nil {
 		var timeout net.Error
-		if errors.Is(err, context.DeadlineExceeded) || errors.As(err, &timeout) && timeout.Timeout() {
+		if errors.As(err, &timeout) && timeout.Timeout() { // context.DeadlineExceeded is one
 			return nil, &connectError{err, http.StatusGatewayTimeout}
 		}
 		return nil, &connectError{err, http.StatusBadGateway}

@@ -41,8 +41,8 @@ func headers(t *testing.T, a answer) http.Header {
 	return header
 }
 
-// raw sends bytes as they are on a connection of its own, and reads one answer.
-func (b *balancing) raw(text string) *http.Response {
+// raw sends bytes as they are on a connection of its own, and tells the status of the answer and whether it ends the connection.
+func (b *balancing) raw(text string) (status int, ends bool) {
 	b.t.Helper()
 	conn, err := net.Dial("tcp", b.Addresses()[80]) //nolint:noctx // a test
 	require.NoError(b.t, err)
@@ -52,8 +52,14 @@ func (b *balancing) raw(text string) *http.Response {
 	require.NoError(b.t, err)
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	require.NoError(b.t, err)
-	b.t.Cleanup(func() { _ = response.Body.Close() })
-	return response
+	require.NoError(b.t, response.Body.Close())
+	return response.StatusCode, response.Close
+}
+
+func (b *balancing) rawStatus(text string) int {
+	b.t.Helper()
+	status, _ := b.raw(text)
+	return status
 }
 
 func echoing(t *testing.T, change func(*balancer.State)) *balancing {
@@ -174,17 +180,18 @@ func TestRequestsThatAreRefused(t *testing.T) {
 		"a header that is not ASCII":          {"GET / HTTP/1.1\r\nHost: a\r\nX: caf\xe9\r\n\r\n", 200},
 		"both length and chunks are one body": {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 200},
 	} {
-		assert.Equal(t, each.status, b.raw(each.request).StatusCode, says)
+		assert.Equal(t, each.status, b.rawStatus(each.request), says)
 	}
 }
 
 func TestTheStrictestMitigationRefusesWhatIsOnlyAcceptable(t *testing.T) {
 	b := echoing(t, func(s *balancer.State) { s.Attributes["routing.http.desync_mitigation_mode"] = "strictest" })
-	assert.Equal(t, 400, b.raw("GET / HTTP/1.1\r\nHost: a\r\nX: caf\xe9\r\n\r\n").StatusCode)
-	assert.Equal(t, 400, b.raw("POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\n").StatusCode)
-	assert.Equal(t, 200, b.raw("GET / HTTP/1.1\r\nHost: a\r\n\r\n").StatusCode)
+	assert.Equal(t, 400, b.rawStatus("GET / HTTP/1.1\r\nHost: a\r\nX: caf\xe9\r\n\r\n"))
+	assert.Equal(t, 400, b.rawStatus("POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\n"))
+	assert.Equal(t, 200, b.rawStatus("GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
 	b = echoing(t, nil)
-	assert.True(t, b.raw("POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\n").Close, "the defensive one closes the connection after what is ambiguous")
+	_, ends := b.raw("POST / HTTP/1.1\r\nHost: a\r\nContent_Length: 5\r\n\r\n")
+	assert.True(t, ends, "the defensive one closes the connection after what is ambiguous")
 }
 
 func TestATargetThatDoesNotAnswerAsItShould(t *testing.T) {
@@ -243,14 +250,16 @@ func TestATargetThatDoesNotAnswerAsItShould(t *testing.T) {
 	}
 }
 
-func TestADialThatTimesOutIs504AndOneThatIsNotAllowedIs502(t *testing.T) {
+func TestADialThatTimesOutIs504AndOneThatIsRefusedIs502(t *testing.T) {
 	var fault atomic.Value
 	fault.Store(fmt.Errorf("dial: %w", context.DeadlineExceeded))
 	b := start(t, balancer.Options{Dial: func(context.Context, balancer.Target) (net.Conn, error) { return nil, fault.Load().(error) }})
 	s := state(balancer.Target{ID: "10.0.1.5", Port: 8080})
 	b.update(s)
+	b.await(s.Groups[0].Targets[0], "unhealthy Target.Timeout")
 	assert.Equal(t, http.StatusGatewayTimeout, b.get("/").status)
-	fault.Store(fmt.Errorf("security group sg-1 does not let it in: %w", syscall.ECONNREFUSED))
+	fault.Store(fmt.Errorf("dial: %w", syscall.ECONNREFUSED))
+	b.await(s.Groups[0].Targets[0], "unhealthy Target.FailedHealthChecks")
 	assert.Equal(t, http.StatusBadGateway, b.get("/").status)
 	require.Eventually(t, func() bool {
 		return b.Counts().Groups[apiGroup].ConnectionErrors == 2 && b.Counts().ELB502 == 1 && b.Counts().ELB504 == 1
@@ -297,8 +306,15 @@ func TestARequestThatMayHaveBeenSentIsNotSentAgain(t *testing.T) {
 	for i, each := range []struct {
 		method, key, body string
 	}{
-		{"POST", "", "payment"}, {"POST", "key-1", "payment"}, {"POST", "key-1", ""}, {"PUT", "", ""}, {"DELETE", "key-1", ""},
-		{"GET", "", ""}, {"HEAD", "", ""}, {"OPTIONS", "", ""}, {"GET", "key-1", ""},
+		{"POST", "", "payment"},
+		{"POST", "key-1", "payment"},
+		{"POST", "key-1", ""},
+		{"PUT", "", ""},
+		{"DELETE", "key-1", ""},
+		{"GET", "", ""},
+		{"HEAD", "", ""},
+		{"OPTIONS", "", ""},
+		{"GET", "key-1", ""},
 	} {
 		require.Equal(t, 200, b.get("/first").status)
 		path := fmt.Sprintf("/%d", i)
@@ -345,7 +361,7 @@ func TestBodiesAreStreamedBothWays(t *testing.T) {
 	require.NoError(t, err)
 	answered := make(chan *http.Response, 1)
 	go func() {
-		response, err := client(t).Do(request)
+		response, err := client(t).Do(request) //nolint:bodyclose // closed below
 		if assert.NoError(t, err) {
 			answered <- response
 		}
@@ -384,7 +400,7 @@ func TestLargeBodiesArriveWhole(t *testing.T) {
 func TestAClientThatSendsNothingMoreIs408(t *testing.T) {
 	b := echoing(t, func(s *balancer.State) { s.Attributes["idle_timeout.timeout_seconds"] = "1" })
 	began := time.Now()
-	assert.Equal(t, http.StatusRequestTimeout, b.raw("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc").StatusCode)
+	assert.Equal(t, http.StatusRequestTimeout, b.rawStatus("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc"))
 	assert.Less(t, time.Since(began), 3*time.Second)
 }
 

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -109,8 +108,9 @@ func (t *target) probe(ctx context.Context, c *check) (elbtypes.TargetHealthReas
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	status, err := t.ask(ctx, c)
+	var timeout net.Error
 	switch {
-	case ctx.Err() != nil || errors.Is(err, os.ErrDeadlineExceeded):
+	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
 		return elbtypes.TargetHealthReasonEnumTimeout, "Request timed out"
 	case err != nil:
 		return elbtypes.TargetHealthReasonEnumFailedHealthChecks, "Health checks failed"

@@ -187,6 +187,41 @@ func TestUnhealthyTargetsGetNothingUnlessAllAre(t *testing.T) {
 	assert.Len(t, got, 2, "it fails open")
 }
 
+func TestAllTargetsGetRequestsBelowTheLeastThatMustBeHealthy(t *testing.T) {
+	for attribute, value := range map[string]string{"count": "2", "percentage": "60"} {
+		b := start(t, balancer.Options{})
+		one, two := newPatient(t), newPatient(t)
+		two.status.Store(500)
+		s := state(one.Target, two.Target)
+		s.Groups[0].Attributes["target_group_health.unhealthy_state_routing.minimum_healthy_targets."+attribute] = value
+		b.update(s)
+		b.await(one.Target, "healthy")
+		b.await(two.Target, "unhealthy Target.ResponseCodeMismatch")
+		got := map[string]int{}
+		for range 10 {
+			got[b.get("/").body]++
+		}
+		assert.Len(t, got, 2, attribute)
+	}
+}
+
+func TestATargetInSlowStartGetsLess(t *testing.T) {
+	b := start(t, balancer.Options{})
+	old, fresh := newPatient(t), newPatient(t)
+	s := state(old.Target)
+	s.Groups[0].Attributes["slow_start.duration_seconds"] = "900"
+	b.update(s)
+	b.await(old.Target, "healthy")
+	s.Groups[0].Targets = append(s.Groups[0].Targets, fresh.Target)
+	b.update(s)
+	b.await(fresh.Target, "healthy")
+	got := map[string]int{}
+	for range 100 {
+		got[b.get("/").body]++
+	}
+	assert.Greater(t, got[fmt.Sprint(old.Port)], 90, "%v", got)
+}
+
 func TestTheBusierTargetGetsLessByOutstandingRequests(t *testing.T) {
 	b := start(t, balancer.Options{})
 	one, two := newPatient(t), newPatient(t)

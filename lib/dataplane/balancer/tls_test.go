@@ -34,7 +34,7 @@ func TestTheSecurityPolicySaysWhichVersionsAndKeyExchanges(t *testing.T) {
 		b.update(balancer.State{ARN: loadBalancerARN, Listeners: []balancer.Listener{l}})
 	}
 	version := func(only uint16) error {
-		_, err := b.shake(&tls.Config{MinVersion: only, MaxVersion: only}) //nolint:gosec // what is to be refused
+		_, err := b.shake(&tls.Config{MinVersion: only, MaxVersion: only})
 		return err
 	}
 	serving("ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09")
@@ -43,7 +43,7 @@ func TestTheSecurityPolicySaysWhichVersionsAndKeyExchanges(t *testing.T) {
 	require.NoError(t, version(tls.VersionTLS12))
 	require.NoError(t, version(tls.VersionTLS13))
 	for _, curve := range []tls.CurveID{tls.X25519MLKEM768, tls.SecP256r1MLKEM768, tls.SecP384r1MLKEM1024, tls.X25519, tls.CurveP256} {
-		got, err := b.shake(&tls.Config{CurvePreferences: []tls.CurveID{curve}}) //nolint:gosec // a test
+		got, err := b.shake(&tls.Config{CurvePreferences: []tls.CurveID{curve}})
 		require.NoError(t, err, curve)
 		assert.Equal(t, curve, got.CurveID)
 	}
@@ -53,7 +53,7 @@ func TestTheSecurityPolicySaysWhichVersionsAndKeyExchanges(t *testing.T) {
 	serving("ELBSecurityPolicy-TLS13-1-3-2021-06")
 	require.Error(t, version(tls.VersionTLS12))
 	require.NoError(t, version(tls.VersionTLS13))
-	_, err = b.shake(&tls.Config{CurvePreferences: []tls.CurveID{tls.X25519MLKEM768}}) //nolint:gosec // a test
+	_, err = b.shake(&tls.Config{CurvePreferences: []tls.CurveID{tls.X25519MLKEM768}})
 	require.Error(t, err, "no post-quantum key exchange without PQ in the name")
 
 	serving("ELBSecurityPolicy-FS-1-2-2019-08")
@@ -70,7 +70,7 @@ func TestTheNameAskedForChoosesTheCertificate(t *testing.T) {
 		"": "payments.internal", "payments.internal": "payments.internal", "api.example.com": "api.example.com", "x.example.org": "*.example.org",
 		"unknown.example": "payments.internal",
 	} {
-		got, err := b.shake(&tls.Config{ServerName: asked}) //nolint:gosec // a test
+		got, err := b.shake(&tls.Config{ServerName: asked})
 		require.NoError(t, err)
 		assert.Equal(t, expected, got.PeerCertificates[0].Subject.CommonName, asked)
 	}
@@ -103,12 +103,12 @@ func TestHTTP2CanBeOff(t *testing.T) {
 	b := start(t, balancer.Options{})
 	s := balancer.State{ARN: loadBalancerARN, Attributes: map[string]string{"routing.http2.enabled": "false"}, Listeners: []balancer.Listener{secure(t, fixed("x"), certificate(t, "first", "a.example"))}}
 	b.update(s)
-	got, err := b.shake(&tls.Config{NextProtos: []string{"h2", "http/1.1"}}) //nolint:gosec // a test
+	got, err := b.shake(&tls.Config{NextProtos: []string{"h2", "http/1.1"}})
 	require.NoError(t, err)
 	assert.Equal(t, "http/1.1", got.NegotiatedProtocol)
 	s.Attributes = nil
 	b.update(s)
-	got, err = b.shake(&tls.Config{NextProtos: []string{"h2", "http/1.1"}}) //nolint:gosec // a test
+	got, err = b.shake(&tls.Config{NextProtos: []string{"h2", "http/1.1"}})
 	require.NoError(t, err)
 	assert.Equal(t, "h2", got.NegotiatedProtocol)
 }
