@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/load"
 	"tapstack/lib/printable"
 	"tapstack/lib/session"
 	"tapstack/lib/sweep"
@@ -40,6 +41,8 @@ type display struct {
 	total    int
 	finished map[string]bool
 	inFlight []string
+	load     load.Snapshot
+	told     time.Duration // when a line was last written of a load
 	progress *mpb.Progress
 	bar      *mpb.Bar
 }
@@ -88,6 +91,7 @@ func (d *display) Begin(phase session.Phase, total int) {
 	defer d.mutex.Unlock()
 	d.phase, d.total, d.started = phase, total, time.Now()
 	d.finished, d.inFlight = map[string]bool{}, nil
+	d.load, d.told = load.Snapshot{}, 0
 	if !d.live {
 		return
 	}
@@ -107,6 +111,10 @@ func (d *display) Begin(phase session.Phase, total int) {
 func (d *display) status() string {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
+	if d.phase == session.Load {
+		text := []rune(" " + loadText(d.load))
+		return string(text[:min(len(text), max(0, d.width-titleWidth-barWidth-3))])
+	}
 	count := fmt.Sprint(len(d.finished))
 	if d.total > 0 {
 		count = fmt.Sprintf("%d/%d", min(len(d.finished), d.total), d.total)
@@ -220,6 +228,29 @@ func (d *display) Swept(o sweep.Outcome) {
 	case d.lines:
 		d.Note(fmt.Sprintf("%-10s %s  deleted %s", d.phase, d.progressText(), o.String()))
 	}
+}
+
+// loadEvery is the time between two lines of a load where there is no terminal.
+const loadEvery = 5 * time.Second
+
+// Loaded shows how a load goes.
+func (d *display) Loaded(now load.Snapshot) {
+	d.mutex.Lock()
+	defer d.mutex.Unlock()
+	d.load = now
+	if d.bar != nil {
+		d.bar.SetCurrent(min(now.Elapsed.Milliseconds(), int64(d.total-1)))
+	}
+	if d.lines && now.Elapsed-d.told >= loadEvery {
+		d.told = now.Elapsed
+		d.write(fmt.Sprintf("%-10s %s  %s", d.phase, seconds(now.Elapsed), loadText(now)))
+	}
+}
+
+// loadText begins with what matters most, for narrow terminals.
+func loadText(s load.Snapshot) string {
+	return fmt.Sprintf("%d acknowledged, %d failed, %d refused, %d dropped, p99 %.0f ms, p50 %.0f ms, %d in flight",
+		s.Acknowledged, s.Failed, s.Refused, s.Dropped, s.Latency.P99, s.Latency.P50, s.InFlight)
 }
 
 func (d *display) settle(step lifecycle.Step) {

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/load"
 	"tapstack/lib/session"
 	"tapstack/lib/verify"
 )
@@ -97,4 +99,16 @@ func TestWhatIsInFlightIsNamedAsFarAsThereIsRoom(t *testing.T) {
 	} {
 		require.Equal(t, want, inFlightText(names, room), "room for %d", room)
 	}
+}
+
+func TestALoadIsToldEveryFewSecondsWhereThereIsNoTerminal(t *testing.T) {
+	var out bytes.Buffer
+	d := newDisplay(&out, true)
+	d.Begin(session.Load, 12_000)
+	for now := time.Duration(0); now < 12*time.Second; now += 200 * time.Millisecond {
+		d.Loaded(load.Snapshot{Elapsed: now, Acknowledged: int(now.Seconds()), Dropped: 1, Latency: load.Percentiles{P50: 3.4, P99: 20}})
+	}
+	require.Equal(t, `load       5.0 s  5 acknowledged, 0 failed, 0 refused, 1 dropped, p99 20 ms, p50 3 ms, 0 in flight
+load       10.0 s  10 acknowledged, 0 failed, 0 refused, 1 dropped, p99 20 ms, p50 3 ms, 0 in flight
+`, out.String())
 }

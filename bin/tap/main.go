@@ -119,7 +119,7 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	a.options.bind(root.PersistentFlags())
 	root.AddCommand(
-		a.demoCommand(), a.previewCommand(), a.costCommand(), a.upCommand(), a.verifyCommand(), a.outputsCommand(), a.refreshCommand(),
+		a.demoCommand(), a.previewCommand(), a.costCommand(), a.upCommand(), a.verifyCommand(), a.loadCommand(), a.outputsCommand(), a.refreshCommand(),
 		a.destroyCommand(), a.recoverCommand(), a.proveCommand(), a.sweepCommand(), a.preflightCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	return root

@@ -16,7 +16,7 @@ import (
 // elsewhere are the packages whose work is not this one's, and the functions of others that lib/session calls.
 var elsewhere = []string{
 	"github.com/aws/", "github.com/pulumi/", "net/http", "os/exec", "os/signal", "tapstack/lib/awsprovider", "tapstack/lib/cost/prices",
-	"lifecycle.Open", "lifecycle.Options", "lifecycle.FindEngine", "preflight.Run", "target.Open", "verify.Run", "inventory.Leaks", "inventory.Find", "sweep.New", "sweep.Execute",
+	"lifecycle.Open", "lifecycle.Options", "lifecycle.FindEngine", "load.Run", "preflight.Run", "target.Open", "verify.Run", "inventory.Leaks", "inventory.Find", "sweep.New", "sweep.Execute",
 }
 
 func TestTapIsWiringOnly(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/awsprovider"
 	"tapstack/lib/lifecycle"
+	"tapstack/lib/load"
 	"tapstack/lib/sweep"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
@@ -42,6 +43,7 @@ const (
 	Look      Phase = "look"
 	Sweep     Phase = "sweep"
 	Proof     Phase = "proof"
+	Load      Phase = "load"
 )
 
 // Progress hears what a session does. Its methods are not called at the same time, but for Note.
@@ -55,6 +57,8 @@ type Progress interface {
 	End(detail string, err error)
 	Checked(result verify.Result)
 	Swept(outcome sweep.Outcome)
+	// Loaded is how a load goes, whose total is its duration in milliseconds.
+	Loaded(now load.Snapshot)
 }
 
 // Quiet hears nothing. Embed it to hear some.
@@ -72,6 +76,7 @@ func (Quiet) Begin(Phase, int)                {}
 func (Quiet) End(string, error)               {}
 func (Quiet) Checked(verify.Result)           {}
 func (Quiet) Swept(sweep.Outcome)             {}
+func (Quiet) Loaded(load.Snapshot)            {}
 
 // Options say which stack, on which cloud, and how it is worked on.
 type Options struct {

@@ -22,7 +22,7 @@ const module = "tapstack/"
 var layers = [][]string{
 	{"bin/tap", "bin/stack", "bin/engine"},
 	{"lib/session", "lib/target/localstackimage"}, // the latter is for tests
-	{"lib/lifecycle", "lib/verify", "lib/sweep", "lib/preflight", "lib/cost", "lib/target", "lib/awsprovider", "lib/dataplane"},
+	{"lib/lifecycle", "lib/verify", "lib/sweep", "lib/preflight", "lib/cost", "lib/load", "lib/target", "lib/awsprovider", "lib/dataplane"},
 	{"lib/inventory"},
 	{"lib/policy", "lib/declared", "lib/reachability"},
 	{"lib/cloud", "lib/process", "lib/cache"},
