@@ -66,7 +66,7 @@ func (p *Plane) readBalancer(ctx context.Context, r *cloud.Reader) error {
 	}
 	if p.lb.serving == nil {
 		p.lb.serving = balancer.New(balancer.Options{
-			Address: p.addresses.own(balancerThird, balancerFourth), Dial: p.dialTarget, Log: p.accessLog, Speed: p.options.Speed,
+			Address: p.addresses.own(balancerThird, balancerFourth), Dial: p.dialTarget, Log: p.access.add, Speed: p.options.Speed,
 		})
 	}
 	interfaces, err := p.balancerInterfaces(ctx, found)
@@ -90,6 +90,15 @@ func (p *Plane) balancerInterfaces(ctx context.Context, b elbtypes.LoadBalancer)
 		subnets = append(subnets, aws.ToString(z.SubnetId))
 	}
 	return p.standInInterfaces(ctx, b.SecurityGroups, subnets)
+}
+
+// endBalancer ends what serves a load balancer that is still there, and delivers what is left of its access log.
+func (p *Plane) endBalancer(ctx context.Context) {
+	if p.lb.serving == nil {
+		return
+	}
+	p.problem("the load balancer", p.lb.serving.Close())
+	p.problem("the access log", p.deliver(ctx, 0))
 }
 
 // closeBalancer ends what served a load balancer that is no more.
@@ -412,9 +421,6 @@ func (p *Plane) healthReports() (news []groupReport, told map[string]string) {
 	}
 	return news, told
 }
-
-// accessLog takes finished lines of the load balancer's access log.
-func (p *Plane) accessLog([]string) {}
 
 // tellHealth notes what was told.
 func (p *Plane) tellHealth(told map[string]string) {

@@ -50,6 +50,8 @@ type Plane struct {
 	account   cloud.Identity
 	watcher   *watcher
 	lb        loadBalancer
+	access    accessLog
+	meters    meters
 
 	definitions definitions
 	subnets     map[string]subnet
@@ -69,6 +71,8 @@ type Plane struct {
 	running sync.WaitGroup
 	stop    context.CancelFunc
 	ended   chan struct{}
+	closing sync.Once
+	closed  error
 }
 
 // Start attaches a plane to the cloud. Nothing needs to be deployed yet. ctx bounds the start only.
@@ -146,11 +150,14 @@ func (p *Plane) release() error {
 
 // Close stops everything that runs, as ECS would stop it but with less patience, and detaches the plane.
 func (p *Plane) Close() error {
-	p.stop()
-	<-p.ended
-	ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
-	defer cancel()
-	return errors.Join(p.door.attach(ctx, false), p.release())
+	p.closing.Do(func() {
+		p.stop()
+		<-p.ended
+		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
+		defer cancel()
+		p.closed = errors.Join(p.door.attach(ctx, false), p.release())
+	})
+	return p.closed
 }
 
 // loop looks at the API and at what runs, again and again, and does what is to be done.
@@ -174,6 +181,8 @@ func (p *Plane) loop(ctx context.Context) {
 			p.act(ctx)
 			acted = time.Now()
 		}
+		p.problem("the access log", p.deliver(ctx, time.Duration(float64(deliveryInterval)/p.options.Speed)))
+		p.measure(ctx)
 		select {
 		case <-ctx.Done():
 		case <-ticker.C:
@@ -182,7 +191,7 @@ func (p *Plane) loop(ctx context.Context) {
 			asked = false
 		}
 	}
-	p.problem("the load balancer", p.closeBalancer())
+	p.endBalancer(logging)
 	p.running.Wait()
 	p.problem("the end of the database", p.endDatabase())
 	stopLogging()
@@ -265,6 +274,7 @@ func (p *Plane) look(ctx context.Context) (looked bool) {
 		{"the cluster", clusterAspect, p.readServices},
 		{"the network", networkAspect, p.readReach},
 		{"the load balancer", balancerAspect, p.readBalancer},
+		{"autoscaling", scalingAspect, p.readScaling},
 	} {
 		if !p.watcher.due(each.aspect) {
 			continue

@@ -20,6 +20,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/acm"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
@@ -29,6 +30,7 @@ import (
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -108,7 +110,7 @@ type stage struct {
 	cluster string
 }
 
-const logGroup = "/ecs/web"
+const logGroup, logBucket = "/ecs/web", "access-logs-of-front"
 
 func newStage(t *testing.T) *stage {
 	t.Helper()
@@ -250,6 +252,14 @@ func (s *stage) balance() (dnsName string, behind ecstypes.LoadBalancer) {
 	require.NoError(s.t, err)
 	front, err := s.ELB.CreateLoadBalancer(ctx, &elb.CreateLoadBalancerInput{Name: aws.String("front"), Subnets: s.subnets, SecurityGroups: []string{s.group}})
 	require.NoError(s.t, err)
+	_, err = s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(logBucket)})
+	require.NoError(s.t, err)
+	_, err = s.ELB.ModifyLoadBalancerAttributes(ctx, &elb.ModifyLoadBalancerAttributesInput{
+		LoadBalancerArn: front.LoadBalancers[0].LoadBalancerArn, Attributes: []elbtypes.LoadBalancerAttribute{
+			{Key: aws.String("access_logs.s3.enabled"), Value: aws.String("true")}, {Key: aws.String("access_logs.s3.bucket"), Value: aws.String(logBucket)},
+		},
+	})
+	require.NoError(s.t, err)
 	arn := group.TargetGroups[0].TargetGroupArn
 	certificate, err := s.ACM.RequestCertificate(ctx, &acm.RequestCertificateInput{DomainName: aws.String("api.example.com")})
 	require.NoError(s.t, err)
@@ -335,6 +345,10 @@ func TestRequestsReachTheTasksThroughTheLoadBalancer(t *testing.T) {
 	assert.Equal(t, ecstypes.DeploymentRolloutStateCompleted, services.Services[0].Deployments[0].RolloutState)
 	assert.EqualValues(t, 2, services.Services[0].RunningCount)
 
+	metrics, err := s.CloudWatch.ListMetrics(t.Context(), &cloudwatch.ListMetricsInput{Namespace: aws.String("AWS/ECS")})
+	require.NoError(t, err)
+	assert.NotEmpty(t, metrics.Metrics, "CPU and memory of the service")
+
 	_, err = s.ECS.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: &s.cluster, Service: aws.String("web"), DesiredCount: aws.Int32(0)})
 	require.NoError(t, err)
 	s.await("scaled to nothing", steady(second, 0))
@@ -345,6 +359,12 @@ func TestRequestsReachTheTasksThroughTheLoadBalancer(t *testing.T) {
 	require.NoError(t, err)
 	s.await("nothing is left", func(st dataplane.Status) bool { return len(st.Services) == 0 })
 	t.Logf("gone after %s", time.Since(began))
+
+	require.NoError(t, s.plane.Close())
+	objects, err := s.S3.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(logBucket)})
+	require.NoError(t, err)
+	require.NotEmpty(t, objects.Contents, "the access log is in the bucket")
+	assert.Regexp(t, `^AWSLogs/\d+/elasticloadbalancing/us-east-1/.*_app\.front\..*\.log\.gz$`, aws.ToString(objects.Contents[0].Key))
 }
 
 // database makes a DB cluster of two instances, and answers with its security group.
