@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"time"
 )
 
@@ -60,9 +61,12 @@ func (d *door) call(ctx context.Context, method, query string, body, answer any)
 	return json.Unmarshal(read, answer)
 }
 
-// attach tells the emulator that a plane runs what it is told, or no longer.
-func (d *door) attach(ctx context.Context, attached bool) error {
-	return d.call(ctx, http.MethodPut, "", map[string]bool{"attached": attached}, nil)
+// attach tells the emulator that a plane of this process runs what the options name, or no longer. It is told so, too, by the end of
+// the process.
+func (d *door) attach(ctx context.Context, attached bool, runs Options) error {
+	return d.call(ctx, http.MethodPut, "", map[string]any{
+		"attached": attached, "cluster": runs.Cluster, "database": runs.Database, "loadBalancer": runs.LoadBalancer, "pid": os.Getpid(),
+	}, nil)
 }
 
 // secret asks for what the AWS API keeps to itself: a certificate's private key, a cluster's master password.

@@ -130,7 +130,7 @@ func (p *Plane) prepare(ctx context.Context) (err error) {
 		return err
 	}
 	p.logs = newLogWriter(p.clients.Logs)
-	return p.door.attach(ctx, true)
+	return p.door.attach(ctx, true, p.options)
 }
 
 // release gives back what prepare has taken.
@@ -155,7 +155,7 @@ func (p *Plane) Close() error {
 		<-p.ended
 		ctx, cancel := context.WithTimeout(context.Background(), closeLimit)
 		defer cancel()
-		p.closed = errors.Join(p.door.attach(ctx, false), p.release())
+		p.closed = errors.Join(p.door.attach(ctx, false, p.options), p.release())
 	})
 	return p.closed
 }

@@ -5,11 +5,13 @@ runs, so that the AWS API shows it.
 GET tells whether a data plane is attached, the first two numbers of the addresses that database endpoints are at, and the network
 configuration of the tasks that nobody has reported yet. GET ?changes tells how many calls may have changed something, by service;
 ?certificate=ARN and ?cluster=ID tell what AWS tells nobody, a certificate's private key and a database's master password.
-PUT {"attached": true} attaches one, and false detaches it.
+PUT {"attached": true, "cluster": NAME, "database": ID, "loadBalancer": NAME, "pid": PID} attaches one that runs these, or everything where
+it names none; false detaches it, and so does the end of its process. No two run the same.
 POST {"services": [...], "tasks": [...], "removedTasks": [ARN...], "targetHealth": [...], "clusters": [...]} reports. Reports are upserts;
 the answer has the network interface of each reported task.
 """
 
+import functools
 import hmac
 import json
 import socket
@@ -17,6 +19,7 @@ import urllib.parse
 
 from moto.acm import acm_backends
 from moto.core.responses import BaseResponse
+from moto.elbv2 import elbv2_backends
 from moto.elbv2.models import ELBv2Backend
 from moto.rds import rds_backends
 from moto.rds.exceptions import InvalidDBClusterStateFault
@@ -24,6 +27,7 @@ from moto.rds.models import DBCluster, DBInstance, DBInstanceClustered, RDSBacke
 
 import fargate
 import interfaces
+import planes
 
 PATH = "/tapstack-dataplane"
 CLAIM = ("255.254", 5999)  # who listens there has all addresses that begin with the same two numbers
@@ -35,6 +39,7 @@ class Door:
         self.token = token
         self.here = here  # whether loopback addresses of this process are those of the machine
         self.claim = None
+        self.watching = False
         self.addresses = ""
 
     def serve(self, environ, start_response):
@@ -56,6 +61,8 @@ class Door:
         try:
             with fargate.LOCK:
                 return "200 OK", does(json.loads(environ["wsgi.input"].read(length) or b"{}"))
+        except planes.Taken as fault:
+            return "409 Conflict", {"error": str(fault)}
         except (ValueError, LookupError, TypeError, AttributeError) as fault:
             return "400 Bad Request", {"error": f"{type(fault).__name__}: {fault}"}
 
@@ -74,19 +81,29 @@ class Door:
             for regions in list(fargate.ecs_backends.values()) for backend in list(regions.values())
             for arn, task in fargate.tasks_of(backend).items() if task.network and task.told["lastStatus"] == "PROVISIONING"
         ]
-        return {"attached": fargate.attached.now, "addresses": self.addresses, "tasks": waiting}
+        return {"attached": bool(planes.attached), "addresses": self.addresses, "tasks": waiting}
 
     def attach(self, request):
         if not isinstance(request["attached"], bool):
             raise ValueError("attached is true or false")
-        if request["attached"]:
-            self.claim_addresses()
-        if request["attached"] != fargate.attached.now:
-            fargate.change_hands(request["attached"])
-            interfaces.fit_all(request["attached"])
-            forget_health()
-            end_failovers()
-        return {"attached": fargate.attached.now, "addresses": self.addresses}
+        if not request["attached"]:
+            change_hands(lambda: planes.detach(planes.name(request)))
+            return {"attached": False, "addresses": self.addresses}
+        if not self.here:
+            request.pop("pid", None)  # it is of another machine
+        self.claim_addresses()
+        self.bury()
+        change_hands(lambda: planes.attach(request))
+        if not self.watching:
+            self.watching = True
+            planes.watch(self.bury)
+        return {"attached": True, "addresses": self.addresses}
+
+    def bury(self):
+        """Detaches the data planes whose processes are no more, however they ended."""
+        for key in planes.dead():
+            with fargate.LOCK:
+                change_hands(functools.partial(planes.detach, key))
 
     def claim_addresses(self):
         """Takes 127.E, all of it, for the endpoints of databases. Without one they have the names that they have anyway."""
@@ -105,7 +122,7 @@ class Door:
             return
 
     def report(self, request):
-        if not fargate.attached.now:
+        if not planes.attached:
             raise ValueError('no data plane is attached: PUT {"attached": true} first')
         for arn in request.get("removedTasks") or []:
             fargate.remove_task(arn)
@@ -178,7 +195,11 @@ def report_health(report):
 
 
 def forget_health():
-    HEALTH.clear()
+    for arn in list(HEALTH):
+        _, _, _, region, account, _ = arn.split(":", 5)
+        group = elbv2_backends[account][region].target_groups.get(arn)
+        if group is None or not any(planes.runs("loadBalancer", balancer.split("/")[-2]) for balancer in group.load_balancer_arns):
+            del HEALTH[arn]
 
 
 def describing_health(plain):
@@ -210,7 +231,7 @@ class Endpoints:
 
         def making(cluster, *arguments, **named):
             plain(cluster, *arguments, **named)
-            cluster.here = bool(fargate.attached.now and cls.addresses)
+            cluster.here = bool(cls.addresses and planes.runs("database", cluster.db_cluster_identifier))
 
         DBCluster.__init__ = making
         for kind, name, part in ((DBCluster, "endpoint", "writer"), (DBCluster, "reader_endpoint", "reader")):
@@ -248,7 +269,7 @@ def failing_over(plain):
         if cluster is not None and cluster._status == "failing-over":
             raise InvalidDBClusterStateFault(f"Cluster {db_cluster_identifier} is failing over already.")
         answer = plain(backend, db_cluster_identifier, *rest, **named)
-        if fargate.attached.now:
+        if planes.runs("database", db_cluster_identifier):
             answer.status = "failing-over"
         return answer
 
@@ -265,5 +286,13 @@ def report_cluster(report):
 
 def end_failovers():
     for cluster in all_clusters():
-        if cluster._status == "failing-over":
+        if cluster._status == "failing-over" and not planes.runs("database", cluster.db_cluster_identifier):
             cluster.status = "available"
+
+
+def change_hands(change):
+    """Does what changes who runs what."""
+    fargate.change_hands(change)
+    interfaces.fit_all()
+    forget_health()
+    end_failovers()

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
 	"runtime"
 	"strings"
 	"testing"
@@ -693,4 +695,43 @@ func TestTheDoorTellsADataPlaneWhatAWSsOwnWouldKnow(t *testing.T) {
 	require.Equal(t, http.StatusBadRequest, status)
 	status, _ = d.knock(http.MethodGet, "", nil)
 	require.Equal(t, http.StatusForbidden, status)
+}
+
+func TestADataPlaneRunsWhatItNamesAndUntilItsProcessEnds(t *testing.T) {
+	d := openDoorway(t)
+	_, err := d.ECS.CreateCluster(t.Context(), &ecs.CreateClusterInput{ClusterName: aws.String("others")})
+	require.NoError(t, err)
+	create := func(cluster string) ecstypes.Service {
+		out, err := d.ECS.CreateService(t.Context(), &ecs.CreateServiceInput{
+			Cluster: &cluster, ServiceName: aws.String("payment-api"), TaskDefinition: &d.definition, DesiredCount: aws.Int32(1),
+			LaunchType: ecstypes.LaunchTypeFargate, NetworkConfiguration: d.network(),
+		})
+		require.NoError(t, err)
+		return *out.Service
+	}
+	process := exec.CommandContext(t.Context(), "sleep", "600")
+	require.NoError(t, process.Start())
+	names := object{"attached": true, "cluster": "payments", "database": "db", "loadBalancer": "pay", "pid": process.Process.Pid}
+	status, answer := d.knock(http.MethodPut, d.token, names)
+	require.Equal(t, http.StatusOK, status, answer)
+	require.Zero(t, create("payments").RunningCount, "the data plane has not run it yet")
+	require.EqualValues(t, 1, create("others").RunningCount, "nobody runs it: complete at once")
+	d.report(object{"tasks": []object{d.running(taskARN+"1", d.subnets[0], "10.0.1.10", "RUNNING")}})
+
+	status, answer = d.knock(http.MethodPut, d.token, object{"attached": true, "cluster": "payments", "pid": os.Getpid()})
+	require.Equal(t, http.StatusConflict, status, answer)
+	status, answer = d.knock(http.MethodPut, d.token, object{"attached": true, "cluster": "others", "database": "others", "loadBalancer": "others", "pid": os.Getpid()})
+	require.Equal(t, http.StatusOK, status, answer)
+	status, answer = d.knock(http.MethodPut, d.token, object{"attached": false, "cluster": "others", "database": "others", "loadBalancer": "others"})
+	require.Equal(t, http.StatusOK, status, answer)
+	require.Len(t, d.list(ecs.ListTasksInput{}), 1, "another's end is not this one's")
+
+	require.NoError(t, process.Process.Kill())
+	_ = process.Wait()
+	require.Eventually(t, func() bool {
+		return d.service("payment-api").RunningCount == 1 && len(d.list(ecs.ListTasksInput{})) == 0
+	}, 20*time.Second, 100*time.Millisecond, "what it ran is gone, as is who would end it")
+	_, err = d.ECS.DeleteService(t.Context(), &ecs.DeleteServiceInput{Cluster: aws.String("payments"), Service: aws.String("payment-api"), Force: aws.Bool(true)})
+	require.NoError(t, err)
+	require.Equal(t, "INACTIVE", aws.ToString(d.service("payment-api").Status))
 }

@@ -28,6 +28,7 @@ from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.utilities.utils import get_partition
 
 import interfaces
+import planes
 
 PLATFORM = "1.4.0"  # what LATEST stands for on Linux
 LOCK = threading.RLock()  # of everything that more than one request may change at once
@@ -47,12 +48,6 @@ SETTINGS = {
 DEPLOYED = ("task_definition", "network_configuration", "platform_version", "load_balancers", "service_registries", "enable_execute_command")
 
 
-class attached:  # noqa: N801 a value with a name
-    """Says whether a data plane runs what is deployed."""
-
-    now = False
-
-
 def arrange():
     """Puts all of this into moto."""
     response = EC2ContainerServiceResponse
@@ -70,6 +65,11 @@ def locked(operation, plain):
             return operation(plain, *arguments, **named)
 
     return doing
+
+
+def is_run(cluster_arn):
+    """Says whether a data plane runs what is in a cluster."""
+    return planes.runs("cluster", cluster_arn.rsplit("/", 1)[-1])
 
 
 def tasks_of(backend):
@@ -229,14 +229,14 @@ def deploy(service):
         "rolloutState": "IN_PROGRESS", "rolloutStateReason": f"ECS deployment {name} in progress.",
     }
     service.deployments = [begun, *service.deployments]
-    if attached.now:
+    if is_run(service.cluster_arn):
         service.running_count, service.pending_count = counts(service)
     else:
         complete(service)
 
 
 def scale(service):
-    if attached.now:
+    if is_run(service.cluster_arn):
         for deployment in service.deployments:
             if deployment["status"] == "PRIMARY":
                 deployment.update(desiredCount=service.desired_count, updatedAt=time.time())
@@ -325,7 +325,7 @@ def describe_clusters(plain, response):
         cluster.active_services_count = sum(s.status == "ACTIVE" for s in services)
         cluster.running_tasks_count = states.count("RUNNING")
         cluster.pending_tasks_count = sum(s in ("PROVISIONING", "PENDING", "ACTIVATING") for s in states)
-        if not attached.now:
+        if not is_run(cluster.arn):
             cluster.running_tasks_count += sum(s.running_count for s in services if s.status == "ACTIVE")
     return plain(response)
 
@@ -500,7 +500,7 @@ def stop(task, code, reason):
     """What has been told to stop once is not told again, for another reason. What nobody runs has stopped at once."""
     if task.told["desiredStatus"] != "STOPPED":
         task.told.update(desiredStatus="STOPPED", stopCode=code, stoppedReason=reason, stoppingAt=time.time())
-    if not attached.now and not task.stopped:
+    if not is_run(task.told["clusterArn"]) and not task.stopped:
         now = time.time()
         task.told.update(lastStatus="STOPPED", stoppedAt=now, executionStoppedAt=now)
         for it in task.told.get("containers", []):
@@ -591,17 +591,30 @@ def remove_task(arn):
         interfaces.detach_task(backend, task)
 
 
-def change_hands(now):
-    """Whoever ran tasks runs them no more."""
-    attached.now = now
-    for regions in list(ecs_backends.values()):
-        for backend in list(regions.values()):
-            for task in list(tasks_of(backend).values()):
-                if not now and task.told.get("group", "").startswith("service:"):
-                    remove_task(task.task_arn)
-                elif not now and task.told["lastStatus"] != "PROVISIONING":
-                    stop(task, "EssentialContainerExited", "The data plane that ran the task has gone.")
-            for service in backend.services.values():
-                settle(service)
-                if service.status == "ACTIVE":
-                    (restart if now else complete)(service)
+def all_clusters():
+    return [(b, c) for regions in list(ecs_backends.values()) for b in list(regions.values()) for c in list(b.clusters.values())]
+
+
+def change_hands(change):
+    """Does what changes who runs which cluster. Whoever ran tasks before runs them no more."""
+    before = {cluster.arn: is_run(cluster.arn) for _, cluster in all_clusters()}
+    change()
+    for backend, cluster in all_clusters():
+        now = is_run(cluster.arn)
+        if before[cluster.arn] != now:
+            hand_over(backend, cluster, now)
+
+
+def hand_over(backend, cluster, now):
+    for task in list(tasks_of(backend).values()):
+        if now or task.told["clusterArn"] != cluster.arn:
+            continue
+        if task.told.get("group", "").startswith("service:"):
+            remove_task(task.task_arn)
+        elif task.told["lastStatus"] != "PROVISIONING":
+            stop(task, "EssentialContainerExited", "The data plane that ran the task has gone.")
+    for service in backend.services.values():
+        if service.cluster_arn == cluster.arn:
+            settle(service)
+            if service.status == "ACTIVE":
+                (restart if now else complete)(service)

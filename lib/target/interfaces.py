@@ -10,13 +10,9 @@ from moto.elbv2.models import ELBv2Backend
 from moto.rds import rds_backends
 from moto.rds.models import RDSBackend
 
+import planes
+
 RESERVED = 4  # addresses at the beginning of a subnet; the last one is AWS's too
-
-
-class running:  # noqa: N801 a value with a name
-    """Says whether a data plane runs load balancers and databases."""
-
-    now = False
 
 
 def arrange():
@@ -109,11 +105,15 @@ def wanted_in(account, region):
     """Subnet, security groups, description and requester of each interface that is to be, by what it is for."""
     ec2, rds, wanted = ec2_backends[account][region], rds_backends[account][region], {}
     for arn, balancer in elbv2_backends[account][region].load_balancers.items():
+        if not planes.runs("loadBalancer", balancer.name):
+            continue
         description = "ELB " + arn.split(":loadbalancer/")[1]
         for subnet in balancer.subnets:
             wanted[arn, subnet.id] = subnet, tuple(balancer.security_groups or ()), description, "amazon-elb"
     for name, instance in rds.databases.items():
         cluster = getattr(instance, "cluster", None)
+        if not planes.runs("database", cluster.db_cluster_identifier if cluster else name):
+            continue
         group = rds.subnet_groups.get(cluster.db_subnet_group_name) if cluster else getattr(instance, "db_subnet_group", None)
         for subnet in [s for s in getattr(group, "_subnets", []) if s.availability_zone == instance.availability_zone][:1]:
             wanted[name, subnet.id] = subnet, tuple(instance.vpc_security_group_ids or ()), "RDSNetworkInterface", "amazon-rds"
@@ -123,7 +123,7 @@ def wanted_in(account, region):
 def fit(account, region):
     ec2 = ec2_backends[account][region]
     made = ec2.__dict__.setdefault("made_interfaces", {})
-    wanted = wanted_in(account, region) if running.now else {}
+    wanted = wanted_in(account, region)
     for key in [k for k, (id_, it) in made.items() if wanted.get(k) != it or id_ not in ec2.enis]:
         ec2.enis.pop(made.pop(key)[0], None)
     for key, it in wanted.items():
@@ -132,8 +132,7 @@ def fit(account, region):
             made[key] = make(ec2, subnet, free_address(ec2, subnet, True), groups, description, requester).id, it
 
 
-def fit_all(now):
-    running.now = now
+def fit_all():
     for backends in (elbv2_backends, rds_backends):
         for account, regions in list(backends.items()):
             for region in list(regions):
