@@ -103,9 +103,11 @@ soak: ## deploy, verify and destroy 50 times, and 10 stacks at once: what it lea
 	TAPSTACK_SOAK=$(ROUNDS) STACKS=$(STACKS) $(GO) test -timeout 6h -count=1 -v -run TestSoak ./tests/reliability
 
 .PHONY: fuzz
-fuzz: ## fuzz the configuration for a while (the first build is slow: everything is instrumented)
+fuzz: ## fuzz the configuration, and what merchants and the queue send to the reference services, for a while (the first build is slow: everything is instrumented)
 	$(GO) test -fuzz FuzzParseConfig -fuzztime 30s ./tests/unit
 	$(GO) test -fuzz FuzzEnvironmentSuffix -fuzztime 30s ./tests/unit
+	$(GO) test -fuzz FuzzBodies -fuzztime 30s ./fixtures/services/httpapi
+	$(GO) test -fuzz FuzzMessages -fuzztime 30s ./fixtures/services/jobs
 
 .PHONY: bench
 bench: ## deploy and destroy against the floor: the same AWS calls by a bare SDK program; verify, prove and sweep beside 5,000 of everything
