@@ -238,6 +238,7 @@ func TestATargetThatDoesNotAnswerAsItShould(t *testing.T) {
 		"says nothing": {func(t *testing.T) balancer.Target { return behaviour(t, true, hold) }, 504},
 	} {
 		t.Run(says, func(t *testing.T) {
+			t.Parallel()
 			b := start(t, balancer.Options{})
 			s := state(each.target(t))
 			s.Groups[0].HealthCheckEnabled = aws.Bool(false)
@@ -398,6 +399,7 @@ func TestLargeBodiesArriveWhole(t *testing.T) {
 }
 
 func TestAClientThatSendsNothingMoreIs408(t *testing.T) {
+	t.Parallel()
 	b := echoing(t, func(s *balancer.State) { s.Attributes["idle_timeout.timeout_seconds"] = "1" })
 	began := time.Now()
 	assert.Equal(t, http.StatusRequestTimeout, b.rawStatus("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc"))
@@ -405,6 +407,7 @@ func TestAClientThatSendsNothingMoreIs408(t *testing.T) {
 }
 
 func TestAnIdleConnectionIsClosed(t *testing.T) {
+	t.Parallel()
 	b := echoing(t, func(s *balancer.State) { s.Attributes["idle_timeout.timeout_seconds"] = "1" })
 	conn, err := net.Dial("tcp", b.Addresses()[80]) //nolint:noctx // a test
 	require.NoError(t, err)

@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -104,6 +106,7 @@ func TestATargetIsHealthyAfterOneCheckAndUnhealthyAfterThree(t *testing.T) {
 }
 
 func TestAHealthCheckTellsWhyItFails(t *testing.T) {
+	t.Parallel()
 	hang := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	t.Cleanup(hang.Close)
 	silent, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test
@@ -327,6 +330,54 @@ func TestARequestIsCutWhenTheDeregistrationDelayEnds(t *testing.T) {
 	b.update(s)
 	assert.Equal(t, http.StatusBadGateway, <-status, "AWS answers 502")
 	assert.NotContains(t, b.states(), p.String())
+}
+
+func TestNoRequestIsLostWhileTargetsComeAndGo(t *testing.T) {
+	b := start(t, balancer.Options{})
+	targets := make([]balancer.Target, 3)
+	for i := range targets {
+		targets[i], _ = serve(t, func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.Copy(w, r.Body)
+		})
+	}
+	s := state(targets...)
+	s.Groups[0].HealthCheckEnabled = aws.Bool(false)
+	b.update(s)
+	stop, failures := make(chan struct{}), make(chan error, 8)
+	var asking sync.WaitGroup
+	for range cap(failures) {
+		c := client(t)
+		asking.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				response, err := c.Post("http://"+b.Addresses()[80]+"/", "text/plain", strings.NewReader("payment")) //nolint:noctx // a test
+				if err == nil {
+					body, _ := io.ReadAll(response.Body)
+					_ = response.Body.Close()
+					if response.StatusCode != http.StatusOK || string(body) != "payment" {
+						err = fmt.Errorf("%s: %s", response.Status, body)
+					}
+				}
+				if err != nil {
+					failures <- err
+					return
+				}
+			}
+		})
+	}
+	for i := range 300 {
+		s.Groups[0].Targets = []balancer.Target{targets[i%3], targets[(i+1)%3]}
+		b.update(s)
+	}
+	close(stop)
+	asking.Wait()
+	close(failures)
+	require.NoError(t, <-failures)
+	assert.Zero(t, b.Counts().ELB5xx)
 }
 
 func TestATargetThatIsRegisteredAgainWhileItDrains(t *testing.T) {

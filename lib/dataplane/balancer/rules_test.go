@@ -4,7 +4,9 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
@@ -205,7 +207,8 @@ func TestAGroupWithoutTargetsIsNotFailedOver(t *testing.T) {
 }
 
 func TestACookieBindsAClientToAGroupAndATarget(t *testing.T) {
-	b := start(t, balancer.Options{})
+	var later atomic.Int64
+	b := start(t, balancer.Options{Now: func() time.Time { return time.Now().Add(time.Duration(later.Load())) }})
 	answer := func(text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(text)) }
 	}
@@ -234,6 +237,17 @@ func TestACookieBindsAClientToAGroupAndATarget(t *testing.T) {
 			require.Equal(t, first.body, next.body)
 		}
 	}
+	bound := (&http.Response{Header: b.get("/").header}).Cookies()
+	later.Store(int64(25 * time.Hour))
+	got := map[string]bool{}
+	for range 60 {
+		got[b.get("/", func(r *http.Request) {
+			for _, cookie := range bound {
+				r.AddCookie(cookie)
+			}
+		}).body] = true
+	}
+	assert.Len(t, got, 3, "cookies that are past their time bind to nothing")
 	assert.Equal(t, http.StatusOK, b.get("/", func(r *http.Request) { r.Header.Set("Cookie", "AWSALBTG=forged; AWSALB=!!!; AWSALBCORS=") }).status)
 }
 

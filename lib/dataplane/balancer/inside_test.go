@@ -31,3 +31,13 @@ func TestAWildcardMatchesWhatTheSameRegularExpressionDoes(t *testing.T) {
 		assert.Equal(t, expected, wildcard(pattern, subject, escapes), "%q %q", pattern, subject)
 	})
 }
+
+func TestATargetThatLeavesWhileItIsPickedIsNotTaken(t *testing.T) {
+	g := newGroup(New(Options{}), "arn")
+	leaving := &target{group: g, idle: make(chan struct{}, 1)}
+	leaving.leaving.Store(true)
+	g.eligible.Store(&[]*target{leaving})
+	go g.eligible.Store(&[]*target{})
+	assert.Nil(t, g.pick(nil))
+	assert.Zero(t, leaving.inFlight.Load())
+}
