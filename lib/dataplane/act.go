@@ -45,6 +45,7 @@ func (p *Plane) follow(ctx context.Context, r *cloud.Reader, read deployed) erro
 			faults = append(faults, p.learnSubnets(ctx, n.AwsvpcConfiguration.Subnets))
 		}
 	}
+	p.expectGroups(read.services)
 	var alone []*task
 	for _, t := range read.tasks {
 		if strings.HasPrefix(aws.ToString(t.Group), "service:") {
@@ -299,7 +300,7 @@ func (p *Plane) judge(s *service, t *task, now time.Time) {
 		s.healthyTask(t.deployment)
 	}
 	sick := false
-	past := t.status == statusRunning && time.Duration(float64(now.Sub(t.started))*p.options.Speed) > s.grace()
+	past := t.status == statusRunning && p.allowed(now.Sub(t.started)) > s.grace()
 	switch {
 	case !t.active() || !past:
 	case t.health == ecstypes.HealthStatusUnhealthy:

@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 
@@ -195,6 +196,19 @@ func (p *Plane) servedGroups() map[string]bool {
 		}
 	}
 	return served
+}
+
+// expectGroups has the load balancer read again if a service has a target group that it does not know.
+func (p *Plane) expectGroups(services []ecstypes.Service) {
+	for _, s := range services {
+		for _, b := range s.LoadBalancers {
+			if b.TargetGroupArn != nil && !slices.ContainsFunc(p.lb.state.Groups, func(g balancer.Group) bool {
+				return aws.ToString(g.TargetGroupArn) == *b.TargetGroupArn
+			}) {
+				p.watcher.failed(balancerAspect)
+			}
+		}
+	}
 }
 
 // listenerCertificates are those of an HTTPS listener, the default one first.
@@ -372,12 +386,13 @@ func (p *Plane) observe() bool {
 		}
 		worst := state{}
 		for _, target := range t.targets {
-			if !known[target.group] {
-				continue
-			}
 			s, there := states[target][t.private.String()]
-			if !there && t.drainBegan.IsZero() {
+			switch {
+			case there || !t.drainBegan.IsZero():
+			case known[target.group]:
 				s.state = string(elbtypes.TargetHealthStateEnumInitial)
+			default:
+				s.state = string(elbtypes.TargetHealthStateEnumUnused)
 			}
 			if slices.Index(worse, s.state) > slices.Index(worse, worst.state) {
 				worst = s

@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"time"
+
+	"tapstack/lib/printable"
 )
 
 // door is the way into the emulator for what the AWS API has no call for. A plane without one is as good as it can be.
@@ -53,7 +55,9 @@ func (d *door) call(ctx context.Context, method, query string, body, answer any)
 		return fmt.Errorf("the emulator's door for the data plane: %w", err)
 	}
 	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("the emulator's door for the data plane answers %s to %s", response.Status, method)
+		var told struct{ Error string }
+		_ = json.Unmarshal(read, &told)
+		return fmt.Errorf("the emulator's door for the data plane answers %s to %s: %s", response.Status, method, printable.Text(told.Error))
 	}
 	if answer == nil || len(read) == 0 {
 		return nil

@@ -3,6 +3,7 @@ package dataplane
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strconv"
@@ -66,8 +67,9 @@ func (p *Plane) reportAll(ctx context.Context) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil {
-		r.gone = append(news.RemovedTasks, r.gone...)
-		return err
+		// Whoever has the door open now knows nothing: all is told again.
+		r.gone, r.services, r.tasks, r.known, p.lb.told = append(news.RemovedTasks, r.gone...), nil, nil, nil, nil
+		return errors.Join(err, p.door.attach(ctx, true))
 	}
 	p.tellHealth(healthTold)
 	maps.Copy(r.services, services)

@@ -13,14 +13,17 @@ import (
 )
 
 // starter starts processes that end with this one, however it ends, and so does the folder.
-type starter struct{ reaper *process.Reaper }
+type starter struct {
+	reaper *process.Reaper
+	nobody *process.Account
+}
 
 func newStarter(folder string) (*starter, error) {
 	reaper, err := process.StartReaper("chmod -R u+w \"$@\"", folder)
 	if err != nil {
 		return nil, err
 	}
-	return &starter{reaper}, nil
+	return &starter{reaper, process.Unprivileged()}, nil
 }
 
 // close ends what is left and removes the folder.
@@ -30,7 +33,7 @@ func (s *starter) close() error { return s.reaper.Close() }
 func (s *starter) start(command *exec.Cmd, who identity) error {
 	if os.Geteuid() == 0 {
 		command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: who.uid, Gid: who.gid, Groups: []uint32{}}}
-		file, err := reopened(command)
+		file, err := s.reopened(command)
 		if err != nil {
 			return err
 		}
@@ -45,12 +48,13 @@ func (s *starter) start(command *exec.Cmd, who identity) error {
 // ended is for a process that has been waited for.
 func (s *starter) ended(pid int) { s.reaper.Forget(pid) }
 
-// reopened has a program started from where it is open already. The user that it becomes may have no way to its folder. It works
-// for what is started by a shell of that user, as the reaper does: a process may look into its own /proc only if it has not
-// changed its user since it became that program.
-func reopened(command *exec.Cmd) (*os.File, error) {
-	if !filepath.IsAbs(command.Path) {
-		return nil, nil
+// reopened has a program started from where it is open already, if the user that it becomes has no way to its folder. It works for
+// what is started by a shell of that user, as the reaper does: a process may look into its own /proc only if it has not changed
+// its user since it became that program.
+func (s *starter) reopened(command *exec.Cmd) (*os.File, error) {
+	program, err := filepath.EvalSymlinks(command.Path)
+	if err != nil || s.nobody.Reaches(filepath.Dir(program)) {
+		return nil, err
 	}
 	file, err := os.Open(command.Path)
 	if err != nil {

@@ -73,6 +73,7 @@ type task struct {
 	targetReason string
 	drainBegan   time.Time
 
+	streams  []*logStream // its goroutine's
 	stopOnce sync.Once
 	stop     chan struct{} // closed when its processes are to end
 	done     chan struct{} // closed when they have
@@ -132,6 +133,9 @@ func (t *task) run(ctx context.Context) {
 		t.advance(statusStopping)
 	})
 	t.finish(ctx)
+	for _, stream := range t.streams {
+		stream.end()
+	}
 	_ = removeAll(folder)
 	p.change(func() {
 		t.stopped = time.Now()
@@ -185,9 +189,15 @@ func (t *task) begin(ctx context.Context, folder string) error {
 		if err != nil {
 			return fmt.Errorf("CannotStartContainerError: %s: %w", aws.ToString(r.definition.Name), err)
 		}
-		p.change(func() { r.process, r.pid = process, process.pid })
-		if check := r.definition.HealthCheck; check != nil && len(check.Command) > 0 && check.Command[0] != "NONE" {
-			r.health = health{check: *check, status: ecstypes.HealthStatusUnknown}
+		check := r.definition.HealthCheck
+		checked := check != nil && len(check.Command) > 0 && check.Command[0] != "NONE"
+		p.change(func() {
+			r.process, r.pid = process, process.pid
+			if checked {
+				r.health = health{check: *check, status: ecstypes.HealthStatusUnknown}
+			}
+		})
+		if checked {
 			go t.probe(ctx, r, variables[i], filepath.Join(folder, "root"))
 		}
 	}
@@ -272,6 +282,7 @@ func (t *task) output(ctx context.Context, r *runner) (func(string), error) {
 		return nil, fmt.Errorf("ResourceInitializationError: failed to validate logger args: create stream has been retried 1 times: "+
 			"failed to create Cloudwatch log stream: %s: exit status 1", innermost(err))
 	}
+	t.streams = append(t.streams, stream)
 	return stream.write, nil
 }
 
@@ -292,7 +303,7 @@ func (t *task) probe(ctx context.Context, r *runner, variables map[string]string
 		p.problem("health check of "+t.id, err)
 		return
 	}
-	age := func() time.Duration { return time.Duration(float64(time.Since(began)) * p.options.Speed) }
+	age := func() time.Duration { return p.allowed(time.Since(began)) }
 	for {
 		pause := time.NewTimer(time.Duration(float64(r.health.pause(age())) / p.options.Speed))
 		select {
@@ -312,6 +323,14 @@ func (t *task) probe(ctx context.Context, r *runner, variables map[string]string
 		pause.Stop()
 		return
 	}
+}
+
+// mostHaste is how many times faster time goes at most that a task is allowed: a machine that is busy is as slow as on AWS.
+const mostHaste = 3
+
+// allowed is how much of a time that a task is allowed has gone by.
+func (p *Plane) allowed(since time.Duration) time.Duration {
+	return time.Duration(float64(since) * min(p.options.Speed, mostHaste))
 }
 
 // worst is the health of a task: UNHEALTHY if an essential container is, HEALTHY if all that have a check are.

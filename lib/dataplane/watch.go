@@ -34,6 +34,9 @@ const (
 // watcher knows what is to be looked at. An emulator counts the calls that change something; elsewhere time decides.
 type watcher struct {
 	door *door
+	// asked is when it was asked last, pace the time to the next question; the loop's alone.
+	asked time.Time
+	pace  time.Duration
 
 	mu      sync.Mutex
 	changes map[string]int // as told last
@@ -48,20 +51,37 @@ type look struct {
 }
 
 func newWatcher(d *door) *watcher {
-	return &watcher{door: d, own: map[string]int{}, looked: map[*aspect]look{}}
+	return &watcher{door: d, pace: askInterval, own: map[string]int{}, looked: map[*aspect]look{}}
 }
 
 // ask hears of changes.
 func (w *watcher) ask(ctx context.Context) error {
-	if w.door == nil {
+	if w.door == nil || time.Since(w.asked) < w.pace {
 		return nil
 	}
+	w.asked = time.Now()
 	var answer struct{ Changes map[string]int }
 	err := w.door.call(ctx, http.MethodGet, "?changes", nil, &answer)
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	// Where nothing has happened for long, nothing is likely to.
+	if w.pace = min(w.pace+w.pace/8, pollInterval); !w.same(answer.Changes) {
+		w.pace = askInterval
+	}
 	w.changes = answer.Changes
 	return err
+}
+
+// same says whether nothing has changed that matters.
+func (w *watcher) same(changes map[string]int) bool {
+	for _, a := range []*aspect{clusterAspect, balancerAspect, networkAspect, databaseAspect, scalingAspect} {
+		for _, service := range a.services {
+			if changes[service] != w.changes[service] {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // made notes a call of the plane's own.
