@@ -69,7 +69,7 @@ func (p *Plane) reportAll(ctx context.Context) error {
 	if err != nil {
 		// Whoever has the door open now knows nothing: all is told again.
 		r.gone, r.services, r.tasks, r.known, p.lb.told = append(news.RemovedTasks, r.gone...), nil, nil, nil, nil
-		return errors.Join(err, p.door.attach(ctx, true))
+		return errors.Join(err, p.door.attach(ctx, true, p.options))
 	}
 	p.tellHealth(healthTold)
 	maps.Copy(r.services, services)
