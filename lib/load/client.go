@@ -77,12 +77,19 @@ func (c *client) close() { c.http.CloseIdleConnections() }
 // mostBytes are read of an answer.
 const mostBytes = 64 << 10
 
+// answer is what the API said.
+type answer struct {
+	status  int
+	after   string // Retry-After
+	content []byte
+}
+
 // do sends a request of a merchant's: about the payment with that id, or about none yet.
-func (c *client) do(ctx context.Context, method, id, merchant, key string, body []byte) (*http.Response, []byte, error) {
+func (c *client) do(ctx context.Context, method, id, merchant, key string, body []byte) (answer, error) {
 	address := c.base.JoinPath("/api/v1/payments", url.PathEscape(id)).String()
 	request, err := http.NewRequestWithContext(ctx, method, address, bytes.NewReader(body))
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
 	request.Header.Set("Authorization", "Bearer "+Credential(c.key, merchant))
 	request.Header.Set("User-Agent", "tapstack-load")
@@ -92,11 +99,11 @@ func (c *client) do(ctx context.Context, method, id, merchant, key string, body 
 	}
 	response, err := c.http.Do(request)
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	content, err := io.ReadAll(io.LimitReader(response.Body, mostBytes))
-	return response, content, err
+	return answer{response.StatusCode, response.Header.Get("Retry-After"), content}, err
 }
 
 // outcome is what became of a payment: acknowledged, refused, or neither.
@@ -117,18 +124,18 @@ type stored struct {
 func (r *run) send(ctx context.Context, o order) outcome {
 	body, _ := json.Marshal(o.body) // strings and numbers
 	for attempt := 0; ; attempt++ {
-		response, content, err := r.client.do(ctx, http.MethodPost, "", o.merchant, o.key, body)
+		answer, err := r.client.do(ctx, http.MethodPost, "", o.merchant, o.key, body)
 		if err != nil {
 			r.saw(fault(err))
 			if attempt == r.Retries {
 				return outcome{}
 			}
-			pause(ctx, attempt, nil)
+			pause(ctx, attempt, "")
 			continue
 		}
-		status := response.StatusCode
+		status := answer.status
 		var made stored
-		if status == http.StatusCreated && (json.Unmarshal(content, &made) != nil || made.ID == "") {
+		if status == http.StatusCreated && (json.Unmarshal(answer.content, &made) != nil || made.ID == "") {
 			r.saw("201 without an id")
 			return outcome{}
 		}
@@ -140,18 +147,16 @@ func (r *run) send(ctx context.Context, o order) outcome {
 		case !again || attempt == r.Retries:
 			return outcome{refused: status >= 400 && status < 500}
 		}
-		pause(ctx, attempt, response)
+		pause(ctx, attempt, answer.after)
 	}
 }
 
 // pause waits before another attempt: at least as long as the answer asks for, else longer each time; and never just as long
 // as others do.
-func pause(ctx context.Context, attempt int, response *http.Response) {
+func pause(ctx context.Context, attempt int, after string) {
 	wait := min(50*time.Millisecond<<min(attempt, 10), 2*time.Second) / 2
-	if response != nil {
-		if seconds, err := strconv.Atoi(response.Header.Get("Retry-After")); err == nil && seconds > 0 && seconds <= 60 {
-			wait = time.Duration(seconds) * time.Second
-		}
+	if seconds, err := strconv.Atoi(after); err == nil && seconds > 0 && seconds <= 60 {
+		wait = time.Duration(seconds) * time.Second
 	}
 	wait += mathrand.N(wait) //nolint:gosec // no secret
 	until(ctx, time.Now().Add(wait))

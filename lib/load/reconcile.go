@@ -96,21 +96,21 @@ func (c *client) look(ctx context.Context, payments []Payment, last bool, found 
 func (c *client) get(ctx context.Context, p Payment) (*stored, error) {
 	var last error
 	for attempt := range lookAttempts {
-		response, content, err := c.do(ctx, http.MethodGet, p.ID, p.Merchant, "", nil)
+		answer, err := c.do(ctx, http.MethodGet, p.ID, p.Merchant, "", nil)
 		switch {
 		case err != nil:
 			last = errors.New(fault(err))
-		case response.StatusCode == http.StatusNotFound:
+		case answer.status == http.StatusNotFound:
 			return nil, nil //nolint:nilnil // the comment says so
-		case response.StatusCode == http.StatusOK:
+		case answer.status == http.StatusOK:
 			there := &stored{}
-			return there, json.Unmarshal(content, there)
-		case response.StatusCode < 500 && response.StatusCode != http.StatusTooManyRequests:
-			return nil, errors.New(response.Status)
+			return there, json.Unmarshal(answer.content, there)
+		case answer.status < 500 && answer.status != http.StatusTooManyRequests:
+			return nil, fmt.Errorf("the API answers with status %d", answer.status)
 		default:
-			last = errors.New(response.Status)
+			last = fmt.Errorf("the API answers with status %d", answer.status)
 		}
-		pause(ctx, attempt+1, response)
+		pause(ctx, attempt+1, answer.after)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}

@@ -51,7 +51,7 @@ func TestWhatAReaperWatchesEndsWithTheProcessThatIsKilled(t *testing.T) {
 	processtest.SkipIfShort(t)
 	folder := filepath.Join(t.TempDir(), "folder with a space")
 	require.NoError(t, os.MkdirAll(filepath.Join(folder, "content"), 0o700))
-	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHelper$", "-test.timeout=1m")
+	parent := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHelper$", "-test.timeout=1m") //nolint:gosec // this program itself
 	parent.Env = append(os.Environ(), "REAPER_FOLDER="+folder)
 	output, err := parent.StdoutPipe()
 	require.NoError(t, err)
@@ -168,10 +168,9 @@ func TestRootRunsAsAnotherWhatMustNotRunAsRoot(t *testing.T) {
 	folder, err := os.MkdirTemp("/tmp", "reaches-") //nolint:usetesting // a test's own folder is closed to others
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	require.NoError(t, os.Chmod(folder, 0o711))
+	require.NoError(t, os.Chmod(folder, 0o711)) //nolint:gosec // for another user
 	assert.True(t, account.Reaches(folder))
 	closed := filepath.Join(folder, "closed")
-	require.NoError(t, os.MkdirAll(filepath.Join(closed, "inner"), 0o755))
-	require.NoError(t, os.Chmod(closed, 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(closed, "inner"), 0o700))
 	assert.False(t, account.Reaches(filepath.Join(closed, "inner")))
 }

@@ -38,13 +38,13 @@ func TestALoadGoesToTheLoadBalancerByTheAPIsNameWithTheKeyOfItsSecret(t *testing
 	defer server.Close()
 	address, err := url.Parse(server.URL)
 	require.NoError(t, err)
-	secret := `{"apiKey":"from-the-secret"}`
+	value := `{"apiKey":"from-the-secret"}`
 	s, _ := New(t.Context(), Options{})
 	s.Cloud = &target.Target{Name: target.Local, Config: cloudtest.Config(func(call string, input any) (any, error) {
 		switch in := input.(type) {
 		case *secretsmanager.GetSecretValueInput:
 			assert.Equal(t, "arn:of-the-keys", *in.SecretId)
-			return &secretsmanager.GetSecretValueOutput{SecretString: &secret}, nil
+			return &secretsmanager.GetSecretValueOutput{SecretString: &value}, nil
 		case *elb.DescribeListenersInput:
 			assert.Equal(t, "arn:of-the-balancer", *in.LoadBalancerArn)
 			return &elb.DescribeListenersOutput{Listeners: []elbtypes.Listener{
@@ -69,11 +69,11 @@ func TestALoadGoesToTheLoadBalancerByTheAPIsNameWithTheKeyOfItsSecret(t *testing
 	assert.Equal(t, int32(10), accepted.Load())
 	assert.Zero(t, refused.Load())
 
-	secret = "from-the-secret"
+	value = "from-the-secret"
 	api, err = s.paymentAPI(t.Context(), outputs, "")
 	require.NoError(t, err)
 	assert.Equal(t, []byte("from-the-secret"), api.Key, "a secret that is no JSON is the key")
-	secret = `{"other":"x"}`
+	value = `{"other":"x"}`
 	_, err = s.paymentAPI(t.Context(), outputs, "")
 	require.EqualError(t, err, "the secret arn:of-the-keys has no field apiKey")
 	delete(outputs, lib.OutputAPIKeysSecretArn)

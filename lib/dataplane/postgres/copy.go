@@ -89,7 +89,7 @@ func copyEntry(from, to string, entry fs.DirEntry, account *process.Account) err
 }
 
 func copyFile(from, to string, account *process.Account) error {
-	source, err := os.Open(from)
+	source, err := os.Open(from) //nolint:gosec // in folders of the tool's own
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -101,7 +101,7 @@ func copyFile(from, to string, account *process.Account) error {
 	if err != nil {
 		return err
 	}
-	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, info.Mode().Perm())
+	target, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, info.Mode().Perm()) //nolint:gosec // as above
 	if err != nil {
 		return err
 	}

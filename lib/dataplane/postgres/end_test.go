@@ -36,7 +36,7 @@ func TestHelper(t *testing.T) {
 func TestNothingIsLeftOfAClusterWhoseToolIsKilled(t *testing.T) {
 	processtest.SkipIfShort(t)
 	for _, together := range []bool{false, true} {
-		tool := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHelper$", "-test.timeout=2m")
+		tool := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestHelper$", "-test.timeout=2m") //nolint:gosec // this program itself
 		tool.Env = append(os.Environ(), "POSTGRES_HELPER=yes")
 		output, err := tool.StdoutPipe()
 		require.NoError(t, err)
@@ -52,7 +52,7 @@ func TestNothingIsLeftOfAClusterWhoseToolIsKilled(t *testing.T) {
 		require.Greater(t, len(processes), 15, "three servers with their processes, and the reaper")
 		require.Len(t, segments(t, processes), 3)
 		for _, pid := range processes {
-			maps, _ := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+			maps, _ := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid)) //nolint:gosec // of a process of this test's
 			require.NotContains(t, string(maps), "/dev/shm/", "POSIX shared memory would stay")
 		}
 
@@ -115,7 +115,7 @@ func TestAnOrdinaryUserRunsACluster(t *testing.T) {
 	require.NoError(t, os.Chown(folder, nobody, nobody))
 	program := filepath.Join(folder, "test")
 	require.NoError(t, copyFile(os.Args[0], program, nil))
-	require.NoError(t, os.Chmod(program, 0o755))
+	require.NoError(t, os.Chmod(program, 0o755)) //nolint:gosec // for another user
 	command := exec.CommandContext(t.Context(), program, "-test.run=^(TestReadersReadWhatTheWriterWroteAndRefuseWrites|TestWhatIsKilledComesBackAsWhatItWas|TestNothingIsLeftOfAClusterWhoseToolIsKilled)$", "-test.timeout=3m", "-test.v")
 	command.Dir, command.Env = folder, append(os.Environ(), "TAPSTACK_CACHE="+filepath.Join(folder, "cache"), "HOME="+folder, "TMPDIR="+folder)
 	command.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}

@@ -37,7 +37,7 @@ func (c *Cluster) Promote(ctx context.Context, name string) error {
 		err = c.elect(ctx, chosen, old)
 	}
 	if err != nil {
-		c.follow(old)
+		err = errors.Join(err, c.follow(old))
 		c.run(old)
 		<-c.roles
 		return fmt.Errorf("promoting %s: %w", name, err)

@@ -257,6 +257,6 @@ func write(content io.Reader, root *os.Root, name string, mode os.FileMode) erro
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(file, content) //nolint:gosec // the archive is pinned by its digest
+	_, err = io.Copy(file, content)
 	return errors.Join(err, file.Close())
 }

@@ -24,7 +24,7 @@ import (
 // install makes a folder of programs that say they are a version.
 func install(t *testing.T, folder, version string) {
 	t.Helper()
-	require.NoError(t, os.MkdirAll(folder, 0o755))
+	require.NoError(t, os.MkdirAll(folder, 0o700))
 	for _, name := range []string{"postgres", "initdb"} {
 		require.NoError(t, os.WriteFile(filepath.Join(folder, name), []byte("#!/bin/sh\necho '"+name+" (PostgreSQL) "+version+"'\n"), 0o700))
 	}
