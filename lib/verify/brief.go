@@ -461,7 +461,7 @@ func beyondBullets() []Bullet {
 		},
 		{
 			Text:   "A database user and a secret for each service; the master user's for payment-migrate alone, a task that runs once",
-			Checks: []string{"secrets.own-users", "application.migration"},
+			Checks: []string{"secrets.own-users", "application.migration", "database.grants"},
 		},
 		{
 			Text:   "Circuit breaker with rollback, 100/200 percent, zone rebalancing, ECS managed tags, health check grace",

@@ -13,6 +13,7 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/cloud"
 	"tapstack/lib/inventory"
+	"tapstack/lib/verify/grants"
 )
 
 // Env is what a check may ask: the stack's outputs and the live API. It serves one run.
@@ -21,6 +22,7 @@ type Env struct {
 	cloud   *cloud.Reader
 	outputs map[string]any
 	network Network
+	grants  func(context.Context) ([]grants.Grant, error)
 	// patience bounds every wait, pollInterval is the longest pause within one.
 	patience, pollInterval time.Duration
 }
@@ -32,7 +34,7 @@ func newEnv(o Options) *Env {
 	}
 	e := &Env{
 		Suffix: o.Suffix, cloud: cloud.NewReader(cfg), outputs: o.Outputs,
-		network: o.Network, patience: o.Patience, pollInterval: defaultPollInterval,
+		network: o.Network, grants: o.Grants, patience: o.Patience, pollInterval: defaultPollInterval,
 	}
 	if o.Patience > 0 {
 		e.pollInterval = min(defaultPollInterval, o.Patience/minPolls)

@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/verify/grants"
 )
 
 // Status is the outcome of one check.
@@ -129,6 +130,8 @@ type Options struct {
 	Act bool
 	// Network reaches the load balancer and looks names up; nil is this machine's own network. A tunnel may stand in.
 	Network Network
+	// Grants asks the database itself what its users may do, by grants.Query; nil where nobody can, who would have to be in the VPC.
+	Grants func(ctx context.Context) ([]grants.Grant, error)
 	// Patience bounds every wait for the cloud to follow an act, for tests and impatient readers; 0 leaves each wait the
 	// bound that the check has for it.
 	Patience time.Duration
@@ -171,6 +174,7 @@ func Checks() []Check {
 		reachabilityChecks(),
 		databaseChecks(),
 		failoverChecks(),
+		grantChecks(),
 		secretChecks(),
 		applicationChecks(),
 		scalingChecks(),

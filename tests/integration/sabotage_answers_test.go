@@ -1,6 +1,7 @@
 package integration
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
@@ -24,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"tapstack/lib"
+	"tapstack/lib/verify/grants"
 )
 
 // shown completes what an emulator answers by what AWS would answer of a sound stack, where the emulator leaves it out:
@@ -58,12 +62,29 @@ func shown(s *saboteur, operation string, in, out any, err error) (any, error) {
 		}
 	case *ecs.DescribeTasksOutput:
 		out.Tasks = s.runningTasks()
+	case *cloudwatchlogs.FilterLogEventsOutput:
+		if in, ok := in.(*cloudwatchlogs.FilterLogEventsInput); ok && aws.ToString(in.LogGroupName) == s.named("/ecs/payment-migrate") {
+			for _, user := range []string{grants.PaymentAPI, grants.JobProcessor} {
+				out.Events = append(out.Events, logtypes.FilteredLogEvent{
+					LogStreamName: aws.String("payment-migrate/payment-migrate/1"), Message: grantsTold(grants.Grant{Role: user, Privilege: "LOGIN"}),
+				})
+			}
+		}
 	case *elb.DescribeTargetHealthOutput:
 		healthy := elbtypes.TargetHealthDescription{TargetHealth: &elbtypes.TargetHealth{State: elbtypes.TargetHealthStateEnumHealthy}}
 		out.TargetHealthDescriptions = slices.Repeat([]elbtypes.TargetHealthDescription{healthy}, 3)
 	}
 	return out, nil
 }
+
+// grantsTold is a line of the migration's log.
+func grantsTold(all ...grants.Grant) *string {
+	line, _ := json.Marshal(map[string]any{"msg": grants.Message, "grants": all})
+	return aws.String(string(line))
+}
+
+// tooMuch is what no service may do.
+var tooMuch = grants.Grant{Role: grants.PaymentAPI, Schema: "payment", Object: "ledger_entries", Privilege: "DELETE"}
 
 func showService(svc *ecstypes.Service) {
 	svc.RunningCount = svc.DesiredCount
@@ -134,6 +155,11 @@ func unobservable() map[string]answer {
 		"application.tasks-spread": changed(func(_ *saboteur, out *ecs.DescribeTasksOutput) {
 			for i := range out.Tasks {
 				out.Tasks[i].AvailabilityZone = out.Tasks[0].AvailabilityZone
+			}
+		}),
+		"database.grants": changed(func(_ *saboteur, out *cloudwatchlogs.FilterLogEventsOutput) {
+			if len(out.Events) > 0 {
+				out.Events[0].Message = grantsTold(grants.Grant{Role: grants.PaymentAPI, Privilege: "LOGIN"}, tooMuch)
 			}
 		}),
 		"alb.healthy-targets": changed(func(_ *saboteur, out *elb.DescribeTargetHealthOutput) {

@@ -2,8 +2,11 @@ package integration
 
 import (
 	"context"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	logtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/rds/types"
 
@@ -12,6 +15,18 @@ import (
 
 func databaseSabotages() []sabotage {
 	return []sabotage{
+		{
+			Check: "database.grants", Says: "let payment-api delete entries of the ledger, as the migration's log tells", Unhealable: byHand,
+			Do: func(ctx context.Context, s *saboteur) {
+				group, stream := aws.String(s.named("/ecs/payment-migrate")), aws.String("payment-migrate/payment-migrate/by-hand")
+				call(ctx, s, s.Logs.CreateLogStream, &cloudwatchlogs.CreateLogStreamInput{LogGroupName: group, LogStreamName: stream})
+				later(s, s.Logs.DeleteLogStream, &cloudwatchlogs.DeleteLogStreamInput{LogGroupName: group, LogStreamName: stream})
+				call(ctx, s, s.Logs.PutLogEvents, &cloudwatchlogs.PutLogEventsInput{
+					LogGroupName: group, LogStreamName: stream,
+					LogEvents: []logtypes.InputLogEvent{{Message: grantsTold(tooMuch), Timestamp: aws.Int64(time.Now().UnixMilli())}},
+				})
+			},
+		},
 		modifiesCluster("database.backups", "keep backups for one day", func(in *rds.ModifyDBClusterInput) { in.BackupRetentionPeriod = aws.Int32(1) }),
 		modifiesCluster("database.engine", "upgrade the engine by hand", func(in *rds.ModifyDBClusterInput) {
 			in.EngineVersion, in.AllowMajorVersionUpgrade = aws.String("15.8"), aws.Bool(true)

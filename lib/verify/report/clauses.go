@@ -26,6 +26,7 @@ var clauseTitles = map[string]string{
 	"6.4.2":  "An automated solution stops web attacks",
 	"7.2.1":  "An access control model is defined",
 	"7.2.5":  "Application and system accounts have the least privileges necessary",
+	"8.2.2":  "Shared accounts are an exception",
 	"8.3.2":  "Authentication factors are unreadable in transit and at rest",
 	"8.6.2":  "No password of a system account is hard-coded",
 	"8.6.3":  "Passwords of system accounts are protected against misuse",
