@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"net/netip"
@@ -102,7 +103,6 @@ func (p *pool) release(address netip.Addr) {
 // plus is the address that is n further.
 func plus(a netip.Addr, n int) netip.Addr {
 	four := a.As4()
-	sum := uint32(four[0])<<24 | uint32(four[1])<<16 | uint32(four[2])<<8 | uint32(four[3])
-	sum += uint32(n) //nolint:gosec // within a subnet
-	return netip.AddrFrom4([4]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)})
+	binary.BigEndian.PutUint32(four[:], binary.BigEndian.Uint32(four[:])+uint32(n)) //nolint:gosec // within a subnet
+	return netip.AddrFrom4(four)
 }

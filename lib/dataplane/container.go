@@ -247,17 +247,17 @@ func runProbe(ctx context.Context, s *starter, argv []string, variables map[stri
 	if s.start(command, who) != nil {
 		return false
 	}
-	done := make(chan error, 1)
+	done := make(chan bool, 1)
 	go func() {
 		err := command.Wait()
 		s.ended(command.Process.Pid)
-		done <- err
+		done <- err == nil
 	}()
 	timer := time.NewTimer(timeout)
 	defer timer.Stop()
 	select {
-	case err := <-done:
-		return err == nil
+	case passed := <-done:
+		return passed
 	case <-timer.C:
 	case <-ctx.Done():
 	}

@@ -137,7 +137,7 @@ func (p *Plane) endpointsOf(c rdstypes.DBCluster, all []rdstypes.DBInstance) end
 	}
 	for _, name := range e.names() {
 		if address, err := netip.ParseAddr(name); err != nil || !address.IsLoopback() {
-			e.hosts[name] = p.addresses.own(endpointThird, byte(len(e.hosts)+1))
+			e.hosts[name] = p.addresses.own(endpointThird, byte(len(e.hosts)+1)) //nolint:gosec // they are few
 		}
 	}
 	return e

@@ -61,7 +61,7 @@ func containerMain(arguments []string) int {
 	mux.HandleFunc("/who", func(w http.ResponseWriter, _ *http.Request) {
 		folder, _ := os.Getwd()
 		unwritable := os.WriteFile(folder+"/x", nil, 0o600) != nil
-		writable := os.WriteFile(os.Getenv("TMPDIR")+"/x", nil, 0o600) == nil
+		writable := os.WriteFile(os.Getenv("TMPDIR")+"/x", nil, 0o600) == nil //nolint:gosec // the plane has set it
 		var names []string
 		for _, entry := range os.Environ() {
 			name, _, _ := strings.Cut(entry, "=")
@@ -81,7 +81,7 @@ func containerMain(arguments []string) int {
 		err = connection.QueryRow(r.Context(), "SELECT pg_is_in_recovery()").Scan(&replica)
 		_, _ = fmt.Fprintln(w, replica, err)
 	})
-	listener, err := net.Listen("tcp", net.JoinHostPort(os.Getenv("CONTAINER_HOST"), os.Getenv("CONTAINER_PORT")))
+	listener, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", net.JoinHostPort(os.Getenv("CONTAINER_HOST"), os.Getenv("CONTAINER_PORT")))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -293,7 +293,7 @@ func TestRequestsReachTheTasksThroughTheLoadBalancer(t *testing.T) {
 		DialContext: s.plane.Network().DialContext, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, //nolint:gosec // moto signed it
 	}}
 	ask := func() string {
-		response, err := client.Get("https://" + name + "/who")
+		response, err := client.Do(request(t, "https://"+name+"/who"))
 		if err != nil {
 			return err.Error()
 		}
@@ -471,7 +471,7 @@ func TestATaskThatIsRunAloneTellsItsExitCode(t *testing.T) {
 	task = told(arn, "RUNNING")
 	assert.NotEmpty(t, aws.ToString(task.Attachments[0].Details[0].Value))
 	host := s.task(arn[strings.LastIndexByte(arn, '/')+1:]).Host
-	require.Eventually(t, func() bool { return answers("http://" + host + ":8080/health") }, 5*time.Second, 10*time.Millisecond)
+	require.Eventually(t, func() bool { return answers(t, "http://"+host+":8080/health") }, 5*time.Second, 10*time.Millisecond)
 	_, err := s.ECS.StopTask(t.Context(), &ecs.StopTaskInput{Cluster: &s.cluster, Task: &arn, Reason: aws.String("enough")})
 	require.NoError(t, err)
 	task = told(arn, "STOPPED")
@@ -524,9 +524,17 @@ func (s *stage) task(id string) dataplane.TaskStatus {
 	return dataplane.TaskStatus{}
 }
 
-func answers(address string) bool {
+func request(t *testing.T, address string) *http.Request {
+	t.Helper()
+	made, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
+	require.NoError(t, err)
+	return made
+}
+
+func answers(t *testing.T, address string) bool {
+	t.Helper()
 	client := http.Client{Timeout: time.Second}
-	response, err := client.Get(address)
+	response, err := client.Do(request(t, address))
 	if err == nil {
 		_ = response.Body.Close()
 	}
@@ -536,7 +544,7 @@ func answers(address string) bool {
 func get(t *testing.T, address string) string {
 	t.Helper()
 	client := http.Client{Timeout: 5 * time.Second}
-	response, err := client.Get(address)
+	response, err := client.Do(request(t, address))
 	require.NoError(t, err)
 	defer func() { _ = response.Body.Close() }()
 	body := make([]byte, 4096)

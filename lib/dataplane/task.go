@@ -58,7 +58,6 @@ type task struct {
 	started       time.Time
 	stopping      time.Time
 	stopped       time.Time
-	removed       bool
 	status        string
 	ending        *ending
 	health        ecstypes.HealthStatus
@@ -242,7 +241,7 @@ const authorityFile = "database-ca.pem"
 
 // removeAll removes a folder of which parts are read-only.
 func removeAll(folder string) error {
-	_ = os.Chmod(filepath.Join(folder, "root"), 0o700) //nolint:gosec // to be removed
+	_ = os.Chmod(filepath.Join(folder, "root"), 0o700)
 	return os.RemoveAll(folder)
 }
 
@@ -340,11 +339,9 @@ func (t *task) worst() ecstypes.HealthStatus {
 		if r.health.check.Command == nil || !isEssential(r.definition) {
 			continue
 		}
-		switch {
-		case r.health.status == ecstypes.HealthStatusUnhealthy, r.health.status == ecstypes.HealthStatusUnknown:
-			return r.health.status
+		if status = r.health.status; status != ecstypes.HealthStatusHealthy {
+			return status
 		}
-		status = r.health.status
 	}
 	return status
 }
