@@ -174,15 +174,15 @@ func (d *doorway) code(err error) string {
 type object = map[string]any
 
 // running is a task of the service payment-api as a data plane reports it.
-func (d *doorway) running(arn, subnet, address, status string) object {
+func (d *doorway) running(arn, subnet, address string) object {
 	return object{
 		"taskArn": arn, "clusterArn": "arn:aws:ecs:us-east-1:123456789012:cluster/payments", "taskDefinitionArn": d.definition,
-		"group": "service:payment-api", "launchType": "FARGATE", "lastStatus": status, "desiredStatus": "RUNNING",
+		"group": "service:payment-api", "launchType": "FARGATE", "lastStatus": "RUNNING", "desiredStatus": "RUNNING",
 		"startedBy": "ecs-svc/1", "createdAt": time.Now().Unix(), "availabilityZone": "us-east-1a", "securityGroups": []string{d.group},
 		"attachments": []object{{"type": "ElasticNetworkInterface", "details": []object{
 			{"name": "subnetId", "value": subnet}, {"name": "privateIPv4Address", "value": address},
 		}}},
-		"containers": []object{{"name": "payment-api", "lastStatus": status}},
+		"containers": []object{{"name": "payment-api", "lastStatus": "RUNNING"}},
 	}
 }
 
@@ -414,7 +414,7 @@ func TestAServiceIsWhatTheDataPlaneReports(t *testing.T) {
 			"events": []object{{"id": "e1", "createdAt": now.Unix(), "message": "(service payment-api) has reached a steady state."}},
 		}},
 		"tasks": []object{
-			d.running(taskARN+"1", d.subnets[0], "10.0.1.10", "RUNNING"), d.running(taskARN+"2", d.subnets[1], "10.0.2.10", "RUNNING"),
+			d.running(taskARN+"1", d.subnets[0], "10.0.1.10"), d.running(taskARN+"2", d.subnets[1], "10.0.2.10"),
 		},
 	})
 	service = d.service("payment-api")
@@ -481,7 +481,7 @@ func TestAServiceIsWhatTheDataPlaneReports(t *testing.T) {
 	t.Run("a task that was told to stop is not told to run again", func(t *testing.T) {
 		_, err := d.ECS.StopTask(t.Context(), &ecs.StopTaskInput{Cluster: aws.String("payments"), Task: aws.String(taskARN + "1"), Reason: aws.String("by hand")})
 		require.NoError(t, err)
-		d.report(object{"tasks": []object{d.running(taskARN+"1", d.subnets[0], "10.0.1.10", "RUNNING")}}) // sent before it was seen
+		d.report(object{"tasks": []object{d.running(taskARN+"1", d.subnets[0], "10.0.1.10")}}) // sent before it was seen
 		task := d.task(taskARN + "1")
 		require.Equal(t, []string{"RUNNING", "STOPPED", "by hand"}, []string{
 			aws.ToString(task.LastStatus), aws.ToString(task.DesiredStatus), aws.ToString(task.StoppedReason),
@@ -527,7 +527,7 @@ func TestWhatADataPlaneRanIsGoneWithIt(t *testing.T) {
 	service := d.service("payment-api")
 	require.Zero(t, service.RunningCount)
 	require.Equal(t, ecstypes.DeploymentRolloutStateInProgress, service.Deployments[0].RolloutState)
-	d.report(object{"tasks": []object{d.running(taskARN+"1", d.subnets[0], "10.0.1.10", "RUNNING")}})
+	d.report(object{"tasks": []object{d.running(taskARN+"1", d.subnets[0], "10.0.1.10")}})
 	require.Len(t, d.list(ecs.ListTasksInput{}), 1)
 	d.attach(false)
 	require.Empty(t, d.list(ecs.ListTasksInput{}))
@@ -716,7 +716,7 @@ func TestADataPlaneRunsWhatItNamesAndUntilItsProcessEnds(t *testing.T) {
 	require.Equal(t, http.StatusOK, status, answer)
 	require.Zero(t, create("payments").RunningCount, "the data plane has not run it yet")
 	require.EqualValues(t, 1, create("others").RunningCount, "nobody runs it: complete at once")
-	d.report(object{"tasks": []object{d.running(taskARN+"1", d.subnets[0], "10.0.1.10", "RUNNING")}})
+	d.report(object{"tasks": []object{d.running(taskARN+"1", d.subnets[0], "10.0.1.10")}})
 
 	status, answer = d.knock(http.MethodPut, d.token, object{"attached": true, "cluster": "payments", "pid": os.Getpid()})
 	require.Equal(t, http.StatusConflict, status, answer)

@@ -36,7 +36,7 @@ LOCK = threading.RLock()  # of everything that more than one request may change 
 # What a service keeps of a request, as it is given, and what AWS takes where it is not.
 SETTINGS = {
     "deploymentConfiguration": None,
-    "availabilityZoneRebalancing": "ENABLED",
+    "availabilityZoneRebalancing": None,
     "enableECSManagedTags": False,
     "enableExecuteCommand": False,
     "healthCheckGracePeriodSeconds": None,
@@ -113,6 +113,8 @@ def create_service(plain, response):
         value = given.get(setting)
         setattr(service, camelcase_to_underscores(setting), copy.deepcopy(default) if value is None else value)
     service.deployment_configuration = deployment_configuration({}, given.get("deploymentConfiguration"))
+    usual = "ENABLED" if rebalances(service.deployment_configuration, given) else "DISABLED"
+    service.availability_zone_rebalancing = service.availability_zone_rebalancing or usual
     if service.load_balancers and service.health_check_grace_period_seconds is None:
         service.health_check_grace_period_seconds = 0
     if service.launch_type == "FARGATE":
@@ -178,18 +180,21 @@ def describe_services(plain, backend, *arguments):
 
 
 def refuse_settings(given, service=None):
-    configuration = given.get("deploymentConfiguration") or {}
-    most, least = configuration.get("maximumPercent"), configuration.get("minimumHealthyPercent")
-    if least is not None and not 0 <= least <= 100 or most is not None and most < 100 or (most, least) == (100, 100):
-        raise InvalidParameterException("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments." if (
-            most, least) == (100, 100) else "The deployment configuration is not valid.")
-    if given.get("availabilityZoneRebalancing") == "ENABLED":
-        if most is None and service is not None:
-            most = service.deployment_configuration.get("maximumPercent")
-        if most == 100 or given.get("schedulingStrategy") == "DAEMON":
-            raise InvalidParameterException("The service is not compatible with Availability Zone rebalancing.")
+    configuration = deployment_configuration(getattr(service, "deployment_configuration", {}), given.get("deploymentConfiguration"))
+    most, least = configuration["maximumPercent"], configuration["minimumHealthyPercent"]
+    if most == least == 100:
+        raise InvalidParameterException("Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.")
+    if most < 100 or not 0 <= least <= 100:
+        raise InvalidParameterException(f"The deployment configuration cannot be kept to: maximumPercent {most}, minimumHealthyPercent {least}.")
+    if given.get("availabilityZoneRebalancing") == "ENABLED" and not rebalances(configuration, given):
+        raise InvalidParameterException("The service is not compatible with Availability Zone rebalancing.")
     if (given.get("healthCheckGracePeriodSeconds") or 0) < 0:
         raise InvalidParameterException("healthCheckGracePeriodSeconds cannot be negative.")
+
+
+def rebalances(configuration, given):
+    """Rebalancing starts tasks before it stops others: it needs room, and is for replicas only."""
+    return configuration["maximumPercent"] > 100 and given.get("schedulingStrategy") != "DAEMON"
 
 
 def deployment_configuration(before, given):

@@ -21,6 +21,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -312,6 +313,13 @@ func TestASplitCloudIsOneCloud(t *testing.T) {
 	_, err = cloud.NewClients(opened.Config).SecretsManager.ListSecrets(t.Context(), &secretsmanager.ListSecretsInput{})
 	require.NoError(t, err)
 	require.Equal(t, before+1, fake.calls.Load(), "LocalStack's own services are asked there")
+
+	database, err := cloud.NewClients(opened.Config).RDS.CreateDBCluster(t.Context(), &rds.CreateDBClusterInput{
+		DBClusterIdentifier: aws.String("split"), Engine: aws.String("aurora-postgresql"), StorageEncrypted: aws.Bool(true),
+		MasterUsername: aws.String("master"), MasterUserPassword: aws.String("not-a-secret"),
+	})
+	require.NoError(t, err)
+	require.Nil(t, database.DBCluster.KmsKeyId, "the keys are LocalStack's, which would not know one of moto's")
 
 	env := opened.Env()
 	require.Equal(t, fake.URL, env["AWS_ENDPOINT_URL_SECRETS_MANAGER"])

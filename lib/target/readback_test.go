@@ -42,6 +42,13 @@ func TestAServiceTellsItsSettingsAsAWSDoes(t *testing.T) {
 	require.Equal(t, "1.4.0", aws.ToString(plain.Deployments[0].PlatformVersion))
 	require.WithinDuration(t, time.Now(), aws.ToTime(plain.CreatedAt), time.Minute)
 
+	full, err := d.ECS.CreateService(t.Context(), &ecs.CreateServiceInput{
+		Cluster: aws.String("payments"), ServiceName: aws.String("full"), TaskDefinition: &d.definition, LaunchType: ecstypes.LaunchTypeFargate,
+		NetworkConfiguration: d.network(), DeploymentConfiguration: &ecstypes.DeploymentConfiguration{MaximumPercent: aws.Int32(100), MinimumHealthyPercent: aws.Int32(0)},
+	})
+	require.NoError(t, err)
+	require.Equal(t, ecstypes.AvailabilityZoneRebalancingDisabled, full.Service.AvailabilityZoneRebalancing, "there is no room to rebalance in")
+
 	create := &ecs.CreateServiceInput{
 		Cluster: aws.String("payments"), ServiceName: aws.String("given"), TaskDefinition: &d.definition, DesiredCount: aws.Int32(1),
 		LaunchType: ecstypes.LaunchTypeFargate, NetworkConfiguration: d.network(), EnableECSManagedTags: true,
@@ -50,7 +57,7 @@ func TestAServiceTellsItsSettingsAsAWSDoes(t *testing.T) {
 			DeploymentCircuitBreaker: &ecstypes.DeploymentCircuitBreaker{Enable: true, Rollback: true}, MinimumHealthyPercent: aws.Int32(50),
 		},
 	}
-	_, err := d.ECS.CreateService(t.Context(), create)
+	_, err = d.ECS.CreateService(t.Context(), create)
 	require.NoError(t, err)
 	again, err := d.ECS.CreateService(t.Context(), create)
 	require.NoError(t, err, "the same request is no second service")

@@ -23,6 +23,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -191,11 +192,31 @@ func (p *platform) deploy(ctx context.Context, t *testing.T) {
 	t.Logf("deployed %d resources in %s", deployed.Changes["create"], deployed.Duration.Round(time.Millisecond))
 }
 
+var checkInDocs = regexp.MustCompile("`([a-z]+\\.[a-z0-9-]+)`")
+
+// hiddenInDocs are the checks that the documents name as not observable on target local.
+func hiddenInDocs(t *testing.T) (ids []string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/troubleshooting.md")
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(text), "#### `not observable here`\n")
+	require.True(t, found)
+	section, _, _ = strings.Cut(section, "####")
+	for _, match := range checkInDocs.FindAllStringSubmatch(section, -1) {
+		ids = append(ids, match[1])
+	}
+	return ids
+}
+
 // verify runs the specification, one subtest a check.
 func (p *platform) verify(ctx context.Context, t *testing.T) {
 	report, err := p.Verify(ctx, true)
 	require.NoError(t, err)
+	var hidden []string
 	for _, r := range report.Results {
+		if r.Status == verify.NotObservable {
+			hidden = append(hidden, r.ID)
+		}
 		t.Run(r.ID, func(t *testing.T) {
 			switch r.Status {
 			case verify.Passed:
@@ -207,6 +228,9 @@ func (p *platform) verify(ctx context.Context, t *testing.T) {
 				assert.Fail(t, r.Reason, r.Says)
 			}
 		})
+	}
+	if p.options.Target.Name == target.Local {
+		require.ElementsMatch(t, hiddenInDocs(t), hidden, "what docs/troubleshooting.md says is not observable on local without a data plane")
 	}
 	require.True(t, report.OK() || t.Failed(), "a report without a failed check must be fine")
 	t.Logf("%d checks in %.0f ms: %s", report.Counts.Total, report.DurationMS, report.Counts)

@@ -46,7 +46,6 @@ var knownChanges = map[string]string{
 
 // Why the whole stack differs. What moto does not tell AWS does, so that a difference of that kind is none there.
 const (
-	untold      = "moto takes it and does not tell it: the official provider then believes that it is off, the local one what it was told"
 	serverless  = "moto tells it of clusters that are not serverless"
 	invented    = "moto makes one up for each cluster"
 	protocolAll = "of all protocols, ports say nothing"
@@ -59,32 +58,19 @@ const (
 
 // knownStackDifferences are what differs after the whole stack's life, with the reason.
 var knownStackDifferences = map[string]string{
-	"output: aws:ec2/vpcEndpoint:VpcEndpoint prefixListId":                               anotherCall,
-	"output: aws:ecs/service:Service availabilityZoneRebalancing":                        untold,
-	"output: aws:ecs/service:Service enableEcsManagedTags":                               untold,
-	"output: aws:ecs/service:Service healthCheckGracePeriodSeconds":                      untold,
-	"output: aws:lb/listener:Listener tcpIdleTimeoutSeconds":                             ofSchema,
-	"output: aws:rds/cluster:Cluster engineLifecycleSupport":                             untold,
-	"output: aws:rds/cluster:Cluster performanceInsightsEnabled":                         untold,
-	"output: aws:rds/cluster:Cluster performanceInsightsRetentionPeriod":                 untold,
-	"output: aws:rds/cluster:Cluster hostedZoneId":                                       invented,
-	"output: aws:rds/clusterInstance:ClusterInstance performanceInsightsEnabled":         untold,
-	"output: aws:rds/clusterInstance:ClusterInstance performanceInsightsRetentionPeriod": untold,
-	"output: aws:s3/bucketV2:BucketV2 grants":                                            anotherCall,
-	"output: aws:s3/bucketV2:BucketV2 hostedZoneId":                                      noAPI,
-	"second preview: update aws:ecs/service:Service job-processor":                       untold,
-	"second preview: update aws:ecs/service:Service payment-api":                         untold,
-	"second preview: update aws:rds/cluster:Cluster aurora-cluster":                      untold + "; " + serverless,
-	"second preview: update aws:rds/clusterInstance:ClusterInstance aurora-reader-1":     untold,
-	"second preview: update aws:rds/clusterInstance:ClusterInstance aurora-reader-2":     untold,
-	"second preview: update aws:rds/clusterInstance:ClusterInstance aurora-writer":       untold,
-	"destroy: ecs DeleteService force":                                                   sameAsUnset,
-	"up: ec2 RevokeSecurityGroupEgress IpPermissions.FromPort":                           protocolAll,
-	"up: ec2 RevokeSecurityGroupEgress IpPermissions.ToPort":                             protocolAll,
-	"up: elasticloadbalancing ModifyLoadBalancerAttributes Attributes.Key":               sameAsUnset,
-	"up: kms CreateKey CustomerMasterKeySpec":                                            oldName,
-	"up: kms CreateKey KeySpec":                                                          oldName,
-	"up: s3 PUT encryption Rule.BucketKeyEnabled":                                        sameAsUnset,
-	"up: sns SetTopicAttributes AttributeName":                                           sameAsUnset,
-	"up: sns SetTopicAttributes AttributeValue":                                          sameAsUnset,
+	"output: aws:ec2/vpcEndpoint:VpcEndpoint prefixListId":                 anotherCall,
+	"output: aws:lb/listener:Listener tcpIdleTimeoutSeconds":               ofSchema,
+	"output: aws:rds/cluster:Cluster hostedZoneId":                         invented,
+	"output: aws:s3/bucketV2:BucketV2 grants":                              anotherCall,
+	"output: aws:s3/bucketV2:BucketV2 hostedZoneId":                        noAPI,
+	"second preview: update aws:rds/cluster:Cluster aurora-cluster":        serverless,
+	"destroy: ecs DeleteService force":                                     sameAsUnset,
+	"up: ec2 RevokeSecurityGroupEgress IpPermissions.FromPort":             protocolAll,
+	"up: ec2 RevokeSecurityGroupEgress IpPermissions.ToPort":               protocolAll,
+	"up: elasticloadbalancing ModifyLoadBalancerAttributes Attributes.Key": sameAsUnset,
+	"up: kms CreateKey CustomerMasterKeySpec":                              oldName,
+	"up: kms CreateKey KeySpec":                                            oldName,
+	"up: s3 PUT encryption Rule.BucketKeyEnabled":                          sameAsUnset,
+	"up: sns SetTopicAttributes AttributeName":                             sameAsUnset,
+	"up: sns SetTopicAttributes AttributeValue":                            sameAsUnset,
 }

@@ -64,6 +64,8 @@ type ServiceState struct {
 	ServiceArgs
 	resource.AllTags
 	DeploymentController *deploymentController `pulumi:"deploymentController,optional"`
+	// IamRole is the path and name of the role with which ECS reaches the load balancer.
+	IamRole *string `pulumi:"iamRole,optional"`
 }
 
 // deploymentController is what rolls a service out: ECS itself, unless it was made otherwise.
@@ -195,6 +197,10 @@ func readService(ctx context.Context, c *resource.Cloud, id string, prior Servic
 	s.DeploymentController = nil
 	if d := found.DeploymentController; d != nil {
 		s.DeploymentController = &deploymentController{string(d.Type)}
+	}
+	s.IamRole = nil
+	if _, role, is := strings.Cut(aws.ToString(found.RoleArn), ":role"); is {
+		s.IamRole = &role
 	}
 	s.Name, s.DesiredCount = aws.ToString(found.ServiceName), aws.Int(int(found.DesiredCount))
 	s.Cluster = sameForm(found.ClusterArn, prior.Cluster)

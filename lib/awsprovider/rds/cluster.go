@@ -62,6 +62,8 @@ type ClusterState struct {
 	AllocatedStorage    int      `pulumi:"allocatedStorage,optional"`
 	StorageType         string   `pulumi:"storageType,optional"`
 	NetworkType         string   `pulumi:"networkType,optional"`
+	// PerformanceInsightsKmsKeyID is what encrypts them, AWS's own key for RDS.
+	PerformanceInsightsKmsKeyID *string `pulumi:"performanceInsightsKmsKeyId,optional"`
 }
 
 var cluster = resource.Description[ClusterArgs, ClusterState]{
@@ -189,6 +191,7 @@ func readCluster(ctx context.Context, c *resource.Cloud, id string, prior Cluste
 	s.EnabledCloudwatchLogsExports = slices.Sorted(slices.Values(got.EnabledCloudwatchLogsExports))
 	s.PerformanceInsightsEnabled = resource.OrPrior(got.PerformanceInsightsEnabled, prior.PerformanceInsightsEnabled)
 	s.PerformanceInsightsRetentionPeriod = resource.OrPrior(resource.Int(got.PerformanceInsightsRetentionPeriod), prior.PerformanceInsightsRetentionPeriod)
+	s.PerformanceInsightsKmsKeyID = got.PerformanceInsightsKMSKeyId
 	s.DeletionProtection = resource.OrPrior(got.DeletionProtection, prior.DeletionProtection)
 	s.Tags = tagMap(got.TagList)
 	s.TagsAll = s.Tags
