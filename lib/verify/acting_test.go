@@ -54,18 +54,30 @@ func (a acts) config() aws.Config {
 	})
 }
 
+// with adds outputs of the stack.
+func (a acts) with(outputs map[string]any) acts {
+	all := maps.Clone(a)
+	all[moreOutputs] = outputs
+	return all
+}
+
+// moreOutputs is no operation.
+const moreOutputs = "outputs"
+
 // run runs some checks of a stack with the usual outputs, and no longer than a short wait for anything.
 func (a acts) run(t *testing.T, network Network, ids ...string) Report {
 	t.Helper()
 	all := maps.Clone(a)
 	all["GetCallerIdentity"] = &sts.GetCallerIdentityOutput{Account: aws.String(testAccount), Arn: aws.String("arn:aws:iam::123456789012:user/me")}
+	outputs := map[string]any{
+		lib.OutputAlbArn: testALB, lib.OutputAPIURL: "https://api.example.com", lib.OutputVpcID: "vpc-1", lib.OutputClusterIdentifier: "aurora-cluster-dev",
+		lib.OutputEcsClusterName: "ecs-cluster-dev", lib.OutputAlertsTopicArn: testTopic, lib.OutputAPIKeysSecretArn: testSecret, lib.OutputQueueURL: testQueue,
+		lib.OutputDlqURL: strings.Replace(testQueue, "jobs", "jobs-dlq", 1), lib.OutputJobProcessorServiceName: "job-processor-dev",
+	}
+	more, _ := all[moreOutputs].(map[string]any)
+	maps.Copy(outputs, more)
 	r, err := Run(t.Context(), Options{
-		AWS: all.config(), Suffix: "dev", Only: ids, Act: true, Network: network, Patience: shortWait,
-		Outputs: map[string]any{
-			lib.OutputAlbArn: testALB, lib.OutputAPIURL: "https://api.example.com", lib.OutputVpcID: "vpc-1", lib.OutputClusterIdentifier: "aurora-cluster-dev",
-			lib.OutputEcsClusterName: "ecs-cluster-dev", lib.OutputAlertsTopicArn: testTopic, lib.OutputAPIKeysSecretArn: testSecret, lib.OutputQueueURL: testQueue,
-			lib.OutputDlqURL: strings.Replace(testQueue, "jobs", "jobs-dlq", 1), lib.OutputJobProcessorServiceName: "job-processor-dev",
-		},
+		AWS: all.config(), Suffix: "dev", Only: ids, Act: true, Network: network, Patience: shortWait, Outputs: outputs,
 	})
 	require.NoError(t, err)
 	return r

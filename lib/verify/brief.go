@@ -126,7 +126,7 @@ func databaseBullets() []Bullet {
 		},
 		{
 			Text:   "Deploy across private subnets in at least 2 availability zones for high availability",
-			Checks: []string{"database.zones", "database.failover", "database.failover-endpoint", "database.private-subnets", "database.not-public"},
+			Checks: []string{"database.zones", "database.failover", "database.failover-endpoint", "database.failover-serves", "database.private-subnets", "database.not-public"},
 		},
 		{
 			Text:   "Enable encryption at rest using AWS managed KMS keys",
@@ -177,8 +177,11 @@ func balancingBullets() []Bullet {
 		{ID: "4.3.1", Text: "Route '/api/*' paths to the payment-api service", Checks: []string{"alb.api-routing", "alb.answers"}},
 		{ID: "4.3.2", Text: "Route '/health' endpoint to both services for health checks", Checks: []string{"alb.health-routing", "alb.answers"}},
 		{
-			Text:   "Enable connection draining and health checks",
-			Checks: []string{"alb.draining", "alb.health-checks", "alb.healthy-targets", "application.container-health"},
+			Text: "Enable connection draining and health checks",
+			Checks: []string{
+				"alb.draining", "alb.health-checks", "alb.healthy-targets", "application.container-health", "application.rollout-serves",
+				"application.scale-in-serves",
+			},
 		},
 	}
 }

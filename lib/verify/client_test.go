@@ -34,6 +34,8 @@ type standIn struct {
 	rest        says
 	insecure    says
 	serial      string // that ACM tells; empty for the true one
+	// while is what all requests over TLS get for a time; nil for never.
+	while func() (says, bool)
 }
 
 // says is an answer; its location gets host and request URI of the request.
@@ -66,6 +68,12 @@ func soundALB() standIn {
 func (d standIn) open(t *testing.T) (acts, *stage) {
 	t.Helper()
 	secure := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if d.while != nil {
+			if a, now := d.while(); now {
+				a.serve(w, r)
+				return
+			}
+		}
 		if a, ok := d.secure[r.URL.Path]; ok {
 			a.serve(w, r)
 			return
@@ -95,9 +103,7 @@ func albAPI(serial string) acts {
 		"DescribeLoadBalancers": &elb.DescribeLoadBalancersOutput{LoadBalancers: []elbtypes.LoadBalancer{
 			{LoadBalancerArn: aws.String(testALB), DNSName: aws.String("alb-dev-1.us-east-1.elb.amazonaws.com")},
 		}},
-		"DescribeNetworkInterfaces": &ec2.DescribeNetworkInterfacesOutput{NetworkInterfaces: []ec2types.NetworkInterface{
-			{NetworkInterfaceId: aws.String("eni-1"), Description: aws.String("ELB app/alb-dev/50dc6c495c0c9188"), VpcId: aws.String("vpc-1")},
-		}},
+		"DescribeNetworkInterfaces": showing(albInterfaces()...),
 		"DescribeListeners": &elb.DescribeListenersOutput{Listeners: []elbtypes.Listener{
 			{Port: aws.Int32(443), Certificates: []elbtypes.Certificate{{CertificateArn: aws.String("arn:aws:acm:us-east-1:123456789012:certificate/1")}}},
 		}},
@@ -105,6 +111,16 @@ func albAPI(serial string) acts {
 		"ListTasks":           &ecs.ListTasksOutput{TaskArns: []string{"arn:aws:ecs:us-east-1:123456789012:task/1"}},
 		"DescribeTasks":       &ecs.DescribeTasksOutput{Tasks: []ecstypes.Task{{LastStatus: aws.String("RUNNING")}}},
 	}
+}
+
+func albInterfaces() []ec2types.NetworkInterface {
+	return []ec2types.NetworkInterface{
+		{NetworkInterfaceId: aws.String("eni-1"), Description: aws.String("ELB app/alb-dev/50dc6c495c0c9188"), VpcId: aws.String("vpc-1")},
+	}
+}
+
+func showing(interfaces ...ec2types.NetworkInterface) *ec2.DescribeNetworkInterfacesOutput {
+	return &ec2.DescribeNetworkInterfacesOutput{NetworkInterfaces: interfaces}
 }
 
 // colons is a serial number as ACM writes it: 0a:1b:2c.

@@ -128,6 +128,7 @@ type failover struct {
 	named                  string        // where the writer's endpoint led at the end
 	namedWriter            string        // where the new writer's own name led
 	namedTook              time.Duration
+	watched                *watched // by clients; nil where there are none
 }
 
 // moved tells whether another writer is there for its clients.
@@ -145,31 +146,44 @@ func (e *Env) failover(ctx context.Context) (failover, error) {
 		if !f.before.healthy() {
 			return f, fmt.Errorf("the database is not fit for a failover, which was not tried: %s", f.before)
 		}
-		withNames := len(e.lacking(ctx, []Capability{capDatabaseNetwork})) == 0
-		started := time.Now()
-		if err := e.failOver(ctx, nil); err != nil {
-			return f, err
-		}
-		defer undo(ctx, &err, failoverBound+settleBound, func(ctx context.Context) error { return e.failBack(ctx, f.before.writer) })
-		_, err = e.poll(ctx, failoverBound, func(ctx context.Context) (_ bool, err error) {
-			f.after, err = e.members(ctx)
-			f.took = time.Since(started)
-			return f.moved(), err
-		})
-		if err != nil {
-			return f, err
-		}
-		if withNames {
-			if err := e.awaitEndpoint(ctx, &f, started); err != nil {
-				return f, err
+		asked := false
+		defer func() {
+			if asked {
+				undo(ctx, &err, failoverBound+settleBound, func(ctx context.Context) error { return e.failBack(ctx, f.before.writer) })
 			}
-		}
-		_, err = e.poll(ctx, settleBound, func(ctx context.Context) (_ bool, err error) {
-			f.settled, err = e.members(ctx)
-			return f.settled.healthy(), err
+		}()
+		f.watched, err = e.underWatch(ctx, func(ctx context.Context) error {
+			started := time.Now()
+			if err := e.failOver(ctx, nil); err != nil {
+				return err
+			}
+			asked = true
+			return e.follow(ctx, &f, started)
 		})
 		return f, err
 	})
+}
+
+// follow waits for what comes of a failover.
+func (e *Env) follow(ctx context.Context, f *failover, started time.Time) error {
+	_, err := e.poll(ctx, failoverBound, func(ctx context.Context) (_ bool, err error) {
+		f.after, err = e.members(ctx)
+		f.took = time.Since(started)
+		return f.moved(), err
+	})
+	if err != nil {
+		return err
+	}
+	if len(e.lacking(ctx, []Capability{capDatabaseNetwork})) == 0 {
+		if err := e.awaitEndpoint(ctx, f, started); err != nil {
+			return err
+		}
+	}
+	_, err = e.poll(ctx, settleBound, func(ctx context.Context) (_ bool, err error) {
+		f.settled, err = e.members(ctx)
+		return f.settled.healthy(), err
+	})
+	return err
 }
 
 // awaitEndpoint waits until the writer's endpoint leads to the new writer. That a name is not known for a moment is part of it.

@@ -37,9 +37,7 @@ func (a *aurora) api() acts {
 		a.hosts[instance(i)+".example.com"] = []string{fmt.Sprintf("10.0.0.%d", i)}
 	}
 	return acts{
-		"DescribeNetworkInterfaces": &ec2.DescribeNetworkInterfacesOutput{NetworkInterfaces: []ec2types.NetworkInterface{
-			{Description: aws.String("RDSNetworkInterface"), VpcId: aws.String("vpc-1")},
-		}},
+		"DescribeNetworkInterfaces": showing(databaseInterface()),
 		"DescribeDBClusters": func(any) (any, error) {
 			c := rdstypes.DBCluster{
 				DBClusterIdentifier: aws.String("aurora-cluster-dev"), DBClusterArn: aws.String("arn:aws:rds:us-east-1:123456789012:cluster:aurora-cluster-dev"),
@@ -90,6 +88,10 @@ func (a *aurora) api() acts {
 			return &rds.FailoverDBClusterOutput{}, nil
 		},
 	}
+}
+
+func databaseInterface() ec2types.NetworkInterface {
+	return ec2types.NetworkInterface{Description: aws.String("RDSNetworkInterface"), VpcId: aws.String("vpc-1")}
 }
 
 func TestAFailoverIsWatchedAndTakenBack(t *testing.T) {

@@ -10,7 +10,10 @@
 //   - queue.delivers sends a message to the main queue and deletes it, or lets a job processor do so;
 //   - queue.refuses-plain-text and bucket.refuses-plain-text send one signed read each without TLS;
 //   - alerts.alarm-publishes sets one alarm off, which notifies the operations team, and sets it back;
-//   - database.failover and database.failover-endpoint share one failover of the database and one back again.
+//   - application.rollout-serves replaces the tasks of both services by new ones of the same revision;
+//   - application.scale-in-serves adds a task to each service and takes one away again;
+//   - database.failover, database.failover-endpoint and database.failover-serves share one failover of the database and one
+//     back again.
 package verify
 
 import (
@@ -180,6 +183,7 @@ func Checks() []Check {
 		scalingChecks(),
 		loadBalancingChecks(),
 		clientChecks(),
+		continuityChecks(),
 		firewallChecks(),
 		queueChecks(),
 		deliveryChecks(),

@@ -16,7 +16,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/acm"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/sns"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
@@ -207,6 +211,18 @@ func unobservableLive() map[string]answer {
 				out.status, out.location = http.StatusOK, ""
 			}
 		}),
+		"application.rollout-serves": losing(func(in any) bool {
+			update, is := in.(*ecs.UpdateServiceInput)
+			return is && update.ForceNewDeployment
+		}),
+		"application.scale-in-serves": losing(func(in any) bool {
+			update, is := in.(*ecs.UpdateServiceInput)
+			return is && update.DesiredCount != nil
+		}),
+		"database.failover-serves": losing(func(in any) bool {
+			failover, is := in.(*rds.FailoverDBClusterInput)
+			return is && failover.TargetDBInstanceIdentifier == nil
+		}),
 		"queue.refuses-plain-text":  answersPlain("sqs"),
 		"bucket.refuses-plain-text": answersPlain("s3"),
 		"database.failover-endpoint": changed(func(_ *saboteur, out *lookedUp) {
@@ -232,8 +248,11 @@ func liveSabotages() []sabotage {
 	return []sabotage{
 		{
 			Check: "alb.answers", Says: "stop all tasks of payment-api", On: "services", Unhealable: scaled,
-			Also: []string{"application.payment-api", "application.running", "application.tasks-spread", "alb.healthy-targets"},
-			Do:   func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, paymentAPI, 0, 3) },
+			Also: []string{
+				"application.payment-api", "application.running", "application.tasks-spread", "alb.healthy-targets", "application.rollout-serves",
+				"application.scale-in-serves", "database.failover-serves",
+			},
+			Do: func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, paymentAPI, 0, 3) },
 		},
 		listening("alb.answers-404", "answer a client with 200 where nothing is", 443, "alb.default-404", func(in *elb.ModifyListenerInput) {
 			in.DefaultActions = hello()
@@ -265,8 +284,46 @@ func liveSabotages() []sabotage {
 			later(s, s.SQS.PurgeQueue, &sqs.PurgeQueueInput{QueueUrl: aws.String(s.output(lib.OutputQueueURL))})
 			s.setQueue(ctx, lib.OutputQueueURL, "DelaySeconds", "900")
 		}},
+		updatesService("application.rollout-serves", "stop all tasks before others start", func(_ *saboteur, in *ecs.UpdateServiceInput, was ecstypes.Service) {
+			in.DeploymentConfiguration = was.DeploymentConfiguration
+			in.DeploymentConfiguration.MinimumHealthyPercent, in.DeploymentConfiguration.MaximumPercent = aws.Int32(0), aws.Int32(100)
+		}, "application.rolling-update"),
+		{
+			Check: "application.rollout-serves", Says: "take a task that has just started for healthy", Also: []string{"alb.health-checks"},
+			Do: func(ctx context.Context, s *saboteur) {
+				call(ctx, s, s.ELB.ModifyTargetGroup, &elb.ModifyTargetGroupInput{
+					TargetGroupArn: s.targetGroup(ctx, paymentAPI), HealthCheckEnabled: aws.Bool(false),
+				})
+			},
+		},
+		{
+			Check: "application.scale-in-serves", Says: "cut a leaving target off with its requests", Also: []string{"alb.draining"},
+			Do: func(ctx context.Context, s *saboteur) {
+				for _, service := range []string{paymentAPI, jobProcessor} {
+					call(ctx, s, s.ELB.ModifyTargetGroupAttributes, &elb.ModifyTargetGroupAttributesInput{
+						TargetGroupArn: s.targetGroup(ctx, service), Attributes: []elbtypes.TargetGroupAttribute{
+							{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("0")},
+						},
+					})
+				}
+			},
+		},
+		leavesOneInstance("database.failover-serves", "leave nobody to answer clients after the writer"),
 		leavesOneInstance("database.failover", "leave nobody to fail over to"),
 		leavesOneInstance("database.failover-endpoint", "leave nobody for the endpoint to lead to"),
+	}
+}
+
+// losing spoils a few answers of the load balancer's once something begins, fewer than are asked for while it goes on.
+func losing(begins func(in any) bool) answer {
+	return func(s *saboteur, _ string, in, out any, err error) (any, error) {
+		if begins(in) {
+			s.spoil.Store(3)
+		}
+		if a, is := out.(*doorAnswer); is && a.scheme == "https" && s.spoil.Add(-1) >= 0 {
+			a.status, a.balancer = http.StatusBadGateway, true
+		}
+		return out, err
 	}
 }
 

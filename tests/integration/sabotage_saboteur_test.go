@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"sync/atomic"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/require"
@@ -25,7 +26,8 @@ type saboteur struct {
 	outputs map[string]any
 	undos   []func(context.Context)
 
-	serial string // of the certificate that the stand-in for the load balancer serves
+	serial string       // of the certificate that the stand-in for the load balancer serves
+	spoil  atomic.Int32 // how many answers of the load balancer are still to be spoilt
 }
 
 func newSaboteur(t require.TestingT, cfg aws.Config, suffix string) *saboteur {
