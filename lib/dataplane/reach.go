@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -89,15 +88,9 @@ func (n reach) mayConnect(from []reachability.Interface, to reachability.Interfa
 // of are the interfaces whose description begins with a text.
 func (n reach) of(description string) (found []reachability.Interface) {
 	for _, i := range n.interfaces {
-		address, err := netip.ParseAddr(aws.ToString(i.PrivateIpAddress))
-		if err != nil || !strings.HasPrefix(aws.ToString(i.Description), description) {
-			continue
+		if one := reachability.InterfaceOf(i); one.Address.IsValid() && strings.HasPrefix(aws.ToString(i.Description), description) {
+			found = append(found, one)
 		}
-		one := reachability.Interface{Subnet: aws.ToString(i.SubnetId), Address: address}
-		for _, g := range i.Groups {
-			one.Groups = append(one.Groups, aws.ToString(g.GroupId))
-		}
-		found = append(found, one)
 	}
 	return found
 }

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 	case "client", "client6":
 		fmt.Println(greeting(address))
 	default: // a parent of a client, in a group of the client's own if asked for
-		client := exec.Command(os.Args[0]) //nolint:gosec // itself
+		client := exec.CommandContext(context.Background(), os.Args[0]) //nolint:gosec // itself
 		client.Env = []string{role + "=" + address + " client"}
 		client.Stdin, client.Stdout = strings.NewReader("\n"), os.Stdout
 		client.SysProcAttr = &syscall.SysProcAttr{Setpgid: kind == "leaver"}
@@ -46,9 +46,18 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
+// listen and connect are net.Listen and net.Dial, which linters want with a context.
+func listen(address string) (net.Listener, error) {
+	return new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+}
+
+func connect(address string) (net.Conn, error) {
+	return new(net.Dialer).DialContext(context.Background(), "tcp", address)
+}
+
 // greeting is what a server says first.
 func greeting(address string) string {
-	c, err := net.Dial("tcp", address)
+	c, err := connect(address)
 	if err != nil {
 		return errorText(err)
 	}
@@ -71,7 +80,7 @@ func errorText(err error) string {
 // server greets each client and then echoes.
 func server(tb testing.TB, name string) (address string) {
 	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := listen("127.0.0.1:0")
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = listener.Close() })
 	go func() {
@@ -99,7 +108,7 @@ type running struct {
 
 func child(t *testing.T, address, kind string) running {
 	t.Helper()
-	command := exec.Command(os.Args[0]) //nolint:gosec // itself
+	command := exec.CommandContext(t.Context(), os.Args[0]) //nolint:gosec // itself
 	command.Env = []string{role + "=" + address + " " + kind}
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	stdin, err := command.StdinPipe()
@@ -193,7 +202,7 @@ func TestAClientMayComeByASocketForIPv6(t *testing.T) {
 
 func TestTheKernelAndItsTablesTellTheSameOfAConnection(t *testing.T) {
 	for _, network := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
-		listener, err := net.Listen("tcp", network)
+		listener, err := listen(network)
 		if err != nil {
 			t.Logf("%s: %v", network, err)
 			continue
@@ -203,7 +212,7 @@ func TestTheKernelAndItsTablesTellTheSameOfAConnection(t *testing.T) {
 		if to == "[::]" {
 			to = "127.0.0.1" // a socket for both
 		}
-		client, err := net.Dial("tcp", to+":"+port)
+		client, err := connect(to + ":" + port)
 		require.NoError(t, err)
 		of := func(c net.Conn) connection {
 			return connection{unmapped(netip.MustParseAddrPort(c.LocalAddr().String())), unmapped(netip.MustParseAddrPort(c.RemoteAddr().String()))}
@@ -234,7 +243,7 @@ func own(tb testing.TB, backend func() []string) *Front {
 
 func dial(tb testing.TB, f *Front) *net.TCPConn {
 	tb.Helper()
-	c, err := net.Dial("tcp", f.Address())
+	c, err := connect(f.Address())
 	require.NoError(tb, err)
 	tb.Cleanup(func() { _ = c.Close() })
 	require.NoError(tb, c.SetDeadline(time.Now().Add(30*time.Second)))
@@ -274,7 +283,7 @@ func TestAFailoverCutsAndLeadsElsewhere(t *testing.T) {
 }
 
 func TestAServerThatIsGoneIsPassedOverAndNoneIsAReset(t *testing.T) {
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	gone, err := listen("127.0.0.1:0")
 	require.NoError(t, err)
 	require.NoError(t, gone.Close())
 	to := server(t, "reader-2")
@@ -289,7 +298,7 @@ func TestAServerThatIsGoneIsPassedOverAndNoneIsAReset(t *testing.T) {
 }
 
 func TestAServerThatIsKilledResetsItsClients(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := listen("127.0.0.1:0")
 	require.NoError(t, err)
 	defer func() { _ = listener.Close() }()
 	c := dial(t, own(t, func() []string { return []string{listener.Addr().String()} }))
@@ -313,7 +322,7 @@ func TestNothingIsLeftOfAFront(t *testing.T) {
 	assert.Equal(t, 20, f.Connections())
 	require.NoError(t, f.Close())
 	assert.Zero(t, f.Connections())
-	_, err := net.Dial("tcp", f.Address())
+	_, err := connect(f.Address())
 	require.ErrorIs(t, err, syscall.ECONNREFUSED)
 	require.NoError(t, cloud.Poll(t.Context(), cloud.Wait{Limit: 10 * time.Second, First: time.Millisecond, Longest: time.Second},
 		func(context.Context) (bool, error) { return runtime.NumGoroutine() <= before, nil }), "routines are left")
@@ -360,7 +369,7 @@ func BenchmarkExchange(b *testing.B) {
 	f := own(b, func() []string { return []string{to} })
 	for name, address := range map[string]string{"bare": to, "front": f.Address()} {
 		b.Run(name, func(b *testing.B) {
-			c, err := net.Dial("tcp", address)
+			c, err := connect(address)
 			require.NoError(b, err)
 			defer func() { _ = c.Close() }()
 			buffer := make([]byte, 1024)

@@ -44,7 +44,9 @@ func TestATaskReachesTheDatabaseAsTheRulesSay(t *testing.T) {
 	}
 	servers := []reachability.Interface{card("sg-db", "10.0.32.9"), card("sg-db", "10.0.48.9")}
 	rules := Rules{
-		Network: func() (*reachability.Network, error) { return reachability.Read(t.Context(), cloud.NewReader(api), "vpc-1") },
+		Network: func() (*reachability.Network, error) {
+			return reachability.Read(t.Context(), cloud.NewReader(api), "vpc-1")
+		},
 		Task: func(id string) (reachability.Interface, error) {
 			switch id {
 			case "api-1":

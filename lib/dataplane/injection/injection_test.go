@@ -1,7 +1,6 @@
 package injection
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"testing"
@@ -233,7 +232,7 @@ func TestWhatCannotBeAnsweredIsNoReasonToStopATask(t *testing.T) {
 		_, err := Resolve(t.Context(), c.f.source(), definition(c.secrets), c.container)
 		require.ErrorContains(t, err, c.want)
 		var reason StoppedReason
-		assert.False(t, errors.As(err, &reason), "%v", err)
+		assert.NotErrorAs(t, err, &reason)
 	}
 }
 
