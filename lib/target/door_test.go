@@ -205,8 +205,11 @@ func TestTheDoorOpensToItsTokenOnly(t *testing.T) {
 		require.Equal(t, http.StatusBadRequest, status, "%v", hostile)
 	}
 	for _, hostile := range []any{
-		object{"services": []object{{"serviceArn": "x"}}}, object{"tasks": []object{{}}}, object{"tasks": 7},
-		object{"targetHealth": []object{{}}}, object{"clusters": []object{{"dbClusterIdentifier": "none", "status": "available"}}},
+		object{"services": []object{{"serviceArn": "x"}}},
+		object{"tasks": []object{{}}},
+		object{"tasks": 7},
+		object{"targetHealth": []object{{}}},
+		object{"clusters": []object{{"dbClusterIdentifier": "none", "status": "available"}}},
 	} {
 		status, answer := d.knock(http.MethodPost, d.token, hostile)
 		require.Equal(t, http.StatusBadRequest, status, "%v", hostile)
