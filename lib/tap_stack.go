@@ -3814,8 +3814,8 @@ const (
 	OutputDBName                  = "dbName"
 	OutputDBMasterUser            = "dbMasterUser"
 	OutputDBEngineVersion         = "dbEngineVersionActual"
-	OutputDBSecretArn             = "dbSecretArn" // the master user's
-	OutputPaymentAPIDBSecretArn   = "paymentApiDbSecretArn"
+	OutputDBSecretArn             = "dbSecretArn"           // the master user's
+	OutputPaymentAPIDBSecretArn   = "paymentApiDbSecretArn" //nolint:gosec // a name
 	OutputJobProcessorDBSecretArn = "jobProcessorDbSecretArn"
 	OutputAPIKeysSecretArn        = "apiKeysSecretArn"
 	OutputEcsClusterName          = "ecsClusterName"
