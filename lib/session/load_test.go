@@ -26,7 +26,7 @@ import (
 func TestALoadGoesToTheLoadBalancerByTheAPIsNameWithTheKeyOfItsSecret(t *testing.T) {
 	var accepted, refused atomic.Int32
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Host[:11] != "example.com" || r.Header.Get("Authorization") != "Bearer "+load.Credential([]byte("from-the-secret"), "load-1") {
+		if r.Host[:11] != "alb.invalid" || r.Header.Get("Authorization") != "Bearer "+load.Credential([]byte("from-the-secret"), "load-1") {
 			refused.Add(1)
 			w.WriteHeader(http.StatusUnauthorized)
 			return
@@ -57,7 +57,7 @@ func TestALoadGoesToTheLoadBalancerByTheAPIsNameWithTheKeyOfItsSecret(t *testing
 		return nil, cloudtest.Refusal(call)
 	})}
 	outputs := map[string]any{
-		lib.OutputAPIURL: "https://example.com:" + address.Port(), lib.OutputAlbDNSName: "127.0.0.1",
+		lib.OutputAPIURL: "https://alb.invalid:" + address.Port(), lib.OutputAlbDNSName: "127.0.0.1",
 		lib.OutputAlbArn: "arn:of-the-balancer", lib.OutputAPIKeysSecretArn: "arn:of-the-keys",
 	}
 	api, err := s.paymentAPI(t.Context(), outputs, "")
