@@ -5,11 +5,11 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/rand"
+	"net/http"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"tapstack/lib/cloud"
@@ -65,9 +65,11 @@ func (p *Plane) deliver(ctx context.Context, age time.Duration) error {
 	_ = writer.Close()
 	key := balancer.LogKey(attributes["access_logs.s3.prefix"], p.account.Account, p.cfg.Region, p.lb.state.ARN, time.Now(),
 		p.addresses.own(balancerThird, balancerFourth), strings.ToLower(rand.Text()[:8]))
-	_, err := p.clients.S3.PutObject(ctx, &s3.PutObjectInput{
-		Bucket: aws.String(attributes["access_logs.s3.bucket"]), Key: &key, Body: bytes.NewReader(packed.Bytes()),
-	})
+	bucket := attributes["access_logs.s3.bucket"]
+	if p.door != nil { // the bucket's policy need not let anybody else write than the service that delivers
+		return p.door.call(ctx, http.MethodPost, "", report{Objects: []objectReport{{bucket, key, packed.Bytes()}}}, nil)
+	}
+	_, err := p.clients.S3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: bytes.NewReader(packed.Bytes())})
 	if cloud.IsNotFound(err) {
 		return nil
 	}

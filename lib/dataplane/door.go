@@ -85,10 +85,18 @@ type report struct {
 	RemovedTasks []string        `json:"removedTasks,omitempty"`
 	TargetHealth []groupReport   `json:"targetHealth,omitempty"`
 	Clusters     []clusterReport `json:"clusters,omitempty"`
+	Objects      []objectReport  `json:"objects,omitempty"`
 }
 
 func (r report) empty() bool {
 	return len(r.Services)+len(r.Tasks)+len(r.RemovedTasks)+len(r.TargetHealth)+len(r.Clusters) == 0
+}
+
+// objectReport is what a service of AWS delivers to a bucket.
+type objectReport struct {
+	Bucket  string `json:"bucket"`
+	Key     string `json:"key"`
+	Content []byte `json:"content"` // base64
 }
 
 type clusterReport struct {

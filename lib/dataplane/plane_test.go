@@ -254,6 +254,9 @@ func (s *stage) balance() (dnsName string, behind ecstypes.LoadBalancer) {
 	require.NoError(s.t, err)
 	_, err = s.S3.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: aws.String(logBucket)})
 	require.NoError(s.t, err)
+	_, err = s.S3.PutBucketPolicy(ctx, &s3.PutBucketPolicyInput{Bucket: aws.String(logBucket), Policy: aws.String(`{"Version":"2012-10-17","Statement":[` +
+		`{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::` + logBucket + `/*","Condition":{"Bool":{"aws:SecureTransport":"false"}}}]}`)})
+	require.NoError(s.t, err)
 	_, err = s.ELB.ModifyLoadBalancerAttributes(ctx, &elb.ModifyLoadBalancerAttributesInput{
 		LoadBalancerArn: front.LoadBalancers[0].LoadBalancerArn, Attributes: []elbtypes.LoadBalancerAttribute{
 			{Key: aws.String("access_logs.s3.enabled"), Value: aws.String("true")}, {Key: aws.String("access_logs.s3.bucket"), Value: aws.String(logBucket)},

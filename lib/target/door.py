@@ -11,6 +11,7 @@ POST {"services": [...], "tasks": [...], "removedTasks": [ARN...], "targetHealth
 the answer has the network interface of each reported task.
 """
 
+import base64
 import functools
 import hmac
 import json
@@ -24,6 +25,7 @@ from moto.elbv2.models import ELBv2Backend
 from moto.rds import rds_backends
 from moto.rds.exceptions import InvalidDBClusterStateFault
 from moto.rds.models import DBCluster, DBInstance, DBInstanceClustered, RDSBackend
+from moto.s3.models import s3_backends
 
 import fargate
 import interfaces
@@ -133,6 +135,8 @@ class Door:
             report_health(it)
         for it in request.get("clusters") or []:
             report_cluster(it)
+        for it in request.get("objects") or []:
+            deliver(it)
         return {"tasks": [{"taskArn": t.task_arn, "desiredStatus": t.told["desiredStatus"], "attachments": t.told.get("attachments") or []} for t in tasks]}
 
 
@@ -144,6 +148,16 @@ def arrange():
     ELBv2Backend.describe_target_health = describing_health(ELBv2Backend.describe_target_health)
     Endpoints.arrange()
     RDSBackend.failover_db_cluster = failing_over(RDSBackend.failover_db_cluster)
+
+
+def deliver(report):
+    """Puts an object where a service of AWS delivers it, such as a load balancer's access log: the policies of such buckets let nobody
+    else write. Without the bucket it is lost, as on AWS."""
+    for backends in list(s3_backends.values()):
+        for backend in list(backends.values()):
+            if report["bucket"] in backend.buckets:
+                backend.put_object(report["bucket"], report["key"], base64.b64decode(report["content"], validate=True), encryption="AES256")
+                return
 
 
 CHANGES = {}  # calls that may have changed something, by service
