@@ -26,9 +26,9 @@ help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 .PHONY: tap
-tap: ## build the command line into .build/tap (the first build compiles the AWS SDKs: about 4 minutes on 2 cores)
+tap: ## build the command line and the reference services into .build (the first build compiles the AWS SDKs: about 4 minutes on 2 cores)
 	@mkdir -p $(BUILD)
-	@$(GO) build -o $(TAP) ./bin/tap
+	@$(GO) build -o $(BUILD)/ ./bin/tap ./fixtures/services
 
 .PHONY: demo
 demo: ## deploy the whole stack to a local cloud, check it, remove it
@@ -94,6 +94,16 @@ test-reliability: ## kills, signals, lost answers, a full disk, a hung endpoint:
 .PHONY: torture
 torture: ## the same at every call, before and after its effect, and with every share of faults: hours; OFFICIAL=1 days
 	TAPSTACK_RELIABILITY=torture $(GO) test -timeout 720h -count=1 -v -run TestRows ./tests/reliability
+
+# PAYMENTS=5000 makes more of them.
+PAYMENTS    ?= 1000
+.PHONY: test-payments
+test-payments: ## payments through a deployed stack whose tasks and database are killed all the while: none lost, none settled twice
+	TAPSTACK_PAYMENTS=$(PAYMENTS) $(GO) test -timeout 30m -count=1 -v ./tests/payments
+
+.PHONY: torture-payments
+torture-payments: ## the same with 10,000 payments
+	@$(MAKE) --no-print-directory test-payments PAYMENTS=10000
 
 # ROUNDS=10 STACKS=4 makes it shorter.
 .PHONY: soak

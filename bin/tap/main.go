@@ -119,8 +119,10 @@ func (a *app) root() *cobra.Command {
 	root.CompletionOptions.HiddenDefaultCmd = true
 	a.options.bind(root.PersistentFlags())
 	root.AddCommand(
-		a.demoCommand(), a.previewCommand(), a.costCommand(), a.upCommand(), a.verifyCommand(), a.loadCommand(), a.outputsCommand(), a.refreshCommand(),
+		a.demoCommand(), a.previewCommand(), a.costCommand(), a.upCommand(), a.migrateCommand(), a.verifyCommand(), a.loadCommand(), a.outputsCommand(),
+		a.refreshCommand(),
 		a.destroyCommand(), a.recoverCommand(), a.proveCommand(), a.sweepCommand(), a.preflightCommand(), a.doctorCommand(), a.versionCommand(),
+		a.dataPlaneCommand(),
 	)
 	return root
 }
@@ -146,7 +148,9 @@ func (a *app) does(command *cobra.Command, needs func() needs, work func(context
 		}
 		r.Command = command.CommandPath()
 		s, ctx := session.New(command.Context(), r.Options)
-		err = work(ctx, s, r)
+		if err = withReferenceServices(ctx, r.DataPlane, a.display.Note); err == nil {
+			err = work(ctx, s, r)
+		}
 		a.display.abort()
 		return errors.Join(err, s.Close())
 	}

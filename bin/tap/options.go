@@ -44,6 +44,8 @@ type options struct {
 
 	config     []string
 	allow      []string
+	run        []string
+	dataPlane  string
 	ttl        time.Duration
 	port       int
 	noProgress bool
@@ -81,6 +83,14 @@ func (o *options) bindUnlock(flags *pflag.FlagSet) {
 func (o *options) bindAllow(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&o.allow, "allow-replace", nil,
 		"a resource, by its `name` in the plan, that may be replaced or deleted with all that is lost by it; may be repeated")
+}
+
+// bindDataPlane adds the flags of the commands that have what is deployed run on this machine.
+func (o *options) bindDataPlane(flags *pflag.FlagSet) {
+	flags.StringVar(&o.dataPlane, "data-plane", planeAuto,
+		"run the deployed services, load balancer and database on this machine: on, off, or auto, which is on for target local on Linux")
+	flags.StringArrayVar(&o.run, "run", nil,
+		"the command that stands for the image of a container, as `CONTAINER=COMMAND` (payment-api=./my-api); may be repeated; the others run the reference services")
 }
 
 // needs are what a command asks of its request, besides a stack to work on.
@@ -123,11 +133,13 @@ func (o *options) request(ctx context.Context, command string, needs needs) (*re
 		},
 		json: o.output == outputJSON, progress: !o.noProgress, rerun: o.rerun(),
 	}
+	plane, fault := o.plane()
+	r.DataPlane = plane
 	given, err := pairs(o.config)
 	if len(o.allow) > 0 {
 		given[lib.ConfigAllowReplace] = strings.Join(o.allow, ",")
 	}
-	faults := append([]error{r.Target.Fault(), o.outputFault()}, o.faults(command, needs)...)
+	faults := append([]error{r.Target.Fault(), o.outputFault(), fault}, o.faults(command, needs)...)
 	faults = append(append(faults, needs.faults...), err)
 	settings := session.Settings{Given: given, Fresh: needs.fresh, Assume: o.target != target.AWS || needs.emulated, TTL: o.ttl}
 	if fault := lib.ValidateSuffix(o.suffix); fault != nil {

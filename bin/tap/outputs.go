@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net/url"
 	"slices"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
+	"tapstack/lib"
 	"tapstack/lib/printable"
 	"tapstack/lib/session"
 )
@@ -34,7 +36,26 @@ func (a *app) outputs(ctx context.Context, s *session.Session, r *request) error
 		return a.printJSON(outputs)
 	}
 	a.printOutputs(outputs)
-	return nil
+	line, err := clientLine(ctx, s, outputs)
+	if line != "" {
+		a.print("\nAsk it with: %s", line)
+	}
+	return err
+}
+
+// clientLine is how a client on this machine asks a stack whose load balancer the data plane is; empty where there is none.
+func clientLine(ctx context.Context, s *session.Session, outputs map[string]any) (string, error) {
+	if err := s.FindPlane(); err != nil || s.Plane == nil {
+		return "", err
+	}
+	status, err := s.Plane.Status(ctx)
+	address, _ := outputs[lib.OutputAPIURL].(string)
+	parsed, failed := url.Parse(address)
+	if err != nil || failed != nil || status.LoadBalancer == nil {
+		return "", err
+	}
+	// The certificate of a stack without a domain is signed by itself.
+	return fmt.Sprintf("curl --insecure --connect-to %s:443:%s %s", parsed.Hostname(), status.LoadBalancer.Addresses[443], parsed.JoinPath("health")), nil
 }
 
 func (a *app) printOutputs(outputs map[string]any) {

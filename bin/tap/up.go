@@ -22,6 +22,7 @@ func (a *app) upCommand() *cobra.Command {
 	}, always(needs{program: true, changes: true}), a.up)
 	a.options.bindUnlock(command.Flags())
 	a.options.bindAllow(command.Flags())
+	a.options.bindDataPlane(command.Flags())
 	return command
 }
 
@@ -37,6 +38,11 @@ func (a *app) up(ctx context.Context, s *session.Session, r *request) error {
 	outputs, err := s.Outputs(ctx)
 	if err != nil {
 		return err
+	}
+	if s.MustMigrate(result) {
+		if _, err := s.Migrate(ctx); err != nil {
+			return fmt.Errorf("the stack is deployed, and its database is not migrated: %w\nGo on with: %s", err, r.tell("migrate"))
+		}
 	}
 	if r.json {
 		return a.printJSON(map[string]any{

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 
 	"tapstack/lib/cloud"
@@ -62,6 +63,8 @@ const (
 	settled = 400 * time.Millisecond
 	// startLimit bounds the start of the database, and a promotion; waitLimit how long a task waits for it.
 	startLimit, waitLimit = 10 * time.Minute, 60 * time.Second
+	// failoverCall bounds the call that asks for a failover.
+	failoverCall = 15 * time.Second
 )
 
 // readDatabase reads the DB cluster, starts what serves it, promotes whom the API calls the writer, and ends what serves none.
@@ -415,6 +418,26 @@ func (p *Plane) promote(ctx context.Context, c rdstypes.DBCluster) {
 		p.change(func() { p.db.busy = false })
 		p.watcher.failed(databaseAspect)
 	})
+}
+
+// killWriter kills the writer's server and has the API fail over to another instance.
+func (p *Plane) killWriter() error {
+	p.mu.Lock()
+	serving, id := p.db.serving, p.db.identifier
+	p.mu.Unlock()
+	if serving == nil {
+		return errors.New("no database runs")
+	}
+	if err := serving.Kill(serving.Writer()); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), failoverCall)
+	defer cancel()
+	_, err := p.clients.RDS.FailoverDBCluster(ctx, &rds.FailoverDBClusterInput{DBClusterIdentifier: &id})
+	if err != nil {
+		return fmt.Errorf("failing over the database cluster %s: %w", id, err)
+	}
+	return nil
 }
 
 // databaseLog carries what the servers log to the log group of the cluster, where the cluster exports its log (Amazon Aurora user

@@ -396,8 +396,15 @@ func (p *Plane) sorted() []*task {
 	})
 }
 
-// Kill kills a process of that container, in one task of those that run it, as an out-of-memory killer would (SIGKILL).
+// DatabaseWriter is what Kill knows the writer of the database by.
+const DatabaseWriter = "database-writer"
+
+// Kill kills a process of that container, in one task of those that run it, as an out-of-memory killer would (SIGKILL). The
+// death of the DatabaseWriter is followed by a failover, as Aurora does.
 func (p *Plane) Kill(container string) error {
+	if container == DatabaseWriter {
+		return p.killWriter()
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var pids []int

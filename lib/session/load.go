@@ -68,6 +68,9 @@ func (s *Session) paymentAPI(ctx context.Context, outputs map[string]any, secret
 
 // dial connects to what a stack has over the network.
 func (s *Session) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if own := s.network(); own != nil {
+		return own.DialContext(ctx, network, address)
+	}
 	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 

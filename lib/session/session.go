@@ -35,6 +35,8 @@ const (
 	Preflight Phase = "preflight"
 	Preview   Phase = "preview"
 	Up        Phase = "up"
+	Migrate   Phase = "migrate"
+	Payments  Phase = "payments"
 	Verify    Phase = "verify"
 	Again     Phase = "up again"
 	Refresh   Phase = "refresh"
@@ -98,6 +100,8 @@ type Options struct {
 	Unlock bool
 	// Command is what others are told that the stack is in use by.
 	Command string
+	// DataPlane, when set, has what is deployed run on this machine. It is for emulators.
+	DataPlane *DataPlane
 	// Changes says that the session may change the cloud: a real account must then be one of the allowed.
 	Changes bool
 	// Progress may be nil.
@@ -112,6 +116,8 @@ type Session struct {
 	Cloud  *target.Target
 	Engine *lifecycle.Engine
 	Stack  *lifecycle.Stack
+	// Plane runs on this machine what is deployed; nil where nothing does.
+	Plane Plane
 
 	options  Options
 	progress Progress
@@ -123,6 +129,8 @@ type Session struct {
 	claims, claimed bool
 	// silent says that the cloud gave no answer when it was last watched.
 	silent atomic.Bool
+	// freshPlane says that the data plane was started by this session, with an empty database.
+	freshPlane bool
 	// mutex guards what the second interrupt needs: Engine and temporary.
 	mutex     sync.Mutex
 	temporary string
@@ -232,9 +240,9 @@ func interrupted(ctx context.Context, err error) error {
 func (s *Session) Close() error {
 	defer s.stop()
 	s.closeStack()
-	var err error
+	err := s.closePlane()
 	if s.Cloud != nil && s.options.Cloud == nil {
-		err = s.Cloud.Close()
+		err = errors.Join(err, s.Cloud.Close())
 	}
 	s.lock.Release()
 	s.mutex.Lock()
@@ -392,14 +400,17 @@ func (s *Session) open(ctx context.Context, lifetime target.Lifetime) error {
 // changed.
 func (s *Session) OpenCloud(ctx context.Context, lifetime target.Lifetime) (err error) {
 	if s.Cloud = s.options.Cloud; s.Cloud != nil {
-		return nil
+		return interrupted(ctx, s.openPlane(ctx, target.WithTool))
 	}
 	options := s.options.Target
 	options.Lifetime, options.Notify = lifetime, s.progress.Note
 	if s.Cloud, err = target.Open(ctx, options); err != nil {
 		return interrupted(ctx, err)
 	}
-	return interrupted(ctx, s.mustBeAllowed(ctx))
+	if err = s.mustBeAllowed(ctx); err == nil {
+		err = s.openPlane(ctx, lifetime)
+	}
+	return interrupted(ctx, err)
 }
 
 // openKeptCloud drops the record of an emulator that is gone when no stack lived there.
@@ -529,6 +540,9 @@ func (s *Session) Forget(ctx context.Context) error {
 		return interrupted(ctx, err)
 	}
 	s.closeStack()
+	if err := s.stopPlane(ctx); err != nil {
+		return err
+	}
 	if err := os.RemoveAll(s.location.Dir(s.options.Suffix)); err != nil {
 		return fmt.Errorf("removing the state of stack %s: %w", s.options.Suffix, err)
 	}

@@ -61,7 +61,7 @@ func (s *Session) Up(ctx context.Context, planned lifecycle.Result) (lifecycle.R
 	if err == nil {
 		err = s.claim(ctx, exists)
 	}
-	if err == nil && exists {
+	if err == nil && exists && s.temporary == "" { // else cloud and state are both new
 		planned, _, err = s.settle(ctx, &planned)
 	}
 	if err != nil {
@@ -140,7 +140,7 @@ func (s *Session) Verify(ctx context.Context, act bool) (verify.Report, error) {
 		return verify.Report{}, s.end(ctx, "", err)
 	}
 	report, err := verify.Run(ctx, verify.Options{
-		AWS: s.Cloud.Config, Outputs: outputs, Suffix: s.options.Suffix, Region: s.Cloud.Config.Region,
+		Network: s.network(), AWS: s.Cloud.Config, Outputs: outputs, Suffix: s.options.Suffix, Region: s.Cloud.Config.Region,
 		Where: s.Cloud.Where(), Strict: !s.Cloud.Emulated(), Act: act, Done: s.progress.Checked,
 	})
 	if err != nil {

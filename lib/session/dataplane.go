@@ -1,0 +1,243 @@
+package session
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"tapstack/lib"
+	"tapstack/lib/cloud"
+	"tapstack/lib/dataplane"
+	"tapstack/lib/dataplane/daemon"
+	"tapstack/lib/printable"
+	"tapstack/lib/process"
+	"tapstack/lib/target"
+	"tapstack/lib/verify"
+)
+
+// DataPlane says how this machine runs what is deployed on an emulator. The zero value finds one that runs already.
+type DataPlane struct {
+	// Run is the command of each container, by its name.
+	Run map[string][]string
+	// Daemon is the command line of a data plane that outlives the session (ServeDataPlane).
+	Daemon []string
+}
+
+// DatabaseWriter is what Plane.Kill knows the writer of the database by.
+const DatabaseWriter = dataplane.DatabaseWriter
+
+// Containers are those that the stack has, each one of a task.
+func Containers() []string { return []string{"payment-api", "job-processor", migrationTask} }
+
+const (
+	planeStart = time.Minute
+	planeStop  = 2 * time.Minute
+	// planeLook is the time between two looks at the cloud of a data plane that outlives its session.
+	planeLook = 2 * time.Second
+	// stay is said to a data plane that may outlive whoever started it.
+	stay = "stay"
+)
+
+// Plane is the data plane of a session's cloud.
+type Plane interface {
+	Status(ctx context.Context) (dataplane.Status, error)
+	// Kill kills the process of a container, in one of the tasks that have it.
+	Kill(ctx context.Context, container string) error
+}
+
+// ownPlane is one that ends with the session.
+type ownPlane struct{ *dataplane.Plane }
+
+func (p ownPlane) Status(context.Context) (dataplane.Status, error) { return p.Plane.Status(), nil }
+
+func (p ownPlane) Kill(_ context.Context, container string) error { return p.Plane.Kill(container) }
+
+// network is what reaches the deployed stack: nil for this machine's own.
+func (s *Session) network() verify.Network {
+	if s.Plane == nil {
+		return nil
+	}
+	return dataplane.NetworkOf(s.Plane.Status)
+}
+
+// openPlane starts or finds the data plane of the cloud that was opened.
+func (s *Session) openPlane(ctx context.Context, lifetime target.Lifetime) error {
+	switch plane := s.options.DataPlane; {
+	case plane == nil, lifetime == target.WithTool && plane.Run == nil:
+		return nil
+	case lifetime == target.WithTool:
+		plane, err := s.startPlane(ctx, s.progress.Note)
+		if err == nil {
+			s.Plane = ownPlane{plane}
+		}
+		return err
+	}
+	err := s.FindPlane()
+	if err != nil || s.Plane != nil || lifetime != target.Kept || s.options.DataPlane.Run == nil {
+		return err
+	}
+	launched, err := s.launchPlane(ctx)
+	if err == nil {
+		s.Plane, s.freshPlane = *launched, true
+	}
+	return err
+}
+
+// FindPlane finds the stack's data plane that another session has left running, if there is one.
+func (s *Session) FindPlane() error {
+	if s.options.Target.Home == "" {
+		return nil
+	}
+	found, err := daemon.Find(s.planeRecord())
+	if found != nil {
+		s.Plane = *found
+	}
+	return err
+}
+
+func (s *Session) planeRecord() string { return daemon.Path(s.options.Target.Home, s.options.Suffix) }
+
+// startPlane starts the stack's data plane in this process.
+func (s *Session) startPlane(ctx context.Context, notify func(string)) (*dataplane.Plane, error) {
+	door, token := s.Cloud.Door()
+	name := func(of string) string { return lib.PhysicalName(of, s.options.Suffix) }
+	plane, err := dataplane.Start(ctx, dataplane.Options{
+		AWS: s.Cloud.Config, Door: door, Token: token, Run: s.options.DataPlane.Run, Notify: notify,
+		Cluster: name("ecs-cluster"), Database: name("aurora-cluster"), LoadBalancer: name("alb"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting the data plane: %w", err)
+	}
+	return plane, nil
+}
+
+// closePlane ends a data plane of this process.
+func (s *Session) closePlane() error {
+	own, is := s.Plane.(ownPlane)
+	if !is {
+		return nil
+	}
+	s.Plane = nil
+	return own.Close()
+}
+
+// launchPlane starts a data plane that outlives the session.
+func (s *Session) launchPlane(ctx context.Context) (*daemon.Record, error) {
+	line := s.options.DataPlane.Daemon
+	logs, err := os.OpenFile(s.planeLog(), os.O_CREATE|os.O_TRUNC|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("opening the data plane's log: %w", err)
+	}
+	defer func() { _ = logs.Close() }()
+	//nolint:noctx // it is to outlive this process
+	command := exec.Command(line[0], line[1:]...)
+	command.Stderr = logs
+	process.OwnSession(command)
+	stdin, err1 := command.StdinPipe()
+	stdout, err2 := command.StdoutPipe()
+	if err = errors.Join(err1, err2); err == nil {
+		err = command.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("starting the data plane: %w", err)
+	}
+	defer func() { _ = stdin.Close() }() // it ends with this process until it is told to stay
+	announced := make(chan error, 1)
+	record := &daemon.Record{}
+	go func() {
+		text, err := bufio.NewReader(io.LimitReader(stdout, 1<<16)).ReadBytes('\n')
+		if err == nil {
+			err = json.Unmarshal(text, record)
+		}
+		announced <- err
+		_ = command.Wait()
+	}()
+	select {
+	case err = <-announced:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-time.After(planeStart):
+		err = fmt.Errorf("it did not answer within %s", planeStart)
+	}
+	if err == nil {
+		err = record.Keep(s.planeRecord())
+	}
+	if err == nil {
+		_, err = io.WriteString(stdin, stay+"\n")
+	}
+	if err != nil {
+		said, _ := os.ReadFile(s.planeLog())
+		return nil, errors.Join(fmt.Errorf("starting the data plane: %w: %s", err, printable.Text(strings.TrimSpace(string(said)))), process.Kill(command.Process.Pid))
+	}
+	return record, nil
+}
+
+func (s *Session) planeLog() string {
+	return filepath.Join(s.options.Target.Home, "dataplane-"+s.options.Suffix+".log")
+}
+
+// stopPlane ends a data plane that outlives sessions, and forgets it.
+func (s *Session) stopPlane(ctx context.Context) error {
+	if s.options.Target.Home == "" {
+		return nil
+	}
+	found, err := daemon.Find(s.planeRecord())
+	if err == nil && found != nil {
+		ctx, cancel := context.WithTimeout(ctx, planeStop)
+		defer cancel()
+		err = found.Stop(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	s.Plane = nil
+	return errors.Join(daemon.Forget(s.planeRecord()), removeFile(s.planeLog()))
+}
+
+func removeFile(path string) error {
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		return fmt.Errorf("removing a log: %w", err)
+	}
+	return nil
+}
+
+// ServeDataPlane is the stack's data plane, in this process, until it is asked to end, ctx ends or the cloud is gone, or whoever
+// started it is before having said that it may stay. ready hears, in JSON, where it answers.
+func (s *Session) ServeDataPlane(ctx context.Context, starter io.Reader, ready io.Writer) error {
+	options := s.options.DataPlane
+	s.options.DataPlane = nil
+	if err := s.OpenCloud(ctx, target.Recorded); err != nil {
+		return err
+	}
+	s.options.DataPlane = options
+	plane, err := s.startPlane(ctx, s.progress.Note)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { cancel(s.cloudGone(ctx)) }()
+	go func() {
+		if word, _ := bufio.NewReader(starter).ReadString('\n'); strings.TrimSpace(word) != stay {
+			cancel(errors.New("whoever started the data plane is gone"))
+		}
+	}()
+	return daemon.Serve(ctx, plane, func(r daemon.Record) error { return json.NewEncoder(ready).Encode(r) })
+}
+
+// cloudGone waits until the emulator that the session's cloud is in is gone.
+func (s *Session) cloudGone(ctx context.Context) (gone error) {
+	_ = cloud.Poll(ctx, cloud.Wait{First: planeLook, Longest: planeLook}, func(ctx context.Context) (bool, error) {
+		_, gone = target.Running(ctx, s.options.Target.Home)
+		return Gone(gone), nil
+	})
+	return gone
+}

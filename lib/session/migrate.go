@@ -1,0 +1,184 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudwatchlogs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
+	"tapstack/lib"
+	"tapstack/lib/cloud"
+	"tapstack/lib/lifecycle"
+	"tapstack/lib/printable"
+	"tapstack/lib/target"
+)
+
+const (
+	// migrationTask is the container of the task that migrates, and the beginning of its log streams.
+	migrationTask = "payment-migrate"
+	// migrationLines are how many of its last lines are told of a migration that failed.
+	migrationLines = 10
+)
+
+// migrationWait is how a migration is waited for, on emulators and on AWS, where Fargate alone takes half a minute to start a
+// task.
+var migrationWait = map[bool]cloud.Wait{
+	true:  {Limit: 2 * time.Minute, First: 50 * time.Millisecond, Longest: 500 * time.Millisecond},
+	false: {Limit: 30 * time.Minute, First: time.Second, Longest: 5 * time.Second},
+}
+
+// RunsTasks says whether the cloud runs what is deployed: AWS does, an emulator as far as the data plane does it.
+func (s *Session) RunsTasks() bool { return s.Cloud.Name == target.AWS || s.Plane != nil }
+
+// MustMigrate says whether a deployment has made or changed what the migrations are for, or the migrations themselves: the
+// database, its users, the image; or the data plane has begun with an empty database.
+func (s *Session) MustMigrate(result lifecycle.Result) bool {
+	return s.RunsTasks() && (s.freshPlane || slices.ContainsFunc(result.Changed, func(step lifecycle.Step) bool {
+		return step.Op != "delete" && (step.Type == "aws:rds/cluster:Cluster" || step.Name == migrationTask+"-task")
+	}))
+}
+
+// Migrated is a migration that ended well.
+type Migrated struct {
+	// Task is the ARN of the task that migrated, Definition what it ran, by name and revision.
+	Task       string `json:"task"`
+	Definition string `json:"taskDefinition"`
+}
+
+func (m Migrated) String() string { return "by " + m.Definition }
+
+// Migrate runs the task that applies the migrations and makes the users of the database, and waits for its end. It may be run
+// again at any time.
+func (s *Session) Migrate(ctx context.Context) (Migrated, error) {
+	ctx, stop := s.watch(ctx, Migrate)
+	defer stop()
+	s.progress.Begin(Migrate, 0)
+	migrated, err := s.migrate(ctx)
+	return migrated, s.end(ctx, migrated.String(), err)
+}
+
+func (s *Session) migrate(ctx context.Context) (Migrated, error) {
+	if !s.RunsTasks() {
+		return Migrated{}, errors.New("nothing runs tasks here: the data plane is off (--data-plane=off)")
+	}
+	outputs, err := s.Stack.Outputs(ctx)
+	if err != nil {
+		return Migrated{}, err
+	}
+	in, err := migrationRun(outputs)
+	if err != nil {
+		return Migrated{}, fmt.Errorf("stack %s: %w", s.options.Suffix, err)
+	}
+	clients := cloud.NewClients(s.Cloud.Config)
+	started, err := clients.ECS.RunTask(ctx, in)
+	if err != nil {
+		return Migrated{}, fmt.Errorf("starting the migration: %w", err)
+	}
+	if len(started.Tasks) != 1 {
+		return Migrated{}, fmt.Errorf("ECS did not start the migration: %s", reasons(started.Failures))
+	}
+	task, err := awaitTask(ctx, clients, in.Cluster, aws.ToString(started.Tasks[0].TaskArn), migrationWait[s.Cloud.Emulated()])
+	if err == nil {
+		err = succeeded(task)
+	}
+	if err != nil {
+		return Migrated{}, fmt.Errorf("%w%s", err, lastWords(context.WithoutCancel(ctx), clients, s.options.Suffix, aws.ToString(started.Tasks[0].TaskArn)))
+	}
+	_, definition, _ := strings.Cut(aws.ToString(in.TaskDefinition), "task-definition/")
+	return Migrated{Task: aws.ToString(task.TaskArn), Definition: definition}, nil
+}
+
+func reasons(failures []ecstypes.Failure) string {
+	var told []string
+	for _, failure := range failures {
+		told = append(told, strings.TrimSpace(aws.ToString(failure.Reason)+" "+aws.ToString(failure.Detail)))
+	}
+	return printable.Text(strings.Join(told, "; "))
+}
+
+// migrationRun is the call that starts a migration, in the services' subnets, as the outputs of the stack tell.
+func migrationRun(outputs map[string]any) (*ecs.RunTaskInput, error) {
+	text := map[string]string{}
+	for _, name := range []string{lib.OutputEcsClusterName, lib.OutputPaymentMigrateTaskDefinition, lib.OutputPaymentMigrateSecurityGroup} {
+		if text[name], _ = outputs[name].(string); text[name] == "" {
+			return nil, fmt.Errorf("it was deployed before there was a migration (no output %s): deploy it again", name)
+		}
+	}
+	var subnets []string
+	list, _ := outputs[lib.OutputPrivateSubnetIDs].([]any)
+	for _, it := range list {
+		subnets = append(subnets, fmt.Sprint(it))
+	}
+	return &ecs.RunTaskInput{
+		Cluster: aws.String(text[lib.OutputEcsClusterName]), TaskDefinition: aws.String(text[lib.OutputPaymentMigrateTaskDefinition]),
+		LaunchType: ecstypes.LaunchTypeFargate, Count: aws.Int32(1), StartedBy: aws.String("tap-migrate"),
+		EnableECSManagedTags: true, PropagateTags: ecstypes.PropagateTagsTaskDefinition,
+		NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{
+			Subnets: subnets, SecurityGroups: []string{text[lib.OutputPaymentMigrateSecurityGroup]}, AssignPublicIp: ecstypes.AssignPublicIpDisabled,
+		}},
+	}, nil
+}
+
+// awaitTask waits until a task has stopped. One that is not to be waited for any longer is stopped.
+func awaitTask(ctx context.Context, clients *cloud.Clients, cluster *string, arn string, wait cloud.Wait) (task ecstypes.Task, err error) {
+	err = cloud.Poll(ctx, wait, func(ctx context.Context) (bool, error) {
+		out, err := clients.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: cluster, Tasks: []string{arn}})
+		if err != nil || len(out.Tasks) != 1 {
+			return false, err
+		}
+		task = out.Tasks[0]
+		return aws.ToString(task.LastStatus) == "STOPPED", nil
+	})
+	if err == nil {
+		return task, nil
+	}
+	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	_, stopped := clients.ECS.StopTask(limited, &ecs.StopTaskInput{Cluster: cluster, Task: &arn, Reason: aws.String("tap no longer waits for it")})
+	if errors.Is(err, cloud.ErrTimeout) {
+		err = fmt.Errorf("the migration was %s after %s and not over", aws.ToString(task.LastStatus), wait.Limit)
+	}
+	return task, errors.Join(err, stopped)
+}
+
+// succeeded tells why a stopped task did not do its work.
+func succeeded(task ecstypes.Task) error {
+	for _, container := range task.Containers {
+		switch {
+		case container.ExitCode == nil:
+			return fmt.Errorf("the migration did not start: %s", printable.Text(strings.TrimSpace(aws.ToString(task.StoppedReason)+" "+aws.ToString(container.Reason))))
+		case *container.ExitCode != 0:
+			return fmt.Errorf("the migration failed with exit code %d", *container.ExitCode)
+		}
+	}
+	if len(task.Containers) == 0 {
+		return fmt.Errorf("the migration did not start: %s", printable.Text(aws.ToString(task.StoppedReason)))
+	}
+	return nil
+}
+
+// lastWords are the last lines that a task logged; nothing where they cannot be read.
+func lastWords(ctx context.Context, clients *cloud.Clients, suffix, arn string) string {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	out, err := clients.Logs.GetLogEvents(ctx, &cloudwatchlogs.GetLogEventsInput{
+		LogGroupName:  aws.String("/ecs/" + lib.PhysicalName(migrationTask, suffix)),
+		LogStreamName: aws.String(strings.Join([]string{migrationTask, migrationTask, arn[strings.LastIndex(arn, "/")+1:]}, "/")),
+		Limit:         aws.Int32(migrationLines), StartFromHead: aws.Bool(false),
+	})
+	if err != nil {
+		return ""
+	}
+	text := ""
+	for _, event := range out.Events {
+		text += "\n  " + printable.Text(aws.ToString(event.Message))
+	}
+	return text
+}
