@@ -289,13 +289,14 @@ func (e endpoints) behind(name string) string {
 	return ""
 }
 
-// refused tells whom the network kept from the database.
+// refused tells, once, that somebody was kept from the database. The connections of a task that was killed come from nobody any
+// more, as do those that are over before they are looked at.
 func (p *Plane) refused(peer database.Peer, err error) {
-	if peer.Task == "" {
-		p.options.Notify(fmt.Sprintf("The data plane: process %d may not connect to the database: %v", peer.PID, err))
-		return
+	if peer.Task != "" {
+		p.problem(blockedPrefix+"task "+peer.Task+" to the database", err)
+	} else if !errors.Is(err, database.ErrGone) && !p.tellOutsiders.Swap(true) {
+		p.options.Notify("The data plane: only tasks that the security groups let in may connect to the database, as on AWS: a connection of another process was refused")
 	}
-	p.problem(blockedPrefix+"task "+peer.Task+" to the database", err)
 }
 
 // processes are those of tasks, with the tasks' ids.

@@ -74,7 +74,9 @@ func deployed(t *testing.T) (context.Context, *session.Session) {
 		Target: target.Options{Name: target.Local}, Suffix: "pay-" + strings.ToLower(random.UniqueID()),
 		DataPlane: reference.DataPlane(t), Changes: true, Progress: notes{t: t},
 	}
-	_, err := options.Configure(t.Context(), session.Settings{Fresh: true, Assume: true})
+	_, err := options.Configure(t.Context(), session.Settings{Fresh: true, Assume: true, Given: map[string]string{
+		"wafRateLimit": "1000000", // all merchants come from one address here
+	}})
 	require.NoError(t, err)
 	s, ctx := session.New(context.Background(), options)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
