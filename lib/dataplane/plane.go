@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -56,14 +57,15 @@ type Plane struct {
 	definitions definitions
 	subnets     map[string]subnet
 
-	mu       sync.Mutex
-	reach    reach
-	db       dbCluster
-	services map[string]*service // by ARN
-	tasks    map[string]*task    // by ARN
-	problems map[string]string
-	changed  chan struct{} // closed and made anew at each change
-	wake     chan struct{}
+	mu            sync.Mutex
+	reach         reach
+	db            dbCluster
+	services      map[string]*service // by ARN
+	tasks         map[string]*task    // by ARN
+	problems      map[string]string
+	tellOutsiders atomic.Bool   // it was told that others may not connect to the database
+	changed       chan struct{} // closed and made anew at each change
+	wake          chan struct{}
 
 	shared      *cloud.Reader
 	sharedSince time.Time

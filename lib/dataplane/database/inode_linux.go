@@ -10,20 +10,18 @@ import (
 	"syscall"
 )
 
-var errGone = errors.New("the connection is gone before it was looked at")
-
 // inodeOf is the inode of the socket that has a connection. The kernel is asked for the one connection (sock_diag(7)), or,
 // where it does not answer that, for the list of all, which takes milliseconds when there are thousands.
 func inodeOf(c connection) (uint64, error) {
 	inode, err := askKernel(c)
 	if errors.Is(err, syscall.ENOENT) {
-		return 0, errGone
+		return 0, ErrGone
 	}
 	if err != nil {
 		inode, err = lookUp(c)
 	}
 	if err == nil && inode == 0 {
-		return 0, errGone // no process has it open any more
+		return 0, ErrGone // no process has it open any more
 	}
 	return inode, err
 }
@@ -111,7 +109,7 @@ func lookUp(c connection) (uint64, error) {
 			return inode, nil
 		}
 	}
-	return 0, errGone
+	return 0, ErrGone
 }
 
 // in finds a connection in a table (proc_net(5)), whose lines have the addresses in the fields 2 and 3, the inode in field 10.

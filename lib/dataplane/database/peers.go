@@ -9,6 +9,9 @@ import (
 	"time"
 )
 
+// ErrGone says that a connection was over before its other end was found, as one of a process that was killed.
+var ErrGone = errors.New("the connection is gone before it was looked at")
+
 // Peer is who has made a connection.
 type Peer struct {
 	// Task is the task's id, empty where the process is none of a task's.
