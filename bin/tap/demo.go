@@ -23,7 +23,7 @@ func (a *app) demoCommand() *cobra.Command {
 		Long: "Sets up all that is needed, previews, deploys, checks, shows that a second deployment changes nothing and that\n" +
 			"nothing drifted, destroys, and asks every service whether anything is left.",
 		Example: "  tap demo\n  tap demo --suffix pr42 --output json\n  tap demo --target endpoint --endpoint http://127.0.0.1:4566",
-	}, always(needs{program: true, fresh: true, changes: true, left: func(r *request) string {
+	}, always(needs{program: true, fresh: true, changes: true, runs: true, left: func(r *request) string {
 		if r.Target.Ends() {
 			return "The local cloud ended with this process: nothing is left to clean up."
 		}

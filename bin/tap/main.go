@@ -148,9 +148,7 @@ func (a *app) does(command *cobra.Command, needs func() needs, work func(context
 		}
 		r.Command = command.CommandPath()
 		s, ctx := session.New(command.Context(), r.Options)
-		if err = withReferenceServices(ctx, r.DataPlane, a.display.Note); err == nil {
-			err = work(ctx, s, r)
-		}
+		err = work(ctx, s, r)
 		a.display.abort()
 		return errors.Join(err, s.Close())
 	}

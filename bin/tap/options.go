@@ -99,6 +99,7 @@ type needs struct {
 	fresh    bool    // of which nothing is stored
 	emulated bool    // on an emulator, whatever the target
 	changes  bool    // leave to change the cloud
+	runs     bool    // has what is deployed run on this machine, on emulators
 	region   bool    // works on a whole region, whatever stack is in it
 	faults   []error // what is wrong with the flags that it alone has
 	// left tells, after a second interrupt, what is left and how to go on. Nil is for commands that destroy can follow.
@@ -133,7 +134,7 @@ func (o *options) request(ctx context.Context, command string, needs needs) (*re
 		},
 		json: o.output == outputJSON, progress: !o.noProgress, rerun: o.rerun(),
 	}
-	plane, fault := o.plane()
+	plane, fault := o.plane(needs.runs)
 	r.DataPlane = plane
 	given, err := pairs(o.config)
 	if len(o.allow) > 0 {

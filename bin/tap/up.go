@@ -19,7 +19,7 @@ func (a *app) upCommand() *cobra.Command {
 			"with --config is kept for later runs; an empty value goes back to the default. What holds data or carries everything\n" +
 			"else is replaced or deleted only with --allow-replace. What was changed by hand is seen and put back after a refresh only.",
 		Example: "  tap up\n  tap up --config alertEmail=ops@example.com --config dbInstanceClass=db.r6g.xlarge\n  tap up --target aws --suffix prod --yes --config …",
-	}, always(needs{program: true, changes: true}), a.up)
+	}, always(needs{program: true, changes: true, runs: true}), a.up)
 	a.options.bindUnlock(command.Flags())
 	a.options.bindAllow(command.Flags())
 	a.options.bindDataPlane(command.Flags())

@@ -25,7 +25,8 @@ import (
 
 // DataPlane says how this machine runs what is deployed on an emulator. The zero value finds one that runs already.
 type DataPlane struct {
-	// Run is the command of each container, by its name.
+	// Run is the command of each container, by its name; those that it leaves out run the reference services. A session
+	// starts no data plane where it is nil.
 	Run map[string][]string
 	// Daemon is the command line of a data plane that outlives the session (ServeDataPlane).
 	Daemon []string
@@ -33,9 +34,6 @@ type DataPlane struct {
 
 // DatabaseWriter is what Plane.Kill knows the writer of the database by.
 const DatabaseWriter = dataplane.DatabaseWriter
-
-// Containers are those that the stack has, each one of a task.
-func Containers() []string { return []string{"payment-api", "job-processor", migrationTask} }
 
 const (
 	planeStart = time.Minute
@@ -107,10 +105,14 @@ func (s *Session) planeRecord() string { return daemon.Path(s.options.Target.Hom
 
 // startPlane starts the stack's data plane in this process.
 func (s *Session) startPlane(ctx context.Context, notify func(string)) (*dataplane.Plane, error) {
+	run, err := programs(ctx, s.options.DataPlane.Run, notify)
+	if err != nil {
+		return nil, err
+	}
 	door, token := s.Cloud.Door()
 	name := func(of string) string { return lib.PhysicalName(of, s.options.Suffix) }
 	plane, err := dataplane.Start(ctx, dataplane.Options{
-		AWS: s.Cloud.Config, Door: door, Token: token, Run: s.options.DataPlane.Run, Notify: notify,
+		AWS: s.Cloud.Config, Door: door, Token: token, Run: run, Notify: notify,
 		Cluster: name("ecs-cluster"), Database: name("aurora-cluster"), LoadBalancer: name("alb"),
 	})
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"tapstack/lib"
 	"tapstack/lib/cloud"
 	"tapstack/lib/load"
+	"tapstack/lib/verify/grants"
 )
 
 const (
@@ -185,6 +186,25 @@ func (s *Session) Database(ctx context.Context) (*pgx.Conn, error) {
 		return nil, fmt.Errorf("connecting to the database: %w", err)
 	}
 	return connection, nil
+}
+
+// grants asks the database what the services' users may do; nil where it cannot be asked.
+func (s *Session) grants() func(context.Context) ([]grants.Grant, error) {
+	if s.Plane == nil {
+		return nil
+	}
+	return func(ctx context.Context) ([]grants.Grant, error) {
+		database, err := s.Database(ctx)
+		if err != nil {
+			return nil, err
+		}
+		defer func() { _ = database.Close(context.WithoutCancel(ctx)) }()
+		rows, err := database.Query(ctx, grants.Query, []string{grants.PaymentAPI, grants.JobProcessor})
+		if err != nil {
+			return nil, fmt.Errorf("asking the database for the grants of its users: %w", err)
+		}
+		return pgx.CollectRows(rows, pgx.RowToStructByPos[grants.Grant])
+	}
 }
 
 // roll deploys payment-api anew, which replaces all its tasks.

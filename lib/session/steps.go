@@ -140,7 +140,7 @@ func (s *Session) Verify(ctx context.Context, act bool) (verify.Report, error) {
 		return verify.Report{}, s.end(ctx, "", err)
 	}
 	report, err := verify.Run(ctx, verify.Options{
-		Network: s.network(), AWS: s.Cloud.Config, Outputs: outputs, Suffix: s.options.Suffix, Region: s.Cloud.Config.Region,
+		Network: s.network(), Grants: s.grants(), AWS: s.Cloud.Config, Outputs: outputs, Suffix: s.options.Suffix, Region: s.Cloud.Config.Region,
 		Where: s.Cloud.Where(), Strict: !s.Cloud.Emulated(), Act: act, Done: s.progress.Checked,
 	})
 	if err != nil {
