@@ -112,9 +112,49 @@ func (p *Plane) readDatabase(ctx context.Context, r *cloud.Reader) error {
 		p.db.busy, p.db.endpoints = true, ends
 		p.running.Go(func() { p.startDatabase(ctx, found, ends) })
 	default:
-		p.promote(ctx, found)
+		if !p.addInstance(ctx, ends) {
+			p.promote(ctx, found)
+		}
 	}
 	return nil
+}
+
+// addInstance has an instance served that the cluster did not have before, one at a time, and says whether there was any; p.mu
+// is held.
+func (p *Plane) addInstance(ctx context.Context, now endpoints) bool {
+	known := p.db.endpoints
+	i := slices.IndexFunc(now.instances, func(one instance) bool { return one.host != "" && known.behind(one.name) == "" })
+	if i < 0 {
+		return false
+	}
+	added := now.instances[i]
+	added.behind = net.JoinHostPort(p.addresses.own(serverThird, byte(len(known.instances)+1)), strconv.Itoa(serverPort))
+	if address, err := netip.ParseAddr(added.host); err != nil || !address.IsLoopback() {
+		known.hosts = maps.Clone(known.hosts)
+		known.hosts[added.host] = p.addresses.own(endpointThird, byte(len(known.hosts)+1))
+	}
+	known.instances = append(slices.Clip(known.instances), added)
+	serving := p.db.serving
+	p.db.busy = true
+	p.running.Go(func() {
+		ctx, cancel := context.WithTimeout(ctx, startLimit)
+		defer cancel()
+		err := serving.Add(ctx, postgres.Member{Name: added.name, Address: added.behind}, added.host, known.host(added.host))
+		var front *database.Front
+		if err == nil {
+			front = p.front(added.host, known, func() []string { return []string{added.behind} })
+			err = front.Start(ctx)
+		}
+		p.problem("the instance "+added.name+" of the database", err)
+		p.change(func() {
+			p.db.busy = false
+			if err == nil {
+				p.db.endpoints, p.db.fronts = known, append(p.db.fronts, front)
+			}
+		})
+		p.watcher.failed(databaseAspect)
+	})
+	return true
 }
 
 // endpointsOf reads the endpoints of a cluster, the writer's instance first.
@@ -243,26 +283,22 @@ func (p *Plane) masterPassword(ctx context.Context, c rdstypes.DBCluster) (strin
 
 // fronts are the addresses of the endpoints: the writer's leads to whoever is, the reader's to the others in turn.
 func (p *Plane) fronts(serving *postgres.Cluster, e endpoints) []*database.Front {
-	peers := database.NewPeers(p.processes)
-	permit := database.Rules{Network: p.networkNow, Task: p.interfaceOf, Servers: p.databaseServers, Port: int32(e.port)}.Permit //nolint:gosec // a port
 	var fronts []*database.Front
 	add := func(name string, backend func() []string) {
 		if name == "" {
 			return
 		}
-		listen := net.JoinHostPort(e.host(name), strconv.Itoa(e.port))
-		if slices.ContainsFunc(fronts, func(f *database.Front) bool { return f.Listen == listen }) {
+		front := p.front(name, e, backend)
+		if slices.ContainsFunc(fronts, func(f *database.Front) bool { return f.Listen == front.Listen }) {
 			return
 		}
-		fronts = append(fronts, &database.Front{
-			Listen: listen, Backend: backend, Peers: peers, Permit: permit,
-			Refused: func(peer database.Peer, err error) { p.refused(peer, err) },
-		})
+		fronts = append(fronts, front)
 	}
-	add(e.writer, func() []string { return []string{e.behind(serving.Writer())} })
+	add(e.writer, func() []string { return []string{p.endpointsNow().behind(serving.Writer())} })
 	var turn atomic.Int64
 	add(e.reader, func() []string {
 		var readers []string
+		e := p.endpointsNow()
 		for _, i := range e.instances {
 			if i.name != serving.Writer() {
 				readers = append(readers, i.behind)
@@ -278,6 +314,22 @@ func (p *Plane) fronts(serving *postgres.Cluster, e endpoints) []*database.Front
 		add(i.host, func() []string { return []string{i.behind} })
 	}
 	return fronts
+}
+
+// front is the address of an endpoint, to which tasks are let as the network's rules let them.
+func (p *Plane) front(name string, e endpoints, backend func() []string) *database.Front {
+	p.peersOnce.Do(func() { p.peers = database.NewPeers(p.processes) })
+	return &database.Front{
+		Listen: net.JoinHostPort(e.host(name), strconv.Itoa(e.port)), Backend: backend, Peers: p.peers,
+		Permit:  database.Rules{Network: p.networkNow, Task: p.interfaceOf, Servers: p.databaseServers, Port: int32(e.port)}.Permit, //nolint:gosec // a port
+		Refused: p.refused,
+	}
+}
+
+func (p *Plane) endpointsNow() endpoints {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.db.endpoints
 }
 
 func (e endpoints) behind(name string) string {

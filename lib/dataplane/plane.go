@@ -20,6 +20,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/dataplane/database"
 	"tapstack/lib/dataplane/injection"
 	"tapstack/lib/process"
 )
@@ -63,6 +64,8 @@ type Plane struct {
 	services      map[string]*service // by ARN
 	tasks         map[string]*task    // by ARN
 	problems      map[string]string
+	peersOnce     sync.Once
+	peers         *database.Peers
 	tellOutsiders atomic.Bool   // it was told that others may not connect to the database
 	changed       chan struct{} // closed and made anew at each change
 	wake          chan struct{}

@@ -15,8 +15,27 @@ import (
 	"time"
 )
 
-// certify makes an authority, whose key is kept nowhere, and the certificate of all members.
+// authority signs the members' certificate. Its key is in memory only.
+type authority struct {
+	certificate *x509.Certificate
+	signed      []byte
+	key         *ecdsa.PrivateKey
+}
+
+// certify writes the certificate of all members, and makes the authority that signs it before the first.
 func (c *Cluster) certify() error {
+	if c.authority == nil {
+		made, err := newAuthority(time.Now())
+		if err != nil {
+			return err
+		}
+		c.authority = made
+		path := c.Authority()
+		encoded := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: made.signed})
+		if err := errors.Join(os.WriteFile(path, encoded, 0o644), os.Chmod(path, 0o644)); err != nil { //nolint:gosec // whoever connects reads it
+			return err
+		}
+	}
 	names := append([]string{"localhost"}, c.options.Names...)
 	for _, m := range c.options.Members {
 		host, _, err := net.SplitHostPort(m.Address)
@@ -25,31 +44,39 @@ func (c *Cluster) certify() error {
 		}
 		names = append(names, host)
 	}
-	authority, certificate, key, err := certificates(names, time.Now())
+	certificate, key, err := c.authority.issue(names)
 	if err != nil {
 		return err
 	}
-	path := c.Authority()
 	return errors.Join(
-		os.WriteFile(path, authority, 0o644), os.Chmod(path, 0o644), //nolint:gosec // whoever connects reads it
 		c.write(filepath.Join(c.folder, "server.crt"), string(certificate)),
 		c.write(filepath.Join(c.folder, "server.key"), string(key)),
 	)
 }
 
-// certificates are an authority's, and one for the names with its key, as PEM.
-func certificates(names []string, now time.Time) (authority, certificate, key []byte, err error) {
+func newAuthority(now time.Time) (*authority, error) {
 	root := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "tap: the local database's authority"},
 		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(1, 0, 0),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
-	rootKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, err
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, root, root, key.Public(), key)
+	return &authority{root, signed, key}, err
+}
+
+// issue makes a certificate for the names, and its key, as PEM.
+func (a *authority) issue(names []string) (certificate, key []byte, err error) {
+	root := a.certificate
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, nil, err
 	}
 	leaf := &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "tap: the local database"},
+		SerialNumber: serial, Subject: pkix.Name{CommonName: "tap: the local database"},
 		NotBefore: root.NotBefore, NotAfter: root.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
@@ -62,22 +89,18 @@ func certificates(names []string, now time.Time) (authority, certificate, key []
 	}
 	leafKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	encodedKey, err := x509.MarshalPKCS8PrivateKey(leafKey)
 	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
-	signedRoot, err := x509.CreateCertificate(rand.Reader, root, root, rootKey.Public(), rootKey)
+	signed, err := x509.CreateCertificate(rand.Reader, leaf, root, leafKey.Public(), a.key)
 	if err != nil {
-		return nil, nil, nil, err
-	}
-	signed, err := x509.CreateCertificate(rand.Reader, leaf, root, leafKey.Public(), rootKey)
-	if err != nil {
-		return nil, nil, nil, err
+		return nil, nil, err
 	}
 	encode := func(kind string, content []byte) []byte {
 		return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: content})
 	}
-	return encode("CERTIFICATE", signedRoot), encode("CERTIFICATE", signed), encode("PRIVATE KEY", encodedKey), nil
+	return encode("CERTIFICATE", signed), encode("PRIVATE KEY", encodedKey), nil
 }

@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -57,8 +58,11 @@ type Cluster struct {
 	reaper  *process.Reaper
 	// folder has the certificates and the members' data, sockets the members' Unix sockets, whose paths must be short.
 	folder, sockets string
-	members         []*member
-	writer          atomic.Pointer[member]
+	authority       *authority
+	// mu guards members, to which Add adds, and what of the options it changes.
+	mu      sync.Mutex
+	members []*member
+	writer  atomic.Pointer[member]
 	// roles is held while a writer is replaced, until the old one is back.
 	roles   chan struct{}
 	ctx     context.Context //nolint:containedctx // of what runs until Close
@@ -221,7 +225,7 @@ func (c *Cluster) Kill(name string) error {
 // Close ends all servers and removes what they kept. A second one does nothing.
 func (c *Cluster) Close() error {
 	c.stop()
-	for _, m := range c.members {
+	for _, m := range c.all() {
 		m.unwanted()
 	}
 	var err error
@@ -238,8 +242,57 @@ func (c *Cluster) Close() error {
 	return err
 }
 
+// Add adds a replica to a cluster that runs; names are more that its certificate is to be for. It returns when the replica takes
+// connections.
+func (c *Cluster) Add(ctx context.Context, one Member, names ...string) error {
+	select {
+	case c.roles <- struct{}{}:
+	case <-ctx.Done():
+		return fmt.Errorf("adding %s: %w", one.Name, context.Cause(ctx))
+	}
+	defer func() { <-c.roles }()
+	m, err := newMember(one, c.folder, c.sockets, len(c.all()))
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.options.Members, c.options.Names = append(c.options.Members, one), append(c.options.Names, names...)
+	c.members = append(slices.Clip(c.members), m)
+	c.mu.Unlock()
+	err = errors.Join(c.own(filepath.Dir(m.data), m.data, m.socket), c.certify())
+	if err == nil {
+		err = c.clone(ctx, m, c.writer.Load())
+	}
+	if err != nil {
+		return fmt.Errorf("adding %s: %w", one.Name, err)
+	}
+	c.run(m)
+	if err = c.await(ctx, m); err == nil { // the first replica is the first that commits wait for
+		for _, other := range c.replicas(m) {
+			err = errors.Join(err, c.reconfigure(other))
+		}
+	}
+	return err
+}
+
+// reconfigure has a running member take its settings and its certificate anew.
+func (c *Cluster) reconfigure(m *member) error {
+	if err := c.write(filepath.Join(m.data, "postgresql.conf"), c.text(m)); err != nil {
+		return err
+	}
+	m.reload()
+	return nil
+}
+
+// all are the members there are.
+func (c *Cluster) all() []*member {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.members
+}
+
 func (c *Cluster) member(name string) (*member, error) {
-	for _, m := range c.members {
+	for _, m := range c.all() {
 		if m.Name == name {
 			return m, nil
 		}
@@ -292,7 +345,7 @@ func (c *Cluster) caughtUp(ctx context.Context) error {
 		if err == nil {
 			err = writer.QueryRow(ctx, "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming' AND replay_lsn >= $1::pg_lsn", position).Scan(&replicas)
 		}
-		return err == nil && replicas >= len(c.members)-1, nil
+		return err == nil && replicas >= len(c.all())-1, nil
 	})
 }
 

@@ -131,6 +131,33 @@ func TestReadersReadWhatTheWriterWroteAndRefuseWrites(t *testing.T) {
 	}
 }
 
+func TestAReplicaThatIsAddedHasEverythingAndMayBecomeTheWriter(t *testing.T) {
+	whole := options(t, 3)
+	alone := whole
+	alone.Members = whole.Members[:1]
+	c := start(t, alone)
+	execute(t, connect(t, c.writerAddress()), "CREATE TABLE payments AS SELECT 1 AS id")
+	for i, one := range whole.Members[1:] {
+		name := fmt.Sprintf("added-%d.example.com", i)
+		require.NoError(t, c.Add(t.Context(), one, name))
+		named, err := pgx.ParseConfig(c.address(one.Address))
+		require.NoError(t, err)
+		named.TLSConfig.ServerName = name
+		reader, err := pgx.ConnectConfig(t.Context(), named)
+		require.NoError(t, err)
+		var rows int
+		require.NoError(t, reader.QueryRow(t.Context(), "SELECT count(*) FROM payments").Scan(&rows))
+		require.Equal(t, 1, rows)
+		require.NoError(t, reader.Close(t.Context()))
+	}
+	require.NoError(t, c.Promote(t.Context(), whole.Members[2].Name))
+	writer := connect(t, c.writerAddress())
+	execute(t, writer, "INSERT INTO payments VALUES (2)")
+	var standbys string
+	require.NoError(t, writer.QueryRow(t.Context(), "SHOW synchronous_standby_names").Scan(&standbys))
+	require.Equal(t, "ANY 1 (*)", standbys, "a commit waits for a replica from the first one on")
+}
+
 func TestOnlyTLSAndThePasswordLetIn(t *testing.T) {
 	c := start(t, options(t, 1))
 	at := c.members[0].Address

@@ -54,7 +54,7 @@ func (c *Cluster) Promote(ctx context.Context, name string) error {
 // replicas are all members but one.
 func (c *Cluster) replicas(writer *member) []*member {
 	var others []*member
-	for _, m := range c.members {
+	for _, m := range c.all() {
 		if m != writer {
 			others = append(others, m)
 		}
@@ -161,21 +161,31 @@ func (c *Cluster) source(m, from *member) error {
 	if err := c.write(filepath.Join(m.data, "postgresql.auto.conf"), setting); err != nil {
 		return err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.process != nil {
-		_ = m.process.Signal(syscall.SIGHUP) // one that starts reads the file anyhow
-	}
+	m.reload()
 	return nil
 }
 
-// configure writes a member's settings: what the writer is, and for the others where to stream from.
-func (c *Cluster) configure(m *member) error {
+// reload has a member read its files again.
+func (m *member) reload() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.process != nil {
+		_ = m.process.Signal(syscall.SIGHUP) // one that starts reads them anyhow
+	}
+}
+
+// text is a member's settings, as its file has them.
+func (c *Cluster) text(m *member) string {
 	var text strings.Builder
 	for _, setting := range c.settings(m) {
 		fmt.Fprintf(&text, "%s = %s\n", setting[0], literal(setting[1]))
 	}
-	err := errors.Join(c.write(filepath.Join(m.data, "postgresql.conf"), text.String()), c.write(filepath.Join(m.data, "pg_hba.conf"), access))
+	return text.String()
+}
+
+// configure writes a member's settings: what the writer is, and for the others where to stream from.
+func (c *Cluster) configure(m *member) error {
+	err := errors.Join(c.write(filepath.Join(m.data, "postgresql.conf"), c.text(m)), c.write(filepath.Join(m.data, "pg_hba.conf"), access))
 	writer := c.writer.Load()
 	if m == writer {
 		return errors.Join(err, c.source(m, nil))

@@ -16,7 +16,7 @@ hostssl all         all      all  scram-sha-256
 // settings are a member's. What the stack's parameter group sets is set where this server has it.
 func (c *Cluster) settings(m *member) [][2]string {
 	standbys := ""
-	if len(c.members) > 1 {
+	if len(c.all()) > 1 {
 		standbys = "ANY 1 (*)"
 	}
 	return [][2]string{
