@@ -128,10 +128,10 @@ func (p *Plane) addInstance(ctx context.Context, now endpoints) bool {
 		return false
 	}
 	added := now.instances[i]
-	added.behind = net.JoinHostPort(p.addresses.own(serverThird, byte(len(known.instances)+1)), strconv.Itoa(serverPort))
+	added.behind = net.JoinHostPort(p.addresses.own(serverThird, byte(len(known.instances)+1)), strconv.Itoa(serverPort)) //nolint:gosec // a cluster has 16 instances at most
 	if address, err := netip.ParseAddr(added.host); err != nil || !address.IsLoopback() {
 		known.hosts = maps.Clone(known.hosts)
-		known.hosts[added.host] = p.addresses.own(endpointThird, byte(len(known.hosts)+1))
+		known.hosts[added.host] = p.addresses.own(endpointThird, byte(len(known.hosts)+1)) //nolint:gosec // the same
 	}
 	known.instances = append(slices.Clip(known.instances), added)
 	serving := p.db.serving

@@ -81,7 +81,7 @@ func referenceServices(ctx context.Context, notify func(string)) (string, error)
 	}
 	named := os.Getenv(servicesVariable)
 	place := cmp.Or(named, filepath.Join(filepath.Dir(self), servicesName))
-	if _, err := os.Stat(place); err == nil {
+	if _, err := os.Stat(place); err == nil { //nolint:gosec // the user names it
 		return filepath.Abs(place)
 	}
 	missing := fmt.Errorf("the reference services are not at %s: make tap builds them; or name programs of your own with --run, or say --data-plane=off", place)

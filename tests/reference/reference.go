@@ -20,7 +20,7 @@ var build = sync.OnceValues(func() (string, error) {
 		return "", err
 	}
 	built := filepath.Join(dir, "services")
-	command := exec.Command("go", "build", "-o", built, "tapstack/fixtures/services") //nolint:noctx // a test's own time-out bounds it
+	command := exec.Command("go", "build", "-o", built, "tapstack/fixtures/services")
 	command.Stderr = os.Stderr
 	if err := command.Run(); err != nil {
 		return "", err
