@@ -96,7 +96,7 @@ torture: ## the same at every call, before and after its effect, and with every 
 	TAPSTACK_RELIABILITY=torture $(GO) test -timeout 720h -count=1 -v -run TestRows ./tests/reliability
 
 # PAYMENTS=5000 makes more of them.
-PAYMENTS    ?= 1000
+PAYMENTS    ?= 600
 .PHONY: test-payments
 test-payments: ## payments through a deployed stack whose tasks and database are killed all the while: none lost, none settled twice
 	TAPSTACK_PAYMENTS=$(PAYMENTS) $(GO) test -timeout 30m -count=1 -v ./tests/payments
