@@ -62,7 +62,8 @@ func (s *starter) reopened(command *exec.Cmd) (*os.File, error) {
 	}
 	magic := make([]byte, 4)
 	if _, err := io.ReadFull(file, magic); err != nil || !bytes.Equal(magic, []byte("\x7fELF")) {
-		return nil, file.Close() // a script, which its interpreter opens by its name
+		_ = file.Close()
+		return nil, fmt.Errorf("%s is a script in a folder that the task's user does not get to, as its interpreter would have to: put it where other users may read it", program)
 	}
 	command.ExtraFiles = append(command.ExtraFiles, file)
 	command.Path = fmt.Sprintf("/proc/self/fd/%d", 2+len(command.ExtraFiles))

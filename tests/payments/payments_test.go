@@ -43,7 +43,7 @@ func TestNoPaymentIsLostOrSettledTwice(t *testing.T) {
 	if err != nil {
 		t.Skipf("%s is not set: make test-payments makes some payments, make torture-payments 10,000", variable)
 	}
-	ctx, s := deployed(t)
+	ctx, s := deployed(t, reference.DataPlane(t).Run, map[string]string{"wafRateLimit": "1000000"}) // all merchants come from one address here
 	during := time.Duration(float64(count) / rate * float64(time.Second))
 	result, err := s.Payments(ctx, load.Options{Rate: rate, Duration: during, Arrivals: load.Fixed, Merchants: 8}, kills(during))
 	require.NoError(t, err)
@@ -67,16 +67,19 @@ func kills(during time.Duration) []session.Disturbance {
 	return all
 }
 
-// deployed is a session with a stack that runs and whose database is migrated, until the test ends.
-func deployed(t *testing.T) (context.Context, *session.Session) {
+// deployed is a session with a stack that runs the programs and whose database is migrated, until the test ends.
+func deployed(t *testing.T, run map[string][]string, config map[string]string) (context.Context, *session.Session) {
 	t.Helper()
+	for name, program := range reference.DataPlane(t).Run {
+		if run[name] == nil {
+			run[name] = program
+		}
+	}
 	options := session.Options{
 		Target: target.Options{Name: target.Local}, Suffix: "pay-" + strings.ToLower(random.UniqueID()),
-		DataPlane: reference.DataPlane(t), Changes: true, Progress: notes{t: t},
+		DataPlane: &session.DataPlane{Run: run}, Changes: true, Progress: notes{t: t},
 	}
-	_, err := options.Configure(t.Context(), session.Settings{Fresh: true, Assume: true, Given: map[string]string{
-		"wafRateLimit": "1000000", // all merchants come from one address here
-	}})
+	_, err := options.Configure(t.Context(), session.Settings{Fresh: true, Assume: true, Given: config})
 	require.NoError(t, err)
 	s, ctx := session.New(context.Background(), options)
 	t.Cleanup(func() { require.NoError(t, s.Close()) })
