@@ -3,7 +3,6 @@
 import http.server
 import os
 import signal
-import sys
 import threading
 
 import queue_client
@@ -19,11 +18,12 @@ class Health(http.server.BaseHTTPRequestHandler):
         pass
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+stopping = threading.Event()
+signal.signal(signal.SIGTERM, lambda *_: stopping.set())  # what is being received is worked off first
 address = (os.environ.get("CONTAINER_HOST", ""), int(os.environ["CONTAINER_PORT"]))
 threading.Thread(target=http.server.ThreadingHTTPServer(address, Health).serve_forever, daemon=True).start()
 queue = os.environ["QUEUE_URL"]
-while True:
+while not stopping.is_set():
     received = queue_client.call("ReceiveMessage", QueueUrl=queue, WaitTimeSeconds=1, MaxNumberOfMessages=10)
     for message in received.get("Messages", []):
         queue_client.call("DeleteMessage", QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
