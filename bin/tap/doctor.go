@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"tapstack/lib/cache"
+	"tapstack/lib/dataplane/postgres"
 	"tapstack/lib/lifecycle"
 	"tapstack/lib/lifecycle/cli"
 	"tapstack/lib/preflight"
@@ -86,7 +87,7 @@ func (d *doctor) lookAtMachine(ctx context.Context) []finding {
 func (d *doctor) lookAt(ctx context.Context, name string) []finding {
 	switch name {
 	case target.Local:
-		return []finding{lookForMoto(ctx), lookForDocker(ctx), d.lookAtEmulator(ctx)}
+		return []finding{lookForMoto(ctx), lookForDocker(ctx), lookForPostgres(ctx), d.lookAtEmulator(ctx)}
 	case target.AWS:
 		return append(lookForPlugins(ctx), d.lookAtAWS(ctx)...)
 	case target.Endpoint:
@@ -216,6 +217,18 @@ func lookForMoto(ctx context.Context) finding {
 		with = moto.Docker
 	}
 	return found("moto", fmt.Sprintf("%s (%s; %s)", moto.Version, with, moto.Reason))
+}
+
+// lookForPostgres looks for the database of the data plane, without which a stack can be deployed all the same.
+func lookForPostgres(ctx context.Context) finding {
+	server, err := postgres.Find(ctx)
+	switch {
+	case err != nil:
+		return unused("postgresql", err.Error()+"; needed only by the data plane (--data-plane=off goes without)")
+	case !server.Ready:
+		return found("postgresql", fmt.Sprintf("%s will be fetched at the first run (%s)", server.Version, server.Reason))
+	}
+	return found("postgresql", fmt.Sprintf("%s (%s; %s)", server.Version, server.Bin, server.Reason))
 }
 
 func lookForDocker(ctx context.Context) finding {

@@ -229,7 +229,7 @@ func TestTheDoctorSaysWhatIsMissingAndWhatToDo(t *testing.T) {
 	for _, it := range findings {
 		names = append(names, it.What)
 	}
-	require.Equal(t, []string{"go", "pulumi", "cache folder", "state folder", "moto", "docker", "target local"}, names)
+	require.Equal(t, []string{"go", "pulumi", "cache folder", "state folder", "moto", "docker", "postgresql", "target local"}, names)
 
 	t.Setenv("PATH", t.TempDir())
 	t.Setenv("TAPSTACK_CACHE", t.TempDir())

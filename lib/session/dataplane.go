@@ -112,7 +112,7 @@ func (s *Session) startPlane(ctx context.Context, notify func(string)) (*datapla
 	door, token := s.Cloud.Door()
 	name := func(of string) string { return lib.PhysicalName(of, s.options.Suffix) }
 	plane, err := dataplane.Start(ctx, dataplane.Options{
-		AWS: s.Cloud.Config, Door: door, Token: token, Run: run, Notify: notify,
+		AWS: s.Cloud.Config, Door: door, Token: token, Run: run, Environment: s.Cloud.Endpoints(), Notify: notify,
 		Cluster: name("ecs-cluster"), Database: name("aurora-cluster"), LoadBalancer: name("alb"),
 	})
 	if err != nil {
