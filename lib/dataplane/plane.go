@@ -109,11 +109,7 @@ func Start(ctx context.Context, options Options) (*Plane, error) {
 }
 
 func (p *Plane) prepare(ctx context.Context) (err error) {
-	parent := p.options.Dir
-	if parent == "" || !process.Unprivileged().Reaches(parent) {
-		parent = os.TempDir() // tasks run as other users, who must get there
-	}
-	if p.dir, err = os.MkdirTemp(parent, "tapstack-plane-"); err != nil {
+	if p.dir, err = process.Unprivileged().TempDir(p.options.Dir, "tapstack-plane-"); err != nil {
 		return err
 	}
 	if p.starter, err = newStarter(p.dir); err != nil {

@@ -20,3 +20,16 @@ func Kill(pid int) error {
 	}
 	return err
 }
+
+// TempDir makes a temporary folder that the account gets to: in the folder that is preferred, where TMPDIR says, or else where
+// systems have one for all.
+func (a *Account) TempDir(preferred, pattern string) (string, error) {
+	parent := os.TempDir()
+	for _, place := range []string{preferred, os.TempDir(), "/tmp", "/var/tmp"} {
+		if place != "" && a.Reaches(place) {
+			parent = place
+			break
+		}
+	}
+	return os.MkdirTemp(parent, pattern)
+}

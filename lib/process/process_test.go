@@ -65,3 +65,14 @@ func TestTheBirthOfAProcessTellsItFromAnotherWithItsId(t *testing.T) {
 	require.NoError(t, child.Run())
 	require.Empty(t, process.Birth(child.Process.Pid))
 }
+
+func TestATemporaryFolderIsWhereItsUserGetsTo(t *testing.T) {
+	closed := filepath.Join(t.TempDir(), "closed")
+	require.NoError(t, os.Mkdir(closed, 0o700))
+	t.Setenv("TMPDIR", closed)
+	nobody := process.Unprivileged()
+	folder, err := nobody.TempDir(closed, "tapstack-test-*")
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
+	require.True(t, nobody.Reaches(filepath.Dir(folder)), folder)
+}

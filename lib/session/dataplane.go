@@ -13,6 +13,8 @@ import (
 	"strings"
 	"time"
 
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+
 	"tapstack/lib"
 	"tapstack/lib/cloud"
 	"tapstack/lib/dataplane"
@@ -57,6 +59,48 @@ type ownPlane struct{ *dataplane.Plane }
 func (p ownPlane) Status(context.Context) (dataplane.Status, error) { return p.Plane.Status(), nil }
 
 func (p ownPlane) Kill(_ context.Context, container string) error { return p.Plane.Kill(container) }
+
+// whileTasksStart ends a deployment, with the reason, whose tasks do not start and that has none before them to go back to. ECS
+// leaves such a service as it is, and whoever waits for it waits until the end of its time.
+func (s *Session) whileTasksStart(ctx context.Context) (_ context.Context, stop func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	if s.Plane != nil {
+		go func() {
+			_ = cloud.Poll(ctx, cloud.Wait{First: planeLook, Longest: planeLook}, func(ctx context.Context) (bool, error) {
+				status, err := s.Plane.Status(ctx)
+				if failed := notStarting(status); err == nil && failed != nil {
+					cancel(failed)
+					return true, nil
+				}
+				return false, nil
+			})
+		}()
+	}
+	return ctx, func() { cancel(context.Canceled) }
+}
+
+// notStarting tells of a service whose deployment has failed without any task that runs, and why the last of them stopped.
+func notStarting(status dataplane.Status) error {
+	for _, service := range status.Services {
+		if service.RolloutState != string(ecstypes.DeploymentRolloutStateFailed) || service.Running > 0 || service.Desired == 0 {
+			continue
+		}
+		reason := "its tasks stop"
+		for _, task := range status.Tasks {
+			if task.Service == service.Name && task.StoppedReason != "" {
+				reason = task.StoppedReason
+				for _, container := range task.Containers {
+					if container.ExitCode != nil {
+						reason += fmt.Sprintf(" (%s, exit code %d)", container.Name, *container.ExitCode)
+					}
+					reason += " " + container.Reason
+				}
+			}
+		}
+		return fmt.Errorf("%s does not start: %s. Its log group tells what it printed", service.Name, printable.Text(strings.TrimSpace(reason)))
+	}
+	return nil
+}
 
 // network is what reaches the deployed stack: nil for this machine's own.
 func (s *Session) network() verify.Network {
@@ -238,7 +282,10 @@ func (s *Session) ServeDataPlane(ctx context.Context, starter io.Reader, ready i
 // cloudGone waits until the emulator that the session's cloud is in is gone.
 func (s *Session) cloudGone(ctx context.Context) (gone error) {
 	_ = cloud.Poll(ctx, cloud.Wait{First: planeLook, Longest: planeLook}, func(ctx context.Context) (bool, error) {
-		_, gone = target.Running(ctx, s.options.Target.Home)
+		endpoint, err := target.Running(ctx, s.options.Target.Home)
+		if gone = err; err == nil && endpoint == "" { // it was ended and forgotten
+			gone = target.ErrNoEmulator
+		}
 		return Gone(gone), nil
 	})
 	return gone

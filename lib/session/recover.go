@@ -72,8 +72,10 @@ func (s *Session) settle(ctx context.Context, before *lifecycle.Result) (planned
 func (s *Session) up(ctx context.Context, planned lifecycle.Result) (result lifecycle.Result, err error) {
 	for {
 		result, err = s.operate(ctx, Up, planned.Total(), func(ctx context.Context) (lifecycle.Result, error) {
-			result, err := s.Stack.Up(ctx)
-			if err == nil {
+			starting, stop := s.whileTasksStart(ctx)
+			defer stop()
+			result, err := s.Stack.Up(starting)
+			if err = interrupted(starting, err); err == nil {
 				err = s.removeOrphans(ctx)
 			}
 			return result, s.explainRollout(ctx, err)

@@ -151,10 +151,7 @@ func (c *Cluster) prepare(ctx context.Context) error {
 
 // private makes a folder that the server's user owns and others may only pass through.
 func (c *Cluster) private(parent string) (string, error) {
-	if parent == "" || !c.account.Reaches(parent) {
-		parent = os.TempDir()
-	}
-	folder, err := os.MkdirTemp(parent, "tap-pg-")
+	folder, err := c.account.TempDir(parent, "tap-pg-")
 	if err != nil {
 		return "", err
 	}

@@ -1,0 +1,44 @@
+package session
+
+import (
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/stretchr/testify/require"
+
+	"tapstack/lib/dataplane"
+)
+
+func TestADeploymentEndsWhoseFirstTasksDoNotStart(t *testing.T) {
+	failed := dataplane.ServiceStatus{Name: "job-processor-dev", RolloutState: "FAILED", Desired: 2}
+	stopped := dataplane.TaskStatus{
+		Service: "job-processor-dev", LastStatus: "STOPPED", StoppedReason: "Essential container in task exited",
+		Containers: []dataplane.ContainerStatus{{Name: "job-processor", ExitCode: aws.Int(1)}},
+	}
+	require.EqualError(t, notStarting(dataplane.Status{Services: []dataplane.ServiceStatus{failed}, Tasks: []dataplane.TaskStatus{stopped}}),
+		"job-processor-dev does not start: Essential container in task exited (job-processor, exit code 1). Its log group tells what it printed")
+
+	for what, change := range map[string]func(*dataplane.ServiceStatus){
+		"former tasks go on":   func(s *dataplane.ServiceStatus) { s.Running = 1 },
+		"none is wanted":       func(s *dataplane.ServiceStatus) { s.Desired = 0 },
+		"it is still starting": func(s *dataplane.ServiceStatus) { s.RolloutState = "IN_PROGRESS" },
+	} {
+		other := failed
+		change(&other)
+		require.NoError(t, notStarting(dataplane.Status{Services: []dataplane.ServiceStatus{other}}), what)
+	}
+}
+
+func TestProgramsThatStandForImagesAreChecked(t *testing.T) {
+	run, err := Programs([]string{"payment-api=sh -c true", "job-processor=sh"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"-c", "true"}, run["payment-api"][1:])
+	require.FileExists(t, run["job-processor"][0])
+	_, err = Programs([]string{"payment-api", "billing=sh", "job-processor=sh", "job-processor=sh", "payment-migrate=no-such-program"})
+	for _, fault := range []string{
+		`--run "payment-api" is not CONTAINER=COMMAND`, "--run billing: there is no such container: choose one of payment-api, job-processor, payment-migrate",
+		"--run job-processor is given twice", "--run payment-migrate: ",
+	} {
+		require.ErrorContains(t, err, fault)
+	}
+}
