@@ -57,7 +57,7 @@ func TestCostPricesTheRealPlanWithoutAnAccount(t *testing.T) {
 			month.Sub(month, alarms)
 		}
 	}
-	require.Equal(t, "865.2354", month.FloatString(4))
+	require.Equal(t, "866.0354", month.FloatString(4))
 	require.Equal(t, "database", found.Lines[0].Group)
 	require.NotContains(t, strings.Join(found.Warnings, "\n"), "no p", "all prices of the default stack are known and confirmed")
 	entries, err := filepath.Glob(filepath.Join(stateDir, "*", "dev"))

@@ -33,6 +33,8 @@ func TestMain(m *testing.M) {
 	} {
 		_ = os.Unsetenv(name)
 	}
+	// What a command that is run in this process starts of itself is tap, too.
+	_ = os.Setenv(toolVariable, "1")
 	// A shell that is somewhere else than any stack of the tests.
 	for name, region := range map[string]string{"AWS_REGION": "eu-central-1", "AWS_DEFAULT_REGION": "eu-west-3"} {
 		_ = os.Setenv(name, region)
