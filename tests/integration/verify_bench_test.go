@@ -79,7 +79,7 @@ func TestSpecification(t *testing.T) {
 		}
 		for operation := range asked.operations {
 			verb := operation[strings.LastIndex(operation, " ")+1:]
-			assert.Regexp(t, "^(Describe|Get|List)", verb, "%s is no reading call", operation)
+			assert.Regexp(t, "^(Describe|Get|List|FilterLogEvents$)", verb, "%s is no reading call", operation)
 		}
 	})
 
