@@ -75,7 +75,7 @@ func findPython(t *testing.T) string {
 // programs are the Python files in a folder that tasks, which run as another user, can get to.
 func programs(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "tapstack-own-*")
+	folder, err := process.Unprivileged().TempDir("", "tapstack-own-*")
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
 	require.NoError(t, os.Chmod(folder, 0o755)) //nolint:gosec // others must get there
