@@ -245,25 +245,15 @@ func (s *Session) stopPlane(ctx context.Context) error {
 		return err
 	}
 	s.Plane = nil
-	return errors.Join(daemon.Forget(s.planeRecord()), removeFile(s.planeLog()))
-}
-
-func removeFile(path string) error {
-	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
-		return fmt.Errorf("removing a log: %w", err)
-	}
-	return nil
+	return errors.Join(daemon.Forget(s.planeRecord()), daemon.Forget(s.planeLog()))
 }
 
 // ServeDataPlane is the stack's data plane, in this process, until it is asked to end, ctx ends or the cloud is gone, or whoever
 // started it is before having said that it may stay. ready hears, in JSON, where it answers.
 func (s *Session) ServeDataPlane(ctx context.Context, starter io.Reader, ready io.Writer) error {
-	options := s.options.DataPlane
-	s.options.DataPlane = nil
 	if err := s.OpenCloud(ctx, target.Recorded); err != nil {
 		return err
 	}
-	s.options.DataPlane = options
 	plane, err := s.startPlane(ctx, s.progress.Note)
 	if err != nil {
 		return err

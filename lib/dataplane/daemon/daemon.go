@@ -76,7 +76,7 @@ func (r Record) Keep(path string) error {
 	return nil
 }
 
-// Forget removes a record.
+// Forget removes a record, or the log beside it.
 func Forget(path string) error {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("forgetting the data plane: %w", err)
