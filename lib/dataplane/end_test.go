@@ -85,17 +85,9 @@ func runUntilKilled(t *testing.T) {
 			list += " " + strconv.Itoa(c.PID)
 		}
 	}
-	for _, pid := range descendants(os.Getpid()) {
+	for _, pid := range processtest.Descendants(os.Getpid()) {
 		list += " " + strconv.Itoa(pid)
 	}
 	fmt.Println(list)
 	time.Sleep(time.Minute)
-}
-
-// descendants are a process's children, theirs and so on.
-func descendants(pid int) (all []int) {
-	for _, child := range process.Children(pid) {
-		all = append(append(all, child), descendants(child)...)
-	}
-	return all
 }

@@ -48,7 +48,7 @@ func TestNothingIsLeftOfAClusterWhoseToolIsKilled(t *testing.T) {
 			}
 		}
 		require.Len(t, folders, 2)
-		processes := descendants(tool.Process.Pid)
+		processes := processtest.Descendants(tool.Process.Pid)
 		require.Greater(t, len(processes), 15, "three servers with their processes, and the reaper")
 		require.Len(t, segments(t, processes), 3)
 		for _, pid := range processes {
@@ -75,15 +75,6 @@ func TestNothingIsLeftOfAClusterWhoseToolIsKilled(t *testing.T) {
 		_, _ = io.Copy(io.Discard, output)
 		require.Error(t, tool.Wait())
 	}
-}
-
-// descendants are the processes that a process has started, and those that they have.
-func descendants(pid int) []int {
-	all := process.Children(pid)
-	for _, child := range all {
-		all = append(all, descendants(child)...)
-	}
-	return all
 }
 
 // segments are the System V segments that one of the processes has made.
