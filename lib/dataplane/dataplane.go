@@ -9,6 +9,8 @@ import (
 	"net"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"tapstack/lib/dataplane/postgres"
 )
 
 // Options say what is to be run, and where the API is that tells it.
@@ -104,9 +106,8 @@ type DatabaseStatus struct {
 	Writer string `json:"writer"`
 	// Leads are the addresses to which the endpoints lead at present, by the endpoints' names: the writer's to its instance's.
 	Leads map[string]string `json:"leads,omitempty"`
-	// Socket is the folder of the writer's socket, Superuser who may connect there: the tool alone.
-	Socket    string `json:"socket,omitempty"`
-	Superuser string `json:"superuser,omitempty"`
+	// Socket is the writer's, for the tool alone.
+	Socket *postgres.Socket `json:"socket,omitempty"`
 }
 
 // Network reaches by their names what the plane runs, and everything else as usual.

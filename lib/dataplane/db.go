@@ -603,7 +603,8 @@ func (p *Plane) databaseStatus() *DatabaseStatus {
 	}
 	e := p.db.endpoints
 	s.Ready, s.Writer = true, p.db.serving.Writer()
-	s.Socket, s.Superuser = p.db.serving.Socket()
+	socket := p.db.serving.Socket()
+	s.Socket = &socket
 	for _, i := range e.instances {
 		s.Leads[i.host] = e.host(i.host)
 		if i.name == s.Writer {

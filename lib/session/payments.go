@@ -167,7 +167,7 @@ func (s *Session) Database(ctx context.Context) (*pgx.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if status.Database == nil || status.Database.Socket == "" {
+	if status.Database == nil || status.Database.Socket == nil {
 		return nil, errors.New("the data plane runs no database")
 	}
 	outputs, err := s.Stack.Outputs(ctx)
@@ -175,13 +175,7 @@ func (s *Session) Database(ctx context.Context) (*pgx.Conn, error) {
 		return nil, err
 	}
 	name, _ := outputs[lib.OutputDBName].(string)
-	config, err := pgx.ParseConfig("")
-	if err != nil {
-		return nil, fmt.Errorf("connecting to the database: %w", err)
-	}
-	config.Host, config.User, config.Database, config.Password = status.Database.Socket, status.Database.Superuser, name, ""
-	config.TLSConfig, config.Fallbacks = nil, nil
-	connection, err := pgx.ConnectConfig(ctx, config)
+	connection, err := status.Database.Socket.Connect(ctx, name)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the database: %w", err)
 	}

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -217,6 +220,24 @@ func TestTheDoorOpensToItsTokenOnly(t *testing.T) {
 	}
 	url, token := (&target.Target{Name: target.AWS}).Door()
 	require.Empty(t, url+token, "AWS has none")
+}
+
+func TestNobodyIsToldTheTokenOfTheDoor(t *testing.T) {
+	d := openDoorway(t)
+	response, err := http.Get(strings.TrimSuffix(d.url, "dataplane") + "emulator") //nolint:noctx // a test
+	require.NoError(t, err)
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NotContains(t, string(body), d.token)
+	var told struct{ PID int }
+	require.NoError(t, json.Unmarshal(body, &told))
+	arguments, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", told.PID)) // as every user of a machine may
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Skip("this system has no /proc")
+	}
+	require.NoError(t, err)
+	require.NotContains(t, string(arguments), d.token)
 }
 
 func TestTheDoorTellsADataPlaneWhatAWSTellsNobody(t *testing.T) {

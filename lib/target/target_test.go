@@ -251,7 +251,7 @@ func TestAProcessThatHasTheIdOfADeadEmulatorIsSpared(t *testing.T) {
 func TestAStrangerOnTheRecordedPortIsNotTakenForTheEmulator(t *testing.T) {
 	home := t.TempDir()
 	stranger := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = w.Write([]byte(`{"token":"another","pid":1}`))
+		_, _ = w.Write([]byte(`{"identity":"another","pid":1}`))
 	}))
 	defer stranger.Close()
 	port := stranger.Listener.Addr().(*net.TCPAddr).Port

@@ -53,9 +53,9 @@ func StartEmulator(ctx context.Context, folder string) (*Emulator, error) {
 		return nil, err
 	}
 	e := &Emulator{command: exec.CommandContext(ctx, moto.Python, "-P", filepath.Join(folder, "account.py"),
-		filepath.Join(root, "lib", "target", "emulator.py"), "127.0.0.1", "0", "reliability", "")}
+		filepath.Join(root, "lib", "target", "emulator.py"), "127.0.0.1", "0", "")}
 	e.command.Env = append(python.Environ(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_EC2_METADATA_DISABLED=true",
-		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull)
+		"AWS_CONFIG_FILE="+os.DevNull, "AWS_SHARED_CREDENTIALS_FILE="+os.DevNull, "TAPSTACK_TOKEN=reliability")
 	if e.command.Stderr, err = os.Create(filepath.Join(folder, "emulator.log")); err != nil {
 		return nil, err
 	}

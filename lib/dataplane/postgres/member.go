@@ -151,18 +151,44 @@ func (c *Cluster) read(m *member, output io.ReadCloser) {
 	}
 }
 
-// connect connects as superuser over the Unix socket. None of the PG* variables of a user's shell counts.
+// connect connects as superuser over the Unix socket.
 func (m *member) connect(ctx context.Context, database string) (*pgx.Conn, error) {
-	config, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=disable passfile=/dev/null target_session_attrs=any application_name=tap connect_timeout=5",
-		m.socket, m.port, superuser, quoted(database)))
+	return Socket{m.socket, m.port, superuser}.Connect(ctx, database)
+}
+
+// Socket is where the tool itself connects: a server's Unix socket.
+type Socket struct {
+	// Folder has the socket, whose name is made of the Port.
+	Folder string
+	Port   int
+	// User is the superuser.
+	User string
+}
+
+// Connect connects to a database.
+func (s Socket) Connect(ctx context.Context, database string) (*pgx.Conn, error) {
+	forgetShell()
+	config, err := pgx.ParseConfig(fmt.Sprintf("host=%s port=%d user=%s dbname=%s sslmode=disable passfile=/dev/null application_name=tap connect_timeout=5",
+		quoted(s.Folder), s.Port, s.User, quoted(database)))
 	if err != nil {
 		return nil, err
 	}
-	config.RuntimeParams = map[string]string{"application_name": "tap"}
 	return pgx.ConnectConfig(ctx, config)
 }
 
-// quoted is a value of a connection string.
+// forgetShell takes the PG* variables of the user's shell out of this process: pgx reads them all, and some, such as PGSERVICE, whatever
+// the connection string says.
+var forgetShell = sync.OnceFunc(forget)
+
+func forget() {
+	for _, entry := range os.Environ() {
+		if name, _, _ := strings.Cut(entry, "="); strings.HasPrefix(name, "PG") {
+			_ = os.Unsetenv(name)
+		}
+	}
+}
+
+// quoted is a value of a connection string, or of a configuration file.
 func quoted(value string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"
 }
@@ -170,6 +196,7 @@ func quoted(value string) string {
 // await waits until a member takes connections, and no longer where it keeps ending.
 func (c *Cluster) await(ctx context.Context, m *member) error {
 	const enough = 5
+	var refused error
 	err := cloud.Poll(ctx, often(time.Minute), func(ctx context.Context) (bool, error) {
 		m.mu.Lock()
 		failures := m.failures
@@ -178,7 +205,7 @@ func (c *Cluster) await(ctx context.Context, m *member) error {
 		if err == nil {
 			return true, connection.Close(ctx)
 		}
-		if failures >= enough {
+		if refused = err; failures >= enough {
 			return false, err
 		}
 		return false, nil
@@ -186,7 +213,7 @@ func (c *Cluster) await(ctx context.Context, m *member) error {
 	if err != nil {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		return fmt.Errorf("%s takes no connections at %s: %w\n%s", m.Name, m.Address, err, strings.Join(m.lines, "\n"))
+		return fmt.Errorf("%s takes no connections at %s: %w: %w\n%s", m.Name, m.Address, err, refused, strings.Join(m.lines, "\n"))
 	}
 	return nil
 }

@@ -70,6 +70,10 @@ type Cluster struct {
 	running sync.WaitGroup
 }
 
+// longestSockets is how long the path of a folder may be that sockets are made in, in folders of their own: that of a socket may
+// have 107 bytes.
+const longestSockets = 64
+
 // superuser is the tool's own user, for the Unix socket alone; its name is that of RDS's own.
 const superuser = "rdsadmin"
 
@@ -105,7 +109,11 @@ func (c *Cluster) prepare(ctx context.Context) error {
 	if c.folder, err = c.private(c.options.Dir); err != nil {
 		return err
 	}
-	if c.sockets, err = c.private(""); err != nil {
+	sockets := os.TempDir()
+	if len(sockets) > longestSockets || strings.Contains(sockets, ",") { // commas are between the folders of a list
+		sockets = "/tmp"
+	}
+	if c.sockets, err = c.private(sockets); err != nil {
 		return err
 	}
 	if c.reaper, err = process.StartReaper(freeMemory, c.folder, c.sockets); err != nil {
@@ -206,8 +214,11 @@ func (c *Cluster) Connect(ctx context.Context, database string) (*pgx.Conn, erro
 	return c.writer.Load().connect(ctx, database)
 }
 
-// Socket is the folder of the writer's Unix socket, and the superuser that the tool may connect as there.
-func (c *Cluster) Socket() (folder, user string) { return c.writer.Load().socket, superuser }
+// Socket is the writer's, for the tool alone.
+func (c *Cluster) Socket() Socket {
+	m := c.writer.Load()
+	return Socket{m.socket, m.port, superuser}
+}
 
 // Kill ends a member's processes as the loss of its machine would. It comes back by itself, as what it was: who wants another
 // writer calls Promote.

@@ -5,6 +5,7 @@ package postgres
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -111,6 +112,34 @@ func code(tb testing.TB, err error) string {
 	var answer *pgconn.PgError
 	require.ErrorAs(tb, err, &answer)
 	return answer.Code
+}
+
+func TestAClusterStartsWhateverTheShellSays(t *testing.T) {
+	processtest.SkipIfShort(t)
+	for name, folder := range map[string]string{
+		"blanks and signs": `a b#c'd\e"f%20$HOME`,
+		"long":             strings.Repeat("x", 100),
+		"a comma":          "a,b",
+	} {
+		t.Run(name, func(t *testing.T) {
+			parent, err := os.MkdirTemp("/tmp", "tmp-*") //nolint:usetesting // a test's own folder is closed to others
+			require.NoError(t, err)
+			t.Cleanup(func() { _ = os.RemoveAll(parent) })
+			place := filepath.Join(parent, folder)
+			require.NoError(t, errors.Join(os.Chmod(parent, 0o755), os.Mkdir(place, 0o777), os.Chmod(place, 0o777))) //nolint:gosec // for PostgreSQL's user
+			for name, value := range map[string]string{
+				"TMPDIR": place, "PGHOST": "192.0.2.1", "PGPORT": "1", "PGSERVICE": "nowhere", "PGSSLMODE": "verify-full", "PGPASSFILE": "/nowhere",
+				"PGREQUIREAUTH": "gss", "PGCHANNELBINDING": "require", "PGTARGETSESSIONATTRS": "standby", "PGOPTIONS": "-c nonsense=1", "PGDATA": "/nowhere",
+			} {
+				t.Setenv(name, value)
+			}
+			forgetShell = sync.OnceFunc(forget)
+			c := start(t, options(t, 2))
+			connection, err := c.Socket().Connect(t.Context(), "payment-db")
+			require.NoError(t, err)
+			require.NoError(t, connection.Close(t.Context()))
+		})
+	}
 }
 
 func TestReadersReadWhatTheWriterWroteAndRefuseWrites(t *testing.T) {

@@ -156,7 +156,7 @@ func (c *Cluster) source(m, from *member) error {
 	setting := "primary_conninfo = ''\n"
 	if from != nil {
 		connection := fmt.Sprintf("host=%s port=%d user=%s application_name=%s", quoted(from.socket), from.port, superuser, quoted(m.Name))
-		setting = "primary_conninfo = " + literal(connection) + "\n"
+		setting = "primary_conninfo = " + quoted(connection) + "\n"
 	}
 	if err := c.write(filepath.Join(m.data, "postgresql.auto.conf"), setting); err != nil {
 		return err
@@ -178,7 +178,7 @@ func (m *member) reload() {
 func (c *Cluster) text(m *member) string {
 	var text strings.Builder
 	for _, setting := range c.settings(m) {
-		fmt.Fprintf(&text, "%s = %s\n", setting[0], literal(setting[1]))
+		fmt.Fprintf(&text, "%s = %s\n", setting[0], quoted(setting[1]))
 	}
 	return text.String()
 }
