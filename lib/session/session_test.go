@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -178,7 +179,7 @@ func runningCloud(t *testing.T) (home string, pid int) {
 	t.Cleanup(func() { _ = sleeper.Process.Kill() })
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		if process.Alive(sleeper.Process.Pid) {
-			_, _ = w.Write([]byte(`{"token":"ours"}`))
+			_, _ = fmt.Fprintf(w, `{"identity":"%x"}`, sha256.Sum256([]byte("ours")))
 		}
 	}))
 	t.Cleanup(server.Close)
