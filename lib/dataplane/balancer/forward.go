@@ -68,7 +68,9 @@ func (l *listener) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")
 	}
 	if r.ContentLength != 0 {
-		r.Body = &clientBody{ReadCloser: r.Body, x: x}
+		body := &clientBody{ReadCloser: r.Body, x: x}
+		r.Body = body
+		defer body.end()
 		_ = http.NewResponseController(w).EnableFullDuplex() // an answer may come before the body has been sent; HTTP/2 does it anyway
 	}
 	if status := x.refuse(); status != 0 {
@@ -372,23 +374,41 @@ func (c *targetConn) Close() error {
 	return c.Conn.Close()
 }
 
-// clientBody is the body of a request, read from a client that must send something within the idle time-out.
+// clientBody is the body of a request, read from a client that must send something within the idle time-out. It may still be read
+// when the request has been answered.
 type clientBody struct {
 	io.ReadCloser
 	x       *exchange
 	renewed time.Time
+
+	mu    sync.Mutex
+	ended bool
+}
+
+// until sets the end of a read, while the connection is this request's: later it is another's, or none.
+func (b *clientBody) until(end time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.ended {
+		_ = http.NewResponseController(b.x.ResponseWriter).SetReadDeadline(end)
+	}
+}
+
+func (b *clientBody) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = true
 }
 
 func (b *clientBody) Read(p []byte) (int, error) {
-	control := http.NewResponseController(b.x.ResponseWriter)
 	if now := time.Now(); now.Sub(b.renewed) > b.x.site.idle/32 {
 		b.renewed = now
-		_ = control.SetReadDeadline(now.Add(b.x.site.idle))
+		b.until(now.Add(b.x.site.idle))
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.x.in.Add(int64(n))
 	if err != nil {
-		_ = control.SetReadDeadline(time.Time{})
+		b.until(time.Time{})
 		if !errors.Is(err, io.EOF) {
 			b.x.bodyErr.Store(&err)
 		}

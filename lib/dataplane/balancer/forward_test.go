@@ -398,6 +398,32 @@ func TestLargeBodiesArriveWhole(t *testing.T) {
 	assert.Equal(t, text, send(t, client(t), request).body)
 }
 
+func TestATargetNeedNotReadAllOfABody(t *testing.T) {
+	b := start(t, balancer.Options{})
+	target, _ := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(http.MaxBytesReader(w, r.Body, 1<<14))
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	})
+	s := state(target)
+	s.Listeners = append(s.Listeners, secure(t, forward(apiGroup), certificate(t, "arn:aws:acm:us-east-1:123456789012:certificate/1", "payments.internal")))
+	b.update(s)
+	b.await(target, "healthy")
+	asking := client(t)
+	var group sync.WaitGroup
+	for range 300 { // whether the body is read for a moment longer than the answer takes is chance
+		group.Go(func() {
+			reader, writer := io.Pipe() // of which the rest never comes
+			go func() { _, _ = writer.Write(make([]byte, 1<<15)) }()
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "https://"+b.Addresses()[443]+"/", reader)
+			if assert.NoError(t, err) {
+				assert.Equal(t, http.StatusRequestEntityTooLarge, send(t, asking, request).status)
+			}
+			assert.NoError(t, writer.Close())
+		})
+	}
+	group.Wait()
+}
+
 func TestAClientThatSendsNothingMoreIs408(t *testing.T) {
 	t.Parallel()
 	b := echoing(t, func(s *balancer.State) { s.Attributes["idle_timeout.timeout_seconds"] = "1" })
