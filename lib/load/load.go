@@ -88,8 +88,11 @@ type Result struct {
 	Failed       int `json:"failed"`
 	// Seen counts what clients saw of each request, those that were repeated included: a status code, or what went wrong.
 	Seen map[string]int `json:"seen"`
-	// MostInFlight were in flight at once.
-	MostInFlight int `json:"mostInFlight"`
+	// MostInFlight were in flight at once, MeanInFlight on average over the time in which payments arrived.
+	MostInFlight int     `json:"mostInFlight"`
+	MeanInFlight float64 `json:"meanInFlight"`
+	// Throughput is how many were acknowledged a second while payments arrived.
+	Throughput float64 `json:"throughput"`
 	// Latency is of all that were sent, from the intended time until they were answered or given up.
 	Latency Percentiles `json:"latencyMs"`
 	Windows []Window    `json:"windows"`
@@ -118,6 +121,8 @@ type run struct {
 	mu       sync.Mutex
 	result   Result
 	inFlight int
+	changed  time.Time // inFlight, last
+	area     float64   // seconds times inFlight, until then
 	latency  latencies
 	requests sync.WaitGroup
 }
@@ -154,7 +159,7 @@ func Run(ctx context.Context, options Options) (Result, error) {
 		Rate: options.Rate, Arrivals: options.Arrivals, Seed: options.Seed, Merchants: options.Merchants, Seen: map[string]int{},
 	}
 	r.started = time.Now()
-	r.result.Started = r.started
+	r.result.Started, r.changed = r.started, r.started
 	stop := r.tell()
 	r.arrive(ctx)
 	r.requests.Wait()
@@ -194,7 +199,14 @@ func (r *run) arrive(ctx context.Context) {
 		})
 	}
 	until(ctx, r.started.Add(r.Duration))
-	r.result.Seconds = time.Since(r.started).Seconds()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.flying(0)
+	r.result.Seconds = r.changed.Sub(r.started).Seconds()
+	if r.result.Seconds > 0 {
+		r.result.MeanInFlight = r.area / r.result.Seconds
+		r.result.Throughput = float64(r.result.Acknowledged) / r.result.Seconds
+	}
 }
 
 // until waits for a time; no when ctx ends before.
@@ -224,15 +236,22 @@ func (r *run) begin() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.result.Sent++
-	r.inFlight++
+	r.flying(1)
 	r.result.MostInFlight = max(r.result.MostInFlight, r.inFlight)
+}
+
+// flying notes that there are so many more in flight.
+func (r *run) flying(more int) {
+	now := time.Now()
+	r.area += now.Sub(r.changed).Seconds() * float64(r.inFlight)
+	r.changed, r.inFlight = now, r.inFlight+more
 }
 
 func (r *run) end(at time.Duration, o outcome) {
 	took := time.Since(r.started.Add(at))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.inFlight--
+	r.flying(-1)
 	r.latency.record(at, took)
 	window := r.latency.window(at)
 	window.Sent++

@@ -461,3 +461,21 @@ func TestThePageCarriesEverythingAndNoForeignMarkup(t *testing.T) {
 		assert.NotContains(t, string(empty), "<polyline")
 	})
 }
+
+func TestWhatIsInFlightOnAverageObeysLittlesLaw(t *testing.T) {
+	inNoTime(t, func(t *testing.T) {
+		b := &bank{answer: func(http.ResponseWriter, int) bool {
+			time.Sleep(42 * time.Millisecond) // of the test's own clock
+			return false
+		}}
+		options := b.serve(t)
+		options.Arrivals = Fixed
+		result, err := Run(t.Context(), options)
+		require.NoError(t, err)
+		addUp(t, result)
+		// 100 payments, one every 5 ms: 92 are answered within the 500 ms, and the last 8 are in flight for 5 to 40 ms of them.
+		assert.InDelta(t, 184, result.Throughput, 1e-9)
+		assert.InDelta(t, (92*42+180)/500.0, result.MeanInFlight, 1e-6)
+		assert.Equal(t, 9, result.MostInFlight)
+	})
+}

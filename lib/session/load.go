@@ -53,7 +53,10 @@ func (s *Session) paymentAPI(ctx context.Context, outputs map[string]any, secret
 	if err != nil {
 		return load.API{}, err
 	}
-	balancer := output(lib.OutputAlbDNSName)
+	balancer, dial := output(lib.OutputAlbDNSName), (&net.Dialer{}).DialContext
+	if network := s.network(); network != nil {
+		dial = network.DialContext
+	}
 	return load.API{
 		URL: own.String(), Key: key, TLS: trusted,
 		Dial: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -61,17 +64,9 @@ func (s *Session) paymentAPI(ctx context.Context, outputs map[string]any, secret
 			if host, port, err := net.SplitHostPort(address); err == nil && host == own.Hostname() {
 				address = net.JoinHostPort(balancer, port)
 			}
-			return s.dial(ctx, network, address)
+			return dial(ctx, network, address)
 		},
 	}, nil
-}
-
-// dial connects to what a stack has over the network.
-func (s *Session) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	if own := s.network(); own != nil {
-		return own.DialContext(ctx, network, address)
-	}
-	return (&net.Dialer{}).DialContext(ctx, network, address)
 }
 
 // apiKey reads the field of the secret from which the API's tasks get API_KEY; a secret that is no JSON is the key itself.
