@@ -3,6 +3,8 @@ package target_test
 import (
 	"fmt"
 	"slices"
+	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -19,6 +21,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"tapstack/lib/cloud"
 	"tapstack/lib/process/processtest"
@@ -250,4 +253,57 @@ func TestTheDesiredCountStaysWithinTheBoundsOfItsScalableTarget(t *testing.T) {
 		require.NoError(t, err)
 		require.Equal(t, bounds.desired, out.Services[0].DesiredCount, "%+v", bounds)
 	}
+}
+
+// TestAQueueLosesNoMessageAndHandsNoneOutTwice has many send, receive and delete at once.
+func TestAQueueLosesNoMessageAndHandsNoneOutTwice(t *testing.T) {
+	queues := cloud.NewClients(openLocal(t).Config).SQS
+	made, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
+	require.NoError(t, err)
+	const waiting, more, receivers = 60, 20, 4 // batches of ten
+	entries := make([]sqstypes.SendMessageBatchRequestEntry, 10)
+	for i := range entries {
+		entries[i] = sqstypes.SendMessageBatchRequestEntry{Id: aws.String(strconv.Itoa(i)), MessageBody: aws.String("x")}
+	}
+	send := func() error {
+		_, err := queues.SendMessageBatch(t.Context(), &sqs.SendMessageBatchInput{QueueUrl: made.QueueUrl, Entries: entries})
+		return err
+	}
+	for range waiting {
+		require.NoError(t, send())
+	}
+	var group errgroup.Group
+	var mu sync.Mutex
+	seen := map[string]int{}
+	for range more {
+		group.Go(send)
+	}
+	for range receivers {
+		group.Go(func() error {
+			for {
+				out, err := queues.ReceiveMessage(t.Context(), &sqs.ReceiveMessageInput{QueueUrl: made.QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 1})
+				if err != nil || len(out.Messages) == 0 {
+					return err
+				}
+				for _, message := range out.Messages {
+					mu.Lock()
+					seen[*message.MessageId]++
+					mu.Unlock()
+					group.Go(func() error {
+						_, err := queues.DeleteMessage(t.Context(), &sqs.DeleteMessageInput{QueueUrl: made.QueueUrl, ReceiptHandle: message.ReceiptHandle})
+						return err
+					})
+				}
+			}
+		})
+	}
+	require.NoError(t, group.Wait())
+	require.Len(t, seen, (waiting+more)*len(entries), "none is lost")
+	for _, times := range seen {
+		require.Equal(t, 1, times)
+	}
+	left, err := queues.GetQueueAttributes(t.Context(), &sqs.GetQueueAttributesInput{QueueUrl: made.QueueUrl, AttributeNames: []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameAll}})
+	require.NoError(t, err)
+	require.Equal(t, "0", left.Attributes["ApproximateNumberOfMessages"])
+	require.Equal(t, "0", left.Attributes["ApproximateNumberOfMessagesNotVisible"])
 }
