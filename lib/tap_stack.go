@@ -429,7 +429,7 @@ func configFields(c *Config) []configField {
 		numberField("queueVisibilityTimeoutSeconds", 300, "Time that a received message stays hidden from other consumers, in seconds.", &c.QueueVisibilityTimeoutSeconds, 0, 43200),
 		flagField("interfaceEndpoints", "false", "Reach AWS services through private VPC endpoints instead of NAT (costs by the hour, endpoint and zone).", &c.InterfaceEndpoints),
 		flagField("waf", "true", "Web application firewall in front of the load balancer (PCI DSS 6.4.2).", &c.WAF),
-		numberField("wafRateLimit", 2000, "Requests that one address may make in five minutes before the firewall blocks it.", &c.WAFRateLimit, 10, 2_000_000_000),
+		numberField("wafRateLimit", 400_000, "Requests that one address may make in five minutes before the firewall blocks it.", &c.WAFRateLimit, 10, 2_000_000_000),
 		flagField("wafCountOnly", "false", "The firewall only counts what it would block, to be tried on real traffic first (PCI DSS 6.4.2 wants it to block).", &c.WAFCountOnly),
 		textField(ConfigOwner, DefaultOwner, "Whose stack this is; tags every resource, and tap sweep removes only those of its own owner.", &c.Owner,
 			"1 to 32 lower-case letters, digits and single hyphens, not starting or ending with a hyphen",
@@ -641,6 +641,12 @@ func crossRules(c Config) []crossRule {
 			c.QueueVisibilityTimeoutSeconds > c.APITimeoutSeconds,
 			fmt.Sprintf("a visibility timeout of %d s must be longer than the API timeout of %d s, or a job still at work is handed out again",
 				c.QueueVisibilityTimeoutSeconds, c.APITimeoutSeconds),
+		},
+		{
+			[]string{"dbInstanceClass", "apiMaxCount", "jobMaxCount"},
+			c.Connections() <= MaxConnections(c.DBInstanceClass),
+			fmt.Sprintf("%d and %d tasks, twice during a deployment, may need %d connections to the writer, and a %s takes %d: allow fewer tasks, or take a class with more memory",
+				c.APIMaxCount, c.JobMaxCount, c.Connections(), c.DBInstanceClass, MaxConnections(c.DBInstanceClass)),
 		},
 	}
 }
@@ -1745,6 +1751,27 @@ func InstanceMemory(class string) float64 {
 		factor = float64(times)
 	}
 	return factor * perXlarge * gib
+}
+
+// MaxConnections is how many connections an instance of a class takes: one for each 9,531,392 bytes of its memory, of which 10⁹ of
+// each GiB count, at most 5,000 ("Maximum connections to an Aurora PostgreSQL DB instance", Aurora user guide).
+func MaxConnections(class string) int {
+	const gib, each, most = 1 << 30, 9_531_392, 5000
+	return min(int(InstanceMemory(class)/gib*1e9/each), most)
+}
+
+const (
+	// TaskConnections is how many connections a task may keep to the writer; payment-api as many again to the readers.
+	TaskConnections = 10
+	// otherConnections are kept for the migration and people (5), and for superusers (PostgreSQL's superuser_reserved_connections).
+	otherConnections = 5 + 3
+	// connectionsUsed is the share of an instance's connections above which operations are told.
+	connectionsUsed = 0.8
+)
+
+// Connections are the most that the writer gets: of all tasks that autoscaling may reach, twice while a deployment replaces them.
+func (c Config) Connections() int {
+	return (c.APIMaxCount+c.JobMaxCount)*TaskConnections*maximumPercent/100 + otherConnections
 }
 
 type database struct {
@@ -2860,7 +2887,9 @@ const (
 	// jobBacklogTarget is how many waiting messages one job-processor task should find.
 	jobBacklogTarget = 100
 	// rolloutMinutes is how long a service may take to run new tasks in place of the old, besides what these are still at.
-	rolloutMinutes  = 20
+	rolloutMinutes = 20
+	// maximumPercent of the desired tasks may run while a deployment replaces them.
+	maximumPercent  = 200
 	scaleOutSeconds = 60
 	scaleInSeconds  = 300
 	tmpVolume       = "tmp"
@@ -3151,7 +3180,7 @@ func (b *builder) service(n *network, cluster *ecs.Cluster, spec serviceSpec, re
 		}},
 		DeploymentCircuitBreaker:        ecs.ServiceDeploymentCircuitBreakerArgs{Enable: pulumi.Bool(true), Rollback: pulumi.Bool(true)},
 		DeploymentMinimumHealthyPercent: pulumi.Int(100),
-		DeploymentMaximumPercent:        pulumi.Int(200),
+		DeploymentMaximumPercent:        pulumi.Int(maximumPercent),
 		AvailabilityZoneRebalancing:     pulumi.String("ENABLED"),
 		HealthCheckGracePeriodSeconds:   pulumi.Int(startSeconds),
 		EnableEcsManagedTags:            pulumi.Bool(true),
@@ -3451,7 +3480,7 @@ func (b *builder) alarms(n *network, db *database, balancer *balancer, jobs *que
 
 		{name: "aurora-cpu", description: "A database instance is short of CPU", metric: aurora("CPUUtilization", "Maximum"), above: 80, periods: 3, minutes: 5},
 		{name: "aurora-memory", description: "A database instance has less than 5 percent of its memory left", metric: aurora("FreeableMemory", "Minimum"), below: dbMemoryLeft * InstanceMemory(b.cfg.DBInstanceClass), periods: 3, minutes: 5},
-		{name: "aurora-connections", description: "A database instance has more than 1000 connections", metric: aurora("DatabaseConnections", "Maximum"), above: 1000, periods: 3, minutes: 5},
+		{name: "aurora-connections", description: "A database instance has more than 80 percent of the connections that it takes", metric: aurora("DatabaseConnections", "Maximum"), above: connectionsUsed * float64(MaxConnections(b.cfg.DBInstanceClass)), periods: 3, minutes: 5},
 		{name: "aurora-replica-lag", description: "A reader is more than 1 s behind the writer", metric: aurora("AuroraReplicaLagMaximum", "Maximum"), above: 1000, periods: 5, minutes: 1},
 		{name: "aurora-deadlocks", description: "Transactions deadlock", metric: aurora("Deadlocks", "Maximum"), above: 0, periods: 2, minutes: 5},
 

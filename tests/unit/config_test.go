@@ -116,13 +116,17 @@ func TestRulesBetweenKeysAreKept(t *testing.T) {
 		values map[string]string
 		fault  string
 	}{
-		"a CPU and memory pair that Fargate lacks":    {map[string]string{"apiCpu": "256", "apiMemory": "4096"}, "apiCpu, apiMemory: 256 CPU units with 4096 MiB"},
-		"the same for jobs":                           {map[string]string{"jobCpu": "16384", "jobMemory": "33000"}, "jobCpu, jobMemory: "},
-		"more desired than allowed":                   {map[string]string{"apiDesiredCount": "13"}, "apiDesiredCount, apiMaxCount: 13 desired tasks are more than the 12"},
-		"the same for more jobs":                      {map[string]string{"jobMaxCount": "2", "jobDesiredCount": "3"}, "jobDesiredCount, jobMaxCount: "},
-		"a certificate and a domain":                  {map[string]string{"certificateArn": certificate, "domainName": "pay.example.com", "hostedZoneId": "Z1"}, "either certificateArn or domainName"},
-		"a domain without its zone":                   {map[string]string{"domainName": "pay.example.com"}, "domainName, hostedZoneId: set both or neither"},
-		"a zone without its domain":                   {map[string]string{"hostedZoneId": "Z1"}, "domainName, hostedZoneId: set both or neither"},
+		"a CPU and memory pair that Fargate lacks": {map[string]string{"apiCpu": "256", "apiMemory": "4096"}, "apiCpu, apiMemory: 256 CPU units with 4096 MiB"},
+		"the same for jobs":                        {map[string]string{"jobCpu": "16384", "jobMemory": "33000"}, "jobCpu, jobMemory: "},
+		"more desired than allowed":                {map[string]string{"apiDesiredCount": "13"}, "apiDesiredCount, apiMaxCount: 13 desired tasks are more than the 12"},
+		"the same for more jobs":                   {map[string]string{"jobMaxCount": "2", "jobDesiredCount": "3"}, "jobDesiredCount, jobMaxCount: "},
+		"a certificate and a domain":               {map[string]string{"certificateArn": certificate, "domainName": "pay.example.com", "hostedZoneId": "Z1"}, "either certificateArn or domainName"},
+		"a domain without its zone":                {map[string]string{"domainName": "pay.example.com"}, "domainName, hostedZoneId: set both or neither"},
+		"a zone without its domain":                {map[string]string{"hostedZoneId": "Z1"}, "domainName, hostedZoneId: set both or neither"},
+		"more tasks than the writer takes connections": {
+			map[string]string{"dbInstanceClass": "db.t4g.medium", "apiMaxCount": "13"},
+			"dbInstanceClass, apiMaxCount, jobMaxCount: 13 and 8 tasks, twice during a deployment, may need 428 connections to the writer, and a db.t4g.medium takes 419: ",
+		},
 		"a visibility timeout shorter than the API's": {map[string]string{"queueVisibilityTimeoutSeconds": "30"}, "queueVisibilityTimeoutSeconds, apiTimeoutSeconds: "},
 	} {
 		_, err := lib.ParseConfig(legalValues(c.values))

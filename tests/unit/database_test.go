@@ -1,10 +1,16 @@
 package unit_test
 
 import (
+	"os"
+	"regexp"
+	"strconv"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	services "tapstack/fixtures/services/database"
+	"tapstack/lib"
 )
 
 // parameters are the cluster parameters of a stack, by name.
@@ -64,6 +70,46 @@ func TestTheMemoryAlarmFollowsTheInstanceClass(t *testing.T) {
 		alarm := deploy(t, map[string]string{"dbInstanceClass": class}).one(t, "aurora-memory-alarm")
 		assert.InDelta(t, 0.05*memory, alarm.plain["threshold"], 1, class)
 	}
+}
+
+// The figures are the Aurora user guide's ("Maximum connections to an Aurora PostgreSQL DB instance").
+func TestAllTasksOfADeploymentGetTheirConnections(t *testing.T) {
+	for class, most := range map[string]int{
+		"db.t4g.medium": 419, "db.t3.large": 839, "db.r6g.large": 1678, "db.r7g.xlarge": 3357, "db.r7g.2xlarge": 5000, "db.r7i.48xlarge": 5000, "db.x2g.16xlarge": 5000,
+	} {
+		assert.Equal(t, most, lib.MaxConnections(class), class)
+		stack := deploy(t, map[string]string{"dbInstanceClass": class})
+		alarm := stack.one(t, "aurora-connections-alarm")
+		assert.InDelta(t, 0.8*float64(most), alarm.plain["threshold"], 1, "%s: operations are told before there are none left", class)
+	}
+	c, err := lib.ParseConfig(legalValues(nil))
+	require.NoError(t, err)
+	assert.Equal(t, 2*(12+8)*10+8, c.Connections())
+}
+
+// TestATaskKeepsAsManyConnectionsAsTheStackReckonsWith opens the pool of the reference services.
+func TestATaskKeepsAsManyConnectionsAsTheStackReckonsWith(t *testing.T) {
+	db, err := services.Open(t.Context(), "postgres://u:p@nowhere.invalid/d", "test", true, 0)
+	require.NoError(t, err)
+	defer db.Pool.Close()
+	assert.EqualValues(t, lib.TaskConnections, db.Pool.Config().MaxConns)
+}
+
+// A merchant's servers come from one address: what its own bucket lets through must not be blocked, without a Retry-After, before.
+func TestTheFirewallLetsAMerchantMakeAsManyRequestsAsItsBucket(t *testing.T) {
+	tables, err := os.ReadFile("../../fixtures/services/migrations/sql/00001_payments.sql")
+	require.NoError(t, err)
+	standard := func(column string) int {
+		found := regexp.MustCompile(`\s` + column + `\s+double precision NOT NULL DEFAULT (\d+)`).FindSubmatch(tables)
+		require.NotNil(t, found, column)
+		n, err := strconv.Atoi(string(found[1]))
+		require.NoError(t, err)
+		return n
+	}
+	const window = 300 // seconds
+	c, err := lib.ParseConfig(legalValues(nil))
+	require.NoError(t, err)
+	assert.Greater(t, c.WAFRateLimit, standard("rate")*window+standard("burst"))
 }
 
 // A partial version would go to RDS again with every change, and one below the deployed would be a way back, which RDS has not.

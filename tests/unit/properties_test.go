@@ -75,10 +75,6 @@ func drawings() []drawing {
 			return []string{strconv.Itoa(a), strconv.Itoa(b)}
 		}}
 	}
-	counts := func(t *rapid.T) (int, int) {
-		most := rapid.IntRange(2, 500).Draw(t, "most")
-		return rapid.IntRange(2, most).Draw(t, "desired"), most
-	}
 	return []drawing{
 		one("environmentSuffix", drawSuffix()),
 		one("vpcCidr", drawNetwork()),
@@ -86,9 +82,20 @@ func drawings() []drawing {
 			names := rapid.Permutation(slices.Sorted(maps.Values(w.zones))).Draw(t, "order")
 			return []string{strings.Join(names[:3], rapid.SampledFrom([]string{",", ", "}).Draw(t, "comma"))}
 		}},
-		one("dbInstanceClass", rapid.OneOf(
-			rapid.SampledFrom([]string{"db.t4g.medium", "db.t3.large", "db.r6g.large", "db.r7i.48xlarge", "db.x2g.16xlarge", "db.r6gd.2xlarge"}),
-			rapid.StringMatching(`db\.r[5-8](g|i|gd)\.(large|xlarge|[248]xlarge|1[26]xlarge|24xlarge)`))),
+		// Counts of tasks and the class hang together by the connections that one takes (AWS: "Maximum connections to an Aurora PostgreSQL
+		// DB instance"), of which each task has ten, twice during a deployment.
+		{[]string{"dbInstanceClass", "apiDesiredCount", "apiMaxCount", "jobDesiredCount", "jobMaxCount"}, func(t *rapid.T, _ world) []string {
+			takes := map[string]int{
+				"db.t4g.medium": 419, "db.t3.large": 839, "db.r6g.large": 1678, "db.r8gd.large": 1678, "db.r5i.xlarge": 3357, "db.r6gd.2xlarge": 5000,
+				"db.r7g.16xlarge": 5000, "db.r7i.48xlarge": 5000, "db.x2g.16xlarge": 5000,
+			}
+			class := rapid.SampledFrom(slices.Sorted(maps.Keys(takes))).Draw(t, "dbInstanceClass")
+			tasks := (takes[class] - 8) / 20
+			api := rapid.IntRange(2, tasks-2).Draw(t, "apiMaxCount")
+			job := rapid.IntRange(2, tasks-api).Draw(t, "jobMaxCount")
+			least := func(most int) string { return strconv.Itoa(rapid.IntRange(2, most).Draw(t, "desired")) }
+			return []string{class, least(api), strconv.Itoa(api), least(job), strconv.Itoa(job)}
+		}},
 		one("dbEngineVersion", rapid.StringMatching(`1[3-7](\.[0-9]|\.1[0-9])?`)),
 		one("dbMaintenanceWindow", rapid.SampledFrom([]string{"mon:00:00-mon:03:00", "sat:04:00-sat:04:30", "sun:05:00-sun:06:00", "wed:23:00-wed:23:59"})),
 		one("dbApplyImmediately", rapid.SampledFrom([]string{"true", "false"})),
@@ -101,8 +108,6 @@ func drawings() []drawing {
 		one("containerProtocol", rapid.SampledFrom([]string{"HTTP", "HTTPS"})),
 		pair("apiCpu", "apiMemory", drawTaskSize),
 		pair("jobCpu", "jobMemory", drawTaskSize),
-		pair("apiDesiredCount", "apiMaxCount", counts),
-		pair("jobDesiredCount", "jobMaxCount", counts),
 		number("cpuTargetPercent", 1, 100),
 		one("alertEmail", rapid.StringMatching(`[a-z0-9]{1,20}([.+_-][a-zA-Z0-9]{1,5})?@([a-z0-9]{1,8}\.){1,2}(com|org|example|io)`)),
 		{[]string{"certificateArn", "domainName", "hostedZoneId"}, func(t *rapid.T, w world) []string {
