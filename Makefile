@@ -105,6 +105,12 @@ test-payments: ## payments through a deployed stack whose tasks and database are
 torture-payments: ## the same with 10,000 payments
 	@$(MAKE) --no-print-directory test-payments PAYMENTS=10000
 
+# RATES=50,100,200,400 measures at these payments a second; without, a probe of the machine chooses.
+RATES       ?= probed
+.PHONY: capacity
+capacity: ## how many payments a deployed stack takes on this machine, beside its services alone: docs/capacity.md
+	TAPSTACK_CAPACITY=$(RATES) $(GO) test -timeout 60m -count=1 -v -run TestCapacity ./tests/capacity
+
 # ROUNDS=10 STACKS=4 makes it shorter.
 .PHONY: soak
 soak: ROUNDS = 50

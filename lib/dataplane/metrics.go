@@ -1,15 +1,12 @@
 package dataplane
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -21,6 +18,7 @@ import (
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/process"
 )
 
 // meters are what is measured, and what autoscaling makes of it. All is the loop's alone.
@@ -96,7 +94,7 @@ func (p *Plane) use(arn string, s *service, spent map[int]float64, elapsed float
 		u.running++
 		units, mebibytes := share(t.definition.Cpu, 1024), share(t.definition.Memory, 2048)
 		for _, r := range t.runners {
-			seconds, resident := consumed(r.pid)
+			seconds, resident := process.Consumed(r.pid)
 			if r.pid == 0 {
 				continue
 			}
@@ -120,26 +118,6 @@ func share(told *string, otherwise float64) float64 {
 		return size
 	}
 	return otherwise
-}
-
-// consumed is the CPU time of a process and those that it has waited for, in seconds, and its resident memory, in bytes
-// (proc_pid_stat(5)); 0 where nobody tells.
-func consumed(pid int) (seconds, resident float64) {
-	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, 0
-	}
-	fields := strings.Fields(string(content[bytes.LastIndexByte(content, ')')+1:]))
-	const utime, cstime, rss, ticks = 14 - 3, 17 - 3, 24 - 3, 100 // the state is field 3
-	if len(fields) <= rss {
-		return 0, 0
-	}
-	for _, field := range fields[utime : cstime+1] {
-		n, _ := strconv.ParseFloat(field, 64)
-		seconds += n / ticks
-	}
-	pages, _ := strconv.ParseFloat(fields[rss], 64)
-	return seconds, pages * float64(os.Getpagesize())
 }
 
 // putMetrics tells CloudWatch what ECS and Container Insights would tell it.

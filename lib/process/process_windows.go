@@ -27,6 +27,9 @@ func Alive(pid int) bool {
 	return err == nil
 }
 
+// Consumed is the CPU time of a process and its resident memory, which are not told here.
+func Consumed(int) (seconds, resident float64) { return 0, 0 }
+
 // Birth tells a process from all others that have had, or will have, its id: when it was started. It is empty where there
 // is no such process.
 func Birth(pid int) string {

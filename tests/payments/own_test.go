@@ -17,6 +17,7 @@ import (
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/session"
 	"tapstack/lib/verify"
+	"tapstack/tests/reference"
 )
 
 // TestProgramsInAnotherLanguageRunInPlaceOfTheReferenceServices has a pair of services in Python deployed, reached through the
@@ -29,7 +30,7 @@ func TestProgramsInAnotherLanguageRunInPlaceOfTheReferenceServices(t *testing.T)
 		"payment-api=" + python + " " + filepath.Join(folder, "api.py"), "job-processor=" + python + " " + filepath.Join(folder, "worker.py"),
 	})
 	require.NoError(t, err)
-	ctx, s := deployed(t, run, map[string]string{"containerProtocol": "HTTP"})
+	ctx, s := reference.Deployed(t, run, map[string]string{"containerProtocol": "HTTP"})
 
 	api, err := s.PaymentAPI(ctx, "", "")
 	require.NoError(t, err)

@@ -7,17 +7,14 @@ import (
 	"fmt"
 	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 
-	"github.com/gruntwork-io/terratest/modules/random"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/load"
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/session"
-	"tapstack/lib/target"
 	"tapstack/tests/reference"
 )
 
@@ -26,6 +23,9 @@ const variable = "TAPSTACK_PAYMENTS"
 
 // rate is how many payments are begun a second: well below what two cores can take, so that what is tried is loss and not load.
 const rate = 100
+
+// inFlight are begun at once, and as many more as are answered.
+const inFlight = 1300
 
 // between is the time from one kill to the next.
 const between = time.Second
@@ -36,14 +36,36 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// TestNoPaymentIsLostOrSettledTwice kills a task of the API, a task of the processor and the writer of the database in turn.
-func TestNoPaymentIsLostOrSettledTwice(t *testing.T) {
+// TestPayments makes payments through one deployed stack: first many at once, then some while it is broken.
+func TestPayments(t *testing.T) {
 	processtest.SkipIfShort(t)
 	count, err := strconv.Atoi(os.Getenv(variable))
 	if err != nil {
 		t.Skipf("%s is not set: make test-payments makes some payments, make torture-payments 10,000", variable)
 	}
-	ctx, s := deployed(t, reference.DataPlane(t).Run, map[string]string{"wafRateLimit": "1000000"}) // all merchants come from one address here
+	ctx, s := reference.Deployed(t, nil, map[string]string{"wafRateLimit": "2000000000"}) // all merchants come from one address here
+	require.True(t, t.Run("a thousand in flight", func(t *testing.T) { aThousandAreInFlight(t, ctx, s) }))
+	t.Run("none is lost or settled twice", func(t *testing.T) { noneIsLostOrSettledTwice(t, ctx, s, count) })
+}
+
+// aThousandAreInFlight begins more payments than the stack takes, so that the load balancer has more than a thousand in hand, and
+// wants each of them acknowledged at the first try.
+func aThousandAreInFlight(t *testing.T, ctx context.Context, s *session.Session) { //nolint:revive // helper, as in testify
+	t.Helper()
+	api, err := s.PaymentAPI(ctx, "", "")
+	require.NoError(t, err)
+	result, err := load.Run(ctx, load.Options{API: api, Rate: 2000, Duration: 4 * time.Second, Arrivals: load.Fixed, InFlight: inFlight, Merchants: 20})
+	require.NoError(t, err)
+	fmt.Printf("%d payments in flight at once, %.0f on average over %.0f s; %d sent: %v; latency in ms: p50 %.0f, p99 %.0f\n",
+		result.MostInFlight, result.MeanInFlight, result.Seconds, result.Sent, result.Seen, result.Latency.P50, result.Latency.P99)
+	require.Equal(t, inFlight, result.MostInFlight)
+	require.GreaterOrEqual(t, result.MeanInFlight, 1000.0, "they must be held, not only reached")
+	require.Equal(t, map[string]int{"201": result.Sent}, result.Seen)
+}
+
+// noneIsLostOrSettledTwice kills a task of the API, a task of the processor and the writer of the database in turn.
+func noneIsLostOrSettledTwice(t *testing.T, ctx context.Context, s *session.Session, count int) { //nolint:revive // the same
+	t.Helper()
 	during := time.Duration(float64(count) / rate * float64(time.Second))
 	result, err := s.Payments(ctx, load.Options{Rate: rate, Duration: during, Arrivals: load.Fixed, Merchants: 8}, kills(during))
 	require.NoError(t, err)
@@ -66,46 +88,3 @@ func kills(during time.Duration) []session.Disturbance {
 	}
 	return all
 }
-
-// deployed is a session with a stack that runs the programs and whose database is migrated, until the test ends.
-func deployed(t *testing.T, run map[string][]string, config map[string]string) (context.Context, *session.Session) {
-	t.Helper()
-	for name, program := range reference.DataPlane(t).Run {
-		if run[name] == nil {
-			run[name] = program
-		}
-	}
-	options := session.Options{
-		Target: target.Options{Name: target.Local}, Suffix: "pay-" + strings.ToLower(random.UniqueID()),
-		DataPlane: &session.DataPlane{Run: run}, Changes: true, Progress: notes{t: t},
-	}
-	_, err := options.Configure(t.Context(), session.Settings{Fresh: true, Assume: true, Given: config})
-	require.NoError(t, err)
-	s, ctx := session.New(context.Background(), options)
-	t.Cleanup(func() { require.NoError(t, s.Close()) })
-	require.NoError(t, s.OpenNew(ctx))
-	planned, err := s.Preview(ctx)
-	require.NoError(t, err)
-	t.Cleanup(func() {
-		ctx, cancel := s.CleanupContext(ctx)
-		defer cancel()
-		_, err := s.Destroy(ctx)
-		require.NoError(t, err)
-		left, err := s.Prove(ctx)
-		require.NoError(t, err)
-		require.Empty(t, left)
-	})
-	_, err = s.Up(ctx, planned)
-	require.NoError(t, err)
-	_, err = s.Migrate(ctx)
-	require.NoError(t, err)
-	return ctx, s
-}
-
-// notes hands on what a session notes.
-type notes struct {
-	session.Quiet
-	t *testing.T
-}
-
-func (n notes) Note(text string) { n.t.Log(text) }
