@@ -38,6 +38,9 @@ type dbCluster struct {
 	busy      bool // it starts, or promotes
 	failed    bool // it did not start
 	servers   []reachability.Interface
+	// used is what the servers had used when they were asked last; measuring says that they are being asked.
+	used      map[string]serverUse
+	measuring bool
 	// members and since are how long the instances have been the same; the loop's alone.
 	members string
 	since   time.Time

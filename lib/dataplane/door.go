@@ -69,7 +69,7 @@ func (d *door) call(ctx context.Context, method, query string, body, answer any)
 // the process.
 func (d *door) attach(ctx context.Context, attached bool, runs Options) error {
 	return d.call(ctx, http.MethodPut, "", map[string]any{
-		"attached": attached, "cluster": runs.Cluster, "database": runs.Database, "loadBalancer": runs.LoadBalancer, "pid": os.Getpid(),
+		"attached": attached, "cluster": runs.Cluster, "database": runs.Database, "loadBalancer": runs.LoadBalancer, "pid": os.Getpid(), "speed": runs.Speed,
 	}, nil)
 }
 

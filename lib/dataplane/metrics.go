@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/sqs"
 	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 
@@ -29,7 +30,8 @@ type meters struct {
 	targets  []scalingtypes.ScalableTarget
 	policies []scalingtypes.ScalingPolicy
 	tracking map[string]*tracked // by the policy's ARN
-	out, in  map[string]time.Time
+	scaled   map[string]activity // by the service's ARN
+	traffic  traffic
 }
 
 // usage is what the tasks of a service use on average, in percent of what their task definition gives them.
@@ -37,6 +39,8 @@ type usage struct {
 	cpu, memory     float64
 	running, wanted int
 	pending         int
+	// deploying says that a deployment is in progress.
+	deploying bool
 }
 
 var scalingAspect = &aspect{[]string{"application-autoscaling"}, 10 * time.Second, time.Second}
@@ -73,16 +77,20 @@ func (p *Plane) measure(ctx context.Context) {
 	}
 	p.mu.Unlock()
 	m.spent = spent
-	if first || len(m.usage) == 0 {
+	if first {
 		return
 	}
-	p.problem("metrics", p.putMetrics(ctx, now))
+	f := newFigures(now)
+	p.serviceFigures(f)
+	p.trafficFigures(f)
+	p.problem("metrics", p.put(ctx, f))
 	p.problem("autoscaling", p.scale(ctx, now))
+	p.measureDatabase(ctx, now)
 }
 
 // use is what a service's tasks have used since the last time; p.mu is held.
 func (p *Plane) use(arn string, s *service, spent map[int]float64, elapsed float64) usage {
-	u := usage{wanted: int(s.api.DesiredCount)}
+	u := usage{wanted: int(s.api.DesiredCount), deploying: s.primary().state == ecstypes.DeploymentRolloutStateInProgress}
 	for _, t := range p.tasks {
 		if t.service != arn || !t.active() {
 			continue
@@ -120,40 +128,72 @@ func share(told *string, otherwise float64) float64 {
 	return otherwise
 }
 
-// putMetrics tells CloudWatch what ECS and Container Insights would tell it.
-func (p *Plane) putMetrics(ctx context.Context, now time.Time) error {
-	byNamespace := map[string][]cwtypes.MetricDatum{}
-	for _, arn := range slices.Sorted(maps.Keys(p.meters.usage)) {
-		u := p.meters.usage[arn]
-		dimensions := []cwtypes.Dimension{
-			{Name: aws.String("ClusterName"), Value: &p.options.Cluster}, {Name: aws.String("ServiceName"), Value: aws.String(last(arn))},
-		}
-		add := func(namespace, name string, value float64, unit cwtypes.StandardUnit) {
-			byNamespace[namespace] = append(byNamespace[namespace], cwtypes.MetricDatum{
-				MetricName: &name, Value: &value, Unit: unit, Dimensions: dimensions, Timestamp: &now,
-			})
-		}
-		if u.running > 0 {
-			add("AWS/ECS", "CPUUtilization", u.cpu, cwtypes.StandardUnitPercent)
-			add("AWS/ECS", "MemoryUtilization", u.memory, cwtypes.StandardUnitPercent)
-		}
-		add("ECS/ContainerInsights", "RunningTaskCount", float64(u.running), cwtypes.StandardUnitCount)
-		add("ECS/ContainerInsights", "PendingTaskCount", float64(u.pending), cwtypes.StandardUnitCount)
-		add("ECS/ContainerInsights", "DesiredTaskCount", float64(u.wanted), cwtypes.StandardUnitCount)
+// figures are what is told to CloudWatch at one time, by namespace.
+type figures struct {
+	at          time.Time
+	byNamespace map[string][]cwtypes.MetricDatum
+}
+
+func newFigures(at time.Time) figures { return figures{at, map[string][]cwtypes.MetricDatum{}} }
+
+// dimensions are a metric's, as pairs of name and value.
+func dimensions(pairs ...string) (all []cwtypes.Dimension) {
+	for pair := range slices.Chunk(pairs, 2) {
+		all = append(all, cwtypes.Dimension{Name: &pair[0], Value: &pair[1]})
 	}
+	return all
+}
+
+func (f figures) add(namespace, name string, value float64, unit cwtypes.StandardUnit, of []cwtypes.Dimension) {
+	f.byNamespace[namespace] = append(f.byNamespace[namespace], cwtypes.MetricDatum{MetricName: &name, Value: &value, Unit: unit, Dimensions: of, Timestamp: &f.at})
+}
+
+// The limits of PutMetricData (CloudWatch API reference): metrics of a call, and different values of a metric.
+const mostMetrics, mostValues = 1000, 150
+
+// addMany adds values of which there are some or many of each.
+func (f figures) addMany(namespace, name string, values, counts []float64, unit cwtypes.StandardUnit, of []cwtypes.Dimension) {
+	for len(values) > 0 {
+		n := min(len(values), mostValues)
+		f.byNamespace[namespace] = append(f.byNamespace[namespace], cwtypes.MetricDatum{
+			MetricName: &name, Values: values[:n], Counts: counts[:n], Unit: unit, Dimensions: of, Timestamp: &f.at,
+		})
+		values, counts = values[n:], counts[n:]
+	}
+}
+
+// put tells CloudWatch.
+func (p *Plane) put(ctx context.Context, f figures) error {
 	var faults []error
-	for _, namespace := range slices.Sorted(maps.Keys(byNamespace)) {
-		_, err := p.clients.CloudWatch.PutMetricData(ctx, &cloudwatch.PutMetricDataInput{Namespace: aws.String(namespace), MetricData: byNamespace[namespace]})
-		faults = append(faults, err)
+	for _, namespace := range slices.Sorted(maps.Keys(f.byNamespace)) {
+		for some := range slices.Chunk(f.byNamespace[namespace], mostMetrics) {
+			_, err := p.clients.CloudWatch.PutMetricData(ctx, &cloudwatch.PutMetricDataInput{Namespace: &namespace, MetricData: some})
+			faults = append(faults, err)
+		}
 	}
 	return errors.Join(faults...)
+}
+
+// serviceFigures are what ECS and Container Insights would tell.
+func (p *Plane) serviceFigures(f figures) {
+	for _, arn := range slices.Sorted(maps.Keys(p.meters.usage)) {
+		u := p.meters.usage[arn]
+		of := dimensions("ClusterName", p.options.Cluster, "ServiceName", last(arn))
+		if u.running > 0 {
+			f.add("AWS/ECS", "CPUUtilization", u.cpu, cwtypes.StandardUnitPercent, of)
+			f.add("AWS/ECS", "MemoryUtilization", u.memory, cwtypes.StandardUnitPercent, of)
+		}
+		f.add("ECS/ContainerInsights", "RunningTaskCount", float64(u.running), cwtypes.StandardUnitCount, of)
+		f.add("ECS/ContainerInsights", "PendingTaskCount", float64(u.pending), cwtypes.StandardUnitCount, of)
+		f.add("ECS/ContainerInsights", "DesiredTaskCount", float64(u.wanted), cwtypes.StandardUnitCount, of)
+	}
 }
 
 // scale does what the policies of the cluster's services lead to.
 func (p *Plane) scale(ctx context.Context, now time.Time) error {
 	m := &p.meters
 	if m.tracking == nil {
-		m.tracking, m.out, m.in = map[string]*tracked{}, map[string]time.Time{}, map[string]time.Time{}
+		m.tracking, m.scaled = map[string]*tracked{}, map[string]activity{}
 	}
 	var faults []error
 	for arn, u := range m.usage {
@@ -162,57 +202,51 @@ func (p *Plane) scale(ctx context.Context, now time.Time) error {
 		if i < 0 {
 			continue
 		}
-		target := m.targets[i]
-		suspended := target.SuspendedState
-		outAllowed := suspended == nil || !aws.ToBool(suspended.DynamicScalingOutSuspended)
-		inAllowed := suspended == nil || !aws.ToBool(suspended.DynamicScalingInSuspended)
-		var all []tracked
-		var coolOut, coolIn time.Duration
-		for _, policy := range m.policies {
-			configuration := policy.TargetTrackingScalingPolicyConfiguration
-			if aws.ToString(policy.ResourceId) != resource || configuration == nil || aws.ToFloat64(configuration.TargetValue) <= 0 {
-				continue
-			}
-			t := m.tracking[aws.ToString(policy.PolicyARN)]
-			if t == nil {
-				t = &tracked{}
-				m.tracking[aws.ToString(policy.PolicyARN)] = t
-			}
-			t.target, t.in = *configuration.TargetValue, !aws.ToBool(configuration.DisableScaleIn)
-			coolOut = max(coolOut, seconds(configuration.ScaleOutCooldown, 0))
-			coolIn = max(coolIn, seconds(configuration.ScaleInCooldown, 0))
-			value, err := p.trackedValue(ctx, configuration, u)
-			if errors.Is(err, errNoValue) {
-				t.above, t.below = 0, 0
-			} else if err != nil {
-				faults = append(faults, fmt.Errorf("%s: %w", aws.ToString(policy.PolicyName), err))
-				continue
-			} else {
-				t.note(value)
-			}
-			all = append(all, *t)
-		}
-		over := func(since time.Time, cool time.Duration) bool {
-			return time.Duration(float64(now.Sub(since))*p.options.Speed) >= cool
-		}
-		least, most := int(aws.ToInt32(target.MinCapacity)), int(aws.ToInt32(target.MaxCapacity))
-		to := scaleTo(u.wanted, least, most, all, outAllowed && over(m.out[arn], coolOut), inAllowed && over(m.in[arn], coolIn) && over(m.out[arn], coolIn))
+		policies, err := p.track(ctx, resource, u)
+		faults = append(faults, err)
+		to := m.scaled[arn].next(m.targets[i], u, policies, func(since time.Time) time.Duration {
+			return time.Duration(float64(now.Sub(since)) * p.options.Speed)
+		})
 		if to == u.wanted {
 			continue
 		}
-		_, err := p.clients.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &p.options.Cluster, Service: &arn, DesiredCount: aws.Int32(int32(to))}) //nolint:gosec // a count
-		if err != nil {
+		if _, err := p.clients.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &p.options.Cluster, Service: &arn, DesiredCount: aws.Int32(int32(to))}); err != nil { //nolint:gosec // a count
 			faults = append(faults, err)
 			continue
 		}
 		p.options.Notify(fmt.Sprintf("The data plane: %s scales from %d to %d tasks", last(arn), u.wanted, to))
-		if to > u.wanted {
-			m.out[arn] = now
-		} else {
-			m.in[arn] = now
-		}
+		m.scaled[arn] = m.scaled[arn].did(u, to, now)
 	}
 	return errors.Join(faults...)
+}
+
+// track takes what the metrics of a service's policies are in this period.
+func (p *Plane) track(ctx context.Context, resource string, u usage) (all []tracked, err error) {
+	var faults []error
+	for _, policy := range p.meters.policies {
+		configuration := policy.TargetTrackingScalingPolicyConfiguration
+		if aws.ToString(policy.ResourceId) != resource || configuration == nil || aws.ToFloat64(configuration.TargetValue) <= 0 {
+			continue
+		}
+		t := p.meters.tracking[aws.ToString(policy.PolicyARN)]
+		if t == nil {
+			t = &tracked{}
+			p.meters.tracking[aws.ToString(policy.PolicyARN)] = t
+		}
+		t.target, t.in = *configuration.TargetValue, !aws.ToBool(configuration.DisableScaleIn)
+		t.coolOut, t.coolIn = coolDown(configuration.ScaleOutCooldown), coolDown(configuration.ScaleInCooldown)
+		value, err := p.trackedValue(ctx, configuration, u)
+		if err == nil {
+			t.note(value)
+		} else { // what is not known makes no policy ready for anything
+			t.above, t.below = 0, 0
+		}
+		if err != nil && !errors.Is(err, errNoValue) {
+			faults = append(faults, fmt.Errorf("%s: %w", aws.ToString(policy.PolicyName), err))
+		}
+		all = append(all, *t)
+	}
+	return all, errors.Join(faults...)
 }
 
 // trackedValue is the value of a policy's metric.

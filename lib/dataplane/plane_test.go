@@ -53,11 +53,15 @@ func TestMain(m *testing.M) {
 
 // containerMain serves, until it is told to end, what it was told by its environment.
 func containerMain(arguments []string) int {
-	if len(arguments) > 0 && arguments[0] == "exit" {
+	switch {
+	case len(arguments) > 0 && arguments[0] == "exit":
 		return 7
+	case len(arguments) > 0 && arguments[0] == "work":
+		return work()
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/health", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("/burn", burn)
 	mux.HandleFunc("/who", func(w http.ResponseWriter, _ *http.Request) {
 		folder, _ := os.Getwd()
 		unwritable := os.WriteFile(folder+"/x", nil, 0o600) != nil
@@ -112,7 +116,7 @@ type stage struct {
 
 const logGroup, logBucket = "/ecs/web", "access-logs-of-front"
 
-func newStage(t *testing.T) *stage {
+func newStage(t *testing.T, changes ...func(*dataplane.Options)) *stage {
 	t.Helper()
 	processtest.SkipIfShort(t)
 	ctx := t.Context()
@@ -140,10 +144,14 @@ func newStage(t *testing.T) *stage {
 	require.NoError(t, err)
 
 	door, token := moto.Door()
-	s.plane, err = dataplane.Start(ctx, dataplane.Options{
+	options := dataplane.Options{
 		AWS: moto.Config, Cluster: s.cluster, LoadBalancer: "front", Database: "payments", Door: door, Token: token, Dir: t.TempDir(), Speed: 50,
 		Run: map[string][]string{"web": {os.Args[0], asContainer}}, Notify: func(text string) { t.Log(text) },
-	})
+	}
+	for _, change := range changes {
+		change(&options)
+	}
+	s.plane, err = dataplane.Start(ctx, options)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		began := time.Now()
@@ -202,6 +210,23 @@ func (s *stage) await(what string, is func(dataplane.Status) bool) dataplane.Sta
 	}
 	require.NoError(s.t, err, "%s; it is %+v", what, last)
 	return last
+}
+
+// tells waits until CloudWatch has metrics of these names.
+func (s *stage) tells(namespace string, names ...string) {
+	s.t.Helper()
+	var missing []string
+	require.Eventually(s.t, func() bool {
+		missing = slices.Clone(names)
+		out, err := s.CloudWatch.ListMetrics(s.t.Context(), &cloudwatch.ListMetricsInput{Namespace: &namespace})
+		if err != nil {
+			return false
+		}
+		for _, m := range out.Metrics {
+			missing = slices.DeleteFunc(missing, func(name string) bool { return name == aws.ToString(m.MetricName) })
+		}
+		return len(missing) == 0
+	}, 10*time.Second, 100*time.Millisecond, "%s has no %s", namespace, &missing)
 }
 
 // given are the variables of a container: what its definition sets, and what Fargate and the plane add.
@@ -348,9 +373,8 @@ func TestRequestsReachTheTasksThroughTheLoadBalancer(t *testing.T) {
 	assert.Equal(t, ecstypes.DeploymentRolloutStateCompleted, services.Services[0].Deployments[0].RolloutState)
 	assert.EqualValues(t, 2, services.Services[0].RunningCount)
 
-	metrics, err := s.CloudWatch.ListMetrics(t.Context(), &cloudwatch.ListMetricsInput{Namespace: aws.String("AWS/ECS")})
-	require.NoError(t, err)
-	assert.NotEmpty(t, metrics.Metrics, "CPU and memory of the service")
+	s.tells("AWS/ECS", "CPUUtilization", "MemoryUtilization")
+	s.tells("AWS/ApplicationELB", "RequestCount", "HTTPCode_Target_2XX_Count", "TargetResponseTime", "HealthyHostCount", "UnHealthyHostCount", "ActiveConnectionCount")
 
 	_, err = s.ECS.UpdateService(t.Context(), &ecs.UpdateServiceInput{Cluster: &s.cluster, Service: aws.String("web"), DesiredCount: aws.Int32(0)})
 	require.NoError(t, err)
@@ -406,6 +430,8 @@ func TestTasksReachTheDatabaseThatIsPromoted(t *testing.T) {
 		return steady(definition, 1)(st) && st.Database != nil && st.Database.Ready
 	})
 	t.Logf("ready after %s: %+v", time.Since(began), *status.Database)
+
+	s.tells("AWS/RDS", "DatabaseConnections", "CPUUtilization", "Deadlocks", "AuroraReplicaLag", "AuroraReplicaLagMaximum")
 
 	host := status.Tasks[len(status.Tasks)-1].Host
 	ask := func(endpoint *string) string {

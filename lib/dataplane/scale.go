@@ -1,6 +1,7 @@
 package dataplane
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -9,6 +10,9 @@ import (
 	"math"
 	"strconv"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	scalingtypes "github.com/aws/aws-sdk-go-v2/service/applicationautoscaling/types"
 )
 
 // tracked is a target tracking policy with what its metric was (Application Auto Scaling user guide, "How target tracking works").
@@ -17,7 +21,8 @@ type tracked struct {
 	// above and below are how many periods in a row it was above the target, and below nine tenths of it.
 	above, below int
 	// in is whether the policy may scale in.
-	in bool
+	in              bool
+	coolOut, coolIn time.Duration
 }
 
 const (
@@ -26,7 +31,16 @@ const (
 	outPeriods, inPeriods = 3, 15
 	// inShare is the share of the target below which a policy scales in.
 	inShare = 0.9
+	// usualCoolDown is that of a policy of an ECS service which tells none (API reference, TargetTrackingScalingPolicyConfiguration).
+	usualCoolDown = 300 * time.Second
 )
+
+func coolDown(told *int32) time.Duration {
+	if told == nil {
+		return usualCoolDown
+	}
+	return time.Duration(*told) * time.Second
+}
 
 // note takes the value of a period.
 func (t *tracked) note(value float64) {
@@ -43,30 +57,56 @@ func (t *tracked) note(value float64) {
 	}
 }
 
-// scaleTo is the desired count that policies lead to: one that wants more is enough to scale out, all have to want less to scale
-// in, and then the least is taken away. out and in say whether the cool-downs are over.
-func scaleTo(current, least, most int, policies []tracked, out, in bool) int {
-	wants := func(t tracked) int { return int(math.Ceil(float64(current) * t.value / t.target)) }
-	more, less, all := current, 0, len(policies) > 0
+// activity is how a service was scaled last.
+type activity struct {
+	out, in time.Time
+	// before is how many tasks ran when it scaled out last.
+	before int
+}
+
+// did notes what was done.
+func (a activity) did(u usage, to int, now time.Time) activity {
+	if to > u.wanted {
+		return activity{out: now, before: u.running} // which ends the cool-down of a scale-in
+	}
+	a.in = now
+	return a
+}
+
+// next is the desired count that policies lead to. passed is how much time of AWS's has passed since then. A policy that wants more
+// is enough to scale out, all have to want less to scale in, and then the least is taken away. They start from the tasks that run, not from
+// those that are desired. While it cools down, what a scale-out has added counts for the next one, so that only a larger one is
+// done; scaling in waits for the cool-down of the last time, and for the end of a deployment.
+func (a activity) next(target scalingtypes.ScalableTarget, u usage, policies []tracked, passed func(time.Time) time.Duration) int {
+	suspended := cmp.Or(target.SuspendedState, &scalingtypes.SuspendedState{})
+	wants := func(t tracked, running int) int { return int(math.Ceil(float64(running) * t.value / t.target)) }
+	more, less := u.wanted, 0
+	ready, all := 0, 0 // of the policies that may scale in
 	for _, t := range policies {
 		if t.above >= outPeriods {
-			more = max(more, wants(t))
+			from := u.running
+			if !a.out.IsZero() && passed(a.out) < t.coolOut {
+				from = min(from, a.before)
+			}
+			more = max(more, wants(t, from))
 		}
 		if !t.in {
 			continue
 		}
-		if t.below < inPeriods {
-			all = false
+		all++
+		if t.below >= inPeriods && (a.in.IsZero() || passed(a.in) >= t.coolIn) {
+			ready++
 		}
-		less = max(less, wants(t))
+		less = max(less, wants(t, u.running))
 	}
+	least, most := int(aws.ToInt32(target.MinCapacity)), int(aws.ToInt32(target.MaxCapacity))
 	switch {
-	case more > current && out:
-		current = more
-	case more == current && all && in && less < current:
-		current = less
+	case more > u.wanted && !aws.ToBool(suspended.DynamicScalingOutSuspended):
+		return max(u.wanted, min(max(more, least), most))
+	case more == u.wanted && all > 0 && ready == all && less < u.wanted && !u.deploying && !aws.ToBool(suspended.DynamicScalingInSuspended):
+		return min(u.wanted, max(min(less, most), least))
 	}
-	return min(max(current, least), most)
+	return u.wanted
 }
 
 // evaluate computes a metric math expression of names, numbers, + - * / and parentheses.

@@ -5,8 +5,8 @@ runs, so that the AWS API shows it.
 GET tells whether a data plane is attached, the first two numbers of the addresses that database endpoints are at, and the network
 configuration of the tasks that nobody has reported yet. GET ?changes tells how many calls may have changed something, by service;
 ?certificate=ARN and ?cluster=ID tell what AWS tells nobody, a certificate's private key and a database's master password.
-PUT {"attached": true, "cluster": NAME, "database": ID, "loadBalancer": NAME, "pid": PID} attaches one that runs these, or everything where
-it names none; false detaches it, and so does the end of its process. No two run the same.
+PUT {"attached": true, "cluster": NAME, "database": ID, "loadBalancer": NAME, "pid": PID, "speed": 10} attaches one that runs these, or
+everything where it names none, and goes that much faster than AWS; false detaches it, and so does the end of its process. No two run the same.
 POST {"services": [...], "tasks": [...], "removedTasks": [ARN...], "targetHealth": [...], "clusters": [...]} reports. Reports are upserts;
 the answer has the network interface of each reported task.
 """

@@ -307,6 +307,7 @@ func (t *target) connect(ctx context.Context, s *settings) (net.Conn, error) {
 		return nil, &connectError{errors.New("the target was deregistered"), http.StatusBadGateway}
 	}
 	t.conns[kept] = true
+	t.group.b.metrics.opened()
 	return kept, nil
 }
 
@@ -347,6 +348,7 @@ type targetConn struct {
 	t       *target
 	idle    time.Duration
 	renewed atomic.Int64 // Unix time in nanoseconds
+	closed  atomic.Bool
 }
 
 func (c *targetConn) Read(p []byte) (int, error) {
@@ -371,6 +373,9 @@ func (c *targetConn) Close() error {
 	c.t.mu.Lock()
 	delete(c.t.conns, c)
 	c.t.mu.Unlock()
+	if !c.closed.Swap(true) {
+		c.t.group.b.metrics.active.Add(-1)
+	}
 	return c.Conn.Close()
 }
 

@@ -13,7 +13,7 @@ import (
 type Counts struct {
 	Requests                               int64 // RequestCount: those that a target was chosen for
 	InFlight                               int64 // now
-	ActiveConnections, NewConnections      int64 // the former now
+	ActiveConnections, NewConnections      int64 // of clients and to targets, the former now
 	Redirects, FixedResponses              int64
 	ELB4xx, ELB5xx, ELB502, ELB503, ELB504 int64 // HTTPCode_ELB_*
 	Bytes                                  int64 // ProcessedBytes
@@ -43,18 +43,18 @@ type Times struct {
 }
 
 const (
-	timeBuckets = 64
+	timeBuckets = 320
 	timeFirst   = 100 * time.Microsecond
-	timeGrowth  = 1.25
+	timeGrowth  = 1.05
 )
 
-// Bound is the longest duration in a bucket of Times: 100 microseconds in the first, a quarter more in each that follows. The
+// Bound is the longest duration in a bucket of Times: 100 microseconds in the first, a twentieth more in each that follows. The
 // last has no bound.
 func Bound(bucket int) time.Duration {
 	return time.Duration(float64(timeFirst) * math.Pow(timeGrowth, float64(bucket)))
 }
 
-// Quantile is a duration that a share of all does not exceed, by at most a quarter too long; 0 without any.
+// Quantile is a duration that a share of all does not exceed, by at most a twentieth too long; 0 without any.
 func (t Times) Quantile(share float64) time.Duration {
 	rest := int64(math.Ceil(share * float64(t.Count)))
 	for i, count := range t.Buckets {
@@ -79,11 +79,16 @@ type groupMetrics struct {
 func (m *metrics) connection(_ net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
-		m.active.Add(1)
-		m.fresh.Add(1)
+		m.opened()
 	case http.StateClosed, http.StateHijacked:
 		m.active.Add(-1)
 	}
+}
+
+// opened counts a connection that was opened.
+func (m *metrics) opened() {
+	m.active.Add(1)
+	m.fresh.Add(1)
 }
 
 // count adds a finished request.
