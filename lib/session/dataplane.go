@@ -142,6 +142,10 @@ func (s *Session) FindPlane() error {
 	if found != nil {
 		s.Plane = *found
 	}
+	if s.planeEnded = err == nil && found == nil && daemon.Kept(s.planeRecord()); s.planeEnded {
+		s.progress.Note(fmt.Sprintf("The data plane of stack %s has ended by itself, and with it its tasks, load balancer and database; %s tells why. "+
+			"tap up starts them again, with an empty database.", s.options.Suffix, s.planeLog()))
+	}
 	return err
 }
 

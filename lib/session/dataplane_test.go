@@ -1,12 +1,15 @@
 package session
 
 import (
+	"os"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/dataplane"
+	"tapstack/lib/dataplane/daemon"
+	"tapstack/lib/target"
 )
 
 func TestADeploymentEndsWhoseFirstTasksDoNotStart(t *testing.T) {
@@ -27,6 +30,22 @@ func TestADeploymentEndsWhoseFirstTasksDoNotStart(t *testing.T) {
 		change(&other)
 		require.NoError(t, notStarting(dataplane.Status{Services: []dataplane.ServiceStatus{other}}), what)
 	}
+}
+
+func TestADataPlaneThatHasEndedByItselfIsTold(t *testing.T) {
+	home, said := t.TempDir(), &notes{}
+	s, _ := New(t.Context(), Options{Suffix: "dev", Target: target.Options{Name: target.Local, Home: home}, Progress: said})
+	require.NoError(t, s.FindPlane())
+	require.Empty(t, said.lines, "there was none")
+	require.NoError(t, daemon.Record{PID: os.Getpid(), Born: "at another time"}.Keep(daemon.Path(home, "dev")))
+	require.NoError(t, s.FindPlane())
+	require.Nil(t, s.Plane)
+	require.Len(t, said.lines, 1)
+	require.Contains(t, said.lines[0], "The data plane of stack dev has ended by itself")
+	require.Contains(t, said.lines[0], "tap up starts them again")
+	s.Cloud = &target.Target{Name: target.Local}
+	_, err := s.migrate(t.Context())
+	require.ErrorContains(t, err, "tap up starts it again")
 }
 
 func TestProgramsThatStandForImagesAreChecked(t *testing.T) {

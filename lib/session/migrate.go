@@ -66,6 +66,9 @@ func (s *Session) Migrate(ctx context.Context) (Migrated, error) {
 
 func (s *Session) migrate(ctx context.Context) (Migrated, error) {
 	if !s.RunsTasks() {
+		if s.planeEnded {
+			return Migrated{}, errors.New("nothing runs tasks here: the data plane has ended; tap up starts it again")
+		}
 		return Migrated{}, errors.New("nothing runs tasks here: the data plane is off (--data-plane=off)")
 	}
 	outputs, err := s.Stack.Outputs(ctx)

@@ -131,6 +131,8 @@ type Session struct {
 	silent atomic.Bool
 	// freshPlane says that the data plane was started by this session, with an empty database.
 	freshPlane bool
+	// planeEnded says that a data plane was left running and does so no more.
+	planeEnded bool
 	// mutex guards what the second interrupt needs: Engine and temporary.
 	mutex     sync.Mutex
 	temporary string

@@ -64,6 +64,12 @@ func Find(path string) (*Record, error) {
 	return found, nil
 }
 
+// Kept says whether there is a record, of a data plane that runs or of one that has ended otherwise than by Stop.
+func Kept(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // Keep writes a record, for its owner alone.
 func (r Record) Keep(path string) error {
 	content, err := json.Marshal(r)
