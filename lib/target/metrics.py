@@ -8,6 +8,7 @@ import datetime
 import json
 import threading
 import time
+import traceback
 
 from moto.cloudwatch import cloudwatch_backends
 from moto.cloudwatch.exceptions import InvalidParameterCombination, InvalidParameterValue, ValidationError
@@ -228,7 +229,10 @@ def watch(speed):
             fast = speed()
             time.sleep(MINUTE / fast if fast else 1)
             if fast:
-                tick(fast)
+                try:
+                    tick(fast)
+                except Exception:  # something was made or deleted meanwhile
+                    traceback.print_exc()
 
     threading.Thread(target=watching, daemon=True).start()
 
