@@ -32,6 +32,18 @@ func (l Law) Knee() float64 {
 	return math.Sqrt(max(1-l.Alpha, 0) / l.Beta)
 }
 
+// String tells the law with its knee.
+func (l Law) String() string {
+	text := fmt.Sprintf("λ = %.1f/s, α = %.4f, β = %.3g, residual %.1f %%", l.Lambda, l.Alpha, l.Beta, 100*l.Residual)
+	switch knee := l.Knee(); {
+	case !math.IsInf(knee, 1):
+		return fmt.Sprintf("%s; knee at N* = %.0f in flight, X(N*) = %.0f/s", text, knee, l.Throughput(knee))
+	case l.Alpha > 0:
+		return fmt.Sprintf("%s; no knee: throughput comes near λ/α = %.0f/s", text, l.Lambda/l.Alpha)
+	}
+	return text + "; no knee: no limit was seen"
+}
+
 // Fit finds the law that is closest to the points, relative to each. N/X = (1 + α(N−1) + βN(N−1))/λ is linear in 1/λ, α/λ and
 // β/λ; where the closest would have α or β below 0, it is 0.
 func Fit(points []Point) (Law, error) {

@@ -57,6 +57,9 @@ func TestTheKneeIsWhereThroughputIsHighest(t *testing.T) {
 	assert.Greater(t, law.Throughput(knee), law.Throughput(knee*0.9))
 	assert.Greater(t, law.Throughput(knee), law.Throughput(knee*1.1))
 	assert.True(t, math.IsInf(Law{Lambda: 1, Alpha: 0.5}.Knee(), 1))
+	assert.Equal(t, "λ = 100.0/s, α = 0.0500, β = 0.0002, residual 0.0 %; knee at N* = 69 in flight, X(N*) = 1293/s", law.String())
+	assert.Equal(t, "λ = 10.0/s, α = 0.5000, β = 0, residual 0.0 %; no knee: throughput comes near λ/α = 20/s", Law{Lambda: 10, Alpha: 0.5}.String())
+	assert.Equal(t, "λ = 10.0/s, α = 0.0000, β = 0, residual 0.0 %; no knee: no limit was seen", Law{Lambda: 10}.String())
 }
 
 func TestThroughputThatFallsWithTheNumberInFlightHasNoNegativeFigure(t *testing.T) {
