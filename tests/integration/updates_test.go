@@ -75,7 +75,7 @@ func changes() []change {
 		{Key: "apiMaxCount", Value: "3", Off: []string{"scaling.targets"}},
 		{Key: "jobDesiredCount", Value: "4"},
 		{Key: "jobMaxCount", Value: "2", Off: []string{"scaling.targets"}},
-		{Key: "jobMaxCount", Value: "70"},
+		{Key: "jobMaxCount", Value: "20"},
 		{Key: "cpuTargetPercent", Value: "1"},
 		{Key: "cpuTargetPercent", Value: "100"},
 		{Key: "alertEmail", Value: "pager@example.org", Replaced: []string{"payment-alerts-email"}},
