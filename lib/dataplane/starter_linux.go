@@ -41,8 +41,7 @@ func (s *starter) start(command *exec.Cmd, who identity) error {
 			defer func() { _ = file.Close() }()
 		}
 	}
-	s.reaper.Watch(command, int(syscall.SIGKILL))
-	return command.Start()
+	return s.reaper.Start(command, int(syscall.SIGKILL))
 }
 
 // ended is for a process that has been waited for.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -21,10 +22,9 @@ import (
 )
 
 // reaped is a command that starts another one and tells both ids.
-func reaped(reaper *process.Reaper, script string) *exec.Cmd {
+func reaped(script string) *exec.Cmd {
 	command := exec.Command("/bin/sh", "-c", script) //nolint:noctx // the reaper ends it
 	command.Env = []string{"ONLY=this"}
-	reaper.Watch(command, int(syscall.SIGTERM))
 	return command
 }
 
@@ -40,9 +40,9 @@ func TestHelper(t *testing.T) {
 	reaper, err := process.StartReaper(`touch "$1.last"`, folder)
 	require.NoError(t, err)
 	for _, script := range []string{`sleep 60 & echo $$ $!; wait`, obstinate} {
-		command := reaped(reaper, script)
+		command := reaped(script)
 		command.Stdout = os.Stdout
-		require.NoError(t, command.Start())
+		require.NoError(t, reaper.Start(command, int(syscall.SIGTERM)))
 	}
 	select {}
 }
@@ -83,6 +83,38 @@ func TestWhatAReaperWatchesEndsWithTheProcessThatIsKilled(t *testing.T) {
 	require.Error(t, parent.Wait())
 }
 
+func TestAReaperThatIsKilledIsFollowedByAnother(t *testing.T) {
+	folder := t.TempDir()
+	before := process.Children(os.Getpid())
+	reaper, err := process.StartReaper("", folder)
+	require.NoError(t, err)
+	shell := func() (pid int) {
+		require.Eventually(t, func() bool {
+			for _, child := range process.Children(os.Getpid()) {
+				if pid = child; !slices.Contains(before, child) {
+					return true
+				}
+			}
+			return false
+		}, 5*time.Second, time.Millisecond)
+		return pid
+	}
+	first := shell()
+	early, late := reaped("exec sleep 60"), reaped("exec sleep 60")
+	require.NoError(t, reaper.Start(early, int(syscall.SIGTERM)))
+	time.Sleep(100 * time.Millisecond) // the shell has heard of it, and takes that with it
+	require.NoError(t, process.Kill(first))
+	require.NoError(t, reaper.Start(late, int(syscall.SIGTERM)))
+	waited := make(chan error, 2)
+	for _, command := range []*exec.Cmd{early, late} {
+		go func() { waited <- command.Wait() }()
+	}
+	require.NoError(t, reaper.Close())
+	require.True(t, gone(folder))
+	require.ErrorContains(t, <-waited, "terminated")
+	require.ErrorContains(t, <-waited, "terminated")
+}
+
 func gone(path string) bool {
 	_, err := os.Lstat(path)
 	return os.IsNotExist(err)
@@ -93,10 +125,10 @@ func TestAReaperThatIsClosedEndsWhatItWatchesAndNothingElse(t *testing.T) {
 	reaper, err := process.StartReaper("", folder)
 	require.NoError(t, err)
 	begun := func() (*exec.Cmd, string) {
-		command := reaped(reaper, "env; echo end; exec sleep 60")
+		command := reaped("env; echo end; exec sleep 60")
 		output, err := command.StdoutPipe()
 		require.NoError(t, err)
-		require.NoError(t, command.Start())
+		require.NoError(t, reaper.Start(command, int(syscall.SIGTERM)))
 		var environment strings.Builder
 		for lines := bufio.NewScanner(output); lines.Scan() && lines.Text() != "end"; {
 			environment.WriteString(lines.Text() + "\n")
@@ -119,8 +151,10 @@ func TestAReaperThatIsClosedEndsWhatItWatchesAndNothingElse(t *testing.T) {
 	_ = forgotten.Wait()
 	assert.True(t, gone(folder))
 
-	late := reaped(reaper, "true")
-	assert.Error(t, late.Run(), "nothing starts unwatched")
+	late := reaped("true")
+	if err := reaper.Start(late, int(syscall.SIGTERM)); err == nil {
+		assert.Error(t, late.Wait(), "nothing starts unwatched")
+	}
 }
 
 // withoutShells leaves out what the inner shell sets itself.

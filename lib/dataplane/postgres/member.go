@@ -112,8 +112,7 @@ func (c *Cluster) start(m *member) (*running, error) {
 	command.Dir, command.Env, command.Stdout, command.Stderr = "/", environment(), write, write
 	c.account.Run(command)
 	// SIGQUIT has it end at once and free its memory.
-	c.reaper.Watch(command, int(syscall.SIGQUIT))
-	err = command.Start()
+	err = c.reaper.Start(command, int(syscall.SIGQUIT))
 	_ = write.Close()
 	if err != nil {
 		_ = read.Close()
