@@ -63,9 +63,8 @@ func TestNothingIsLeftWhenTheToolIsKilled(t *testing.T) {
 // passable is a folder that other users may pass through.
 func passable(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "tapstack-end-") //nolint:usetesting // t.TempDir's parent is closed to others
+	folder, err := process.Unprivileged().TempDir("", "tapstack-end-")
 	require.NoError(t, err)
-	require.NoError(t, os.Chmod(folder, 0o711)) //nolint:gosec // it is to be passed through
 	t.Cleanup(func() { assert.NoError(t, os.RemoveAll(folder)) })
 	return folder
 }

@@ -115,10 +115,7 @@ func (p *Plane) prepare(ctx context.Context) (err error) {
 	if p.starter, err = newStarter(p.dir); err != nil {
 		return err
 	}
-	if err = os.Chmod(p.dir, 0o711); err != nil { //nolint:gosec // tasks run as other users
-		return err
-	}
-	if err = os.Mkdir(filepath.Join(p.dir, "tasks"), 0o711); err != nil { //nolint:gosec // the same
+	if err = os.Mkdir(filepath.Join(p.dir, "tasks"), 0o711); err != nil { //nolint:gosec // tasks run as other users
 		return err
 	}
 	if p.addresses, err = claimRange(); err != nil {

@@ -21,7 +21,7 @@ func Kill(pid int) error {
 	return err
 }
 
-// TempDir makes a temporary folder that the account gets to: in the folder that is preferred, where TMPDIR says, or else where
+// TempDir makes a temporary folder that the account gets to, and others too, who may pass through it: in the folder that is preferred, where TMPDIR says, or else where
 // systems have one for all.
 func (a *Account) TempDir(preferred, pattern string) (string, error) {
 	parent := os.TempDir()
@@ -31,5 +31,9 @@ func (a *Account) TempDir(preferred, pattern string) (string, error) {
 			break
 		}
 	}
-	return os.MkdirTemp(parent, pattern)
+	folder, err := os.MkdirTemp(parent, pattern)
+	if err != nil {
+		return "", err
+	}
+	return folder, os.Chmod(folder, 0o711) //nolint:gosec // it is to be passed through
 }

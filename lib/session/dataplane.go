@@ -1,7 +1,7 @@
 package session
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -15,10 +15,10 @@ import (
 
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"tapstack/lib"
 	"tapstack/lib/cloud"
 	"tapstack/lib/dataplane"
 	"tapstack/lib/dataplane/daemon"
+	"tapstack/lib/inventory"
 	"tapstack/lib/printable"
 	"tapstack/lib/process"
 	"tapstack/lib/target"
@@ -42,8 +42,6 @@ const (
 	planeStop  = 2 * time.Minute
 	// planeLook is the time between two looks at the cloud of a data plane that outlives its session.
 	planeLook = 2 * time.Second
-	// stay is said to a data plane that may outlive whoever started it.
-	stay = "stay"
 )
 
 // Plane is the data plane of a session's cloud.
@@ -158,15 +156,19 @@ func (s *Session) startPlane(ctx context.Context, notify func(string)) (*datapla
 		return nil, err
 	}
 	door, token := s.Cloud.Door()
-	name := func(of string) string { return lib.PhysicalName(of, s.options.Suffix) }
 	plane, err := dataplane.Start(ctx, dataplane.Options{
 		AWS: s.Cloud.Config, Door: door, Token: token, Run: run, Environment: s.Cloud.Endpoints(), Notify: notify,
-		Cluster: name("ecs-cluster"), Database: name("aurora-cluster"), LoadBalancer: name("alb"),
+		Cluster: s.nameOf(inventory.ECSCluster), Database: s.nameOf(inventory.DBCluster), LoadBalancer: s.nameOf(inventory.LoadBalancer),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting the data plane: %w", err)
 	}
 	return plane, nil
+}
+
+// nameOf is the name that the stack gives to the one resource of a kind that it has, or is to have.
+func (s *Session) nameOf(kind *inventory.Kind) string {
+	return cmp.Or(kind.NamesIn(s.options.Suffix)...)
 }
 
 // closePlane ends a data plane of this process.
@@ -190,42 +192,23 @@ func (s *Session) launchPlane(ctx context.Context) (*daemon.Record, error) {
 	//nolint:noctx // it is to outlive this process
 	command := exec.Command(line[0], line[1:]...)
 	command.Stderr = logs
-	process.OwnSession(command)
-	stdin, err1 := command.StdinPipe()
-	stdout, err2 := command.StdoutPipe()
-	if err = errors.Join(err1, err2); err == nil {
-		err = command.Start()
-	}
+	child, err := process.StartChild(command)
 	if err != nil {
 		return nil, fmt.Errorf("starting the data plane: %w", err)
 	}
-	defer func() { _ = stdin.Close() }() // it ends with this process until it is told to stay
-	announced := make(chan error, 1)
+	defer child.Leave() // it ends with this process until it is told to stay
+	ctx, cancel := context.WithTimeoutCause(ctx, planeStart, fmt.Errorf("it did not answer within %s", planeStart))
+	defer cancel()
 	record := &daemon.Record{}
-	go func() {
-		text, err := bufio.NewReader(io.LimitReader(stdout, 1<<16)).ReadBytes('\n')
-		if err == nil {
-			err = json.Unmarshal(text, record)
-		}
-		announced <- err
-		_ = command.Wait()
-	}()
-	select {
-	case err = <-announced:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
-	case <-time.After(planeStart):
-		err = fmt.Errorf("it did not answer within %s", planeStart)
-	}
-	if err == nil {
+	if err = child.Announced(ctx, record); err == nil {
 		err = record.Keep(s.planeRecord())
 	}
 	if err == nil {
-		_, err = io.WriteString(stdin, stay+"\n")
+		err = child.Stay()
 	}
 	if err != nil {
 		said, _ := os.ReadFile(s.planeLog())
-		return nil, errors.Join(fmt.Errorf("starting the data plane: %w: %s", err, printable.Text(strings.TrimSpace(string(said)))), process.Kill(command.Process.Pid))
+		return nil, errors.Join(fmt.Errorf("starting the data plane: %w: %s", err, printable.Text(strings.TrimSpace(string(said)))), process.Kill(child.PID))
 	}
 	return record, nil
 }
@@ -266,7 +249,7 @@ func (s *Session) ServeDataPlane(ctx context.Context, starter io.Reader, ready i
 	defer cancel(nil)
 	go func() { cancel(s.cloudGone(ctx)) }()
 	go func() {
-		if word, _ := bufio.NewReader(starter).ReadString('\n'); strings.TrimSpace(word) != stay {
+		if !process.Stays(starter) {
 			cancel(errors.New("whoever started the data plane is gone"))
 		}
 	}()

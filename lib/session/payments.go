@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
@@ -17,6 +16,7 @@ import (
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/inventory"
 	"tapstack/lib/load"
 	"tapstack/lib/verify/grants"
 )
@@ -201,39 +201,33 @@ func (s *Session) grants() func(context.Context) ([]grants.Grant, error) {
 	}
 }
 
-// roll deploys payment-api anew, which replaces all its tasks.
+// roll deploys payment-api anew, which replaces all its tasks, and waits until they are.
 func (s *Session) roll(ctx context.Context) error {
-	clients, cluster := cloud.NewClients(s.Cloud.Config), lib.PhysicalName("ecs-cluster", s.options.Suffix)
+	clients, cluster := cloud.NewClients(s.Cloud.Config), s.nameOf(inventory.ECSCluster)
 	service := lib.PhysicalName("payment-api", s.options.Suffix)
 	_, err := clients.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &cluster, Service: &service, ForceNewDeployment: true})
 	if err != nil {
 		return err
 	}
-	return s.awaitSteady(ctx, clients, cluster, service)
-}
-
-func (s *Session) awaitSteady(ctx context.Context, clients *cloud.Clients, cluster, service string) error {
-	err := cloud.Poll(ctx, cloud.Wait{Limit: steadyLimit, First: 100 * time.Millisecond, Longest: 500 * time.Millisecond}, func(ctx context.Context) (bool, error) {
+	var now ecstypes.Service
+	err = cloud.Poll(ctx, cloud.Wait{Limit: steadyLimit, First: 100 * time.Millisecond, Longest: 500 * time.Millisecond}, func(ctx context.Context) (bool, error) {
 		out, err := clients.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{service}})
 		if err != nil || len(out.Services) != 1 {
 			return false, err
 		}
-		found := out.Services[0]
-		if len(found.Deployments) > 0 && found.Deployments[0].RolloutState == ecstypes.DeploymentRolloutStateFailed {
-			return false, fmt.Errorf("the deployment failed: %s", aws.ToString(found.Deployments[0].RolloutStateReason))
-		}
-		return len(found.Deployments) == 1 && found.RunningCount == found.DesiredCount && found.Deployments[0].RolloutState == ecstypes.DeploymentRolloutStateCompleted, nil
+		now = out.Services[0]
+		newest := cloud.Primary(now).RolloutState
+		return newest == ecstypes.DeploymentRolloutStateFailed || cloud.Settled(now) && newest == ecstypes.DeploymentRolloutStateCompleted, nil
 	})
-	if errors.Is(err, cloud.ErrTimeout) {
-		return fmt.Errorf("%s is not steady", service)
+	if errors.Is(err, cloud.ErrTimeout) || err == nil && !cloud.Settled(now) {
+		return fmt.Errorf("%s is not steady: %s", service, cloud.Progress(now))
 	}
 	return err
 }
 
 // failOver makes another instance of the database the writer.
 func (s *Session) failOver(ctx context.Context) error {
-	id := lib.PhysicalName("aurora-cluster", s.options.Suffix)
-	clients := cloud.NewClients(s.Cloud.Config)
+	id, clients := s.nameOf(inventory.DBCluster), cloud.NewClients(s.Cloud.Config)
 	before, err := s.writer(ctx)
 	if err == nil {
 		_, err = clients.RDS.FailoverDBCluster(ctx, &rds.FailoverDBClusterInput{DBClusterIdentifier: &id})

@@ -10,8 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
-	"tapstack/lib"
 	"tapstack/lib/cloud"
+	"tapstack/lib/inventory"
 	"tapstack/lib/lifecycle"
 )
 
@@ -29,7 +29,7 @@ func (s *Session) explainRollout(ctx context.Context, failed error) error {
 	if !errors.As(failed, &fault) || fault.Interrupted || s.Cloud == nil {
 		return failed
 	}
-	cluster, reader := lib.PhysicalName("ecs-cluster", s.options.Suffix), cloud.NewReader(s.Cloud.Config)
+	cluster, reader := s.nameOf(inventory.ECSCluster), cloud.NewReader(s.Cloud.Config)
 	services, err := reader.ECSServices(ctx, cluster)
 	if err != nil {
 		return failed

@@ -220,28 +220,14 @@ func (e *Env) steadyServices(ctx context.Context, bound time.Duration, changed f
 	})
 	if err == nil && !steady {
 		i := slices.IndexFunc(now, pending)
-		err = fmt.Errorf("service %s is not steady: %s", aws.ToString(now[i].ServiceName), serviceText(now[i]))
+		err = fmt.Errorf("service %s is not steady: %s", aws.ToString(now[i].ServiceName), cloud.Progress(now[i]))
 	}
 	return now, err
 }
 
-// primary is the newest deployment of a service.
-func primary(svc ecstypes.Service) ecstypes.Deployment {
-	i := slices.IndexFunc(svc.Deployments, func(d ecstypes.Deployment) bool { return aws.ToString(d.Status) == "PRIMARY" })
-	if i < 0 {
-		return ecstypes.Deployment{}
-	}
-	return svc.Deployments[i]
-}
-
 // unsteady says that a service has no tasks, or is about to change them. That all of them run is application.running's affair.
 func unsteady(svc ecstypes.Service) bool {
-	return svc.RunningCount == 0 || primary(svc).RolloutState != ecstypes.DeploymentRolloutStateCompleted
-}
-
-func serviceText(svc ecstypes.Service) string {
-	d := primary(svc)
-	return fmt.Sprintf("%d of %d tasks run, deployment %s %s", svc.RunningCount, svc.DesiredCount, d.RolloutState, aws.ToString(d.RolloutStateReason))
+	return svc.RunningCount == 0 || cloud.Primary(svc).RolloutState != ecstypes.DeploymentRolloutStateCompleted
 }
 
 // update changes both services, each as the function says, and returns what the API made of them.
@@ -270,9 +256,9 @@ func rolloutServes(ctx context.Context, e *Env, d albEndpoint, x subject) error 
 		if err != nil {
 			return err
 		}
-		deployments := texts(made, func(svc ecstypes.Service) string { return aws.ToString(primary(svc).Id) })
+		deployments := texts(made, func(svc ecstypes.Service) string { return aws.ToString(cloud.Primary(svc).Id) })
 		_, err = e.steadyServices(ctx, rollBound, func(svc ecstypes.Service) bool {
-			return slices.Contains(deployments, aws.ToString(primary(svc).Id))
+			return slices.Contains(deployments, aws.ToString(cloud.Primary(svc).Id))
 		})
 		return err
 	})

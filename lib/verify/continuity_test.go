@@ -115,7 +115,7 @@ func TestWhatClientsMeetWhileTasksComeAndGo(t *testing.T) {
 		"a rollout without a loss":  {&rolling{}, rollout, "", forced},
 		"a rollout that loses some": {&rolling{meanwhile: says{status: 502, balancer: true}}, rollout, "× 502 of the load balancer", forced},
 		"a service that fails":      {&rolling{meanwhile: says{status: 500}}, rollout, "× 500 of a service", forced},
-		"a rollout that never ends": {&rolling{stuck: true}, rollout, "is not steady: 0 of 3 tasks run, deployment IN_PROGRESS", forced},
+		"a rollout that never ends": {&rolling{stuck: true}, rollout, "is not steady: 0 of 3 tasks run, in 1 deployments; IN_PROGRESS", forced},
 		"a rollout that is refused": {&rolling{refuse: true}, rollout, "updating the service payment-api-dev: operation error ECS: UpdateService, AccessDenied", nil},
 		"scaling without a loss":    {&rolling{}, scaling, "", append(there, back...)},
 		"scaling that loses some":   {&rolling{meanwhile: says{status: 503, balancer: true}}, scaling, "× 503 of the load balancer", append(there, back...)},

@@ -19,6 +19,7 @@ import (
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 	"tapstack/lib/target/localstackimage"
+	"tapstack/tests/reference"
 )
 
 // skipped holds why tests did not run, for the last lines of the run.
@@ -32,6 +33,7 @@ var skipped struct {
 func TestMain(m *testing.M) {
 	processtest.Hostile()
 	code := m.Run()
+	reference.Clean()
 	skipped.Lock()
 	defer skipped.Unlock()
 	for _, reason := range skipped.reasons {

@@ -15,23 +15,23 @@ import (
 	"github.com/gruntwork-io/terratest/modules/random"
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib/process"
 	"tapstack/lib/session"
 	"tapstack/lib/target"
 )
 
+// dir is where the program was built, if it was.
+var dir string
+
 // build builds the program once for each test binary, into a folder that others may enter: tasks run as other users.
-var build = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "tapstack-services-*")
-	if err != nil {
+var build = sync.OnceValues(func() (_ string, err error) {
+	if dir, err = process.Unprivileged().TempDir("", "tapstack-services-*"); err != nil {
 		return "", err
 	}
 	built := filepath.Join(dir, "services")
 	command := exec.Command("go", "build", "-o", built, "tapstack/fixtures/services")
 	command.Stderr = os.Stderr
-	if err := command.Run(); err != nil {
-		return "", err
-	}
-	return built, os.Chmod(dir, 0o755) //nolint:gosec // the same
+	return built, command.Run()
 })
 
 // DataPlane has a data plane run the reference services.
@@ -46,11 +46,9 @@ func DataPlane(tb testing.TB) *session.DataPlane {
 	return &session.DataPlane{Run: run}
 }
 
-// Clean removes what was built. TestMain calls it.
+// Clean removes what was built, if anything was. TestMain calls it.
 func Clean() {
-	if built, err := build(); err == nil {
-		_ = os.RemoveAll(filepath.Dir(built))
-	}
+	_ = os.RemoveAll(dir)
 }
 
 // Deployed is a session with a stack that runs the programs, or the reference services for those that it leaves out, and whose

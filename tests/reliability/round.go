@@ -11,13 +11,13 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
 
 	"tapstack/lib/cache"
+	"tapstack/lib/process/processtest"
 )
 
 const (
@@ -207,7 +207,7 @@ func (r *round) run(words ...string) (int, error) {
 
 // kill ends tap, what it has started, or both, with SIGKILL.
 func (r *round) kill(c *command, who string) {
-	engines := offspring(c.Process.Pid)
+	engines := processtest.Descendants(c.Process.Pid)
 	if who != "engine" {
 		_ = c.Process.Kill()
 		<-c.done
@@ -217,28 +217,6 @@ func (r *round) kill(c *command, who string) {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}
-}
-
-// offspring are the processes that one has started, and those that they have.
-func offspring(of int) []int {
-	parents := map[int][]int{}
-	entries, _ := filepath.Glob("/proc/[0-9]*/stat")
-	for _, entry := range entries {
-		content, err := os.ReadFile(entry)
-		if err != nil {
-			continue // it has just ended
-		}
-		fields := strings.Fields(string(content[bytes.LastIndexByte(content, ')')+1:]))
-		pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(entry)))
-		parent, _ := strconv.Atoi(fields[1])
-		parents[parent] = append(parents[parent], pid)
-	}
-	var found []int
-	for next := []int{of}; len(next) > 0; next = next[1:] {
-		found = append(found, parents[next[0]]...)
-		next = append(next, parents[next[0]]...)
-	}
-	return found
 }
 
 // under runs a command under a plan. do, unless it is nil, is done to the command at the plan's call, if that comes.

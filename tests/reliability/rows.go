@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/process/processtest"
 )
 
 // row is one of the table: a fault, and what is done about it.
@@ -282,7 +283,7 @@ func expiring(r *round) error {
 // stopped has what tap has started stand still at a call. Interrupted twice, tap must end all the same.
 func stopped(r *round) error {
 	_, err := r.under(Plan{At: r.point.at, After: r.point.after}, func(c *command) {
-		for _, pid := range offspring(c.Process.Pid) {
+		for _, pid := range processtest.Descendants(c.Process.Pid) {
 			_ = syscall.Kill(pid, syscall.SIGSTOP)
 		}
 		c.signal(syscall.SIGINT, syscall.SIGINT)

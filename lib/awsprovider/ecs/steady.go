@@ -3,7 +3,6 @@ package ecs
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,14 +11,15 @@ import (
 	p "github.com/pulumi/pulumi-go-provider"
 
 	"tapstack/lib/awsprovider/resource"
+	"tapstack/lib/cloud"
 )
 
 // firstSign is how long a cloud that starts tasks may take to show the first sign of one: ECS does within seconds.
 const firstSign = 30 * time.Second
 
-// awaitSteady waits as the official provider does (Terraform AWS provider 5.x, statusServiceWaitForStable): until one
-// deployment is left and as many tasks run as are wanted. A deployment that was rolled back ends in that too. An emulator that
-// starts no tasks would never get there: nothing is to be waited for where nothing shows a task, and the engine tells so.
+// awaitSteady waits as the official provider does (Terraform AWS provider 5.x, statusServiceWaitForStable): until the
+// service is settled. An emulator that starts no tasks would never get there: nothing is to be waited for where nothing shows a
+// task, and the engine tells so.
 func awaitSteady(ctx context.Context, c *resource.Cloud, id, cluster string, limit time.Duration) error {
 	var last described
 	var startsTasks bool
@@ -30,7 +30,7 @@ func awaitSteady(ctx context.Context, c *resource.Cloud, id, cluster string, lim
 			return false, err
 		}
 		last = found
-		if len(found.Deployments) == 1 && found.RunningCount == found.DesiredCount {
+		if cloud.Settled(found.Service) {
 			return true, nil
 		}
 		if startsTasks {
@@ -44,7 +44,7 @@ func awaitSteady(ctx context.Context, c *resource.Cloud, id, cluster string, lim
 		return false, err
 	})
 	if err != nil && last.Status != nil {
-		return fmt.Errorf("%w: %s", err, progress(last))
+		return fmt.Errorf("%w: %s", err, cloud.Progress(last.Service))
 	}
 	return err
 }
@@ -60,16 +60,4 @@ func showsTasks(ctx context.Context, c *resource.Cloud, service described, clust
 	}
 	out, err := c.ECS.ListTasks(ctx, &ecs.ListTasksInput{Cluster: &cluster, ServiceName: service.ServiceName})
 	return err == nil && len(out.TaskArns) > 0, err
-}
-
-// progress tells how far a service has come, and what it last said.
-func progress(service described) string {
-	told := []string{fmt.Sprintf("%d of %d tasks run, in %d deployments", service.RunningCount, service.DesiredCount, len(service.Deployments))}
-	for _, it := range service.Deployments {
-		told = append(told, strings.TrimSuffix(aws.ToString(it.RolloutStateReason), "."))
-	}
-	if len(service.Events) > 0 {
-		told = append(told, aws.ToString(service.Events[0].Message))
-	}
-	return strings.Join(told, "; ")
 }

@@ -163,7 +163,7 @@ func (c *Cluster) private(parent string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := errors.Join(os.Chmod(folder, 0o711), c.account.Own(folder)); err != nil { //nolint:gosec // what is private in it is in folders of its own
+	if err := c.account.Own(folder); err != nil {
 		return "", err
 	}
 	if !c.account.Reaches(folder) {
