@@ -3073,10 +3073,8 @@ func (b *builder) serviceSpecs(n *network, db *database, balancer *balancer, job
 	for i := range specs {
 		spec := &specs[i]
 		spec.allows = append(spec.allows,
-			// A task may read its own parameters again while it runs, and connect with an IAM token as its own database user.
-			allow("ReadParameters", "ssm:GetParameter", "ssm:GetParameters").on(sources(spec.settings)...),
-			allow("ConnectToDatabase", "rds-db:connect").
-				on(pulumi.Sprintf("%s:%s/%s", b.arn("rds-db", "dbuser"), db.cluster.ClusterResourceId, databaseUser(spec.name))))
+			// A task may read its own parameters again while it runs.
+			allow("ReadParameters", "ssm:GetParameter", "ssm:GetParameters").on(sources(spec.settings)...))
 	}
 	return specs
 }

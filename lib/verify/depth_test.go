@@ -6,6 +6,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cwtypes "github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	tagtypes "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 	waftypes "github.com/aws/aws-sdk-go-v2/service/wafv2/types"
 	"github.com/stretchr/testify/assert"
@@ -107,6 +108,24 @@ func TestARoleMayDoWhatItsBoundaryAllowsAsWell(t *testing.T) {
 		got := r.decide(policy.Request{Action: c.action, Resource: "arn:x"})
 		assert.Equal(t, c.want, got, "%s with boundary %t", c.action, c.boundary != nil)
 	}
+}
+
+func TestABoundaryMayAskForTheTagsOfAResource(t *testing.T) {
+	const document = `{"Statement":{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:ResourceTag/tapstack:owner":"nightly"}}}}`
+	boundary, err := policy.Parse(document)
+	require.NoError(t, err)
+	own, err := policy.Parse(`{"Statement":{"Effect":"Allow","Action":"kms:Decrypt","Resource":"*"}}`)
+	require.NoError(t, err)
+	r := role{policies: []policy.Policy{own}, boundary: &boundary}
+	tagged := func(arn, owner string) tagtypes.ResourceTagMapping {
+		return tagtypes.ResourceTagMapping{ResourceARN: &arn, Tags: []tagtypes.Tag{{Key: aws.String("tapstack:owner"), Value: &owner}}}
+	}
+	all := []tagtypes.ResourceTagMapping{tagged("arn:mine", "nightly"), tagged("arn:theirs", "another")}
+	decide := func(arn string) policy.Decision {
+		return r.decide(onTagged(all, policy.Request{Action: "kms:Decrypt", Resource: arn}))
+	}
+	assert.Equal(t, policy.Allowed, decide("arn:mine"))
+	assert.Equal(t, policy.Denied, decide("arn:theirs"))
 }
 
 func TestWhatIsNotUnderstoodIsNeitherAllowedNorDenied(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"tapstack/lib/cloud"
 	"tapstack/lib/inventory"
 	"tapstack/lib/lifecycle/cli"
+	"tapstack/lib/load"
 	"tapstack/lib/policy"
 	"tapstack/lib/preflight"
 	"tapstack/lib/process/processtest"
@@ -29,6 +30,7 @@ import (
 	"tapstack/lib/sweep"
 	"tapstack/lib/target"
 	"tapstack/lib/verify"
+	"tapstack/tests/reference"
 )
 
 // nightlySuffix is one of those that the policies of the nightly role let in.
@@ -53,8 +55,9 @@ func TestANightlyRunMakesTheRecordedCalls(t *testing.T) {
 	r.serve(ctx, t)
 	r.destroy(ctx, t, updated)
 
-	// A second run dies after its deployment.
+	// A second run dies after it has paid.
 	r.deploy(ctx, t, first)
+	r.run(ctx, t, first)
 	r.serve(ctx, t)
 	r.sweep(ctx, t)
 	r.leaks(ctx, t)
@@ -120,18 +123,12 @@ type nightlyRun struct {
 // boundary makes the policy that bounds the stack's roles, as an administrator does beforehand.
 func (r *nightlyRun) boundary(ctx context.Context, t *testing.T) {
 	t.Helper()
-	documents, err := nightly.Documents(nightlyParameters())
+	text, err := nightly.Boundary(nightlyParameters()).JSON()
 	require.NoError(t, err)
-	for _, d := range documents {
-		if d.File == "boundary.json" {
-			text, err := d.JSON()
-			require.NoError(t, err)
-			made := call(ctx, t, cloud.NewClients(r.cloud.Config).IAM.CreatePolicy, &iam.CreatePolicyInput{
-				PolicyName: aws.String("tapstack-nightly-boundary"), PolicyDocument: &text,
-			})
-			r.bounds = *made.Policy.Arn
-		}
-	}
+	made := call(ctx, t, cloud.NewClients(r.cloud.Config).IAM.CreatePolicy, &iam.CreatePolicyInput{
+		PolicyName: aws.String("tapstack-nightly-boundary"), PolicyDocument: &text,
+	})
+	r.bounds = *made.Policy.Arn
 }
 
 // nightlyParameters are those of the local cloud.
@@ -143,7 +140,7 @@ func nightlyParameters() nightly.Parameters {
 }
 
 // open opens the stack with some of its configuration changed, its calls noted as those of one part of the run.
-func (r *nightlyRun) open(ctx context.Context, t *testing.T, part string, changed map[string]string) *session.Session {
+func (r *nightlyRun) open(ctx context.Context, t *testing.T, part string, changed map[string]string, plane *session.DataPlane) *session.Session {
 	t.Helper()
 	options := defaults(target.Options{}, nightlySuffix, r.dir)
 	for _, key := range []string{lib.ConfigPaymentAPIImage, lib.ConfigJobProcessorImage} {
@@ -154,6 +151,7 @@ func (r *nightlyRun) open(ctx context.Context, t *testing.T, part string, change
 		options.Config[lib.ConfigPermissionsBoundaryArn] = r.bounds
 	}
 	maps.Copy(options.Config, changed)
+	options.DataPlane = plane
 	options.Cloud, options.Provider = r.cloud, awsprovider.NewPlugin(r.calls.Watch(r.cloud.Config, part))
 	return openSession(ctx, t, options)
 }
@@ -170,7 +168,7 @@ func (r *nightlyRun) preflight(ctx context.Context, t *testing.T) {
 // deploy previews, deploys and refreshes, and returns the outputs.
 func (r *nightlyRun) deploy(ctx context.Context, t *testing.T, changed map[string]string) map[string]any {
 	t.Helper()
-	s := r.open(ctx, t, "deploy", changed)
+	s := r.open(ctx, t, "deploy", changed, nil)
 	planned, err := s.Preview(ctx)
 	require.NoError(t, err, "preview")
 	result, err := s.Up(ctx, planned)
@@ -192,6 +190,36 @@ func (r *nightlyRun) verify(ctx context.Context, t *testing.T, outputs map[strin
 	})
 	require.NoError(t, err)
 	require.Greater(t, report.Counts.Passed, report.Counts.Total/2, report.Problem)
+}
+
+// run has the data plane run what is deployed, whose own calls are not the run's, migrates the database, verifies the stack once more
+// with all that a cloud shows that runs tasks, and posts payments.
+func (r *nightlyRun) run(ctx context.Context, t *testing.T, changed map[string]string) {
+	t.Helper()
+	s := r.open(ctx, t, "deploy", changed, reference.DataPlane(t))
+	watched := *r.cloud
+	s.Cloud = &watched
+	as := func(part string) { watched.Config = r.calls.Watch(r.cloud.Config, part) }
+
+	as("migrate")
+	migrated, err := s.Migrate(ctx)
+	require.NoError(t, err, "migrate")
+	t.Logf("migrate: %s", migrated)
+	as("verify")
+	report, err := s.Verify(ctx, true)
+	require.NoError(t, err)
+	for _, one := range report.Results {
+		assert.NotEqual(t, verify.Failed, one.Status, "%s: %s", one.ID, one.Reason)
+	}
+	as("load")
+	options := load.Options{Arrivals: load.Fixed, Rate: 10, Duration: time.Second, InFlight: 10, Merchants: 2, Retries: 5}
+	options.API, err = s.PaymentAPI(ctx, "", "")
+	require.NoError(t, err)
+	options.Reconcile = options.API.Reconcile(time.Minute)
+	paid, err := s.Load(ctx, options)
+	require.NoError(t, err, "load")
+	require.Equal(t, paid.Planned, paid.Acknowledged, paid.Summary())
+	require.NoError(t, s.Close())
 }
 
 // resources lists the ARNs of all that the stack has made.
@@ -252,7 +280,7 @@ func (r *nightlyRun) serve(ctx context.Context, t *testing.T) {
 // destroy removes the stack and looks for what is left.
 func (r *nightlyRun) destroy(ctx context.Context, t *testing.T, changed map[string]string) {
 	t.Helper()
-	s := r.open(ctx, t, "destroy", changed)
+	s := r.open(ctx, t, "destroy", changed, nil)
 	_, err := s.Refresh(ctx)
 	require.NoError(t, err, "refresh")
 	_, err = s.Destroy(ctx)
