@@ -109,7 +109,7 @@ var mutations = map[string][]struct{ file, old, new string }{
 		{nightly, "vars.TAP_IMAGES", "vars.TAP_IMAGE"},
 		{sweep, "${{ vars.TAP_STATE_KEY }}", "${{ vars.TAP_KEY }}"},
 	},
-	"the nightly tells its cost, deploys, acts on the stack to check it, updates it, and checks again": {
+	"the nightly tells its cost, deploys, pays, acts on the stack to check it, updates it, and checks again": {
 		{nightly, " --max-run 10", ""},
 		{nightly, "--config owner=nightly ", ""},
 		{nightly, "timeout-minutes: 55", "timeout-minutes: 120"},
@@ -118,6 +118,7 @@ var mutations = map[string][]struct{ file, old, new string }{
 		{nightly, ".build/tap up --target aws --yes --no-progress --config apiTimeoutSeconds=25", ".build/tap preview --target aws"},
 		{nightly, "      - name: Check the update\n", "      - name: Check the update\n        if: success() && github.actor != 'somebody'\n"},
 		{nightly, " --ttl 6h", ""},
+		{nightly, ".build/tap load --target aws", ".build/tap load --target local"},
 	},
 	"whatever happened to the deployment, another machine destroys the stack": {
 		{nightly, destroyIf, "if: needs.settings.outputs.suffix != ''"},
