@@ -131,12 +131,12 @@ func (s *Session) payments(ctx context.Context, options load.Options, disturbanc
 	if err = errors.Join(err, happening.Wait()); err != nil {
 		return result, err
 	}
-	result.Settlement, err = s.prove(ctx, result.Payments)
+	result.Settlement, err = s.Settlement(ctx, result.Payments, settleLimit)
 	return result, err
 }
 
-// prove waits until everything accepted is settled, or no longer, and tells what the database has.
-func (s *Session) prove(ctx context.Context, acknowledged []load.Payment) (proof Settlement, err error) {
+// Settlement waits until everything accepted is settled, or no longer, and tells what the database has.
+func (s *Session) Settlement(ctx context.Context, acknowledged []load.Payment, limit time.Duration) (proof Settlement, err error) {
 	database, err := s.Database(ctx)
 	if err != nil {
 		return proof, err
@@ -146,7 +146,7 @@ func (s *Session) prove(ctx context.Context, acknowledged []load.Payment) (proof
 	for _, payment := range acknowledged {
 		ids = append(ids, payment.ID)
 	}
-	err = cloud.Poll(ctx, cloud.Wait{Limit: settleLimit, First: 20 * time.Millisecond, Longest: 500 * time.Millisecond}, func(ctx context.Context) (bool, error) {
+	err = cloud.Poll(ctx, cloud.Wait{Limit: limit, First: 20 * time.Millisecond, Longest: 500 * time.Millisecond}, func(ctx context.Context) (bool, error) {
 		err := database.QueryRow(ctx, `SELECT accepted, settled, twice, ledger_sum,
 				(SELECT count(*) FROM unnest($1::text[]) AS acknowledged (id) WHERE NOT EXISTS (SELECT FROM payments p WHERE p.id = acknowledged.id))
 			FROM settlement_proof`, ids).Scan(&proof.Accepted, &proof.Settled, &proof.Twice, &proof.LedgerSum, &proof.Lost)

@@ -221,9 +221,15 @@ def describing_health(plain):
         if target_group_arn not in HEALTH or target_group_arn not in backend.target_groups:
             return plain(backend, target_group_arn, targets)
         reported = {it["Target"]["Id"]: it for it in HEALTH[target_group_arn]}
-        registered = backend.target_groups[target_group_arn].targets  # by hand
+        group = backend.target_groups[target_group_arn]
+        registered = group.targets  # by hand
         asked = targets or [{"Id": name} for name in {**reported, **registered}]
         unknown = {"State": "unused", "Reason": "Target.NotRegistered", "Description": "Target is not registered to the target group"}
+        for name, it in reported.items():
+            if name in group.deregistered_targets and name not in registered:  # of which the data plane has yet to hear
+                reported[name] = {**it, "TargetHealth": {
+                    "State": "draining", "Reason": "Target.DeregistrationInProgress", "Description": "Target deregistration is in progress",
+                }}
         return [
             reported.get(t["Id"]) or (plain(backend, target_group_arn, [t])[0] if t["Id"] in registered else {"Target": t, "TargetHealth": unknown})
             for t in asked

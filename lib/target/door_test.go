@@ -688,6 +688,14 @@ func TestTargetHealthIsWhatTheDataPlaneReports(t *testing.T) {
 	require.Len(t, health(), 2)
 	require.Equal(t, elbtypes.TargetHealthReasonEnumResponseCodeMismatch, health("10.0.2.10")["10.0.2.10"].Reason)
 	require.Equal(t, elbtypes.TargetHealthStateEnumUnused, health("10.0.9.9")["10.0.9.9"].State)
+
+	byHand := []elbtypes.TargetDescription{{Id: aws.String("10.0.1.10"), Port: aws.Int32(8443)}}
+	_, err = d.ELB.RegisterTargets(t.Context(), &elb.RegisterTargetsInput{TargetGroupArn: &arn, Targets: byHand})
+	require.NoError(t, err)
+	require.Equal(t, elbtypes.TargetHealthStateEnumHealthy, health()["10.0.1.10"].State)
+	_, err = d.ELB.DeregisterTargets(t.Context(), &elb.DeregisterTargetsInput{TargetGroupArn: &arn, Targets: byHand})
+	require.NoError(t, err)
+	require.Equal(t, elbtypes.TargetHealthStateEnumDraining, health()["10.0.1.10"].State, "what was deregistered by hand, whatever was reported before")
 	d.attach(false)
 	require.Empty(t, health())
 }

@@ -79,7 +79,7 @@ func applicationChecks() []Check {
 			ID:    "application.running",
 			Says:  "Functionality: all AWS services deployed and integrated correctly: as many tasks run as are desired, and the deployment is complete",
 			Needs: []Capability{capTasks},
-			Run:   recorded(eachService(runningTasks)),
+			Run:   recorded(eachKind(runningTasks)),
 		},
 		{
 			ID:   "application.private",
@@ -377,8 +377,18 @@ func onFargate(svc ecstypes.Service) string {
 	return listText(texts(svc.CapacityProviderStrategy, func(p ecstypes.CapacityProviderStrategyItem) string { return aws.ToString(p.CapacityProvider) }))
 }
 
-func runningTasks(_ context.Context, _ *Env, x subject, svc ecstypes.Service) error {
-	x.equal("running tasks", svc.DesiredCount, svc.RunningCount)
+// runningTasks holds a service to the least that is configured as well: none is as many as desired where none is.
+func runningTasks(ctx context.Context, e *Env, rec *recorder, kind serviceKind) error {
+	svc, err1 := e.service(ctx, kind)
+	cfg, err2 := e.configuration()
+	if err := cmp.Or(err1, err2); err != nil {
+		return err
+	}
+	least, _ := kind.tasks(cfg)
+	kind.fewer(rec, least)
+	x := rec.on(aws.ToString(svc.ServiceArn))
+	x.record("running tasks", fmt.Sprintf("%d, as desired, and at least %d", svc.DesiredCount, least), svc.RunningCount,
+		svc.RunningCount == svc.DesiredCount && svc.RunningCount >= least)
 	for _, d := range svc.Deployments {
 		if aws.ToString(d.Status) == "PRIMARY" {
 			x.equal("state of the deployment", "COMPLETED", d.RolloutState)

@@ -11,12 +11,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
@@ -109,8 +111,9 @@ func (e *Env) pace() (fast int, err error) {
 	return fast, nil
 }
 
-// during sends requests from before an act until after it.
-func (e *Env) during(ctx context.Context, d albEndpoint, act func(context.Context) error) (traffic, error) {
+// during sends requests from before some acts, one after the other, until after the last. Those that may be sent fast are shared among the
+// acts: what was sent fast while tasks started is of no use when they leave, minutes later.
+func (e *Env) during(ctx context.Context, d albEndpoint, acts ...func(context.Context) error) (traffic, error) {
 	fast, err := e.pace()
 	if err != nil {
 		return traffic{}, err
@@ -126,16 +129,21 @@ func (e *Env) during(ctx context.Context, d albEndpoint, act func(context.Contex
 	}
 	over, end := context.WithCancel(ctx)
 	var sending sync.WaitGroup
-	sending.Go(func() { t.send(ctx, over, d, fast) })
-	err = act(ctx)
+	var spare atomic.Int64
+	spare.Store(int64(fast / len(acts)))
+	sending.Go(func() { t.send(ctx, over, d, &spare, firewallWindow/time.Duration(fast)) })
+	for i := 0; i < len(acts) && err == nil; i++ {
+		spare.Store(int64(fast / len(acts)))
+		err = acts[i](ctx)
+	}
 	end()
 	sending.Wait()
 	return t, err
 }
 
 // send sends one request after the other, whether those before have been answered or not, and waits for the last answers. Each
-// goes its own way, on a connection of its own.
-func (t *traffic) send(ctx, over context.Context, d albEndpoint, fast int) {
+// goes its own way, on a connection of its own. What is to spare is sent fast, the rest at a slow pace.
+func (t *traffic) send(ctx, over context.Context, d albEndpoint, spare *atomic.Int64, slow time.Duration) {
 	var mu sync.Mutex
 	var waiting sync.WaitGroup
 	places := make(chan struct{}, atOnce)
@@ -151,8 +159,8 @@ func (t *traffic) send(ctx, over context.Context, d albEndpoint, fast int) {
 			}
 		})
 		pause, until := fastPause, over
-		if t.sent >= fast {
-			pause = firewallWindow / time.Duration(fast)
+		if spare.Add(-1) < 0 {
+			pause = slow
 		}
 		if t.sent < leastRequests {
 			until = ctx
@@ -285,21 +293,55 @@ func scaleInServes(ctx context.Context, e *Env, d albEndpoint, x subject) error 
 		})
 		return err
 	}
-	t, err := e.during(ctx, d, func(ctx context.Context) (err error) {
-		err = scale(ctx, 1)
-		if err == nil {
-			_, err = e.steadyServices(ctx, rolloutBound, grown)
+	shrunk := false
+	t, err := e.during(ctx, d, func(ctx context.Context) error {
+		if err := scale(ctx, 1); err != nil {
+			return err
 		}
-		undo(ctx, &err, undoBound, func(ctx context.Context) error { return scale(ctx, 0) })
-		if err == nil {
-			_, err = e.steadyServices(ctx, rolloutBound, func(svc ecstypes.Service) bool { return !grown(svc) })
+		now, err := e.steadyServices(ctx, rolloutBound, grown)
+		if err != nil {
+			return err
 		}
+		return e.allServe(ctx, now) // or the ones that leave again are those that nobody has asked for anything
+	}, func(ctx context.Context) error {
+		if err := scale(ctx, 0); err != nil {
+			return err
+		}
+		shrunk = true
+		_, err := e.steadyServices(ctx, rolloutBound, func(svc ecstypes.Service) bool { return !grown(svc) })
 		return err
 	})
+	if !shrunk {
+		undo(ctx, &err, undoBound, func(ctx context.Context) error { return scale(ctx, 0) })
+	}
 	if err != nil {
 		return err
 	}
 	x.nothingLost(t)
+	return nil
+}
+
+// allServe waits until the load balancer has as many healthy targets as tasks run.
+func (e *Env) allServe(ctx context.Context, services []ecstypes.Service) error {
+	for _, svc := range services {
+		for _, group := range svc.LoadBalancers {
+			healthy := int32(0)
+			serve, err := e.poll(ctx, rolloutBound, func(ctx context.Context) (bool, error) {
+				out, err := e.cloud.ELB.DescribeTargetHealth(ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: group.TargetGroupArn})
+				if err != nil {
+					return false, fmt.Errorf("reading the targets of %s: %w", aws.ToString(group.TargetGroupArn), err)
+				}
+				healthy = healthyCount(out.TargetHealthDescriptions)
+				return healthy >= svc.RunningCount, nil
+			})
+			if err == nil && !serve {
+				err = fmt.Errorf("service %s runs %d tasks, of which %d are healthy targets", aws.ToString(svc.ServiceName), svc.RunningCount, healthy)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

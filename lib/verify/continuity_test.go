@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -11,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
+	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
 	"github.com/stretchr/testify/assert"
 
 	"tapstack/lib"
@@ -21,18 +24,21 @@ type rolling struct {
 	meanwhile says // nothing in particular when its status is 0
 	stuck     bool // an update never ends
 	replaces  bool // a failover costs tasks
+	unhealthy bool // no task that is added becomes a healthy target
 	refuse    bool
 
 	busy        atomic.Bool
 	desired     map[string]int32
 	deployments int
+	asked       int // for the health of targets
 	updates     []string
 	failedOver  bool
 }
 
 func (r *rolling) service(name string) ecstypes.Service {
 	svc := ecstypes.Service{
-		ServiceName: &name, ClusterArn: aws.String("arn:aws:ecs:us-east-1:123456789012:cluster/ecs-cluster-dev"),
+		LoadBalancers: []ecstypes.LoadBalancer{{TargetGroupArn: aws.String("arn:aws:elasticloadbalancing:us-east-1:123456789012:targetgroup/" + name)}},
+		ServiceName:   &name, ClusterArn: aws.String("arn:aws:ecs:us-east-1:123456789012:cluster/ecs-cluster-dev"),
 		DesiredCount: r.desired[name], RunningCount: r.desired[name],
 		Deployments: []ecstypes.Deployment{{
 			Id: aws.String(fmt.Sprint("ecs-svc/", r.deployments)), Status: aws.String("PRIMARY"), RolloutState: ecstypes.DeploymentRolloutStateCompleted,
@@ -80,6 +86,14 @@ func (r *rolling) api(t *testing.T) (acts, *stage) {
 			svc := r.service(name)
 			return &ecs.UpdateServiceOutput{Service: &svc}, nil
 		},
+		"DescribeTargetHealth": func(in any) (any, error) {
+			r.asked++
+			healthy := slices.Repeat([]elbtypes.TargetHealthDescription{{TargetHealth: &elbtypes.TargetHealth{State: elbtypes.TargetHealthStateEnumHealthy}}}, 4)
+			if r.unhealthy || r.asked == 1 {
+				healthy[0].TargetHealth.State, healthy = elbtypes.TargetHealthStateEnumInitial, healthy[:1]
+			}
+			return &elb.DescribeTargetHealthOutput{TargetHealthDescriptions: healthy}, nil
+		},
 		"ListTasks": func(any) (any, error) {
 			out := &ecs.ListTasksOutput{TaskArns: []string{"arn:aws:ecs:us-east-1:123456789012:task/1"}}
 			if r.failedOver && r.replaces {
@@ -119,6 +133,7 @@ func TestWhatClientsMeetWhileTasksComeAndGo(t *testing.T) {
 		"a rollout that is refused": {&rolling{refuse: true}, rollout, "updating the service payment-api-dev: operation error ECS: UpdateService, AccessDenied", nil},
 		"scaling without a loss":    {&rolling{}, scaling, "", append(there, back...)},
 		"scaling that loses some":   {&rolling{meanwhile: says{status: 503, balancer: true}}, scaling, "× 503 of the load balancer", append(there, back...)},
+		"scaling of no use":         {&rolling{unhealthy: true}, scaling, "service payment-api-dev runs 4 tasks, of which 0 are healthy targets", append(there, back...)},
 		"scaling that never ends":   {&rolling{stuck: true}, scaling, "is not steady", append(there, back...)},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -469,16 +469,20 @@ func healthyTargets(ctx context.Context, e *Env, rec *recorder, kind serviceKind
 	if err != nil {
 		return err
 	}
-	healthy := 0
-	for _, h := range health {
+	healthy := healthyCount(health)
+	least, _ := kind.tasks(cfg)
+	kind.fewer(rec, least)
+	rec.on(aws.ToString(g.TargetGroupArn)).record("healthy targets", fmt.Sprintf("at least %d", least), healthy, healthy >= least)
+	return nil
+}
+
+func healthyCount(targets []elbtypes.TargetHealthDescription) (healthy int32) {
+	for _, h := range targets {
 		if h.TargetHealth != nil && h.TargetHealth.State == elbtypes.TargetHealthStateEnumHealthy {
 			healthy++
 		}
 	}
-	least, _ := kind.tasks(cfg)
-	kind.fewer(rec, least)
-	rec.on(aws.ToString(g.TargetGroupArn)).record("healthy targets", fmt.Sprintf("at least %d", least), healthy, healthy >= int(least))
-	return nil
+	return healthy
 }
 
 func albOutputs(ctx context.Context, e *Env, rec *recorder) error {

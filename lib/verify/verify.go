@@ -11,7 +11,7 @@
 //   - queue.refuses-plain-text and bucket.refuses-plain-text send one signed read each without TLS;
 //   - alerts.alarm-publishes sets one alarm off, which notifies the operations team, and sets it back;
 //   - application.rollout-serves replaces the tasks of both services by new ones of the same revision;
-//   - application.scale-in-serves adds a task to each service and takes one away again;
+//   - application.scale-in-serves adds a task to each service and, once all of them are asked, takes one away again;
 //   - database.failover, database.failover-endpoint and database.failover-serves share one failover of the database and one
 //     back again.
 package verify

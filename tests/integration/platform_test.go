@@ -117,10 +117,13 @@ func chosenTarget() target.Options {
 }
 
 // openPlatform opens target, engine and stack until the test ends. The target is opened apart, so that it outlives a session.
-func openPlatform(ctx context.Context, t *testing.T, options target.Options, suffix, dir string) *platform {
+func openPlatform(ctx context.Context, t *testing.T, options target.Options, suffix, dir string, change ...func(*session.Options)) *platform {
 	t.Helper()
 	processtest.SkipIfShort(t)
 	p := &platform{options: defaults(options, suffix, dir), suffix: suffix, dir: dir, heard: &transcript{t: t}, untold: map[string][]string{}}
+	for _, f := range change {
+		f(&p.options)
+	}
 	p.options.Progress, options.Notify = p.heard, p.heard.Note
 	opened, err := target.Open(ctx, options)
 	require.NoError(t, err, "opening the target")

@@ -76,17 +76,23 @@ func applicationSabotages() []sabotage {
 			in.EnableECSManagedTags = aws.Bool(false)
 		}),
 		{
-			Check: "application.running", Says: "stop a service's tasks for good", Unhealable: scaled,
-			Also: []string{"application.payment-api", "application.tasks-spread", "alb.healthy-targets"}, On: "services",
-			Do: func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, paymentAPI, 0, 3) },
+			Check: "application.running", Says: "stop a service's tasks for good", On: "services", Unhealable: scaled,
+			Also: []string{"application.payment-api", "application.tasks-spread", "scaling.targets", "alb.healthy-targets", "alb.answers"},
+			Do: func(ctx context.Context, s *saboteur) {
+				s.suspendScaling(ctx, paymentAPI, true)
+				s.later(func(ctx context.Context) { s.suspendScaling(ctx, paymentAPI, false) })
+				s.wantTasks(ctx, paymentAPI, 0, 3)
+			},
 		},
 		{
-			Check: "application.tasks-spread", Says: "leave a service one task", Unhealable: scaled,
-			Also: []string{"application.job-processor", "alb.healthy-targets"}, On: "services",
-			Do: func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, jobProcessor, 1, 2) },
+			Check: "application.tasks-spread", Says: "run a service's tasks in one zone", On: "services",
+			Also: []string{"application.private", "application.zones"},
+			Do: func(ctx context.Context, s *saboteur) {
+				s.moveTasks(ctx, jobProcessor, func(subnets []string) []string { return subnets[:1] })
+			},
 		},
 		{
-			Check: "alb.healthy-targets", Says: "take the job processor's tasks off its target group", On: "services",
+			Check: "alb.healthy-targets", Says: "take the job processor's tasks off its target group", On: "services", Also: []string{"alb.answers"},
 			Unhealable: "targets are ECS's to register, not Pulumi's: a new deployment of the service does",
 			Do: func(ctx context.Context, s *saboteur) {
 				group := s.targetGroup(ctx, jobProcessor)
@@ -192,10 +198,25 @@ func (s *saboteur) wantTasks(ctx context.Context, role string, count, usual int3
 	want(ctx, count)
 }
 
+// moveTasks has a service run in other subnets, and moves it back later.
+func (s *saboteur) moveTasks(ctx context.Context, role string, choose func(subnets []string) []string) {
+	was := *s.service(ctx, role).NetworkConfiguration.AwsvpcConfiguration
+	move := func(ctx context.Context, subnets []string) {
+		s.updateService(ctx, role, func(_ *saboteur, in *ecs.UpdateServiceInput, _ types.Service) {
+			network := was
+			network.Subnets = subnets
+			in.NetworkConfiguration, in.ForceNewDeployment = &types.NetworkConfiguration{AwsvpcConfiguration: &network}, true
+		})
+	}
+	s.later(func(ctx context.Context) { move(ctx, was.Subnets) })
+	move(ctx, choose(slices.Clone(was.Subnets)))
+}
+
 func wantsTasks(check, role string, usual int32) sabotage {
 	return sabotage{
 		Check: check, Says: "want one task only", Unhealable: scaled, On: "scalable target of " + role,
-		Do: func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, role, 1, usual) },
+		May: []string{"application.running", "application.tasks-spread", "alb.healthy-targets"}, // where tasks run
+		Do:  func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, role, 1, usual) },
 	}
 }
 
@@ -233,11 +254,7 @@ func scalingSabotages() []sabotage {
 			Do:   func(ctx context.Context, s *saboteur) { s.scaleBetween(ctx, paymentAPI, 1, 12) },
 		},
 		{Check: "scaling.targets", Says: "suspend the scaling of job-processor", On: "scalable target of job-processor", Do: func(ctx context.Context, s *saboteur) {
-			call(ctx, s, s.AutoScaling.RegisterScalableTarget, &applicationautoscaling.RegisterScalableTargetInput{
-				ResourceId: s.scalable(jobProcessor), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
-				ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount,
-				SuspendedState:    &scalingtypes.SuspendedState{DynamicScalingOutSuspended: aws.Bool(true)},
-			})
+			s.suspendScaling(ctx, jobProcessor, true)
 		}},
 		{Check: "scaling.cpu", Says: "aim at 99 percent of the processors", Do: func(ctx context.Context, s *saboteur) {
 			s.changePolicy(ctx, paymentAPI, false, func(c *scalingtypes.TargetTrackingScalingPolicyConfiguration) { c.TargetValue = aws.Float64(99) })
@@ -254,6 +271,14 @@ func scalingSabotages() []sabotage {
 
 func (s *saboteur) scalable(role string) *string {
 	return aws.String(fmt.Sprintf("service/%s/%s", s.output(lib.OutputEcsClusterName), s.named(role)))
+}
+
+func (s *saboteur) suspendScaling(ctx context.Context, role string, suspended bool) {
+	call(ctx, s, s.AutoScaling.RegisterScalableTarget, &applicationautoscaling.RegisterScalableTargetInput{
+		ResourceId: s.scalable(role), ServiceNamespace: scalingtypes.ServiceNamespaceEcs,
+		ScalableDimension: scalingtypes.ScalableDimensionECSServiceDesiredCount,
+		SuspendedState:    &scalingtypes.SuspendedState{DynamicScalingOutSuspended: &suspended},
+	})
 }
 
 func (s *saboteur) scaleBetween(ctx context.Context, role string, least, most int32) {

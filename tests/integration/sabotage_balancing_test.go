@@ -132,6 +132,13 @@ func (s *saboteur) changeListener(ctx context.Context, port int32, change func(*
 	call(ctx, s, s.ELB.ModifyListener, in)
 }
 
+// restoreListener puts a listener back later as it is now.
+func (s *saboteur) restoreListener(ctx context.Context, port int32) {
+	out := call(ctx, s, s.ELB.DescribeListeners, &elb.DescribeListenersInput{ListenerArns: []string{*s.listener(ctx, port)}})
+	was := first(s, "listener", out.Listeners)
+	later(s, s.ELB.ModifyListener, &elb.ModifyListenerInput{ListenerArn: was.ListenerArn, DefaultActions: was.DefaultActions, SslPolicy: was.SslPolicy})
+}
+
 func changesListener(check, says string, port int32, change func(*elb.ModifyListenerInput)) sabotage {
 	return sabotage{Check: check, Says: says, Do: func(ctx context.Context, s *saboteur) { s.changeListener(ctx, port, change) }}
 }

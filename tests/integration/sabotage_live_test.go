@@ -243,16 +243,30 @@ func liveSabotages() []sabotage {
 		})
 	}
 	listening := func(check, says string, port int32, also string, change func(*elb.ModifyListenerInput)) sabotage {
-		return sabotage{Check: check, Says: says, Also: []string{also}, Do: changesListener(check, says, port, change).Do}
+		return sabotage{Check: check, Says: says, Also: []string{also}, Do: func(ctx context.Context, s *saboteur) {
+			s.restoreListener(ctx, port)
+			s.changeListener(ctx, port, change)
+		}}
 	}
 	return []sabotage{
 		{
-			Check: "alb.answers", Says: "stop all tasks of payment-api", On: "services", Unhealable: scaled,
-			Also: []string{
-				"application.payment-api", "application.running", "application.tasks-spread", "alb.healthy-targets", "application.rollout-serves",
-				"application.scale-in-serves", "database.failover-serves",
+			Check: "alb.answers", Says: "shut the load balancer out of payment-api's tasks", On: "security groups",
+			Also: []string{"alb.healthy-targets", "network.ingress-rules", "network.reachability"},
+			May:  []string{"application.running", "application.tasks-spread"}, // tasks that fail their health checks are replaced again and again
+			Do: func(ctx context.Context, s *saboteur) {
+				rule, group := s.groupRule(ctx, "payment-api-in-alb-8443")
+				s.later(func(ctx context.Context) { // unless up has
+					out := call(ctx, s, s.EC2.DescribeSecurityGroupRules, &ec2.DescribeSecurityGroupRulesInput{Filters: s.byName("payment-api-in-alb-8443")})
+					if len(out.SecurityGroupRules) > 0 {
+						return
+					}
+					_, balancer := s.pair(ctx, "payment-api-sg", "alb-sg")
+					call(ctx, s, s.EC2.AuthorizeSecurityGroupIngress, &ec2.AuthorizeSecurityGroupIngressInput{
+						GroupId: group, IpPermissions: permission(balancer, 8443), TagSpecifications: s.tagged(ec2types.ResourceTypeSecurityGroupRule, "payment-api-in-alb-8443"),
+					})
+				})
+				call(ctx, s, s.EC2.RevokeSecurityGroupIngress, &ec2.RevokeSecurityGroupIngressInput{GroupId: group, SecurityGroupRuleIds: []string{*rule}})
 			},
-			Do: func(ctx context.Context, s *saboteur) { s.wantTasks(ctx, paymentAPI, 0, 3) },
 		},
 		listening("alb.answers-404", "answer a client with 200 where nothing is", 443, "alb.default-404", func(in *elb.ModifyListenerInput) {
 			in.DefaultActions = hello()
@@ -284,27 +298,53 @@ func liveSabotages() []sabotage {
 			later(s, s.SQS.PurgeQueue, &sqs.PurgeQueueInput{QueueUrl: aws.String(s.output(lib.OutputQueueURL))})
 			s.setQueue(ctx, lib.OutputQueueURL, "DelaySeconds", "900")
 		}},
-		updatesService("application.rollout-serves", "stop all tasks before others start", func(_ *saboteur, in *ecs.UpdateServiceInput, was ecstypes.Service) {
-			in.DeploymentConfiguration = was.DeploymentConfiguration
-			in.DeploymentConfiguration.MinimumHealthyPercent, in.DeploymentConfiguration.MaximumPercent = aws.Int32(0), aws.Int32(100)
-		}, "application.rolling-update"),
 		{
-			Check: "application.rollout-serves", Says: "take a task that has just started for healthy", Also: []string{"alb.health-checks"},
+			Check: "application.rollout-serves", Says: "stop all tasks before others start", Also: []string{"application.rolling-update"}, On: "services",
 			Do: func(ctx context.Context, s *saboteur) {
-				call(ctx, s, s.ELB.ModifyTargetGroup, &elb.ModifyTargetGroupInput{
-					TargetGroupArn: s.targetGroup(ctx, paymentAPI), HealthCheckEnabled: aws.Bool(false),
-				})
+				bounds := func(ctx context.Context, minimum, maximum int32) {
+					s.updateService(ctx, paymentAPI, func(_ *saboteur, in *ecs.UpdateServiceInput, was ecstypes.Service) {
+						in.DeploymentConfiguration = was.DeploymentConfiguration
+						in.DeploymentConfiguration.MinimumHealthyPercent, in.DeploymentConfiguration.MaximumPercent = &minimum, &maximum
+					})
+				}
+				s.later(func(ctx context.Context) { bounds(ctx, 100, 200) })
+				bounds(ctx, 0, 100)
 			},
 		},
 		{
-			Check: "application.scale-in-serves", Says: "cut a leaving target off with its requests", Also: []string{"alb.draining"},
+			// The health checks of targets by address cannot be switched off.
+			Check: "application.rollout-serves", Says: "take every answer of a task that has just started for health", On: "target group of payment-api",
+			Also: []string{"alb.health-checks"},
+			May:  []string{"application.scale-in-serves"}, // a task that is added is asked too early as well, if it stays for long enough
+			Do: func(ctx context.Context, s *saboteur) {
+				group := s.targetGroup(ctx, paymentAPI)
+				check := func(path, codes string, interval, timeout int32) *elb.ModifyTargetGroupInput {
+					return &elb.ModifyTargetGroupInput{
+						TargetGroupArn: group, HealthCheckPath: &path, Matcher: &elbtypes.Matcher{HttpCode: &codes},
+						HealthCheckIntervalSeconds: &interval, HealthCheckTimeoutSeconds: &timeout,
+					}
+				}
+				was := first(s, "target group", call(ctx, s, s.ELB.DescribeTargetGroups, &elb.DescribeTargetGroupsInput{TargetGroupArns: []string{*group}}).TargetGroups)
+				later(s, s.ELB.ModifyTargetGroup, check(*was.HealthCheckPath, *was.Matcher.HttpCode, *was.HealthCheckIntervalSeconds, *was.HealthCheckTimeoutSeconds))
+				call(ctx, s, s.ELB.ModifyTargetGroup, check("/", "200-499", 5, 2))
+			},
+		},
+		{
+			Check: "application.scale-in-serves", Says: "cut a leaving target off with its requests", On: "target group of payment-api",
+			Also: []string{"application.rollout-serves", "alb.draining"},
 			Do: func(ctx context.Context, s *saboteur) {
 				for _, service := range []string{paymentAPI, jobProcessor} {
-					call(ctx, s, s.ELB.ModifyTargetGroupAttributes, &elb.ModifyTargetGroupAttributesInput{
-						TargetGroupArn: s.targetGroup(ctx, service), Attributes: []elbtypes.TargetGroupAttribute{
-							{Key: aws.String("deregistration_delay.timeout_seconds"), Value: aws.String("0")},
-						},
+					delay := func(seconds string) *elb.ModifyTargetGroupAttributesInput {
+						return &elb.ModifyTargetGroupAttributesInput{TargetGroupArn: s.targetGroup(ctx, service), Attributes: []elbtypes.TargetGroupAttribute{
+							{Key: aws.String("deregistration_delay.timeout_seconds"), Value: &seconds},
+						}}
+					}
+					now := call(ctx, s, s.ELB.DescribeTargetGroupAttributes, &elb.DescribeTargetGroupAttributesInput{TargetGroupArn: s.targetGroup(ctx, service)})
+					was := find(s, "deregistration delay", now.Attributes, func(a elbtypes.TargetGroupAttribute) bool {
+						return aws.ToString(a.Key) == "deregistration_delay.timeout_seconds"
 					})
+					later(s, s.ELB.ModifyTargetGroupAttributes, delay(*was.Value))
+					call(ctx, s, s.ELB.ModifyTargetGroupAttributes, delay("0"))
 				}
 			},
 		},

@@ -7,11 +7,19 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
+	"github.com/aws/aws-sdk-go-v2/service/ecs/types"
+	"github.com/aws/aws-sdk-go-v2/service/sqs"
+	sqstypes "github.com/aws/aws-sdk-go-v2/service/sqs/types"
 	"github.com/stretchr/testify/require"
 
+	"tapstack/lib"
+	"tapstack/lib/cloud"
 	"tapstack/lib/load"
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/session"
@@ -26,6 +34,11 @@ const rate = 100
 
 // inFlight are begun at once, and as many more as are answered.
 const inFlight = 1300
+
+// controlled is how long payments are made with a processor that deletes first.
+const controlled = 4 * time.Second
+
+const processor = "job-processor"
 
 // between is the time from one kill to the next.
 const between = time.Second
@@ -43,9 +56,12 @@ func TestPayments(t *testing.T) {
 	if err != nil {
 		t.Skipf("%s is not set: make test-payments makes some payments, make torture-payments 10,000", variable)
 	}
-	ctx, s := reference.Deployed(t, nil, map[string]string{"wafRateLimit": "2000000000"}) // all merchants come from one address here
+	program := reference.DataPlane(t).Run[processor]
+	run := map[string][]string{processor: reference.Python(t)("deletes_first.py", append([]string{"1"}, program...)...)} // which it does once it is told
+	ctx, s := reference.Deployed(t, run, map[string]string{"wafRateLimit": "2000000000"}) // all merchants come from one address here
 	require.True(t, t.Run("a thousand in flight", func(t *testing.T) { aThousandAreInFlight(t, ctx, s) }))
 	t.Run("none is lost or settled twice", func(t *testing.T) { noneIsLostOrSettledTwice(t, ctx, s, count) })
+	t.Run("a processor that deletes first loses some", func(t *testing.T) { someAreLost(t, ctx, s) })
 }
 
 // aThousandAreInFlight begins more payments than the stack takes, so that the load balancer has more than a thousand in hand, and
@@ -81,10 +97,117 @@ func noneIsLostOrSettledTwice(t *testing.T, ctx context.Context, s *session.Sess
 func kills(during time.Duration) []session.Disturbance {
 	var all []session.Disturbance
 	for at, i := between, 0; at < during; at, i = at+between, i+1 {
-		victim := []string{"payment-api", "job-processor", session.DatabaseWriter}[i%3]
+		victim := []string{"payment-api", processor, session.DatabaseWriter}[i%3]
 		all = append(all, session.Disturbance{Name: "killing " + victim, At: at, Do: func(s *session.Session, ctx context.Context) error { //nolint:revive // a method
 			return s.Plane.Kill(ctx, victim)
 		}})
 	}
 	return all
+}
+
+// someAreLost has a processor that deletes its messages first: if none were lost then, the proof would prove nothing.
+func someAreLost(t *testing.T, ctx context.Context, s *session.Session) { //nolint:revive // the same
+	t.Helper()
+	deployDeletingFirst(ctx, t, s)
+	lost := underKills(ctx, t, s, processor, between, controlled)
+	fmt.Printf("with a processor that deletes first: %s\n", lost)
+	require.Equal(t, lost.Planned, lost.Acknowledged, "the API does as before")
+	require.Less(t, lost.Settlement.Settled, lost.Settlement.Accepted, "what a processor had in hand that deletes first, and was killed, is lost")
+	require.False(t, lost.Settlement.Holds(), "%s", lost.Settlement)
+}
+
+// underKills makes payments while one victim is killed every so often, and waits for a moment only until all is worked off.
+func underKills(ctx context.Context, t *testing.T, s *session.Session, victim string, every, during time.Duration) (result session.PaymentsResult) {
+	t.Helper()
+	api, err := s.PaymentAPI(ctx, "", "")
+	require.NoError(t, err)
+	killed := 0
+	var killing sync.WaitGroup
+	killing.Go(func() {
+		kills := time.NewTicker(every)
+		defer kills.Stop()
+		for end := time.Now().Add(during - every); time.Now().Before(end); {
+			<-kills.C
+			if s.Plane.Kill(ctx, victim) == nil { // or all have just been killed
+				killed++
+			}
+		}
+	})
+	result.Result, err = load.Run(ctx, load.Options{API: api, Rate: rate / 2, Duration: during, Arrivals: load.Fixed, Merchants: 8, Retries: 20})
+	killing.Wait()
+	require.NoError(t, err)
+	require.Positive(t, killed)
+	require.Eventually(t, func() bool { return len(waiting(ctx, t, s)) == 0 }, 30*time.Second, 200*time.Millisecond, "jobs are left that might still be worked off")
+	result.Settlement, err = s.Settlement(ctx, result.Payments, 3*time.Second)
+	require.NoError(t, err)
+	return result
+}
+
+// deployDeletingFirst deploys a revision of the processor that deletes its messages first.
+func deployDeletingFirst(ctx context.Context, t *testing.T, s *session.Session) {
+	t.Helper()
+	clients, outputs := cloud.NewClients(s.Cloud.Config), outputsOf(ctx, t, s)
+	cluster, service := outputs[lib.OutputEcsClusterName], outputs[lib.OutputJobProcessorServiceName]
+	described := func() types.Service {
+		out, err := clients.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{service}})
+		require.NoError(t, err)
+		require.Len(t, out.Services, 1)
+		return out.Services[0]
+	}
+	now, err := clients.ECS.DescribeTaskDefinition(ctx, &ecs.DescribeTaskDefinitionInput{TaskDefinition: described().TaskDefinition})
+	require.NoError(t, err)
+	td := now.TaskDefinition
+	container := &td.ContainerDefinitions[0]
+	container.Environment = append(container.Environment, types.KeyValuePair{Name: aws.String("DELETES_FIRST"), Value: aws.String("1")})
+	made, err := clients.ECS.RegisterTaskDefinition(ctx, &ecs.RegisterTaskDefinitionInput{
+		Family: td.Family, ContainerDefinitions: td.ContainerDefinitions, Cpu: td.Cpu, Memory: td.Memory, NetworkMode: td.NetworkMode,
+		ExecutionRoleArn: td.ExecutionRoleArn, TaskRoleArn: td.TaskRoleArn, RequiresCompatibilities: td.RequiresCompatibilities, Volumes: td.Volumes,
+	})
+	require.NoError(t, err)
+	revision := made.TaskDefinition.TaskDefinitionArn
+	t.Cleanup(func() { // it is nobody else's to remove
+		_, err := clients.ECS.DeregisterTaskDefinition(ctx, &ecs.DeregisterTaskDefinitionInput{TaskDefinition: revision})
+		require.NoError(t, err)
+	})
+	_, err = clients.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &cluster, Service: &service, TaskDefinition: revision})
+	require.NoError(t, err)
+	require.Eventually(t, func() bool {
+		deployments := described().Deployments
+		return len(deployments) == 1 && aws.ToString(deployments[0].TaskDefinition) == *revision && deployments[0].RolloutState == types.DeploymentRolloutStateCompleted
+	}, time.Minute, 200*time.Millisecond, "the revision is not deployed")
+}
+
+// waiting are the jobs that are still to be worked off: how many the outbox and the queue have.
+func waiting(ctx context.Context, t *testing.T, s *session.Session) map[string]string {
+	t.Helper()
+	left := map[string]string{}
+	database, err := s.Database(ctx)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, database.Close(ctx)) }()
+	var outbox int
+	require.NoError(t, database.QueryRow(ctx, "SELECT count(*) FROM outbox").Scan(&outbox))
+	if outbox > 0 {
+		left["outbox"] = strconv.Itoa(outbox)
+	}
+	queue := outputsOf(ctx, t, s)[lib.OutputQueueURL]
+	names := []sqstypes.QueueAttributeName{sqstypes.QueueAttributeNameApproximateNumberOfMessages, sqstypes.QueueAttributeNameApproximateNumberOfMessagesNotVisible}
+	out, err := cloud.NewClients(s.Cloud.Config).SQS.GetQueueAttributes(ctx, &sqs.GetQueueAttributesInput{QueueUrl: &queue, AttributeNames: names})
+	require.NoError(t, err)
+	for name, count := range out.Attributes {
+		if count != "0" {
+			left[name] = count
+		}
+	}
+	return left
+}
+
+func outputsOf(ctx context.Context, t *testing.T, s *session.Session) map[string]string {
+	t.Helper()
+	outputs, err := s.Outputs(ctx)
+	require.NoError(t, err)
+	texts := map[string]string{}
+	for name, value := range outputs {
+		texts[name], _ = value.(string)
+	}
+	return texts
 }
