@@ -42,6 +42,8 @@ const (
 	mostFast = 1000
 	// atOnce is how many requests may wait for their answers at a time.
 	atOnce = 16
+	// inFlightBound is how long as many requests may take to be sent.
+	inFlightBound = 10 * time.Second
 	// leastRequests prove something.
 	leastRequests = 10
 )
@@ -133,8 +135,14 @@ func (e *Env) during(ctx context.Context, d albEndpoint, acts ...func(context.Co
 	spare.Store(int64(fast / len(acts)))
 	sending.Go(func() { t.send(ctx, over, d, &spare, firewallWindow/time.Duration(fast)) })
 	for i := 0; i < len(acts) && err == nil; i++ {
-		spare.Store(int64(fast / len(acts)))
-		err = acts[i](ctx)
+		share := int64(fast / len(acts))
+		spare.Store(share)
+		if i > 0 { // what the act before has led to is to have requests in flight
+			_, err = e.poll(ctx, inFlightBound, func(context.Context) (bool, error) { return spare.Load() <= share-atOnce, nil })
+		}
+		if err == nil {
+			err = acts[i](ctx)
+		}
 	}
 	end()
 	sending.Wait()

@@ -58,7 +58,7 @@ func TestPayments(t *testing.T) {
 	}
 	program := reference.DataPlane(t).Run[processor]
 	run := map[string][]string{processor: reference.Python(t)("deletes_first.py", append([]string{"1"}, program...)...)} // which it does once it is told
-	ctx, s := reference.Deployed(t, run, map[string]string{"wafRateLimit": "2000000000"}) // all merchants come from one address here
+	ctx, s := reference.Deployed(t, run, map[string]string{"wafRateLimit": "2000000000"})                                // all merchants come from one address here
 	require.True(t, t.Run("a thousand in flight", func(t *testing.T) { aThousandAreInFlight(t, ctx, s) }))
 	t.Run("none is lost or settled twice", func(t *testing.T) { noneIsLostOrSettledTwice(t, ctx, s, count) })
 	t.Run("a processor that deletes first loses some", func(t *testing.T) { someAreLost(t, ctx, s) })

@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 import urllib.parse
 
@@ -15,16 +16,27 @@ import queue_client
 
 STARTS, WORKS = (float(argument) for argument in (sys.argv[1:] + ["0", "0"])[:2])
 STARTED = time.monotonic()
+ill_until = 0.0
 
 
-def database_answers():
+def watch_database():
+    """A connection that the database closes counts as no database for a while, as with health that is looked at now and then."""
+    global ill_until
     url = urllib.parse.urlsplit(os.environ["DATABASE_URL"])
-    try:
-        with socket.create_connection((url.hostname, url.port or 5432), timeout=1) as connection:
-            connection.sendall(struct.pack("!ii", 8, 80877103))  # SSLRequest
-            return connection.recv(1) == b"S"
-    except OSError:
-        return False
+    while True:
+        try:
+            with socket.create_connection((url.hostname, url.port or 5432), timeout=10) as connection:
+                connection.sendall(struct.pack("!ii", 8, 80877103))  # SSLRequest
+                lost = connection.recv(1) != b"S"
+                connection.settimeout(30)  # the server waits for a minute
+                lost = lost or connection.recv(1) == b""
+        except TimeoutError:
+            lost = False
+        except OSError:
+            lost = True
+        if lost:
+            ill_until = time.monotonic() + 3
+        time.sleep(0.1)
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -43,7 +55,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(404, {"error": "nothing is here"})
         elif time.monotonic() - STARTED < STARTS:
             self.answer(503, {"error": "not ready"})
-        elif self.path == "/health" and os.environ.get("HEALTH_ASKS") == "database" and not database_answers():
+        elif self.path == "/health" and time.monotonic() < ill_until:
             self.answer(503, {"error": "no database"})
         else:
             if self.path.startswith("/api/"):
@@ -61,5 +73,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 address = (os.environ.get("CONTAINER_HOST", ""), int(os.environ["CONTAINER_PORT"]))
+if os.environ.get("HEALTH_ASKS") == "database":
+    threading.Thread(target=watch_database, daemon=True).start()
 print("listening", flush=True)
 http.server.ThreadingHTTPServer(address, Handler).serve_forever()
