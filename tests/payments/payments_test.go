@@ -36,7 +36,7 @@ const rate = 100
 const inFlight = 1300
 
 // controlled is how long payments are made with a processor that deletes first.
-const controlled = 4 * time.Second
+const controlled = 6 * time.Second
 
 const processor = "job-processor"
 
@@ -109,7 +109,7 @@ func kills(during time.Duration) []session.Disturbance {
 func someAreLost(t *testing.T, ctx context.Context, s *session.Session) { //nolint:revive // the same
 	t.Helper()
 	deployDeletingFirst(ctx, t, s)
-	lost := underKills(ctx, t, s, processor, between, controlled)
+	lost := underKills(ctx, t, s, processor, between/2, controlled)
 	fmt.Printf("with a processor that deletes first: %s\n", lost)
 	require.Equal(t, lost.Planned, lost.Acknowledged, "the API does as before")
 	require.Less(t, lost.Settlement.Settled, lost.Settlement.Accepted, "what a processor had in hand that deletes first, and was killed, is lost")
@@ -137,7 +137,7 @@ func underKills(ctx context.Context, t *testing.T, s *session.Session, victim st
 	killing.Wait()
 	require.NoError(t, err)
 	require.Positive(t, killed)
-	require.Eventually(t, func() bool { return len(waiting(ctx, t, s)) == 0 }, 30*time.Second, 200*time.Millisecond, "jobs are left that might still be worked off")
+	require.Eventually(t, func() bool { return len(waiting(ctx, t, s)) == 0 }, time.Minute, 200*time.Millisecond, "jobs are left that might still be worked off")
 	result.Settlement, err = s.Settlement(ctx, result.Payments, 3*time.Second)
 	require.NoError(t, err)
 	return result
