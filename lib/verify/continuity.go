@@ -306,11 +306,10 @@ func scaleInServes(ctx context.Context, e *Env, d albEndpoint, x subject) error 
 		if err := scale(ctx, 1); err != nil {
 			return err
 		}
-		now, err := e.steadyServices(ctx, rolloutBound, grown)
-		if err != nil {
+		if _, err := e.steadyServices(ctx, rolloutBound, grown); err != nil {
 			return err
 		}
-		return e.allServe(ctx, now) // or the ones that leave again are those that nobody has asked for anything
+		return e.allServe(ctx) // or the ones that leave again are those that nobody has asked for anything
 	}, func(ctx context.Context) error {
 		if err := scale(ctx, 0); err != nil {
 			return err
@@ -329,28 +328,29 @@ func scaleInServes(ctx context.Context, e *Env, d albEndpoint, x subject) error 
 	return nil
 }
 
-// allServe waits until the load balancer has as many healthy targets as tasks run.
-func (e *Env) allServe(ctx context.Context, services []ecstypes.Service) error {
-	for _, svc := range services {
-		for _, group := range svc.LoadBalancers {
-			healthy := int32(0)
-			serve, err := e.poll(ctx, rolloutBound, func(ctx context.Context) (bool, error) {
+// allServe waits until the load balancer has as many healthy targets as tasks run, of which autoscaling may take some away meanwhile.
+func (e *Env) allServe(ctx context.Context) error {
+	missing := ""
+	serve, err := e.poll(ctx, rolloutBound, func(ctx context.Context) (bool, error) {
+		services, err := e.current(ctx)
+		for _, svc := range services {
+			for _, group := range svc.LoadBalancers {
 				out, err := e.cloud.ELB.DescribeTargetHealth(ctx, &elb.DescribeTargetHealthInput{TargetGroupArn: group.TargetGroupArn})
 				if err != nil {
 					return false, fmt.Errorf("reading the targets of %s: %w", aws.ToString(group.TargetGroupArn), err)
 				}
-				healthy = healthyCount(out.TargetHealthDescriptions)
-				return healthy >= svc.RunningCount, nil
-			})
-			if err == nil && !serve {
-				err = fmt.Errorf("service %s runs %d tasks, of which %d are healthy targets", aws.ToString(svc.ServiceName), svc.RunningCount, healthy)
-			}
-			if err != nil {
-				return err
+				if healthy := healthyCount(out.TargetHealthDescriptions); healthy < svc.RunningCount {
+					missing = fmt.Sprintf("service %s runs %d tasks, of which %d are healthy targets", aws.ToString(svc.ServiceName), svc.RunningCount, healthy)
+					return false, nil
+				}
 			}
 		}
+		return err == nil, err
+	})
+	if err == nil && !serve {
+		err = errors.New(missing)
 	}
-	return nil
+	return err
 }
 
 // runningTaskARNs are those of the cluster now.
