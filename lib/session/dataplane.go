@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -121,12 +123,41 @@ func (s *Session) openPlane(ctx context.Context, lifetime target.Lifetime) error
 		return err
 	}
 	err := s.FindPlane()
+	if found, runs := s.Plane.(daemon.Record); runs && lifetime == target.Kept {
+		return sameRun(found.Run, s.options.DataPlane.Run, s.options.Suffix)
+	}
 	if err != nil || s.Plane != nil || lifetime != target.Kept || s.options.DataPlane.Run == nil {
 		return err
 	}
 	launched, err := s.launchPlane(ctx)
 	if err == nil {
 		s.Plane, s.freshPlane = *launched, true
+	}
+	return err
+}
+
+// sameRun refuses programs that a data plane which runs already does not run.
+func sameRun(runs, wanted map[string][]string, stack string) error {
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if !slices.Equal(runs[name], wanted[name]) {
+			return fmt.Errorf("the data plane of stack %s runs already, and another program for %s than --run says: put the program in its place and kill its "+
+				"processes, or destroy the stack first", stack, name)
+		}
+	}
+	return nil
+}
+
+// allStarted waits until a data plane that has begun runs all that is deployed, and tells what does not start.
+func (s *Session) allStarted(ctx context.Context) error {
+	err := cloud.Poll(ctx, cloud.Wait{Limit: steadyLimit, First: 100 * time.Millisecond, Longest: 500 * time.Millisecond}, func(ctx context.Context) (bool, error) {
+		status, err := s.Plane.Status(ctx)
+		if err == nil {
+			err = notStarting(status)
+		}
+		return !slices.ContainsFunc(status.Services, func(of dataplane.ServiceStatus) bool { return !of.Steady }), err
+	})
+	if errors.Is(err, cloud.ErrTimeout) {
+		return errors.New("the services are not steady: their log groups tell why")
 	}
 	return err
 }
@@ -201,6 +232,7 @@ func (s *Session) launchPlane(ctx context.Context) (*daemon.Record, error) {
 	defer cancel()
 	record := &daemon.Record{}
 	if err = child.Announced(ctx, record); err == nil {
+		record.Run = s.options.DataPlane.Run
 		err = record.Keep(s.planeRecord())
 	}
 	if err == nil {

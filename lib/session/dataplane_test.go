@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"os"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 
 	"tapstack/lib/dataplane"
 	"tapstack/lib/dataplane/daemon"
+	"tapstack/lib/process"
 	"tapstack/lib/target"
 )
 
@@ -46,6 +48,35 @@ func TestADataPlaneThatHasEndedByItselfIsTold(t *testing.T) {
 	s.Cloud = &target.Target{Name: target.Local}
 	_, err := s.migrate(t.Context())
 	require.ErrorContains(t, err, "tap up starts it again")
+}
+
+// told is a plane that has a status.
+type told struct {
+	Plane
+	status dataplane.Status
+}
+
+func (p told) Status(context.Context) (dataplane.Status, error) { return p.status, nil }
+
+func TestADataPlaneThatBeginsAnewStartsAllThatIsDeployed(t *testing.T) {
+	s, _ := New(t.Context(), Options{Suffix: "dev"})
+	s.Plane = told{status: dataplane.Status{Services: []dataplane.ServiceStatus{{Name: "payment-api-dev", Desired: 3, Running: 3, Steady: true}}}}
+	require.NoError(t, s.allStarted(t.Context()))
+	s.Plane = told{status: dataplane.Status{Services: []dataplane.ServiceStatus{{Name: "payment-api-dev", Desired: 3, RolloutState: "FAILED"}}}}
+	require.ErrorContains(t, s.allStarted(t.Context()), "payment-api-dev does not start")
+}
+
+func TestProgramsThatADataPlaneDoesNotRunAreRefused(t *testing.T) {
+	home := t.TempDir()
+	require.NoError(t, daemon.Record{PID: os.Getpid(), Born: process.Birth(os.Getpid()), Run: map[string][]string{"payment-api": {"/my-api"}}}.Keep(daemon.Path(home, "dev")))
+	open := func(run map[string][]string) error {
+		s, _ := New(t.Context(), Options{Suffix: "dev", Target: target.Options{Name: target.Local, Home: home}, DataPlane: &DataPlane{Run: run}})
+		return s.openPlane(t.Context(), target.Kept)
+	}
+	require.NoError(t, open(map[string][]string{}), "it goes on")
+	require.NoError(t, open(map[string][]string{"payment-api": {"/my-api"}}))
+	require.ErrorContains(t, open(map[string][]string{"payment-api": {"/my-api", "-v"}}), "another program for payment-api")
+	require.ErrorContains(t, open(map[string][]string{"job-processor": {"/worker"}}), "another program for job-processor")
 }
 
 func TestProgramsThatStandForImagesAreChecked(t *testing.T) {

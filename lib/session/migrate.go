@@ -94,6 +94,11 @@ func (s *Session) migrate(ctx context.Context) (Migrated, error) {
 	if err != nil {
 		return Migrated{}, fmt.Errorf("%w%s", err, lastWords(context.WithoutCancel(ctx), clients, s.options.Suffix, aws.ToString(started.Tasks[0].TaskArn)))
 	}
+	if s.freshPlane {
+		if err := s.allStarted(ctx); err != nil {
+			return Migrated{}, err
+		}
+	}
 	_, definition, _ := strings.Cut(aws.ToString(in.TaskDefinition), "task-definition/")
 	return Migrated{Task: aws.ToString(task.TaskArn), Definition: definition}, nil
 }

@@ -40,6 +40,8 @@ type Record struct {
 	// Address is where it answers, a port of 127.0.0.1, those who know the Token.
 	Address string `json:"address"`
 	Token   string `json:"token"`
+	// Run is what whoever started it has it run, as dataplane.Options has it.
+	Run map[string][]string `json:"run,omitempty"`
 }
 
 // Path is where a folder keeps the record of a stack's data plane.
