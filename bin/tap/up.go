@@ -41,7 +41,7 @@ func (a *app) up(ctx context.Context, s *session.Session, r *request) error {
 	}
 	if s.MustMigrate(result) {
 		if _, err := s.Migrate(ctx); err != nil {
-			return fmt.Errorf("the stack is deployed, and its database is not migrated: %w\nGo on with: %s", err, r.tell("migrate"))
+			return fmt.Errorf("the stack is deployed, and does not work yet: %w\nGo on with: %s", err, r.tell("migrate"))
 		}
 	}
 	if r.json {

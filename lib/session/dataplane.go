@@ -15,6 +15,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
 	"tapstack/lib/cloud"
@@ -129,6 +130,9 @@ func (s *Session) openPlane(ctx context.Context, lifetime target.Lifetime) error
 	if err != nil || s.Plane != nil || lifetime != target.Kept || s.options.DataPlane.Run == nil {
 		return err
 	}
+	if s.planeEnded {
+		s.redeploy(ctx)
+	}
 	launched, err := s.launchPlane(ctx)
 	if err == nil {
 		s.Plane, s.freshPlane = *launched, true
@@ -140,11 +144,20 @@ func (s *Session) openPlane(ctx context.Context, lifetime target.Lifetime) error
 func sameRun(runs, wanted map[string][]string, stack string) error {
 	for _, name := range slices.Sorted(maps.Keys(wanted)) {
 		if !slices.Equal(runs[name], wanted[name]) {
-			return fmt.Errorf("the data plane of stack %s runs already, and another program for %s than --run says: put the program in its place and kill its "+
-				"processes, or destroy the stack first", stack, name)
+			return fmt.Errorf("the data plane of stack %s runs already, and another program for %s than --run says: destroy the stack, or put the program where "+
+				"that one is and end its processes", stack, name)
 		}
 	}
 	return nil
+}
+
+// redeploy deploys the services anew: a deployment that failed on a data plane that is gone would be left as it is.
+func (s *Session) redeploy(ctx context.Context) {
+	clients, cluster := cloud.NewClients(s.Cloud.Config), lib.PhysicalName("ecs-cluster", s.options.Suffix)
+	for _, name := range []string{"payment-api", "job-processor"} {
+		service := lib.PhysicalName(name, s.options.Suffix)
+		_, _ = clients.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &cluster, Service: &service, ForceNewDeployment: true}) // it may not be there
+	}
 }
 
 // allStarted waits until a data plane that has begun runs all that is deployed, and tells what does not start.

@@ -96,7 +96,7 @@ func (s *Session) migrate(ctx context.Context) (Migrated, error) {
 	}
 	if s.freshPlane {
 		if err := s.allStarted(ctx); err != nil {
-			return Migrated{}, err
+			return Migrated{}, fmt.Errorf("the database is migrated, but %w", err)
 		}
 	}
 	_, definition, _ := strings.Cut(aws.ToString(in.TaskDefinition), "task-definition/")
