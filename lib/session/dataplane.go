@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 
+	"tapstack/lib"
 	"tapstack/lib/cloud"
 	"tapstack/lib/dataplane"
 	"tapstack/lib/dataplane/daemon"
