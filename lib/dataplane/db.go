@@ -476,7 +476,8 @@ func (p *Plane) promote(ctx context.Context, c rdstypes.DBCluster) {
 	})
 }
 
-// killWriter kills the writer's server and has the API fail over to another instance.
+// killWriter kills the writer's server and has the API fail over to an instance that can take over at once, as Aurora does; where
+// there is none, or it is failing over already, the writer comes back as what it was.
 func (p *Plane) killWriter() error {
 	p.mu.Lock()
 	serving, id := p.db.serving, p.db.identifier
@@ -487,10 +488,14 @@ func (p *Plane) killWriter() error {
 	if err := serving.Kill(serving.Writer()); err != nil {
 		return err
 	}
+	replica := serving.Replica()
+	if replica == "" {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), failoverCall)
 	defer cancel()
-	_, err := p.clients.RDS.FailoverDBCluster(ctx, &rds.FailoverDBClusterInput{DBClusterIdentifier: &id})
-	if err != nil {
+	_, err := p.clients.RDS.FailoverDBCluster(ctx, &rds.FailoverDBClusterInput{DBClusterIdentifier: &id, TargetDBInstanceIdentifier: &replica})
+	if already := (*rdstypes.InvalidDBClusterStateFault)(nil); err != nil && !errors.As(err, &already) {
 		return fmt.Errorf("failing over the database cluster %s: %w", id, err)
 	}
 	return nil

@@ -81,6 +81,8 @@ type Stack struct {
 	handle    *auto.Stack
 	lock      *Lock // nil when it is the caller's
 	mask      func(string) string
+	// exported is the state as the CLI told it since the last operation; empty when it is to be asked.
+	exported string
 }
 
 // Open prepares the state folder, whose lock must be the caller's or free. It creates no stack yet.
@@ -376,32 +378,6 @@ func (s *Stack) Destroy(ctx context.Context) (Result, error) {
 	})
 }
 
-// Outputs are the stack's outputs. Those that are secret read "[secret]".
-func (s *Stack) Outputs(ctx context.Context) (map[string]any, error) {
-	outputs := make(map[string]any)
-	err := s.read(ctx, "outputs", &outputs, "stack", "output", "--json")
-	return outputs, err
-}
-
-// read has the CLI tell something of the stack as JSON.
-func (s *Stack) read(ctx context.Context, what string, into any, arguments ...string) error {
-	if _, err := s.existing(ctx); err != nil {
-		return err
-	}
-	stdout, stderr, _, err := s.command.Run(ctx, s.folder.project(), nil, nil, nil, nil, append(arguments, "--stack", s.options.Stack)...)
-	if err != nil {
-		if why := s.command.ended; why != nil {
-			return fmt.Errorf("reading the %s of stack %s: %w", what, s.options.Stack, why)
-		}
-		failure, _ := fromStderr(stderr)
-		return fmt.Errorf("reading the %s of stack %s: %s", what, s.options.Stack, s.mask(failure.Message))
-	}
-	if err := json.Unmarshal([]byte(stdout), into); err != nil {
-		return fmt.Errorf("reading the %s of stack %s: %w", what, s.options.Stack, err)
-	}
-	return nil
-}
-
 // Recover brings the state of a stack whose last run was killed back in line with the cloud: the operations that were
 // under way then are settled: what creates have made is taken into the state, and a refresh reads the rest. It answers with how
 // many it took.
@@ -434,6 +410,7 @@ func (s *Stack) operate(ctx context.Context, operation string, run func(*auto.St
 	if err != nil {
 		return Result{}, err
 	}
+	defer func() { s.exported = "" }()
 	heard, err := s.listen(stack, run)
 	if err != nil && ctx.Err() == nil && s.freeDeadLock(ctx, stack) {
 		heard, err = s.listen(stack, run)

@@ -27,10 +27,13 @@ type member struct {
 	host         string
 	port         int
 	data, socket string
+	// away is a member that is no replica yet, or not again; the cluster's mu guards it.
+	away bool
 
 	mu sync.Mutex
-	// wanted says that it is to be started again when it ends.
+	// wanted says that it is to be started again when it ends. runs counts how often it was run: each time has its own loop.
 	wanted  bool
+	runs    int
 	process *running
 	// failures counts how often it ended since it was last run.
 	failures int
@@ -67,11 +70,13 @@ func environment() []string { return append(process.Environment(), "LC_ALL=C", "
 func (c *Cluster) run(m *member) {
 	m.mu.Lock()
 	m.wanted, m.failures = true, 0
+	m.runs++
+	run := m.runs
 	m.mu.Unlock()
 	c.running.Go(func() {
 		for pause := time.Duration(0); ; pause = min(2*pause+20*time.Millisecond, time.Second) {
 			began := time.Now()
-			p, err := c.start(m)
+			p, err := c.start(m, run)
 			if p == nil && err == nil {
 				return
 			}
@@ -80,7 +85,7 @@ func (c *Cluster) run(m *member) {
 				<-p.exited
 				state = p.state
 			}
-			if !m.failed() || c.ctx.Err() != nil {
+			if !m.failed(run) || c.ctx.Err() != nil {
 				return
 			}
 			if time.Since(began) > 5*time.Second {
@@ -96,11 +101,11 @@ func (c *Cluster) run(m *member) {
 	})
 }
 
-// start starts a postmaster, nil when none is wanted any more.
-func (c *Cluster) start(m *member) (*running, error) {
+// start starts a postmaster, nil when none is wanted any more, or another run's.
+func (c *Cluster) start(m *member, run int) (*running, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !m.wanted || c.ctx.Err() != nil {
+	if !m.wanted || m.runs != run || c.ctx.Err() != nil {
 		return nil, nil //nolint:nilnil // both are said in the comment
 	}
 	read, write, err := os.Pipe()
@@ -218,9 +223,12 @@ func (c *Cluster) await(ctx context.Context, m *member) error {
 }
 
 // failed counts an end, and says whether it was one that nobody wanted.
-func (m *member) failed() bool {
+func (m *member) failed(run int) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.runs != run {
+		return false
+	}
 	m.failures++
 	return m.wanted
 }

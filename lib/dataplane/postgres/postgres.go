@@ -59,12 +59,16 @@ type Cluster struct {
 	// folder has the certificates and the members' data, sockets the members' Unix sockets, whose paths must be short.
 	folder, sockets string
 	authority       *authority
-	// mu guards members, to which Add adds, and what of the options it changes.
+	// mu guards members, to which Add adds, which of them are away, and what of the options Add changes.
 	mu      sync.Mutex
 	members []*member
 	writer  atomic.Pointer[member]
-	// roles is held while a writer is replaced, until the old one is back.
-	roles   chan struct{}
+	// roles is held while the writer is replaced or a member added. Meanwhile nobody comes back: interrupt ends what is on its
+	// way, which returning waits for.
+	roles     chan struct{}
+	interrupt context.CancelFunc
+	returning sync.WaitGroup
+
 	ctx     context.Context //nolint:containedctx // of what runs until Close
 	stop    context.CancelFunc
 	running sync.WaitGroup
@@ -91,7 +95,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	if options.Log == nil {
 		options.Log = func(string, string) {}
 	}
-	c := &Cluster{options: options, account: process.Unprivileged("postgres"), roles: make(chan struct{}, 1)}
+	c := &Cluster{options: options, account: process.Unprivileged("postgres"), roles: make(chan struct{}, 1), interrupt: func() {}}
 	c.ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
 	err := c.prepare(ctx)
 	if err == nil {
@@ -233,6 +237,7 @@ func (c *Cluster) Kill(name string) error {
 // Close ends all servers and removes what they kept. A second one does nothing.
 func (c *Cluster) Close() error {
 	c.stop()
+	c.returning.Wait()
 	for _, m := range c.all() {
 		m.unwanted()
 	}
@@ -253,34 +258,27 @@ func (c *Cluster) Close() error {
 // Add adds a replica to a cluster that runs; names are more that its certificate is to be for. It returns when the replica takes
 // connections.
 func (c *Cluster) Add(ctx context.Context, one Member, names ...string) error {
-	select {
-	case c.roles <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("adding %s: %w", one.Name, context.Cause(ctx))
+	if err := c.hold(ctx); err != nil {
+		return fmt.Errorf("adding %s: %w", one.Name, err)
 	}
-	defer func() { <-c.roles }()
+	defer c.release()
 	m, err := newMember(one, c.folder, c.sockets, len(c.all()))
 	if err != nil {
 		return err
 	}
 	c.mu.Lock()
 	c.options.Members, c.options.Names = append(c.options.Members, one), append(c.options.Names, names...)
+	m.away = true
 	c.members = append(slices.Clip(c.members), m)
 	c.mu.Unlock()
 	err = errors.Join(c.own(filepath.Dir(m.data), m.data, m.socket), c.certify())
 	if err == nil {
-		err = c.clone(ctx, m, c.writer.Load())
+		err = c.join(ctx, m)
 	}
 	if err != nil {
 		return fmt.Errorf("adding %s: %w", one.Name, err)
 	}
-	c.run(m)
-	if err = c.await(ctx, m); err == nil { // the first replica is the first that commits wait for
-		for _, other := range c.replicas(m) {
-			err = errors.Join(err, c.reconfigure(other))
-		}
-	}
-	return err
+	return nil
 }
 
 // reconfigure has a running member take its settings and its certificate anew.

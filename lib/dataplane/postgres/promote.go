@@ -15,47 +15,102 @@ import (
 )
 
 // Promote makes another member the writer. The old writer is stopped first, so that there are never two, and comes back as a
-// replica, after Promote has returned. No commit that was acknowledged is lost: a commit waits for one replica, and the new
-// writer first takes over what any other replica has more than it. After an error the writer is the old one.
+// replica after Promote has returned; until then the others can be promoted. No commit that was acknowledged is lost: a commit
+// waits for one replica, and the new writer first takes over what any other replica has more than it. After an error the writer
+// is the old one.
 func (c *Cluster) Promote(ctx context.Context, name string) error {
 	chosen, err := c.member(name)
+	if err == nil {
+		err = c.holdWith(ctx, chosen)
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("promoting %s: %w", name, err)
 	}
-	select {
-	case c.roles <- struct{}{}:
-	case <-ctx.Done():
-		return fmt.Errorf("promoting %s: %w", name, context.Cause(ctx))
-	}
+	defer c.release()
 	old := c.writer.Load()
 	if old == chosen {
-		<-c.roles
 		return nil
 	}
-	err = old.halt(ctx)
-	if err == nil {
+	if err = old.halt(ctx); err == nil {
+		c.setAway(old, true)
 		err = c.elect(ctx, chosen, old)
 	}
 	if err != nil {
+		c.setAway(old, false)
 		err = errors.Join(err, c.follow(old))
 		c.run(old)
-		<-c.roles
 		return fmt.Errorf("promoting %s: %w", name, err)
 	}
 	c.writer.Store(chosen)
-	err = c.follow(chosen, old)
-	c.running.Go(func() {
-		defer func() { <-c.roles }()
-		c.rejoin(old)
-	})
-	return err
+	return c.follow(chosen)
 }
 
-// replicas are all members but one.
+// Replica is a member that can be promoted at once, empty where there is none.
+func (c *Cluster) Replica() string {
+	if all := c.replicas(c.writer.Load()); len(all) > 0 {
+		return all[0].Name
+	}
+	return ""
+}
+
+// hold keeps the members' roles for the caller until release.
+func (c *Cluster) hold(ctx context.Context) error {
+	select {
+	case c.roles <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	c.interrupt()
+	c.returning.Wait()
+	return nil
+}
+
+// holdWith is hold once a member is not away.
+func (c *Cluster) holdWith(ctx context.Context, m *member) error {
+	return cloud.Poll(ctx, often(0), func(ctx context.Context) (bool, error) {
+		if c.isAway(m) {
+			return false, nil
+		}
+		if err := c.hold(ctx); err != nil {
+			return false, err
+		}
+		if c.isAway(m) {
+			c.release()
+			return false, nil
+		}
+		return true, nil
+	})
+}
+
+// release ends hold: who is away comes back.
+func (c *Cluster) release() {
+	var ctx context.Context
+	ctx, c.interrupt = context.WithCancel(c.ctx)
+	for _, m := range c.all() {
+		if c.isAway(m) {
+			c.returning.Go(func() { c.rejoin(ctx, m) })
+		}
+	}
+	<-c.roles
+}
+
+func (c *Cluster) isAway(m *member) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return m.away
+}
+
+func (c *Cluster) setAway(m *member, away bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m.away = away
+}
+
+// replicas are all members but one and those that are away.
 func (c *Cluster) replicas(writer *member) []*member {
 	var others []*member
 	for _, m := range c.all() {
-		if m != writer {
+		if m != writer && !c.isAway(m) {
 			others = append(others, m)
 		}
 	}
@@ -87,6 +142,9 @@ func (c *Cluster) elect(ctx context.Context, chosen, old *member) error {
 			return err
 		}
 	}
+	if err := c.reconfigure(chosen); err != nil {
+		return err
+	}
 	connection, err := chosen.connect(ctx, "postgres")
 	if err != nil {
 		return err
@@ -94,7 +152,8 @@ func (c *Cluster) elect(ctx context.Context, chosen, old *member) error {
 	defer func() { _ = connection.Close(context.WithoutCancel(ctx)) }()
 	err = cloud.Poll(ctx, often(30*time.Second), func(ctx context.Context) (bool, error) {
 		var reached bool
-		err := connection.QueryRow(ctx, "SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint >= $1", most).Scan(&reached)
+		err := connection.QueryRow(ctx, `SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint >= $1
+			AND current_setting('synchronous_standby_names') = $2`, most, c.standbys()).Scan(&reached)
 		return reached, err
 	})
 	if err != nil {
@@ -124,31 +183,42 @@ func (m *member) position(ctx context.Context) (position int64, err error) {
 	return position, nil
 }
 
-// follow has all other members, save those left out, stream from the writer.
-func (c *Cluster) follow(writer *member, except ...*member) error {
+// follow has all replicas stream from the writer.
+func (c *Cluster) follow(writer *member) error {
 	var err error
 	for _, m := range c.replicas(writer) {
-		if len(except) == 0 || m != except[0] {
-			err = errors.Join(err, c.source(m, writer))
-		}
+		err = errors.Join(err, c.source(m, writer))
 	}
 	return err
 }
 
 // rejoin makes a former writer a replica. It may have what nobody else has, so that it begins anew.
-func (c *Cluster) rejoin(old *member) {
-	err := cloud.Poll(c.ctx, cloud.Wait{First: 50 * time.Millisecond, Longest: time.Second}, func(ctx context.Context) (bool, error) {
-		err := c.clone(ctx, old, c.writer.Load())
+func (c *Cluster) rejoin(ctx context.Context, old *member) {
+	_ = cloud.Poll(ctx, cloud.Wait{First: 50 * time.Millisecond, Longest: time.Second}, func(ctx context.Context) (bool, error) {
+		err := c.join(ctx, old)
 		if err != nil && ctx.Err() == nil {
 			c.options.Notify(fmt.Sprintf("PostgreSQL %s cannot become a replica yet: %v", old.Name, err))
 		}
 		return err == nil, nil
-	})
-	if err != nil {
-		return
+	}) // it has no limit, and who interrupts it goes on with it
+}
+
+// join makes a member that is away and does not run a replica of the writer. Commits wait for it only when it takes connections:
+// what they have been acknowledged for must not be with somebody who cannot be promoted.
+func (c *Cluster) join(ctx context.Context, m *member) error {
+	if err := c.clone(ctx, m, c.writer.Load()); err != nil {
+		return err
 	}
-	c.run(old)
-	_ = c.await(c.ctx, old)
+	c.run(m)
+	if err := c.await(ctx, m); err != nil {
+		return errors.Join(err, m.halt(context.WithoutCancel(ctx)))
+	}
+	c.setAway(m, false)
+	var err error
+	for _, one := range c.replicas(nil) {
+		err = errors.Join(err, c.reconfigure(one))
+	}
+	return err
 }
 
 // source tells a replica where to stream from; nil for nowhere.

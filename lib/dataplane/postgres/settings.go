@@ -3,6 +3,7 @@ package postgres
 import (
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // access is pg_hba.conf. Over TCP nothing goes without TLS and a password. The Unix socket is in a folder of the server's user,
@@ -13,12 +14,23 @@ hostssl all         rdsadmin all  reject
 hostssl all         all      all  scram-sha-256
 `
 
+// standbys says whom a commit waits for: one of those who can be promoted, or the first who comes back where all are away.
+func (c *Cluster) standbys() string {
+	if len(c.all()) == 1 {
+		return ""
+	}
+	var names []string
+	for _, m := range c.replicas(nil) { // the writer is one of them, and no standby of its own
+		names = append(names, `"`+strings.ReplaceAll(m.Name, `"`, `""`)+`"`)
+	}
+	if len(names) < 2 {
+		return "ANY 1 (*)"
+	}
+	return "ANY 1 (" + strings.Join(names, ", ") + ")"
+}
+
 // settings are a member's. What the stack's parameter group sets is set where this server has it.
 func (c *Cluster) settings(m *member) [][2]string {
-	standbys := ""
-	if len(c.all()) > 1 {
-		standbys = "ANY 1 (*)"
-	}
 	return [][2]string{
 		{"listen_addresses", m.host},
 		{"port", strconv.Itoa(m.port)},
@@ -41,7 +53,7 @@ func (c *Cluster) settings(m *member) [][2]string {
 
 		// A commit is acknowledged when a replica has it, as Aurora's storage has it on several machines.
 		{"synchronous_commit", "on"},
-		{"synchronous_standby_names", standbys},
+		{"synchronous_standby_names", c.standbys()},
 		{"hot_standby", "on"},
 		{"max_wal_senders", "10"},
 		{"wal_keep_size", "1GB"}, // for replicas that begin anew
