@@ -111,7 +111,7 @@ func (d *display) Begin(phase session.Phase, total int) {
 func (d *display) status() string {
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	if d.phase == session.Load {
+	if d.loads() {
 		text := []rune(" " + loadText(d.load))
 		return string(text[:min(len(text), max(0, d.width-titleWidth-barWidth-3))])
 	}
@@ -190,7 +190,7 @@ func (d *display) Started(step lifecycle.Step) {
 func (d *display) Done(step lifecycle.Step) {
 	d.settle(step)
 	planning := d.phase == session.Preview || d.phase == session.Again || d.phase == session.Look // nothing is done
-	if d.lines && !planning && step.Changes() && step.Type != rootType {
+	if d.lines && !planning && !d.loads() && step.Changes() && step.Type != rootType {
 		d.Note(fmt.Sprintf("%-10s %s  %s %s %s", d.phase, d.progressText(), step.Past(), step.Type, step.Name))
 	}
 }
@@ -233,6 +233,9 @@ func (d *display) Swept(o sweep.Outcome) {
 // loadEvery is the time between two lines of a load where there is no terminal.
 const loadEvery = 5 * time.Second
 
+// loads says that payments are made, whatever else goes on meanwhile.
+func (d *display) loads() bool { return d.phase == session.Load || d.phase == session.Payments }
+
 // Loaded shows how a load goes.
 func (d *display) Loaded(now load.Snapshot) {
 	d.mutex.Lock()
@@ -260,7 +263,7 @@ func (d *display) settle(step lifecycle.Step) {
 	if index := slices.Index(d.inFlight, step.Name); index >= 0 {
 		d.inFlight = slices.Delete(d.inFlight, index, index+1)
 	}
-	if d.bar != nil && d.total > 0 {
+	if d.bar != nil && d.total > 0 && !d.loads() {
 		// One short of the total, or the bar would take itself for complete.
 		d.bar.SetCurrent(int64(min(len(d.finished), d.total-1)))
 	}

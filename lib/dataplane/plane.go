@@ -397,8 +397,11 @@ func (p *Plane) sorted() []*task {
 // DatabaseWriter is what Kill knows the writer of the database by.
 const DatabaseWriter = "database-writer"
 
+// ErrNoTask is what Kill meets where everybody is dead already.
+var ErrNoTask = errors.New("no task runs")
+
 // Kill kills a process of that container, in one task of those that run it, as an out-of-memory killer would (SIGKILL). The
-// death of the DatabaseWriter is followed by a failover, as Aurora does.
+// death of the DatabaseWriter is followed by a failover, as Aurora does. Where no task runs it, the error is ErrNoTask.
 func (p *Plane) Kill(container string) error {
 	if container == DatabaseWriter {
 		return p.killWriter()
@@ -414,7 +417,7 @@ func (p *Plane) Kill(container string) error {
 		}
 	}
 	if len(pids) == 0 {
-		return fmt.Errorf("no task runs a container %s", container)
+		return fmt.Errorf("%w a container %s", ErrNoTask, container)
 	}
 	signalGroup(pids[rand.IntN(len(pids))], syscall.SIGKILL) //nolint:gosec // any will do
 	return nil

@@ -5,11 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ecs"
-	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
@@ -89,9 +88,9 @@ type Disturbance struct {
 // Disturbances of a demo: what happens to every stack in its life.
 func Disturbances() []Disturbance {
 	return []Disturbance{
-		{"a task of payment-api was killed", 500 * time.Millisecond, func(s *Session, ctx context.Context) error { return s.Plane.Kill(ctx, "payment-api") }},
-		{"payment-api was deployed anew", time.Second, (*Session).roll},
-		{"the database failed over", 2 * time.Second, (*Session).failOver},
+		{"killing a task of payment-api", 500 * time.Millisecond, func(s *Session, ctx context.Context) error { return s.Plane.Kill(ctx, "payment-api") }},
+		{"releasing another image of payment-api", time.Second, (*Session).release},
+		{"failing over the database", 2 * time.Second, (*Session).failOver},
 	}
 }
 
@@ -121,9 +120,11 @@ func (s *Session) payments(ctx context.Context, options load.Options, disturbanc
 				return context.Cause(ctx)
 			case <-time.After(it.At):
 			}
+			began := time.Now()
 			if err := it.Do(s, ctx); err != nil {
 				return fmt.Errorf("%s: %w", it.Name, err)
 			}
+			s.progress.Note(fmt.Sprintf("While merchants pay: %s took %.1f s.", it.Name, time.Since(began).Seconds()))
 			return nil
 		})
 	}
@@ -201,28 +202,25 @@ func (s *Session) grants() func(context.Context) ([]grants.Grant, error) {
 	}
 }
 
-// roll deploys payment-api anew, which replaces all its tasks, and waits until they are.
-func (s *Session) roll(ctx context.Context) error {
-	clients, cluster := cloud.NewClients(s.Cloud.Config), s.nameOf(inventory.ECSCluster)
-	service := lib.PhysicalName("payment-api", s.options.Suffix)
-	_, err := clients.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &cluster, Service: &service, ForceNewDeployment: true})
-	if err != nil {
-		return err
+// release deploys another image of payment-api: its task definition gets a new revision, and the service rolls to it.
+func (s *Session) release(ctx context.Context) error {
+	config := s.options.Config
+	image := config[lib.ConfigPaymentAPIImage]
+	if config[lib.ConfigPaymentMigrateImage] == "" { // which is payment-api's, and is to stay
+		config[lib.ConfigPaymentMigrateImage] = image
 	}
-	var now ecstypes.Service
-	err = cloud.Poll(ctx, cloud.Wait{Limit: steadyLimit, First: 100 * time.Millisecond, Longest: 500 * time.Millisecond}, func(ctx context.Context) (bool, error) {
-		out, err := clients.ECS.DescribeServices(ctx, &ecs.DescribeServicesInput{Cluster: &cluster, Services: []string{service}})
-		if err != nil || len(out.Services) != 1 {
-			return false, err
-		}
-		now = out.Services[0]
-		newest := cloud.Primary(now).RolloutState
-		return newest == ecstypes.DeploymentRolloutStateFailed || cloud.Settled(now) && newest == ecstypes.DeploymentRolloutStateCompleted, nil
-	})
-	if errors.Is(err, cloud.ErrTimeout) || err == nil && !cloud.Settled(now) {
-		return fmt.Errorf("%s is not steady: %s", service, cloud.Progress(now))
-	}
+	config[lib.ConfigPaymentAPIImage] = tagged(image, "released-"+strconv.FormatInt(time.Now().Unix(), 10))
+	_, err := s.Stack.Up(ctx)
 	return err
+}
+
+// tagged is the image of the same repository with another tag.
+func tagged(image, tag string) string {
+	repository, _, _ := strings.Cut(image, "@")
+	if colon := strings.LastIndex(repository, ":"); colon > strings.LastIndex(repository, "/") {
+		repository = repository[:colon]
+	}
+	return repository + ":" + tag
 }
 
 // failOver makes another instance of the database the writer.
