@@ -154,7 +154,7 @@ func (p *runningScene) play(ctx context.Context, o *outcome) bool {
 	}
 	sees := without(acting(), o.sees())
 	p.await(ctx, func() bool { return len(sees) == 0 || len(without(reds(look(ctx, sees)), sees)) == 0 })
-	after := look(ctx, append(looking(), o.sees()...))
+	after := look(ctx, affected(o.sees()))
 	o.compare(p.healthy, after, o.sees())
 	for _, id := range o.sees() {
 		o.notes = append(o.notes, id+": "+after[id].Reason)

@@ -142,10 +142,10 @@ func (p *scene) raise(ctx context.Context, t *testing.T) {
 	require.NoError(t, err, "up")
 	p.who = newSaboteur(t, p.Cloud.Config, p.suffix)
 	require.NoError(t, p.readOutputs(ctx))
-	p.healthy, err = p.look(ctx, p.Cloud.Config, nil)
+	p.healthy, err = p.look(ctx, p.Cloud.Config, nil, nil)
 	require.NoError(t, err)
 	require.Empty(t, reds(p.healthy), "the sound stack must have no red check")
-	p.shown, err = p.lookThrough(ctx, shown)
+	p.shown, err = p.lookThrough(ctx, shown, nil)
 	require.NoError(t, err)
 	for id, r := range p.shown {
 		require.Contains(t, []verify.Status{verify.Passed, verify.SwitchedOff}, r.Status, "%s, with an API that leaves nothing out: %s", id, r.Reason)
@@ -160,10 +160,10 @@ func (p *scene) readOutputs(ctx context.Context) (err error) {
 // patience is how long the checks that act wait for what an emulator does at once, or never.
 const patience = 3 * time.Second
 
-// look runs the whole specification.
-func (p *scene) look(ctx context.Context, cfg aws.Config, through verify.Network) (map[string]verify.Result, error) {
+// look runs some checks, or the whole specification.
+func (p *scene) look(ctx context.Context, cfg aws.Config, through verify.Network, only []string) (map[string]verify.Result, error) {
 	report, err := verify.Run(ctx, verify.Options{
-		AWS: cfg, Outputs: p.who.outputs, Suffix: p.suffix, Act: true, Network: through, Patience: patience,
+		AWS: cfg, Outputs: p.who.outputs, Suffix: p.suffix, Act: true, Only: only, Network: through, Patience: patience,
 	})
 	if err != nil {
 		return nil, err
@@ -175,11 +175,14 @@ func (p *scene) look(ctx context.Context, cfg aws.Config, through verify.Network
 	return results, nil
 }
 
-// lookThrough runs the whole specification where the API and the network answer as the lie wants it.
-func (p *scene) lookThrough(ctx context.Context, lie answer) (map[string]verify.Result, error) {
+// affected are the checks that are run where some must see a sabotage: those, and all that only look, which must not.
+func affected(sees []string) []string { return append(looking(), without(looking(), sees)...) }
+
+// lookThrough is look where the API and the network answer as the lie wants it.
+func (p *scene) lookThrough(ctx context.Context, lie answer, only []string) (map[string]verify.Result, error) {
 	network := p.who.stage(lie)
 	defer network.close()
-	return p.look(ctx, p.who.lying(lie), network)
+	return p.look(ctx, p.who.lying(lie), network, only)
 }
 
 func reds(results map[string]verify.Result) []string {
@@ -276,13 +279,14 @@ func (p *scene) round(ctx context.Context, round []*outcome) bool {
 		if err := p.who.try(ctx, o.Do); err != nil {
 			o.fault("the cloud refuses the sabotage: %v", err)
 		}
-		after, err := p.look(ctx, p.Cloud.Config, nil)
+		after, err := p.look(ctx, p.Cloud.Config, nil, affected(o.sees()))
 		if err != nil {
 			o.fault("%v", err)
 			continue
 		}
 		o.compare(before, after, o.sees())
-		before = after
+		before = maps.Clone(before)
+		maps.Copy(before, after)
 	}
 	return p.heal(ctx, round)
 }
@@ -321,7 +325,11 @@ func (p *scene) heal(ctx context.Context, round []*outcome) bool {
 	if err := p.readOutputs(ctx); err != nil {
 		fail("%v", err)
 	}
-	healed, err := p.look(ctx, p.Cloud.Config, nil)
+	var meant []string
+	for _, o := range round {
+		meant = append(meant, o.sees()...)
+	}
+	healed, err := p.look(ctx, p.Cloud.Config, nil, affected(meant))
 	if err != nil {
 		fail("%v", err)
 	}
@@ -333,11 +341,11 @@ func (p *scene) heal(ctx context.Context, round []*outcome) bool {
 		fail("undoing by hand: %v", err)
 	}
 	if hopeless {
-		if healed, err = p.look(ctx, p.Cloud.Config, nil); err != nil {
+		if healed, err = p.look(ctx, p.Cloud.Config, nil, affected(meant)); err != nil {
 			fail("%v", err)
 		}
 	}
-	for _, id := range slices.Sorted(maps.Keys(p.healthy)) {
+	for _, id := range slices.Sorted(maps.Keys(healed)) {
 		if healed[id].Status == p.healthy[id].Status {
 			continue
 		}
@@ -378,12 +386,12 @@ func (p *scene) healedOrNot(o *outcome, healed map[string]verify.Result) bool {
 	return o.Unhealable != ""
 }
 
-// lie runs the specification against altered answers of an API that leaves nothing out.
+// lie runs the checks against altered answers of an API that leaves nothing out.
 func (p *scene) lie(ctx context.Context, o *outcome, lie answer, sees []string) {
 	after, err := p.lookThrough(ctx, func(s *saboteur, operation string, in, out any, err error) (any, error) {
 		out, err = shown(s, operation, in, out, err)
 		return lie(s, operation, in, out, err)
-	})
+	}, affected(sees))
 	if err != nil {
 		o.fault("%v", err)
 		return
