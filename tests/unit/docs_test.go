@@ -350,3 +350,23 @@ func testNames(t *testing.T) []string {
 	require.NotEmpty(t, names)
 	return names
 }
+
+// TestThePageOfCapacityCountsConnections works its table out anew.
+func TestThePageOfCapacityCountsConnections(t *testing.T) {
+	page := readDoc(t, "capacity.md")
+	rows := regexp.MustCompile("(?m)^\\| `(db\\.[^`]+)`.* \\| (\\d+) \\| (\\d+) \\|$").FindAllStringSubmatch(page, -1)
+	require.Len(t, rows, 4)
+	for _, row := range rows {
+		require.Equal(t, strconv.Itoa(lib.MaxConnections(row[1])), row[2], row[1])
+		tasks, err := strconv.Atoi(row[3])
+		require.NoError(t, err)
+		for api, fault := range map[int]require.ErrorAssertionFunc{tasks - 2: require.NoError, tasks - 1: require.Error} {
+			values := legalValues(map[string]string{"dbInstanceClass": row[1], "apiMaxCount": strconv.Itoa(api), "jobDesiredCount": "2", "jobMaxCount": "2"})
+			_, err := lib.ParseConfig(values)
+			fault(t, err, "%s with %d and 2 tasks", row[1], api)
+		}
+	}
+	standard, err := lib.ParseConfig(legalValues(nil))
+	require.NoError(t, err)
+	require.Contains(t, page, fmt.Sprintf("2 · (%d + %d) · %d = %d", standard.APIMaxCount, standard.JobMaxCount, lib.TaskConnections, 2*(standard.APIMaxCount+standard.JobMaxCount)*lib.TaskConnections))
+}
