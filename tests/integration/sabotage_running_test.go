@@ -63,6 +63,9 @@ type runningScene struct {
 func newRunningScene(ctx context.Context, t *testing.T) *runningScene {
 	t.Helper()
 	plane, python := reference.DataPlane(t), reference.Python(t)
+	if python == nil {
+		t.Skip(reference.NoPython)
+	}
 	plane.Run[paymentAPI], plane.Run[jobProcessor] = python("api.py", startsIn, worksFor), python("worker.py")
 	return &runningScene{platform: *openPlatform(ctx, t, target.Options{Name: target.Local}, "run-"+strings.ToLower(random.UniqueID()), t.TempDir(), func(o *session.Options) {
 		o.DataPlane = plane

@@ -84,22 +84,45 @@ func (c *check) portOf(t Target) int32 {
 	return t.Port
 }
 
+// soon is the time after which a new target is asked again where time goes faster.
+const soon = 50 * time.Millisecond
+
 // watch checks a target until it leaves, the first time at once. A check starts an interval after the one before started, or
-// when that has ended.
+// when that has ended. Where intervals are shorter than told, a check of a new target takes until it passes, or for an interval:
+// how long a process takes to listen is not shorter.
 func (t *target) watch(ctx context.Context) {
 	for {
-		c := t.group.settings.Load().check
-		next := time.NewTimer(time.Duration(float64(c.interval) / t.group.b.options.Speed))
+		c, speed := t.group.settings.Load().check, t.group.b.options.Speed
+		next := time.Now().Add(time.Duration(float64(c.interval) / speed))
 		reason, description := t.probe(ctx, &c)
+		for reason != "" && speed > 1 && t.isNew() && time.Until(next) > soon && pause(ctx, soon) {
+			reason, description = t.probe(ctx, &c)
+		}
 		if ctx.Err() == nil {
 			t.record(ctx, &c, reason, description)
 		}
-		select {
-		case <-ctx.Done():
-			next.Stop()
+		if !pause(ctx, time.Until(next)) {
 			return
-		case <-next.C:
 		}
+	}
+}
+
+// isNew says that a target has neither passed its checks nor failed them.
+func (t *target) isNew() bool {
+	t.group.mu.Lock()
+	defer t.group.mu.Unlock()
+	return t.health.State == elbtypes.TargetHealthStateEnumInitial
+}
+
+// pause waits, and says whether ctx goes on.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 

@@ -105,6 +105,18 @@ func TestATargetIsHealthyAfterOneCheckAndUnhealthyAfterThree(t *testing.T) {
 	assert.Nil(t, b.Health()[0].Targets[0].TargetHealth.Description)
 }
 
+func TestANewTargetIsCheckedAgainSoonWhereTimeGoesFaster(t *testing.T) {
+	t.Parallel()
+	b := start(t, balancer.Options{Speed: 1.2}) // an interval is longer than the test waits
+	p := newPatient(t)
+	p.status.Store(503)
+	b.update(state(p.Target))
+	require.Eventually(t, func() bool { return p.checks.Load() >= 3 }, waiting, tick, "as a process is that does not listen yet")
+	assert.Equal(t, elbtypes.TargetHealthStateEnumInitial, b.Health()[0].Targets[0].TargetHealth.State, "all of them are one check")
+	p.status.Store(200)
+	b.await(p.Target, "healthy")
+}
+
 func TestAHealthCheckTellsWhyItFails(t *testing.T) {
 	t.Parallel()
 	hang := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
