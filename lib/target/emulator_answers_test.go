@@ -1,11 +1,13 @@
 package target_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/applicationautoscaling"
@@ -54,6 +56,24 @@ func TestAQueueTellsItsRedriveAllowPolicy(t *testing.T) {
 	set("")
 	require.NotContains(t, told("All"), "RedriveAllowPolicy")
 	require.Empty(t, told("RedriveAllowPolicy"))
+}
+
+func TestAReceiverThatIsGoneTakesNoMessageAlong(t *testing.T) {
+	queues := cloud.NewClients(openLocal(t).Config).SQS
+	made, err := queues.CreateQueue(t.Context(), &sqs.CreateQueueInput{QueueName: aws.String("payments")})
+	require.NoError(t, err)
+	receive := func(ctx context.Context) (*sqs.ReceiveMessageOutput, error) {
+		return queues.ReceiveMessage(ctx, &sqs.ReceiveMessageInput{QueueUrl: made.QueueUrl, WaitTimeSeconds: 20})
+	}
+	gone, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+	defer cancel()
+	_, err = receive(gone)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
+	_, err = queues.SendMessage(t.Context(), &sqs.SendMessageInput{QueueUrl: made.QueueUrl, MessageBody: aws.String("job")})
+	require.NoError(t, err)
+	got, err := receive(t.Context())
+	require.NoError(t, err)
+	require.Len(t, got.Messages, 1, "whoever waited first is gone")
 }
 
 func TestScalableTargetsCarryTags(t *testing.T) {

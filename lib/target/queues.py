@@ -1,15 +1,34 @@
 """SQS as thousands of messages need it."""
 
+import select
+import socket
+import threading
 import time
 
 from moto.sqs import models
-from moto.sqs.exceptions import ReceiptHandleIsInvalid
+from moto.sqs.exceptions import ReceiptHandleIsInvalid, SQSException
 from moto.sqs.models import Queue, SQSBackend
+
+# caller has the connection of the request that a thread answers.
+caller = threading.local()
+
+# LOOK is the time between two looks, in seconds, whether who waits for a message is still there.
+LOOK = 0.2
+
+
+class CallerGone(SQSException):
+    """Answers nobody."""
+
+    code = "RequestAborted"
+
+    def __init__(self):
+        super().__init__("The caller is gone.")
 
 
 def arrange():
     tell_time_quickly()
     keep_what_is_sent_meanwhile()
+    hand_nothing_to_who_is_gone()
     compute_attributes_once()
 
 
@@ -43,6 +62,30 @@ def keep_what_is_sent_meanwhile():
 
     Queue.delete_message = deleting
     SQSBackend.receive_message = receiving
+
+
+def hand_nothing_to_who_is_gone():
+    """Up to 5.2.5, moto hands a message to whoever has waited for one, though the connection is closed: a worker that was stopped takes
+    it along, until it becomes visible again."""
+
+    def waiting(queue, timeout):
+        end = time.monotonic() + timeout
+        while not queue.messages and time.monotonic() < end:
+            queue._messages_lock.wait(LOOK)
+            if gone(getattr(caller, "connection", None)):
+                raise CallerGone()
+
+    Queue.wait_for_messages = waiting
+
+
+def gone(connection):
+    """Whether the other end of a connection has closed it."""
+    if connection is None or not select.select([connection], [], [], 0)[0]:
+        return False
+    try:
+        return not connection.recv(1, socket.MSG_PEEK)
+    except OSError:
+        return True
 
 
 def compute_attributes_once():
