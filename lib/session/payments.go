@@ -89,8 +89,8 @@ type Disturbance struct {
 func Disturbances() []Disturbance {
 	return []Disturbance{
 		{"killing a task of payment-api", 500 * time.Millisecond, func(s *Session, ctx context.Context) error { return s.Plane.Kill(ctx, "payment-api") }},
-		{"releasing another image of payment-api", time.Second, (*Session).release},
-		{"failing over the database", 2 * time.Second, (*Session).failOver},
+		{"releasing another image of payment-api", 200 * time.Millisecond, (*Session).release},
+		{"failing over the database", 1500 * time.Millisecond, (*Session).failOver},
 	}
 }
 
