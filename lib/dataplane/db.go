@@ -35,8 +35,9 @@ type dbCluster struct {
 	serving   *postgres.Cluster
 	authority []byte
 	fronts    []*database.Front
-	busy      bool // it starts, or promotes
-	failed    bool // it did not start
+	busy      bool      // it starts, or promotes
+	read      time.Time // when it was looked at last
+	failed    bool      // it did not start
 	servers   []reachability.Interface
 	// used is what the servers had used when they were asked last; measuring says that they are being asked.
 	used      map[string]serverUse
@@ -72,6 +73,13 @@ const (
 
 // readDatabase reads the DB cluster, starts what serves it, promotes whom the API calls the writer, and ends what serves none.
 func (p *Plane) readDatabase(ctx context.Context, r *cloud.Reader) error {
+	began := time.Now()
+	err := p.lookAtDatabase(ctx, r)
+	p.change(func() { p.db.read = began })
+	return err
+}
+
+func (p *Plane) lookAtDatabase(ctx context.Context, r *cloud.Reader) error {
 	if p.options.Database == "" {
 		return nil
 	}
@@ -555,13 +563,15 @@ func (p *Plane) endDatabase() error {
 	return errors.Join(append(faults, serving.Close())...)
 }
 
-// awaitDatabase waits until the database that the API has takes connections: on AWS it does when the API says so.
+// awaitDatabase waits until the database that the API has now takes connections: on AWS it does when the API says so.
 func (p *Plane) awaitDatabase(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, waitLimit)
 	defer cancel()
+	now := time.Now()
+	p.watcher.failed(databaseAspect) // what is known of it may be from before it was made
 	for {
 		p.mu.Lock()
-		pending, changed := p.db.pending, p.changed
+		pending, changed := p.db.pending || p.db.read.Before(now), p.changed
 		p.mu.Unlock()
 		if !pending {
 			return
