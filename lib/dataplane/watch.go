@@ -44,10 +44,11 @@ type watcher struct {
 	looked  map[*aspect]look
 }
 
-// look is when an aspect was looked at, and how many changes of each service were known then.
+// look is when an aspect was looked at, how many changes of each service were known then, and whether it is to be looked at again.
 type look struct {
 	at      time.Time
 	changes map[string]int
+	again   bool
 }
 
 func newWatcher(d *door) *watcher {
@@ -97,8 +98,11 @@ func (w *watcher) due(a *aspect) bool {
 	defer w.mu.Unlock()
 	before, once := w.looked[a]
 	age := time.Since(before.at)
-	now := look{time.Now(), map[string]int{}}
-	changed := !once
+	now := look{at: time.Now(), changes: map[string]int{}}
+	changed, every := !once || before.again, a.every
+	if before.again {
+		every = min(every, pollInterval)
+	}
 	for _, service := range a.services {
 		now.changes[service] = w.changes[service] - w.own[service]
 		changed = changed || now.changes[service] != before.changes[service]
@@ -106,7 +110,7 @@ func (w *watcher) due(a *aspect) bool {
 	switch {
 	case once && age < a.apart:
 		return false
-	case w.changes == nil && age < a.every, w.changes != nil && !changed && age < unaskedInterval:
+	case w.changes == nil && age < every, w.changes != nil && !changed && age < unaskedInterval:
 		return false
 	}
 	w.looked[a] = now
@@ -118,6 +122,6 @@ func (w *watcher) failed(a *aspect) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	before := w.looked[a]
-	before.changes = nil
+	before.again = true
 	w.looked[a] = before
 }
