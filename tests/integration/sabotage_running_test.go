@@ -82,6 +82,11 @@ func (p *runningScene) raise(ctx context.Context, t *testing.T) {
 	p.who = newSaboteur(t, p.Cloud.Config, p.suffix)
 	p.who.outputs, err = p.Outputs(ctx)
 	require.NoError(t, err)
+	const grants = "database.grants" // which the log of the migration tells, when it has arrived
+	p.await(ctx, func() bool {
+		seen, err := p.look(ctx, []string{grants})
+		return err == nil && seen[grants].Status != verify.NotObservable
+	})
 	p.healthy, err = p.look(ctx, nil)
 	require.NoError(t, err)
 	for id, r := range p.healthy {

@@ -180,6 +180,7 @@ func affected(sees []string) []string { return append(looking(), without(looking
 
 // lookThrough is look where the API and the network answer as the lie wants it.
 func (p *scene) lookThrough(ctx context.Context, lie answer, only []string) (map[string]verify.Result, error) {
+	p.who.spoil.Store(0) // what an earlier lie has not spoilt
 	network := p.who.stage(lie)
 	defer network.close()
 	return p.look(ctx, p.who.lying(lie), network, only)
