@@ -274,7 +274,6 @@ func (s *Stack) replace(ctx context.Context, with exportedState) (err error) {
 		return fmt.Errorf("writing the state of stack %s: %w", s.options.Stack, err)
 	}
 	defer func() { err = errors.Join(err, removeAny(file)) }()
-	s.exported = ""
 	load := func() error {
 		_, _, _, err := s.command.Run(ctx, s.folder.project(), nil, nil, nil, nil, "stack", "import", "--file", file, "--stack", s.options.Stack)
 		return err

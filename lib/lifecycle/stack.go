@@ -81,8 +81,8 @@ type Stack struct {
 	handle    *auto.Stack
 	lock      *Lock // nil when it is the caller's
 	mask      func(string) string
-	// exported is the state as the CLI told it since the last operation; empty when it is to be asked.
-	exported string
+	// exported is the state as the CLI told it when it was stamped so.
+	exported, stamped string
 }
 
 // Open prepares the state folder, whose lock must be the caller's or free. It creates no stack yet.
@@ -410,7 +410,6 @@ func (s *Stack) operate(ctx context.Context, operation string, run func(*auto.St
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { s.exported = "" }()
 	heard, err := s.listen(stack, run)
 	if err != nil && ctx.Err() == nil && s.freeDeadLock(ctx, stack) {
 		heard, err = s.listen(stack, run)

@@ -303,13 +303,25 @@ type exportedState struct {
 	Deployment apitype.DeploymentV3 `json:"deployment"`
 }
 
-// export reads the engine's state, once after each operation: asking takes the CLI a quarter of a second of processor time.
+// stamp changes with the state; it is empty where nobody can tell.
+func (s *Stack) stamp() string {
+	if s.options.Bucket != nil {
+		return ""
+	}
+	info, err := os.Stat(s.folder.state(s.options.Project, s.options.Stack))
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprint(info.ModTime().UnixNano(), info.Size())
+}
+
+// export reads the engine's state, again only when it has changed: asking takes the CLI a quarter of a second of processor time.
 // Secrets stay encrypted on the way.
 func (s *Stack) export(ctx context.Context) (exported exportedState, err error) {
 	if _, err := s.existing(ctx); err != nil {
 		return exported, err
 	}
-	if s.exported == "" {
+	if stamp := s.stamp(); s.exported == "" || stamp == "" || stamp != s.stamped {
 		text, stderr, _, err := s.command.Run(ctx, s.folder.project(), nil, nil, nil, nil, "stack", "export", "--stack", s.options.Stack)
 		if why := s.command.ended; err != nil && why != nil {
 			return exported, fmt.Errorf("reading the state of stack %s: %w", s.options.Stack, why)
@@ -318,7 +330,7 @@ func (s *Stack) export(ctx context.Context) (exported exportedState, err error) 
 			failure, _ := fromStderr(stderr)
 			return exported, fmt.Errorf("reading the state of stack %s: %s", s.options.Stack, s.mask(failure.Message))
 		}
-		s.exported = text
+		s.exported, s.stamped = text, stamp
 	}
 	if err := json.Unmarshal([]byte(s.exported), &exported); err != nil {
 		return exported, fmt.Errorf("reading the state of stack %s: %w", s.options.Stack, err)

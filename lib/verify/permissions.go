@@ -415,7 +415,7 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 		return duties{}, err
 	}
 	if key := topic["KmsMasterKeyId"]; strings.HasPrefix(key, "arn:") {
-		keys, _ := e.cloud.Tagged(ctx, "kms:key") // a boundary that asks for tags which cannot be read is not understood
+		keys := e.taggedKeys(ctx)
 		for _, action := range []string{"kms:Decrypt", "kms:GenerateDataKey"} {
 			d.may = append(d.may, onTagged(keys, policy.Request{Action: action, Resource: key}).With("kms:ViaService", "sns."+e.cloud.Region+".amazonaws.com"))
 			d.permitted = append(d.permitted, policy.Permission{Action: action, Resource: key})
@@ -423,6 +423,13 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 		d.not(key, "kms:Decrypt", "kms:GenerateDataKey", "kms:ScheduleKeyDeletion")
 	}
 	return d, nil
+}
+
+// taggedKeys are what is tagged as a stack of ours, the KMS key in it, read once; none where they cannot be read: a boundary that asks for tags is not
+// understood then.
+func (e *Env) taggedKeys(ctx context.Context) []tagtypes.ResourceTagMapping {
+	e.keysRead.Do(func() { e.keys, _ = e.cloud.WithTag(ctx, tagtypes.TagFilter{Key: aws.String(lib.TagOwner)}) })
+	return e.keys
 }
 
 // onTagged is a request with the tags of its resource, which a permissions boundary may ask for.
