@@ -21,8 +21,8 @@ func Kill(pid int) error {
 	return err
 }
 
-// TempDir makes a temporary folder that the account gets to, and others too, who may pass through it: in the folder that is preferred, where TMPDIR says, or else where
-// systems have one for all.
+// TempDir makes a temporary folder that the account gets to, and others too, who may pass through it: in the folder that is
+// preferred, where TMPDIR says, or else where systems have one for all.
 func (a *Account) TempDir(preferred, pattern string) (string, error) {
 	parent := os.TempDir()
 	for _, place := range []string{preferred, os.TempDir(), "/tmp", "/var/tmp"} {

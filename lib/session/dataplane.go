@@ -154,7 +154,7 @@ func sameRun(runs, wanted map[string][]string, stack string) error {
 
 // redeploy deploys the services anew: a deployment that failed on a data plane that is gone would be left as it is.
 func (s *Session) redeploy(ctx context.Context) {
-	clients, cluster := cloud.NewClients(s.Cloud.Config), lib.PhysicalName("ecs-cluster", s.options.Suffix)
+	clients, cluster := cloud.NewClients(s.Cloud.Config), s.nameOf(inventory.ECSCluster)
 	for _, name := range []string{"payment-api", "job-processor"} {
 		service := lib.PhysicalName(name, s.options.Suffix)
 		_, _ = clients.ECS.UpdateService(ctx, &ecs.UpdateServiceInput{Cluster: &cluster, Service: &service, ForceNewDeployment: true}) // it may not be there
