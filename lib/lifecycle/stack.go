@@ -81,8 +81,6 @@ type Stack struct {
 	handle    *auto.Stack
 	lock      *Lock // nil when it is the caller's
 	mask      func(string) string
-	// exported is the state as the CLI told it when it was stamped so.
-	exported, stamped string
 }
 
 // Open prepares the state folder, whose lock must be the caller's or free. It creates no stack yet.
