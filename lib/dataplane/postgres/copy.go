@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -37,18 +38,19 @@ func (c *Cluster) template(ctx context.Context) (string, error) {
 		if output, err := command.CombinedOutput(); err != nil {
 			return fmt.Errorf("initdb: %w: %s", err, output)
 		}
-		return copyTree(data, folder, nil, nil)
+		return copyTree(ctx, data, folder, nil, nil)
 	})
 }
 
-// copyTree copies what is in a folder into another one that exists, for an account. Names that skip, which may be nil, says
-// yes to are left out, by their path below the folder. What disappears meanwhile is left out too.
-func copyTree(from, to string, account *process.Account, skip func(string) bool) error {
+// copyTree copies what is in a folder into another one that exists, for an account, with the times at which files were written.
+// Names that skip, which may be nil, says yes to are left out, by their path below the folder, and so is what is there already
+// and what disappears meanwhile.
+func copyTree(ctx context.Context, from, to string, account *process.Account, skip func(string) bool) error {
 	return filepath.WalkDir(from, func(path string, entry fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && path != from {
 			return nil
 		}
-		if err != nil || path == from {
+		if err = errors.Join(err, context.Cause(ctx)); err != nil || path == from {
 			return err
 		}
 		name, err := filepath.Rel(from, path)
@@ -61,7 +63,11 @@ func copyTree(from, to string, account *process.Account, skip func(string) bool)
 			}
 			return nil
 		}
-		return copyEntry(path, filepath.Join(to, name), entry, account)
+		err = copyEntry(path, filepath.Join(to, name), entry, account)
+		if errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
 	})
 }
 
@@ -69,19 +75,22 @@ func copyEntry(from, to string, entry fs.DirEntry, account *process.Account) err
 	switch {
 	case entry.IsDir():
 		info, err := entry.Info()
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
-		}
 		if err == nil {
 			err = os.Mkdir(to, info.Mode().Perm())
 		}
-		return errors.Join(err, account.Own(to))
+		if err != nil {
+			return err
+		}
+		return account.Own(to)
 	case entry.Type()&fs.ModeSymlink != 0:
 		target, err := os.Readlink(from)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+		if err == nil {
+			err = os.Symlink(target, to)
 		}
-		return errors.Join(err, os.Symlink(target, to), account.Own(to))
+		if err != nil {
+			return err
+		}
+		return account.Own(to)
 	case entry.Type().IsRegular():
 		return copyFile(from, to, account)
 	}
@@ -89,10 +98,10 @@ func copyEntry(from, to string, entry fs.DirEntry, account *process.Account) err
 }
 
 func copyFile(from, to string, account *process.Account) error {
-	source, err := os.Open(from) //nolint:gosec // in folders of the tool's own
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	if _, err := os.Lstat(to); err == nil {
+		return fs.ErrExist
 	}
+	source, err := os.Open(from) //nolint:gosec // in folders of the tool's own
 	if err != nil {
 		return err
 	}
@@ -106,7 +115,49 @@ func copyFile(from, to string, account *process.Account) error {
 		return err
 	}
 	_, err = io.Copy(target, source)
-	return errors.Join(err, target.Close(), account.Own(to))
+	return errors.Join(err, target.Close(), os.Chtimes(to, time.Time{}, info.ModTime()), account.Own(to))
+}
+
+// prune removes what a member has, but for the files that are the same at another, which runs: those that neither has written to
+// since both began as copies of the template. They are most of them, and a member that is copied while it works gives little
+// time to that. What left says is not copied goes, too.
+func (c *Cluster) prune(of, at *member) error {
+	var removed []string
+	err := filepath.WalkDir(of.data, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || path == of.data {
+			return err
+		}
+		name, err := filepath.Rel(of.data, path)
+		if err != nil {
+			return err
+		}
+		there := filepath.Join(at.data, name)
+		if !left(name) && (entry.IsDir() && isFolder(there) || c.untouched(path, there)) {
+			return nil
+		}
+		removed = append(removed, path)
+		if entry.IsDir() {
+			return fs.SkipDir
+		}
+		return nil
+	})
+	for _, path := range removed {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
+}
+
+func isFolder(path string) bool {
+	info, err := os.Lstat(path)
+	return err == nil && info.IsDir()
+}
+
+// untouched says of two files that both are what the template has: since they were copied, nobody has written to them.
+func (c *Cluster) untouched(one, other string) bool {
+	a, err1 := os.Lstat(one)
+	b, err2 := os.Lstat(other)
+	return err1 == nil && err2 == nil && a.Mode().IsRegular() && b.Mode().IsRegular() &&
+		a.Size() == b.Size() && a.ModTime().Equal(b.ModTime()) && a.ModTime().Before(c.copied)
 }
 
 // left says what is left out of a copy of a running member: most of what pg_basebackup leaves out, and for the same reasons
@@ -131,9 +182,6 @@ var controlFile = filepath.Join("global", "pg_control")
 // clone makes the data of a stopped member a copy of a running one's. The folder itself stays: by it the server knows its
 // shared memory again, and frees what a killed predecessor left.
 func (c *Cluster) clone(ctx context.Context, to, from *member) error {
-	if err := empty(to.data); err != nil {
-		return err
-	}
 	connection, err := from.connect(ctx, "postgres")
 	if err != nil {
 		return err
@@ -142,7 +190,10 @@ func (c *Cluster) clone(ctx context.Context, to, from *member) error {
 	if _, err := connection.Exec(ctx, "SELECT pg_backup_start('tap', true)", pgx.QueryExecModeSimpleProtocol); err != nil {
 		return err
 	}
-	if err := copyTree(from.data, to.data, c.account, left); err != nil {
+	if err := c.prune(to, from); err != nil { // what is written to from here on is in the WAL
+		return err
+	}
+	if err := copyTree(ctx, from.data, to.data, c.account, left); err != nil {
 		return err
 	}
 	if err := copyFile(filepath.Join(from.data, controlFile), filepath.Join(to.data, controlFile), c.account); err != nil {
@@ -153,14 +204,6 @@ func (c *Cluster) clone(ctx context.Context, to, from *member) error {
 		return err
 	}
 	return errors.Join(c.write(filepath.Join(to.data, "backup_label"), label), c.configure(to))
-}
-
-func empty(folder string) error {
-	entries, err := os.ReadDir(folder)
-	for _, entry := range entries {
-		err = errors.Join(err, os.RemoveAll(filepath.Join(folder, entry.Name())))
-	}
-	return err
 }
 
 // write writes a file of the server's.

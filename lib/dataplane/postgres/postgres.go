@@ -68,6 +68,10 @@ type Cluster struct {
 	roles     chan struct{}
 	interrupt context.CancelFunc
 	returning sync.WaitGroup
+	// joining is held while a member becomes a replica: two at once would take as long for the first as for both.
+	joining sync.Mutex
+	// copied is when the members were copied from the template, all of whose files are older.
+	copied time.Time
 
 	ctx     context.Context //nolint:containedctx // of what runs until Close
 	stop    context.CancelFunc
@@ -127,7 +131,7 @@ func (c *Cluster) prepare(ctx context.Context) error {
 		return err
 	}
 	if !c.account.Reaches(c.server.Bin) {
-		if c.server, err = c.server.copyTo(filepath.Join(c.folder, "server")); err != nil {
+		if c.server, err = c.server.copyTo(ctx, filepath.Join(c.folder, "server")); err != nil {
 			return err
 		}
 	}
@@ -146,13 +150,14 @@ func (c *Cluster) prepare(ctx context.Context) error {
 		c.members = append(c.members, m)
 	}
 	c.writer.Store(c.members[0])
+	c.copied = time.Now()
 	var group errgroup.Group
 	for _, m := range c.members {
 		group.Go(func() error {
 			if err := c.own(filepath.Dir(m.data), m.data, m.socket); err != nil {
 				return err
 			}
-			if err := copyTree(template, m.data, c.account, nil); err != nil {
+			if err := copyTree(ctx, template, m.data, c.account, nil); err != nil {
 				return err
 			}
 			return c.configure(m)

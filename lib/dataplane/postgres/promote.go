@@ -206,6 +206,8 @@ func (c *Cluster) rejoin(ctx context.Context, old *member) {
 // join makes a member that is away and does not run a replica of the writer. Commits wait for it only when it takes connections:
 // what they have been acknowledged for must not be with somebody who cannot be promoted.
 func (c *Cluster) join(ctx context.Context, m *member) error {
+	c.joining.Lock()
+	defer c.joining.Unlock()
 	if err := c.clone(ctx, m, c.writer.Load()); err != nil {
 		return err
 	}

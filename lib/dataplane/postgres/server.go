@@ -152,7 +152,7 @@ func major(version string) int {
 func (s Server) program(name string) string { return filepath.Join(s.Bin, name) }
 
 // copyTo copies an installation that fetch made to where another user gets at it.
-func (s Server) copyTo(folder string) (Server, error) {
+func (s Server) copyTo(ctx context.Context, folder string) (Server, error) {
 	own, err := fetchedDir()
 	if err != nil {
 		return s, err
@@ -164,7 +164,7 @@ func (s Server) copyTo(folder string) (Server, error) {
 		return s, err
 	}
 	s.Bin = filepath.Join(folder, "bin")
-	return s, copyTree(own, folder, nil, nil)
+	return s, copyTree(ctx, own, folder, nil, nil)
 }
 
 // fetch fills a folder with the server's programs.
