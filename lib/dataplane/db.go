@@ -470,11 +470,14 @@ func (p *Plane) promote(ctx context.Context, c rdstypes.DBCluster) {
 	p.running.Go(func() {
 		bounded, cancel := context.WithTimeout(ctx, startLimit)
 		defer cancel()
-		err := serving.Promote(bounded, writer)
-		for _, f := range fronts[:1] {
-			f.Cut() // whoever is still connected would go on with what was the writer
+		var err error
+		if writer != serving.Writer() { // else only its end has not been told yet
+			err = serving.Promote(bounded, writer)
+			for _, f := range fronts[:1] {
+				f.Cut() // whoever is still connected would go on with what was the writer
+			}
+			p.problem("the failover of the database", err)
 		}
-		p.problem("the failover of the database", err)
 		if err == nil && failing {
 			err = p.door.call(bounded, "POST", "", report{Clusters: []clusterReport{{aws.ToString(c.DBClusterIdentifier), "available"}}}, nil)
 			p.problem("the end of the failover", err)
@@ -503,6 +506,7 @@ func (p *Plane) killWriter() error {
 	ctx, cancel := context.WithTimeout(context.Background(), failoverCall)
 	defer cancel()
 	_, err := p.clients.RDS.FailoverDBCluster(ctx, &rds.FailoverDBClusterInput{DBClusterIdentifier: &id, TargetDBInstanceIdentifier: &replica})
+	p.watcher.failed(databaseAspect) // there is something new
 	if already := (*rdstypes.InvalidDBClusterStateFault)(nil); err != nil && !errors.As(err, &already) {
 		return fmt.Errorf("failing over the database cluster %s: %w", id, err)
 	}

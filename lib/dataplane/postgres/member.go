@@ -27,8 +27,9 @@ type member struct {
 	host         string
 	port         int
 	data, socket string
-	// away is a member that is no replica yet, or not again; the cluster's mu guards it.
-	away bool
+	// away is a member that is no replica yet, or not again, entrusted one that the writer's commits wait for nevertheless; the
+	// cluster's mu guards both.
+	away, entrusted bool
 
 	mu sync.Mutex
 	// wanted says that it is to be started again when it ends. runs counts how often it was run: each time has its own loop.

@@ -341,6 +341,45 @@ func TestAWriterIsReplacedThoughItsPredecessorCannotComeBack(t *testing.T) {
 	}
 }
 
+func TestALoneWriterWorksAndNothingIsLostWhenItIsReplacedAtOnce(t *testing.T) {
+	c := start(t, options(t, 3))
+	stop := c.clients(t, 4)
+	require.NoError(t, c.Promote(t.Context(), "aurora-instance-2"))
+	require.NoError(t, c.Promote(t.Context(), "aurora-instance-3"))
+	lone := connect(t, c.writerAddress())
+	if c.Replica() == "" { // the others are still on their way
+		execute(t, lone, "INSERT INTO inserted VALUES (-1)")
+	}
+	for round := range 8 { // at the first moment at which there is somebody to replace it by
+		require.NoError(t, cloud.Poll(t.Context(), often(time.Minute), func(context.Context) (bool, error) { return c.Replica() != "", nil }))
+		require.NoError(t, c.Kill(c.Writer()))
+		require.NoError(t, c.Promote(t.Context(), c.Replica()), "round %d", round)
+	}
+	require.NoError(t, c.caughtUp(t.Context()), "all come back")
+	acknowledged := stop()
+	require.Greater(t, len(acknowledged), 100)
+	require.NoError(t, c.caughtUp(t.Context()))
+	for _, m := range c.members {
+		assert.Zero(t, c.lost(t, m.Address, acknowledged), "at %s", m.Name)
+	}
+}
+
+func TestALoneWriterWaitsForNobody(t *testing.T) {
+	c := start(t, options(t, 2))
+	execute(t, connect(t, c.writerAddress()), "CREATE TABLE payments (id int)")
+	c.joining.Lock() // nobody comes back
+	require.NoError(t, c.Promote(t.Context(), "aurora-instance-2"))
+	writer := connect(t, c.writerAddress())
+	execute(t, writer, "INSERT INTO payments VALUES (1)")
+	c.joining.Unlock()
+	require.NoError(t, c.caughtUp(t.Context()))
+	require.NoError(t, cloud.Poll(t.Context(), often(time.Minute), func(ctx context.Context) (bool, error) {
+		var standbys string
+		err := writer.QueryRow(ctx, "SHOW synchronous_standby_names").Scan(&standbys)
+		return strings.Contains(standbys, "aurora-instance-1"), err
+	}), "and then for the one that has come back")
+}
+
 func TestWhatIsKilledComesBackAsWhatItWas(t *testing.T) {
 	c := start(t, options(t, 3))
 	stop := c.clients(t, 4)

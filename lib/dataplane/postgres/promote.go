@@ -14,12 +14,18 @@ import (
 	"tapstack/lib/cloud"
 )
 
+// entrustLimit bounds how long a replica takes to catch up with a writer that worked alone.
+const entrustLimit = 30 * time.Second
+
 // Promote makes another member the writer. The old writer is stopped first, so that there are never two, and comes back as a
 // replica after Promote has returned; until then the others can be promoted. No commit that was acknowledged is lost: a commit
 // waits for one replica, and the new writer first takes over what any other replica has more than it. After an error the writer
 // is the old one.
 func (c *Cluster) Promote(ctx context.Context, name string) error {
 	chosen, err := c.member(name)
+	if err == nil && c.writer.Load() == chosen {
+		return nil // and nobody's return is interrupted
+	}
 	if err == nil {
 		err = c.holdWith(ctx, chosen)
 	}
@@ -32,11 +38,11 @@ func (c *Cluster) Promote(ctx context.Context, name string) error {
 		return nil
 	}
 	if err = old.halt(ctx); err == nil {
-		c.setAway(old, true)
+		c.set(func() { old.away = true })
 		err = c.elect(ctx, chosen, old)
 	}
 	if err != nil {
-		c.setAway(old, false)
+		c.set(func() { old.away = false })
 		err = errors.Join(err, c.follow(old))
 		c.run(old)
 		return fmt.Errorf("promoting %s: %w", name, err)
@@ -100,10 +106,11 @@ func (c *Cluster) isAway(m *member) bool {
 	return m.away
 }
 
-func (c *Cluster) setAway(m *member, away bool) {
+// set changes what the members are to each other.
+func (c *Cluster) set(change func()) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m.away = away
+	change()
 }
 
 // replicas are all members but one and those that are away.
@@ -153,7 +160,7 @@ func (c *Cluster) elect(ctx context.Context, chosen, old *member) error {
 	err = cloud.Poll(ctx, often(30*time.Second), func(ctx context.Context) (bool, error) {
 		var reached bool
 		err := connection.QueryRow(ctx, `SELECT pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint >= $1
-			AND current_setting('synchronous_standby_names') = $2`, most, c.standbys()).Scan(&reached)
+			AND current_setting('synchronous_standby_names') = $2`, most, c.standbys(chosen)).Scan(&reached)
 		return reached, err
 	})
 	if err != nil {
@@ -203,24 +210,66 @@ func (c *Cluster) rejoin(ctx context.Context, old *member) {
 	}) // it has no limit, and who interrupts it goes on with it
 }
 
-// join makes a member that is away and does not run a replica of the writer. Commits wait for it only when it takes connections:
-// what they have been acknowledged for must not be with somebody who cannot be promoted.
+// join makes a member that is away and does not run a replica of the writer, one at a time. Commits wait for it only when it can
+// be promoted: what they have been acknowledged for must not be with somebody who cannot. Where it is the only one, they do so
+// before: else it could be promoted without what was acknowledged meanwhile.
 func (c *Cluster) join(ctx context.Context, m *member) error {
 	c.joining.Lock()
 	defer c.joining.Unlock()
-	if err := c.clone(ctx, m, c.writer.Load()); err != nil {
+	writer := c.writer.Load()
+	if err := c.clone(ctx, m, writer); err != nil {
 		return err
 	}
 	c.run(m)
-	if err := c.await(ctx, m); err != nil {
-		return errors.Join(err, m.halt(context.WithoutCancel(ctx)))
+	err := c.await(ctx, m)
+	if err == nil && len(c.replicas(writer)) == 0 {
+		err = c.entrust(ctx, m, writer)
 	}
-	c.setAway(m, false)
-	var err error
+	if err != nil {
+		c.set(func() { m.entrusted = false })
+		return errors.Join(err, m.halt(context.WithoutCancel(ctx)), c.reconfigure(writer))
+	}
+	c.set(func() { m.away, m.entrusted = false, false })
 	for _, one := range c.replicas(nil) {
 		err = errors.Join(err, c.reconfigure(one))
 	}
 	return err
+}
+
+// entrust has a writer that has worked alone wait for a replica with each commit from now on, and the replica get all from before.
+func (c *Cluster) entrust(ctx context.Context, m, writer *member) error {
+	c.set(func() { m.entrusted = true })
+	if err := c.reconfigure(writer); err != nil {
+		return err
+	}
+	connection, err := writer.connect(ctx, "postgres")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = connection.Close(context.WithoutCancel(ctx)) }()
+	until := func(condition string, arguments ...any) error {
+		return cloud.Poll(ctx, often(entrustLimit), func(ctx context.Context) (holds bool, err error) {
+			err = connection.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE application_name = $1 AND "+condition+")",
+				append([]any{m.Name}, arguments...)...).Scan(&holds)
+			return holds, err
+		})
+	}
+	if err := until("sync_state = 'quorum' AND current_setting('synchronous_standby_names') = $2", c.standbys(writer)); err != nil {
+		return fmt.Errorf("having commits wait for %s: %w", m.Name, err)
+	}
+	// It is the checkpointer that tells the servers' processes that there is somebody to wait for. It takes up its settings before it
+	// does what it is asked for.
+	if _, err := connection.Exec(ctx, "CHECKPOINT", pgx.QueryExecModeSimpleProtocol); err != nil {
+		return err
+	}
+	var position string
+	if err := connection.QueryRow(ctx, "SELECT pg_current_wal_flush_lsn()::text").Scan(&position); err != nil {
+		return err
+	}
+	if err := until("flush_lsn >= $2::pg_lsn", position); err != nil {
+		return fmt.Errorf("having %s catch up with the writer: %w", m.Name, err)
+	}
+	return nil
 }
 
 // source tells a replica where to stream from; nil for nowhere.

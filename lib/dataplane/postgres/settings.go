@@ -14,17 +14,19 @@ hostssl all         rdsadmin all  reject
 hostssl all         all      all  scram-sha-256
 `
 
-// standbys says whom a commit waits for: one of those who can be promoted, or the first who comes back where all are away.
-func (c *Cluster) standbys() string {
-	if len(c.all()) == 1 {
-		return ""
-	}
+// standbys says whom a commit at a member waits for: one of the others who can be promoted, or are about to be. Where there are
+// none it waits for nobody, as on Aurora, where it waits for the storage alone: what a lone writer has, no other can replace.
+func (c *Cluster) standbys(at *member) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	var names []string
-	for _, m := range c.replicas(nil) { // the writer is one of them, and no standby of its own
-		names = append(names, `"`+strings.ReplaceAll(m.Name, `"`, `""`)+`"`)
+	for _, m := range c.members {
+		if m != at && (!m.away || m.entrusted) {
+			names = append(names, `"`+strings.ReplaceAll(m.Name, `"`, `""`)+`"`)
+		}
 	}
-	if len(names) < 2 {
-		return "ANY 1 (*)"
+	if len(names) == 0 {
+		return ""
 	}
 	return "ANY 1 (" + strings.Join(names, ", ") + ")"
 }
@@ -53,7 +55,7 @@ func (c *Cluster) settings(m *member) [][2]string {
 
 		// A commit is acknowledged when a replica has it, as Aurora's storage has it on several machines.
 		{"synchronous_commit", "on"},
-		{"synchronous_standby_names", c.standbys()},
+		{"synchronous_standby_names", c.standbys(m)},
 		{"hot_standby", "on"},
 		{"max_wal_senders", "10"},
 		{"wal_keep_size", "1GB"}, // for replicas that begin anew
