@@ -31,8 +31,9 @@ import (
 // variable is how many payments are made: make test-payments and make torture-payments set it.
 const variable = "TAPSTACK_PAYMENTS"
 
-// rate is how many payments are begun a second: well below what two cores can take, so that what is tried is loss and not load.
-const rate = 100
+// rate is how many payments are begun a second: well below what two cores can take that lose the database every three seconds, so that
+// what is tried is loss and not load.
+const rate = 50
 
 // inFlight are begun at once, and as many more as are answered.
 const inFlight = 1300
@@ -145,7 +146,7 @@ func underKills(ctx context.Context, t *testing.T, s *session.Session, victim st
 			}
 		}
 	})
-	result.Result, err = load.Run(ctx, load.Options{API: api, Rate: rate / 2, Duration: during, Arrivals: load.Fixed, Merchants: 8, Retries: 20})
+	result.Result, err = load.Run(ctx, load.Options{API: api, Rate: rate, Duration: during, Arrivals: load.Fixed, Merchants: 8, Retries: 20})
 	killing.Wait()
 	require.NoError(t, err)
 	require.Positive(t, killed)

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -378,6 +379,43 @@ func TestALoneWriterWaitsForNobody(t *testing.T) {
 		err := writer.QueryRow(ctx, "SHOW synchronous_standby_names").Scan(&standbys)
 		return strings.Contains(standbys, "aurora-instance-1"), err
 	}), "and then for the one that has come back")
+}
+
+func TestAReplicaIsTrustedOnlyWhenItHasAll(t *testing.T) {
+	c := start(t, options(t, 2))
+	writer, replica := c.members[0], c.members[1]
+	connection, err := writer.connect(t.Context(), "payment-db")
+	require.NoError(t, err)
+	defer func() { _ = connection.Close(context.Background()) }()
+	setting := func(wanted string) {
+		t.Helper()
+		require.NoError(t, cloud.Poll(t.Context(), often(time.Minute), func(ctx context.Context) (bool, error) {
+			var standbys string
+			err := connection.QueryRow(ctx, "SHOW synchronous_standby_names").Scan(&standbys)
+			return standbys == wanted, err
+		}))
+	}
+	c.set(func() { replica.away = true }) // as if it was on its way, with all but the last
+	require.NoError(t, c.reconfigure(writer))
+	setting("")
+	var sender int
+	require.NoError(t, connection.QueryRow(t.Context(), "SELECT pid FROM pg_stat_replication").Scan(&sender))
+	require.NoError(t, syscall.Kill(sender, syscall.SIGSTOP))
+	execute(t, connection, "CREATE TABLE payments AS SELECT 1 AS id")
+
+	trusted := make(chan error, 1)
+	go func() { trusted <- c.entrust(t.Context(), replica, writer) }()
+	setting(`ANY 1 ("aurora-instance-2")`)
+	select {
+	case err := <-trusted:
+		require.Fail(t, "it is trusted, and lacks a commit", "%v", err)
+	case <-time.After(300 * time.Millisecond):
+	}
+	require.NoError(t, syscall.Kill(sender, syscall.SIGCONT))
+	require.NoError(t, <-trusted)
+	var missing bool
+	require.NoError(t, connection.QueryRow(t.Context(), "SELECT flush_lsn < pg_current_wal_flush_lsn() FROM pg_stat_replication").Scan(&missing))
+	require.False(t, missing)
 }
 
 func TestWhatIsKilledComesBackAsWhatItWas(t *testing.T) {
