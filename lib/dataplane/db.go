@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -42,9 +43,8 @@ type dbCluster struct {
 	// used is what the servers had used when they were asked last; measuring says that they are being asked.
 	used      map[string]serverUse
 	measuring bool
-	// members and since are how long the instances have been the same; the loop's alone.
-	members string
-	since   time.Time
+	// notBefore is when one is tried again that did not start; the loop's alone.
+	notBefore time.Time
 }
 
 // endpoints are where the servers of a cluster are reached: by name and port as the API tells them, and on this machine.
@@ -63,8 +63,8 @@ const (
 	// serverThird is the third number of the servers' own addresses in the plane's range, endpointThird of those that stand for names.
 	serverThird, endpointThird = 254, 253
 	serverPort                 = 5432
-	// settled is how long the instances of a cluster have to be the same before it is started: they are made one after another.
-	settled = 400 * time.Millisecond
+	// retryPause is the time before a database is started again that did not start.
+	retryPause = 10 * time.Second
 	// startLimit bounds the start of the database, and a promotion; waitLimit how long a task waits for it.
 	startLimit, waitLimit = 10 * time.Minute, 60 * time.Second
 	// failoverCall bounds the call that asks for a failover.
@@ -113,13 +113,13 @@ func (p *Plane) lookAtDatabase(ctx context.Context, r *cloud.Reader) error {
 		p.watcher.failed(databaseAspect)
 	case p.db.serving == nil:
 		p.db.pending = !p.db.failed
-		if names := fmt.Sprint(ends.instances); names != p.db.members {
-			p.db.members, p.db.since = names, time.Now()
-		}
-		if time.Since(p.db.since) < settled {
+		if ends.instances[0].host == "" || time.Now().Before(p.db.notBefore) {
 			p.watcher.failed(databaseAspect) // look again soon
 			return nil
 		}
+		// The others are added, be they there or not: the first task need not wait for the last replica.
+		ends.instances = ends.instances[:1]
+		ends.hosts = p.standIns(ends)
 		p.db.busy, p.db.endpoints = true, ends
 		p.running.Go(func() { p.startDatabase(ctx, found, ends) })
 	default:
@@ -170,7 +170,7 @@ func (p *Plane) addInstance(ctx context.Context, now endpoints) bool {
 
 // endpointsOf reads the endpoints of a cluster, the writer's instance first.
 func (p *Plane) endpointsOf(c rdstypes.DBCluster, all []rdstypes.DBInstance) endpoints {
-	e := endpoints{port: int(aws.ToInt32(c.Port)), writer: aws.ToString(c.Endpoint), reader: aws.ToString(c.ReaderEndpoint), hosts: map[string]string{}}
+	e := endpoints{port: int(aws.ToInt32(c.Port)), writer: aws.ToString(c.Endpoint), reader: aws.ToString(c.ReaderEndpoint)}
 	if e.port == 0 {
 		e.port = serverPort
 	}
@@ -189,12 +189,18 @@ func (p *Plane) endpointsOf(c rdstypes.DBCluster, all []rdstypes.DBInstance) end
 		}
 		e.instances = append(e.instances, one)
 	}
+	return e
+}
+
+// standIns are the addresses for the names of endpoints that do not lead to this machine.
+func (p *Plane) standIns(e endpoints) map[string]string {
+	hosts := map[string]string{}
 	for _, name := range e.names() {
 		if address, err := netip.ParseAddr(name); err != nil || !address.IsLoopback() {
-			e.hosts[name] = p.addresses.own(endpointThird, byte(len(e.hosts)+1)) //nolint:gosec // they are few
+			hosts[name] = p.addresses.own(endpointThird, byte(len(hosts)+1)) //nolint:gosec // they are few
 		}
 	}
-	return e
+	return hosts
 }
 
 // names are those of all endpoints.
@@ -224,9 +230,10 @@ func (e endpoints) host(name string) string {
 
 // startDatabase starts PostgreSQL for a cluster and the fronts for its endpoints.
 func (p *Plane) startDatabase(ctx context.Context, c rdstypes.DBCluster, e endpoints) {
+	log := p.databaseLog(ctx, c)
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	serving, fronts, err := p.openDatabase(ctx, c, e)
+	serving, fronts, err := p.openDatabase(ctx, c, e, log)
 	var authority []byte
 	if err == nil {
 		authority, err = os.ReadFile(serving.Authority())
@@ -238,13 +245,15 @@ func (p *Plane) startDatabase(ctx context.Context, c rdstypes.DBCluster, e endpo
 			p.db.serving, p.db.fronts, p.db.authority = serving, fronts, authority
 		} else {
 			p.db.failed = true
-			p.db.since = time.Now().Add(10 * time.Second) // not again at once
+			p.db.notBefore = time.Now().Add(retryPause)
 		}
 	})
 	p.watcher.failed(databaseAspect)
 }
 
-func (p *Plane) openDatabase(ctx context.Context, c rdstypes.DBCluster, e endpoints) (*postgres.Cluster, []*database.Front, error) {
+func (p *Plane) openDatabase(
+	ctx context.Context, c rdstypes.DBCluster, e endpoints, log func(member, line string),
+) (*postgres.Cluster, []*database.Front, error) {
 	password, err := p.masterPassword(ctx, c)
 	if err != nil {
 		return nil, nil, err
@@ -259,7 +268,7 @@ func (p *Plane) openDatabase(ctx context.Context, c rdstypes.DBCluster, e endpoi
 	}
 	serving, err := postgres.Start(ctx, postgres.Options{
 		Dir: p.dir, Members: members, Names: names, Database: aws.ToString(c.DatabaseName), User: aws.ToString(c.MasterUsername), Password: password,
-		Notify: func(text string) { p.options.Notify(text) }, Log: p.databaseLog(ctx, c),
+		Notify: func(text string) { p.options.Notify(text) }, Log: log,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -520,19 +529,22 @@ func (p *Plane) databaseLog(ctx context.Context, c rdstypes.DBCluster) func(memb
 		return nil
 	}
 	group := "/aws/rds/cluster/" + aws.ToString(c.DBClusterIdentifier) + "/postgresql"
+	var mu sync.Mutex
 	streams := map[string]*logStream{}
-	for _, m := range c.DBClusterMembers {
-		name := aws.ToString(m.DBInstanceIdentifier)
-		stream, err := p.logs.open(ctx, group, name, false)
-		if err != nil {
-			p.problem("the database's log", err)
-			return nil
+	stream := func(member string) *logStream {
+		mu.Lock()
+		defer mu.Unlock()
+		if known, is := streams[member]; is {
+			return known
 		}
-		streams[name] = stream
+		opened, err := p.logs.open(ctx, group, member, false)
+		p.problem("the database's log", err)
+		streams[member] = opened
+		return opened
 	}
 	return func(member, line string) {
-		if stream := streams[member]; stream != nil {
-			stream.write(line)
+		if of := stream(member); of != nil {
+			of.write(line)
 		}
 	}
 }
