@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Wait bounds a Poll: how long it goes on, and the pauses between two questions, which grow by a quarter from the first to the
-// longest. Without a limit the context alone ends it.
+// Wait bounds a Poll: how long it goes on, and the pauses between two questions, which grow by an eighth from the first to the
+// longest: what is waited for is seen soon, compared with how long it took. Without a limit the context alone ends it.
 type Wait struct{ Limit, First, Longest time.Duration }
 
 // ErrTimeout ends a Poll whose limit is over.
@@ -17,7 +17,7 @@ var ErrTimeout = errors.New("not so in time")
 // the end of the context ends it, the latter before the next question, not within one.
 func Poll(ctx context.Context, w Wait, ask func(context.Context) (bool, error)) error {
 	end := time.Now().Add(w.Limit)
-	for pause := w.First; ; pause = min(pause+pause/4, w.Longest) {
+	for pause := w.First; ; pause = min(pause+pause/8, w.Longest) {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

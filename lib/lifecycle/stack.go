@@ -488,6 +488,9 @@ func (s *Stack) existing(ctx context.Context) (*auto.Stack, error) {
 	if s.handle != nil {
 		return s.handle, nil
 	}
+	if _, err := os.Stat(s.folder.state(s.options.Project, s.options.Stack)); s.options.Bucket == nil && errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("stack %s %w", s.options.Stack, ErrNoStack) // the CLI would take a while to say so
+	}
 	stack, err := auto.SelectStack(ctx, s.options.Stack, s.workspace)
 	switch {
 	case err == nil:
