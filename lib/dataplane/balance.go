@@ -62,6 +62,10 @@ func (p *Plane) readBalancer(ctx context.Context, r *cloud.Reader) error {
 	}
 	found := all[i]
 	state, err := p.balancerState(ctx, r, found)
+	if cloud.HasCode(err, "LoadBalancerNotFound") { // it has gone meanwhile, which the next look will find
+		p.watcher.failed(balancerAspect)
+		return nil
+	}
 	if err != nil {
 		return err
 	}

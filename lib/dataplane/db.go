@@ -63,6 +63,8 @@ const (
 	// serverThird is the third number of the servers' own addresses in the plane's range, endpointThird of those that stand for names.
 	serverThird, endpointThird = 254, 253
 	serverPort                 = 5432
+	// stocked is how many instances data are kept ready for: one in each of three zones.
+	stocked = 3
 	// retryPause is the time before a database is started again that did not start.
 	retryPause = 10 * time.Second
 	// startLimit bounds the start of the database, and a promotion; waitLimit how long a task waits for it.
@@ -267,7 +269,7 @@ func (p *Plane) openDatabase(
 		names = append(names, host)
 	}
 	serving, err := postgres.Start(ctx, postgres.Options{
-		Dir: p.dir, Members: members, Names: names, Database: aws.ToString(c.DatabaseName), User: aws.ToString(c.MasterUsername), Password: password,
+		Dir: p.dir, Stock: p.stock, Members: members, Names: names, Database: aws.ToString(c.DatabaseName), User: aws.ToString(c.MasterUsername), Password: password,
 		Notify: func(text string) { p.options.Notify(text) }, Log: log,
 	})
 	if err != nil {

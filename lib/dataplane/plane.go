@@ -22,6 +22,7 @@ import (
 	"tapstack/lib/cloud"
 	"tapstack/lib/dataplane/database"
 	"tapstack/lib/dataplane/injection"
+	"tapstack/lib/dataplane/postgres"
 	"tapstack/lib/process"
 )
 
@@ -73,6 +74,7 @@ type Plane struct {
 	shared      *cloud.Reader
 	sharedSince time.Time
 
+	stock   *postgres.Stock
 	running sync.WaitGroup
 	stop    context.CancelFunc
 	ended   chan struct{}
@@ -104,6 +106,9 @@ func Start(ctx context.Context, options Options) (*Plane, error) {
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
+	if p.stock = postgres.NewStock(); p.options.Database != "" {
+		p.running.Go(func() { p.stock.Fill(life, p.dir, stocked) })
+	}
 	go p.loop(life)
 	return p, nil
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -17,29 +18,50 @@ import (
 	"tapstack/lib/process"
 )
 
+// madeDatabase is in the template, and gets the name of the cluster's database: to rename one is quicker than to make one, and most
+// of it is the same in all members for ever.
+const madeDatabase = "tap_made"
+
 // template is an empty cluster's data folder, made once for each version of the server and kept in the cache: all members
 // begin as copies of it, which makes them one cluster. Sorting is by bytes (locale C), which every machine has.
 func (c *Cluster) template(ctx context.Context) (string, error) {
-	dir, err := cache.Dir()
+	path, err := templateOf(c.server)
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(dir, "postgres-data-"+c.server.Version)
 	return path, cache.Make(ctx, path, func(ctx context.Context, folder string) error {
 		data := filepath.Join(c.folder, "template")
 		defer func() { _ = os.RemoveAll(data) }()
-		if err := c.own(data); err != nil {
+		if err := own(c.account, data); err != nil {
 			return err
 		}
-		command := exec.CommandContext(ctx, c.server.program("initdb"), "--pgdata", data, "--username", superuser, "--auth", "trust",
-			"--encoding", "UTF8", "--locale", "C", "--wal-segsize", "4", "--no-sync", "--no-instructions")
-		command.Dir, command.Env = "/", environment()
-		c.account.Run(command)
-		if output, err := command.CombinedOutput(); err != nil {
-			return fmt.Errorf("initdb: %w: %s", err, output)
+		if err := c.once(ctx, "", "initdb", "--pgdata", data, "--username", superuser, "--auth", "trust",
+			"--encoding", "UTF8", "--locale", "C", "--wal-segsize", "4", "--no-sync", "--no-instructions"); err != nil {
+			return err
+		}
+		if err := c.once(ctx, "CREATE DATABASE "+madeDatabase+" STRATEGY file_copy\n", "postgres", "--single", "-D", data, "-F", "postgres"); err != nil {
+			return err
 		}
 		return copyTree(ctx, data, folder, nil, nil)
 	})
+}
+
+// templateOf is where the template of a server is, if there is one.
+func templateOf(server Server) (string, error) {
+	dir, err := cache.Dir()
+	return filepath.Join(dir, "postgres-template-"+server.Version), err
+}
+
+// once runs one of the server's programs to its end.
+func (c *Cluster) once(ctx context.Context, input, name string, arguments ...string) error {
+	command := exec.CommandContext(ctx, c.server.program(name), arguments...)
+	command.Dir, command.Env, command.Stdin = "/", environment(), strings.NewReader(input)
+	c.account.Run(command)
+	output, err := command.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("%s: %w: %s", name, err, output)
+	}
+	return nil
 }
 
 // copyTree copies what is in a folder into another one that exists, for an account, with the times at which files were written.

@@ -39,6 +39,8 @@ type Options struct {
 	// Database is made with User, the master user, as its owner. The master user may make databases and roles, and is no
 	// superuser.
 	Database, User, Password string
+	// Stock may have data folders for members. It may be nil.
+	Stock *Stock
 	// Notify hears what takes long and what went wrong. It may be nil.
 	Notify func(string)
 	// Log gets the lines that the servers log. It may be nil.
@@ -82,6 +84,9 @@ type Cluster struct {
 // have 107 bytes.
 const longestSockets = 64
 
+// serverUser is the user that servers run as where the tool runs as root, if there is such a user.
+const serverUser = "postgres"
+
 // superuser is the tool's own user, for the Unix socket alone; its name is that of RDS's own.
 const superuser = "rdsadmin"
 
@@ -99,7 +104,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 	if options.Log == nil {
 		options.Log = func(string, string) {}
 	}
-	c := &Cluster{options: options, account: process.Unprivileged("postgres"), roles: make(chan struct{}, 1), interrupt: func() {}}
+	c := &Cluster{options: options, account: process.Unprivileged(serverUser), roles: make(chan struct{}, 1), interrupt: func() {}}
 	c.ctx, c.stop = context.WithCancel(context.WithoutCancel(ctx))
 	err := c.prepare(ctx)
 	if err == nil {
@@ -154,7 +159,7 @@ func (c *Cluster) prepare(ctx context.Context) error {
 	var group errgroup.Group
 	for _, m := range c.members {
 		group.Go(func() error {
-			if err := c.own(filepath.Dir(m.data), m.data, m.socket); err != nil {
+			if err := c.furnish(m); err != nil {
 				return err
 			}
 			if err := copyTree(ctx, template, m.data, c.account, nil); err != nil {
@@ -181,10 +186,21 @@ func (c *Cluster) private(parent string) (string, error) {
 	return folder, nil
 }
 
-// own makes folders that are the server's alone.
-func (c *Cluster) own(folders ...string) error {
+// furnish makes a member's folders; its data are from the stock, where that has any.
+func (c *Cluster) furnish(m *member) error {
+	if err := own(c.account, filepath.Dir(m.data), m.socket); err != nil {
+		return err
+	}
+	if c.options.Stock.take(m.data) {
+		return nil
+	}
+	return own(c.account, m.data)
+}
+
+// own makes folders that are an account's alone.
+func own(account *process.Account, folders ...string) error {
 	for _, folder := range folders {
-		if err := errors.Join(os.Mkdir(folder, 0o700), c.account.Own(folder)); err != nil {
+		if err := errors.Join(os.Mkdir(folder, 0o700), account.Own(folder)); err != nil {
 			return err
 		}
 	}
@@ -276,7 +292,7 @@ func (c *Cluster) Add(ctx context.Context, one Member, names ...string) error {
 	m.away = true
 	c.members = append(slices.Clip(c.members), m)
 	c.mu.Unlock()
-	err = errors.Join(c.own(filepath.Dir(m.data), m.data, m.socket), c.certify())
+	err = errors.Join(c.furnish(m), c.certify())
 	if err == nil {
 		err = c.join(ctx, m)
 	}
@@ -328,8 +344,10 @@ func (c *Cluster) bootstrap(ctx context.Context) error {
 		"CREATE ROLE " + user + " LOGIN CREATEDB CREATEROLE PASSWORD " + literal(c.options.Password),
 		"GRANT rds_superuser TO " + user,
 	}
-	if c.options.Database != "postgres" {
-		statements = append(statements, "CREATE DATABASE "+database)
+	if c.options.Database == "postgres" {
+		statements = append(statements, "DROP DATABASE "+madeDatabase)
+	} else {
+		statements = append(statements, "ALTER DATABASE "+madeDatabase+" RENAME TO "+database)
 	}
 	statements = append(statements, "ALTER DATABASE "+database+" OWNER TO "+user)
 	for _, statement := range statements {

@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"tapstack/lib/cloud"
+	"tapstack/lib/process"
 	"tapstack/lib/process/processtest"
 )
 
@@ -444,6 +445,32 @@ func TestAPortThatIsTakenIsToldAtOnce(t *testing.T) {
 	assert.Less(t, time.Since(began), 20*time.Second)
 }
 
+func TestAClusterTakesItsDataFromTheStock(t *testing.T) {
+	require.NoError(t, start(t, options(t, 1)).Close(), "the template is made")
+	dir, err := process.Unprivileged(serverUser).TempDir("", "stock-")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	with := options(t, 3)
+	with.Stock = NewStock()
+	filled := make(chan struct{})
+	go func() {
+		defer close(filled)
+		with.Stock.Fill(t.Context(), dir, 2)
+	}()
+	whole := with.Members
+	with.Members = whole[:1]
+	c := start(t, with)
+	for _, one := range whole[1:] { // one more than there is something for
+		require.NoError(t, c.Add(t.Context(), one))
+	}
+	<-filled
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Empty(t, entries)
+	execute(t, connect(t, c.writerAddress()), "CREATE TABLE payments (id int)")
+	require.NoError(t, c.caughtUp(t.Context()))
+}
+
 func TestTheTemplateIsMadeOnce(t *testing.T) {
 	processtest.SkipIfShort(t)
 	server, err := Find(t.Context())
@@ -452,7 +479,7 @@ func TestTheTemplateIsMadeOnce(t *testing.T) {
 		t.Skip("no PostgreSQL is installed")
 	}
 	t.Setenv("TAPSTACK_CACHE", t.TempDir())
-	template := filepath.Join(os.Getenv("TAPSTACK_CACHE"), "postgres-data-"+server.Version)
+	template := filepath.Join(os.Getenv("TAPSTACK_CACHE"), "postgres-template-"+server.Version)
 	for range 2 {
 		require.NoError(t, start(t, options(t, 1)).Close())
 	}
@@ -462,5 +489,5 @@ func TestTheTemplateIsMadeOnce(t *testing.T) {
 	for _, entry := range entries {
 		names = append(names, entry.Name())
 	}
-	assert.ElementsMatch(t, []string{"postgres-data-" + server.Version, "postgres-data-" + server.Version + ".lock"}, names)
+	assert.ElementsMatch(t, []string{"postgres-template-" + server.Version, "postgres-template-" + server.Version + ".lock"}, names)
 }
