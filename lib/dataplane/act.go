@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	ecstypes "github.com/aws/aws-sdk-go-v2/service/ecs/types"
 	elb "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2"
 	elbtypes "github.com/aws/aws-sdk-go-v2/service/elasticloadbalancingv2/types"
@@ -47,6 +48,16 @@ func (p *Plane) follow(ctx context.Context, r *cloud.Reader, read deployed) erro
 	}
 	p.expectGroups(read.services)
 	var alone []*task
+	for _, one := range p.takeAsked() {
+		made, err := p.adopt(ctx, r, one.told)
+		if err != nil {
+			p.askAgain(one)
+			faults = append(faults, err)
+			continue
+		}
+		made.groups = one.groups
+		alone = append(alone, made)
+	}
 	for _, t := range read.tasks {
 		if strings.HasPrefix(aws.ToString(t.Group), "service:") {
 			p.reporter.remove(aws.ToString(t.TaskArn)) // of a plane that is no more
@@ -150,6 +161,45 @@ func (p *Plane) adopt(ctx context.Context, r *cloud.Reader, told ecstypes.Task) 
 		t.end(ending{told.StopCode, aws.ToString(told.StoppedReason)})
 	}
 	return t, nil
+}
+
+// askedTask is a task that somebody has asked the plane itself to run.
+type askedTask struct {
+	told   ecstypes.Task
+	groups []string
+}
+
+// RunTask runs a one-off task of which the API knows nothing, as ECS's RunTask would, and answers with its ARN. It is for a cloud that has
+// no door: nobody could tell the API there what became of it. Status tells.
+func (p *Plane) RunTask(in *ecs.RunTaskInput) (arn string, err error) {
+	network := in.NetworkConfiguration
+	if network == nil || network.AwsvpcConfiguration == nil || len(network.AwsvpcConfiguration.Subnets) == 0 {
+		return "", errors.New("InvalidParameterException: Network Configuration must be provided when networkMode 'awsvpc' is specified.") //nolint:revive,staticcheck // ECS's words
+	}
+	made := p.newTask(&ecstypes.TaskDefinition{})
+	family, _, _ := strings.Cut(last(aws.ToString(in.TaskDefinition)), ":")
+	p.askAgain(askedTask{groups: network.AwsvpcConfiguration.SecurityGroups, told: ecstypes.Task{
+		TaskArn: &made.arn, TaskDefinitionArn: in.TaskDefinition, Group: aws.String("family:" + family), StartedBy: in.StartedBy, CreatedAt: &made.created,
+		DesiredStatus: aws.String(string(ecstypes.DesiredStatusRunning)),
+		Attachments: []ecstypes.Attachment{{Id: &made.attachment, Type: aws.String(eniAttachment), Details: []ecstypes.KeyValuePair{
+			{Name: aws.String("subnetId"), Value: &network.AwsvpcConfiguration.Subnets[0]},
+		}}},
+	}})
+	return made.arn, nil
+}
+
+// askAgain has a task run at the next look.
+func (p *Plane) askAgain(one askedTask) {
+	p.change(func() { p.asked = append(p.asked, one) })
+	p.watcher.failed(clusterAspect)
+}
+
+func (p *Plane) takeAsked() []askedTask {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	taken := p.asked
+	p.asked = nil
+	return taken
 }
 
 // newTask is a task that has yet to be placed.

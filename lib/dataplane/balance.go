@@ -35,6 +35,8 @@ type loadBalancer struct {
 	serving      *balancer.Balancer
 	state        balancer.State
 	certificates map[string]tls.Certificate
+	// standIns are those of them that the plane has signed itself (DER).
+	standIns [][]byte
 	told         map[string]string // health as reported, by target group
 
 	arn, name, dnsName, vpc string           // p.mu
@@ -292,6 +294,9 @@ func (p *Plane) standIn(ctx context.Context, arn string) (tls.Certificate, error
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(1, 0, 0), ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}
 	signed, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err == nil {
+		p.change(func() { p.lb.standIns = append(slices.Clip(p.lb.standIns), signed) })
+	}
 	return tls.Certificate{Certificate: [][]byte{signed}, PrivateKey: key}, err
 }
 

@@ -96,6 +96,8 @@ type LoadBalancerStatus struct {
 	DNSName string `json:"dnsName"`
 	// Addresses are host:port on this machine, by the listener's port.
 	Addresses map[int32]string `json:"addresses"`
+	// StandIns are the certificates (DER) that stand for those whose private keys nobody tells.
+	StandIns [][]byte `json:"standIns,omitempty"`
 }
 
 // DatabaseStatus is the DB cluster.

@@ -2,6 +2,7 @@ package dataplane
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -18,6 +19,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
+	smtypes "github.com/aws/aws-sdk-go-v2/service/secretsmanager/types"
 
 	"tapstack/lib/cloud"
 	"tapstack/lib/dataplane/database"
@@ -43,8 +46,8 @@ type dbCluster struct {
 	// used is what the servers had used when they were asked last; measuring says that they are being asked.
 	used      map[string]serverUse
 	measuring bool
-	// notBefore is when one is tried again that did not start; the loop's alone.
-	notBefore time.Time
+	// tried is when it was to be started first, notBefore when it is tried again.
+	tried, notBefore time.Time
 }
 
 // endpoints are where the servers of a cluster are reached: by name and port as the API tells them, and on this machine.
@@ -67,6 +70,9 @@ const (
 	stocked = 3
 	// retryPause is the time before a database is started again that did not start.
 	retryPause = 10 * time.Second
+	// passwordPause is the time before the master user's password is looked for again, passwordPatience how long nobody is told that
+	// it is missing.
+	passwordPause, passwordPatience = time.Second, 30 * time.Second
 	// startLimit bounds the start of the database, and a promotion; waitLimit how long a task waits for it.
 	startLimit, waitLimit = 10 * time.Minute, 60 * time.Second
 	// failoverCall bounds the call that asks for a failover.
@@ -240,17 +246,33 @@ func (p *Plane) startDatabase(ctx context.Context, c rdstypes.DBCluster, e endpo
 	if err == nil {
 		authority, err = os.ReadFile(serving.Authority())
 	}
-	p.problem("the database", err)
+	early := errors.Is(err, errNoPassword) && time.Since(p.firstTry()) < passwordPatience
+	if !early {
+		p.problem("the database", err)
+	}
 	p.change(func() {
-		p.db.busy, p.db.pending = false, false
-		if err == nil {
+		p.db.busy, p.db.pending = false, early
+		switch {
+		case err == nil:
 			p.db.serving, p.db.fronts, p.db.authority = serving, fronts, authority
-		} else {
+		case early: // the secret is made after the cluster
+			p.db.notBefore = time.Now().Add(passwordPause)
+		default:
 			p.db.failed = true
 			p.db.notBefore = time.Now().Add(retryPause)
 		}
 	})
 	p.watcher.failed(databaseAspect)
+}
+
+// firstTry is when the database was to be started first.
+func (p *Plane) firstTry() time.Time {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.db.tried.IsZero() {
+		p.db.tried = time.Now()
+	}
+	return p.db.tried
 }
 
 func (p *Plane) openDatabase(
@@ -290,18 +312,42 @@ func (p *Plane) openDatabase(
 	return serving, fronts, nil
 }
 
-// masterPassword asks the emulator's door, since the API tells it to nobody.
+// masterPassword asks the emulator's door, since RDS tells it to nobody. Where there is none, a secret may: one with the fields that RDS and
+// the AWS clients keep of a user (AWS Secrets Manager user guide, "JSON structure of AWS Secrets Manager database credential secrets").
 func (p *Plane) masterPassword(ctx context.Context, c rdstypes.DBCluster) (string, error) {
-	var told struct{ MasterUserPassword string }
 	if p.door == nil {
-		return "", errors.New("nobody tells the master user's password: the API does not, and the emulator has no door for a data plane")
+		return p.storedPassword(ctx, c)
 	}
+	var told struct{ MasterUserPassword string }
 	err := p.door.secret(ctx, "cluster", aws.ToString(c.DBClusterIdentifier), &told)
 	if err == nil && told.MasterUserPassword == "" {
 		err = errors.New("the emulator does not know the master user's password")
 	}
 	return told.MasterUserPassword, err
 }
+
+func (p *Plane) storedPassword(ctx context.Context, c rdstypes.DBCluster) (string, error) {
+	all, err := cloud.Pages(ctx, secretsmanager.NewListSecretsPaginator(p.clients.SecretsManager, &secretsmanager.ListSecretsInput{}),
+		func(o *secretsmanager.ListSecretsOutput) []smtypes.SecretListEntry { return o.SecretList })
+	if err != nil {
+		return "", err
+	}
+	for _, one := range all {
+		out, err := p.clients.SecretsManager.GetSecretValue(ctx, &secretsmanager.GetSecretValueInput{SecretId: one.ARN})
+		if err != nil {
+			continue // it has no value, or is another's
+		}
+		var fields struct{ Host, Username, Password string }
+		if json.Unmarshal([]byte(aws.ToString(out.SecretString)), &fields) == nil && fields.Password != "" &&
+			fields.Host == aws.ToString(c.Endpoint) && fields.Username == aws.ToString(c.MasterUsername) {
+			return fields.Password, nil
+		}
+	}
+	return "", errNoPassword
+}
+
+var errNoPassword = errors.New("nobody tells the master user's password: the cloud has no door for a data plane, and no secret has the cluster's endpoint as host, " +
+	"the master user as username and a password")
 
 // fronts are the addresses of the endpoints: the writer's leads to whoever is, the reader's to the others in turn.
 func (p *Plane) fronts(serving *postgres.Cluster, e endpoints) []*database.Front {

@@ -64,6 +64,7 @@ type Plane struct {
 	db            dbCluster
 	services      map[string]*service // by ARN
 	tasks         map[string]*task    // by ARN
+	asked         []askedTask
 	problems      map[string]string
 	peersOnce     sync.Once
 	peers         *database.Peers
@@ -380,7 +381,7 @@ func (p *Plane) status() Status {
 		s.Tasks = append(s.Tasks, told)
 	}
 	if p.lb.addresses != nil {
-		s.LoadBalancer = &LoadBalancerStatus{Name: p.lb.name, DNSName: p.lb.dnsName, Addresses: maps.Clone(p.lb.addresses)}
+		s.LoadBalancer = &LoadBalancerStatus{Name: p.lb.name, DNSName: p.lb.dnsName, Addresses: maps.Clone(p.lb.addresses), StandIns: p.lb.standIns}
 	}
 	s.Database = p.databaseStatus()
 	for _, what := range slices.Sorted(maps.Keys(p.problems)) {

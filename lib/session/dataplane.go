@@ -53,6 +53,8 @@ type Plane interface {
 	Status(ctx context.Context) (dataplane.Status, error)
 	// Kill kills the process of a container, in one of the tasks that have it.
 	Kill(ctx context.Context, container string) error
+	// RunTask runs a one-off task of which the API knows nothing: for a cloud without a door.
+	RunTask(ctx context.Context, in *ecs.RunTaskInput) (arn string, err error)
 }
 
 // ownPlane is one that ends with the session.
@@ -61,6 +63,10 @@ type ownPlane struct{ *dataplane.Plane }
 func (p ownPlane) Status(context.Context) (dataplane.Status, error) { return p.Plane.Status(), nil }
 
 func (p ownPlane) Kill(_ context.Context, container string) error { return p.Plane.Kill(container) }
+
+func (p ownPlane) RunTask(_ context.Context, in *ecs.RunTaskInput) (string, error) {
+	return p.Plane.RunTask(in)
+}
 
 // whileTasksStart ends a deployment, with the reason, whose tasks do not start and that has none before them to go back to. ECS
 // leaves such a service as it is, and whoever waits for it waits until the end of its time.

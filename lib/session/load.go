@@ -49,7 +49,17 @@ func (s *Session) paymentAPI(ctx context.Context, outputs map[string]any, secret
 	if err != nil {
 		return load.API{}, err
 	}
-	trusted, err := trust(ctx, clients, output(lib.OutputAlbArn))
+	var standIns [][]byte
+	if s.Plane != nil {
+		status, err := s.Plane.Status(ctx)
+		if err != nil {
+			return load.API{}, err
+		}
+		if status.LoadBalancer != nil {
+			standIns = status.LoadBalancer.StandIns
+		}
+	}
+	trusted, err := trust(ctx, clients, output(lib.OutputAlbArn), standIns)
 	if err != nil {
 		return load.API{}, err
 	}
@@ -88,14 +98,17 @@ func apiKey(ctx context.Context, clients *cloud.Clients, secret string) ([]byte,
 	return []byte(fields["apiKey"]), nil
 }
 
-// trust is, besides what this machine trusts, for the very certificates of a load balancer's listeners, whatever their names: one that
-// a stack has signed itself is not for the load balancer's.
-func trust(ctx context.Context, clients *cloud.Clients, balancer string) (*tls.Config, error) {
+// trust is, besides what this machine trusts, for the very certificates of a load balancer's listeners, whatever their names, since one that
+// a stack has signed itself is not for the load balancer's, and for those that stand for them.
+func trust(ctx context.Context, clients *cloud.Clients, balancer string, standIns [][]byte) (*tls.Config, error) {
 	listeners, err := clients.ELB.DescribeListeners(ctx, &elb.DescribeListenersInput{LoadBalancerArn: &balancer})
 	if err != nil {
 		return nil, fmt.Errorf("reading the load balancer's listeners: %w", err)
 	}
 	known := map[string]bool{}
+	for _, certificate := range standIns {
+		known[string(certificate)] = true
+	}
 	for _, listener := range listeners.Listeners {
 		for _, certificate := range listener.Certificates {
 			out, err := clients.ACM.GetCertificate(ctx, &acm.GetCertificateInput{CertificateArn: certificate.CertificateArn})

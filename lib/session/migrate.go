@@ -80,19 +80,16 @@ func (s *Session) migrate(ctx context.Context) (Migrated, error) {
 		return Migrated{}, fmt.Errorf("stack %s: %w", s.options.Suffix, err)
 	}
 	clients := cloud.NewClients(s.Cloud.Config)
-	started, err := clients.ECS.RunTask(ctx, in)
+	started, err := s.runTask(ctx, clients, in)
 	if err != nil {
 		return Migrated{}, fmt.Errorf("starting the migration: %w", err)
 	}
-	if len(started.Tasks) != 1 {
-		return Migrated{}, fmt.Errorf("ECS did not start the migration: %s", reasons(started.Failures))
-	}
-	task, err := awaitTask(ctx, clients, in.Cluster, aws.ToString(started.Tasks[0].TaskArn), migrationWait[s.Cloud.Emulated()])
+	task, err := started.await(ctx, migrationWait[s.Cloud.Emulated()])
 	if err == nil {
 		err = succeeded(task)
 	}
 	if err != nil {
-		return Migrated{}, fmt.Errorf("%w%s", err, lastWords(context.WithoutCancel(ctx), clients, s.options.Suffix, aws.ToString(started.Tasks[0].TaskArn)))
+		return Migrated{}, fmt.Errorf("%w%s", err, lastWords(context.WithoutCancel(ctx), clients, s.options.Suffix, started.arn))
 	}
 	if s.freshPlane {
 		if err := s.allStarted(ctx); err != nil {
@@ -100,7 +97,7 @@ func (s *Session) migrate(ctx context.Context) (Migrated, error) {
 		}
 	}
 	_, definition, _ := strings.Cut(aws.ToString(in.TaskDefinition), "task-definition/")
-	return Migrated{Task: aws.ToString(task.TaskArn), Definition: definition}, nil
+	return Migrated{Task: started.arn, Definition: definition}, nil
 }
 
 func reasons(failures []ecstypes.Failure) string {
@@ -134,22 +131,78 @@ func migrationRun(outputs map[string]any) (*ecs.RunTaskInput, error) {
 	}, nil
 }
 
-// awaitTask waits until a task has stopped. One that is not to be waited for any longer is stopped.
-func awaitTask(ctx context.Context, clients *cloud.Clients, cluster *string, arn string, wait cloud.Wait) (task ecstypes.Task, err error) {
-	err = cloud.Poll(ctx, wait, func(ctx context.Context) (bool, error) {
-		out, err := clients.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: cluster, Tasks: []string{arn}})
-		if err != nil || len(out.Tasks) != 1 {
-			return false, err
+// oneOff is a task that runs once: how to ask what has become of it, and to stop it.
+type oneOff struct {
+	arn      string
+	describe func(context.Context) (ecstypes.Task, error)
+	stop     func(context.Context) error
+}
+
+// runTask starts a task. In a cloud to which the data plane can report, and on AWS, ECS is asked, else the data plane itself.
+func (s *Session) runTask(ctx context.Context, clients *cloud.Clients, in *ecs.RunTaskInput) (oneOff, error) {
+	if door, _ := s.Cloud.Door(); door == "" && s.Plane != nil {
+		arn, err := s.Plane.RunTask(ctx, in)
+		return oneOff{
+			arn:      arn,
+			describe: func(ctx context.Context) (ecstypes.Task, error) { return s.taskOfPlane(ctx, arn) },
+			stop:     func(context.Context) error { return nil }, // it ends with the data plane
+		}, err
+	}
+	started, err := clients.ECS.RunTask(ctx, in)
+	if err != nil {
+		return oneOff{}, err
+	}
+	if len(started.Tasks) != 1 {
+		return oneOff{}, errors.New(reasons(started.Failures))
+	}
+	arn := aws.ToString(started.Tasks[0].TaskArn)
+	return oneOff{
+		arn: arn,
+		describe: func(ctx context.Context) (task ecstypes.Task, err error) {
+			out, err := clients.ECS.DescribeTasks(ctx, &ecs.DescribeTasksInput{Cluster: in.Cluster, Tasks: []string{arn}})
+			if err == nil && len(out.Tasks) == 1 {
+				task = out.Tasks[0]
+			}
+			return task, err
+		},
+		stop: func(ctx context.Context) error {
+			_, err := clients.ECS.StopTask(ctx, &ecs.StopTaskInput{Cluster: in.Cluster, Task: &arn, Reason: aws.String("tap no longer waits for it")})
+			return err
+		},
+	}, nil
+}
+
+// taskOfPlane is a task as the data plane tells it, in ECS's words; the zero value before it is known.
+func (s *Session) taskOfPlane(ctx context.Context, arn string) (task ecstypes.Task, err error) {
+	status, err := s.Plane.Status(ctx)
+	for _, told := range status.Tasks {
+		if !strings.HasSuffix(arn, "/"+told.ID) {
+			continue
 		}
-		task = out.Tasks[0]
-		return aws.ToString(task.LastStatus) == "STOPPED", nil
+		task = ecstypes.Task{TaskArn: &arn, LastStatus: &told.LastStatus, StoppedReason: &told.StoppedReason}
+		for _, container := range told.Containers {
+			one := ecstypes.Container{Name: &container.Name, Reason: &container.Reason}
+			if container.ExitCode != nil {
+				one.ExitCode = aws.Int32(int32(*container.ExitCode)) //nolint:gosec // an exit code
+			}
+			task.Containers = append(task.Containers, one)
+		}
+	}
+	return task, err
+}
+
+// await waits until a task has stopped. One that is not to be waited for any longer is stopped.
+func (o oneOff) await(ctx context.Context, wait cloud.Wait) (task ecstypes.Task, err error) {
+	err = cloud.Poll(ctx, wait, func(ctx context.Context) (_ bool, err error) {
+		task, err = o.describe(ctx)
+		return aws.ToString(task.LastStatus) == "STOPPED", err
 	})
 	if err == nil {
 		return task, nil
 	}
 	limited, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
 	defer cancel()
-	_, stopped := clients.ECS.StopTask(limited, &ecs.StopTaskInput{Cluster: cluster, Task: &arn, Reason: aws.String("tap no longer waits for it")})
+	stopped := o.stop(limited)
 	if errors.Is(err, cloud.ErrTimeout) {
 		err = fmt.Errorf("the migration was %s after %s and not over", aws.ToString(task.LastStatus), wait.Limit)
 	}

@@ -19,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ecs"
 	"github.com/google/renameio/v2/maybe"
 
 	"tapstack/lib/dataplane"
@@ -126,6 +127,19 @@ func handler(token string, plane *dataplane.Plane, stop func()) http.Handler {
 			http.Error(rw, err.Error(), http.StatusConflict)
 		}
 	})
+	mux.HandleFunc("POST /tasks", func(rw http.ResponseWriter, r *http.Request) {
+		var in ecs.RunTaskInput
+		err := json.NewDecoder(io.LimitReader(r.Body, bodyLimit)).Decode(&in)
+		var arn string
+		if err == nil {
+			arn, err = plane.RunTask(&in)
+		}
+		if err != nil {
+			http.Error(rw, err.Error(), http.StatusBadRequest)
+			return
+		}
+		_ = json.NewEncoder(rw).Encode(arn)
+	})
 	mux.HandleFunc("POST /stop", func(http.ResponseWriter, *http.Request) { stop() })
 	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
 		if subtle.ConstantTimeCompare([]byte(r.Header.Get(tokenHeader)), []byte(token)) != 1 {
@@ -138,7 +152,7 @@ func handler(token string, plane *dataplane.Plane, stop func()) http.Handler {
 
 // Status asks the data plane what it runs.
 func (r Record) Status(ctx context.Context) (status dataplane.Status, err error) {
-	body, err := r.ask(ctx, http.MethodGet, "/status")
+	body, err := r.ask(ctx, http.MethodGet, "/status", nil)
 	if err == nil {
 		err = json.Unmarshal(body, &status)
 	}
@@ -147,15 +161,28 @@ func (r Record) Status(ctx context.Context) (status dataplane.Status, err error)
 
 // Kill is dataplane.Plane's.
 func (r Record) Kill(ctx context.Context, container string) error {
-	_, err := r.ask(ctx, http.MethodPost, "/kill/"+container)
+	_, err := r.ask(ctx, http.MethodPost, "/kill/"+container, nil)
 	return err
+}
+
+// RunTask is dataplane.Plane's.
+func (r Record) RunTask(ctx context.Context, in *ecs.RunTaskInput) (arn string, err error) {
+	content, err := json.Marshal(in)
+	if err != nil {
+		return "", fmt.Errorf("asking the data plane for a task: %w", err)
+	}
+	body, err := r.ask(ctx, http.MethodPost, "/tasks", content)
+	if err == nil {
+		err = json.Unmarshal(body, &arn)
+	}
+	return arn, err
 }
 
 // Stop has the data plane end, and waits until its process is gone.
 func (r Record) Stop(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, stopTimeout, fmt.Errorf("the data plane, process %d, does not end", r.PID))
 	defer cancel()
-	_, asked := r.ask(ctx, http.MethodPost, "/stop")
+	_, asked := r.ask(ctx, http.MethodPost, "/stop", nil)
 	for process.Alive(r.PID) && process.Birth(r.PID) == r.Born {
 		if asked != nil {
 			return asked
@@ -174,8 +201,8 @@ var client = sync.OnceValue(func() *http.Client {
 	return &http.Client{Timeout: askTimeout, Transport: &http.Transport{DisableKeepAlives: true}}
 })
 
-func (r Record) ask(ctx context.Context, method, path string) ([]byte, error) {
-	request, err := http.NewRequestWithContext(ctx, method, "http://"+r.Address+path, http.NoBody)
+func (r Record) ask(ctx context.Context, method, path string, content []byte) ([]byte, error) {
+	request, err := http.NewRequestWithContext(ctx, method, "http://"+r.Address+path, bytes.NewReader(content))
 	if err != nil {
 		return nil, fmt.Errorf("asking the data plane: %w", err)
 	}
