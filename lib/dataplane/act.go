@@ -179,7 +179,7 @@ func (p *Plane) RunTask(in *ecs.RunTaskInput) (arn string, err error) {
 	made := p.newTask(&ecstypes.TaskDefinition{})
 	family, _, _ := strings.Cut(last(aws.ToString(in.TaskDefinition)), ":")
 	p.askAgain(askedTask{groups: network.AwsvpcConfiguration.SecurityGroups, told: ecstypes.Task{
-		TaskArn: &made.arn, TaskDefinitionArn: in.TaskDefinition, Group: aws.String("family:" + family), StartedBy: in.StartedBy, CreatedAt: &made.created,
+		TaskArn: &made.arn, TaskDefinitionArn: in.TaskDefinition, Group: aws.String("family:" + family), StartedBy: in.StartedBy, CreatedAt: &made.created, Overrides: in.Overrides,
 		DesiredStatus: aws.String(string(ecstypes.DesiredStatusRunning)),
 		Attachments: []ecstypes.Attachment{{Id: &made.attachment, Type: aws.String(eniAttachment), Details: []ecstypes.KeyValuePair{
 			{Name: aws.String("subnetId"), Value: &network.AwsvpcConfiguration.Subnets[0]},

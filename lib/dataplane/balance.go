@@ -37,7 +37,7 @@ type loadBalancer struct {
 	certificates map[string]tls.Certificate
 	// standIns are those of them that the plane has signed itself (DER).
 	standIns [][]byte
-	told         map[string]string // health as reported, by target group
+	told     map[string]string // health as reported, by target group
 
 	arn, name, dnsName, vpc string           // p.mu
 	addresses               map[int32]string // p.mu

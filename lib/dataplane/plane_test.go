@@ -31,6 +31,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/rds"
 	rdstypes "github.com/aws/aws-sdk-go-v2/service/rds/types"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/secretsmanager"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -507,6 +508,55 @@ func TestATaskThatIsRunAloneTellsItsExitCode(t *testing.T) {
 	assert.Equal(t, ecstypes.TaskStopCodeUserInitiated, task.StopCode)
 	assert.Equal(t, "enough", aws.ToString(task.StoppedReason))
 	assert.EqualValues(t, 0, aws.ToInt32(task.Containers[0].ExitCode), "it was asked to end before it was made to")
+}
+
+func TestWithoutADoorThereIsADatabaseAndATaskCanBeRun(t *testing.T) {
+	s := newStage(t, func(o *dataplane.Options) { o.Door, o.Token = "", "" })
+	ctx := t.Context()
+	made, group := s.database()
+	_, err := s.EC2.AuthorizeSecurityGroupIngress(ctx, &ec2.AuthorizeSecurityGroupIngressInput{GroupId: &group, IpPermissions: []ec2types.IpPermission{{
+		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432), UserIdGroupPairs: []ec2types.UserIdGroupPair{{GroupId: &s.group}},
+	}}})
+	require.NoError(t, err)
+	definition := s.define("1")
+	run := func(command ...string) string {
+		arn, err := s.plane.RunTask(&ecs.RunTaskInput{
+			Cluster: &s.cluster, TaskDefinition: &definition,
+			NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: s.subnets, SecurityGroups: []string{s.group}}},
+			Overrides:            &ecstypes.TaskOverride{ContainerOverrides: []ecstypes.ContainerOverride{{Name: aws.String("web"), Command: command}}},
+		})
+		require.NoError(t, err)
+		return arn[strings.LastIndexByte(arn, '/')+1:]
+	}
+	serving, ending := run("serve"), run("exit")
+	for name, value := range map[string]string{
+		"another":       `{"host": "elsewhere", "username": "master", "password": "of-another"}`,
+		"no JSON":       "of-nobody",
+		"the right one": fmt.Sprintf(`{"engine": "postgres", "host": %q, "port": 5432, "username": "master", "password": "of-the-master"}`, *made.Endpoint),
+	} { // they come after the cluster, as they do in a deployment
+		_, err := s.SecretsManager.CreateSecret(ctx, &secretsmanager.CreateSecretInput{Name: aws.String(strings.ReplaceAll(name, " ", "-")), SecretString: &value})
+		require.NoError(t, err)
+	}
+	in := func(status dataplane.Status, id string) (found dataplane.TaskStatus) {
+		for _, task := range status.Tasks {
+			if task.ID == id {
+				found = task
+			}
+		}
+		return found
+	}
+	status := s.await("the tasks run, with a database", func(st dataplane.Status) bool {
+		return in(st, serving).HealthStatus == "HEALTHY" && in(st, ending).LastStatus == "STOPPED"
+	})
+	require.True(t, status.Database != nil && status.Database.Ready, "tasks wait for it")
+	require.Equal(t, 7, *in(status, ending).Containers[0].ExitCode)
+	address := fmt.Sprintf("postgres://master:of-the-master@%s:5432/payments?sslmode=verify-full", status.Database.Leads[*made.Endpoint])
+	require.Eventually(t, func() bool {
+		return get(t, "http://"+in(status, serving).Host+":8080/db?url="+url.QueryEscape(address)) == "false <nil>\n"
+	}, 10*time.Second, 100*time.Millisecond, "with the password of the secret, as soon as the network is read")
+
+	_, err = s.plane.RunTask(&ecs.RunTaskInput{TaskDefinition: &definition})
+	require.ErrorContains(t, err, "Network Configuration must be provided")
 }
 
 func TestADeploymentWhoseTasksFailIsRolledBack(t *testing.T) {
