@@ -50,7 +50,7 @@ func (o *options) plane(runs bool) (*session.DataPlane, error) {
 	if err != nil {
 		return nil, fmt.Errorf("finding tap itself: %w", err)
 	}
-	daemon := append([]string{self, planeCommand}, o.rerun()...)
+	daemon := append([]string{self, planeCommand, "--data-plane=" + planeOn}, o.rerun()...)
 	for _, given := range o.run {
 		daemon = append(daemon, "--run", given)
 	}

@@ -46,6 +46,8 @@ const (
 	planeStop  = 2 * time.Minute
 	// planeLook is the time between two looks at the cloud of a data plane that outlives its session.
 	planeLook = 2 * time.Second
+	// silentLimit is how long a cloud that is not tap's own may not answer before its data plane ends.
+	silentLimit = time.Minute
 )
 
 // Plane is the data plane of a session's cloud.
@@ -308,14 +310,25 @@ func (s *Session) ServeDataPlane(ctx context.Context, starter io.Reader, ready i
 	return daemon.Serve(ctx, plane, func(r daemon.Record) error { return json.NewEncoder(ready).Encode(r) })
 }
 
-// cloudGone waits until the emulator that the session's cloud is in is gone.
+// cloudGone waits until the emulator that the session's cloud is in is gone, or has not answered for long where it is not tap's own.
 func (s *Session) cloudGone(ctx context.Context) (gone error) {
+	answered := time.Now()
 	_ = cloud.Poll(ctx, cloud.Wait{First: planeLook, Longest: planeLook}, func(ctx context.Context) (bool, error) {
 		endpoint, err := target.Running(ctx, s.options.Target.Home)
-		if gone = err; err == nil && endpoint == "" { // it was ended and forgotten
-			gone = target.ErrNoEmulator
+		if err != nil || endpoint != "" {
+			gone = err
+			return Gone(gone), nil
 		}
-		return Gone(gone), nil
+		if s.options.Target.Name == target.Local { // it was ended and forgotten
+			gone = target.ErrNoEmulator
+			return true, nil
+		}
+		asked, cancel := context.WithTimeout(ctx, planeLook)
+		defer cancel()
+		if _, gone = cloud.NewReader(s.Cloud.Config).Identity(asked); gone == nil {
+			answered = time.Now()
+		}
+		return time.Since(answered) > silentLimit, nil
 	})
 	return gone
 }
