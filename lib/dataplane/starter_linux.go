@@ -18,7 +18,27 @@ type starter struct {
 	nobody *process.Account
 }
 
+// leastFiles is how many files a process must be able to open: each request, each connection to the database and each file that is
+// copied takes some.
+const leastFiles = 1024
+
+// filesFor refuses a limit of open files that is too low. Go raises what a process has to the most that it may have, which is the limit
+// that counts.
+func filesFor(most uint64) error {
+	if most >= leastFiles {
+		return nil
+	}
+	return fmt.Errorf("the data plane needs %d open files, and may have %d here: raise the limit (ulimit -Hn), or go without it (--data-plane=off)", leastFiles, most)
+}
+
 func newStarter(folder string) (*starter, error) {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return nil, fmt.Errorf("reading the limit of open files: %w", err)
+	}
+	if err := filesFor(limit.Max); err != nil {
+		return nil, err
+	}
 	reaper, err := process.StartReaper("chmod -R u+w \"$@\"", folder)
 	if err != nil {
 		return nil, err
