@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
@@ -75,4 +76,30 @@ func TestATemporaryFolderIsWhereItsUserGetsTo(t *testing.T) {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(folder)) })
 	require.True(t, nobody.Reaches(filepath.Dir(folder)), folder)
+}
+
+func TestNoChildOutlivesAProcessThatGoesOnStartingThem(t *testing.T) {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("there is no /proc to find children by")
+	}
+	const most = "300" // of children, lest a failure leave too many
+	parent := exec.Command("sh", "-c", `i=0; while [ $i -lt `+most+` ]; do sleep 300 & i=$((i+1)); done; wait`)
+	process.OwnSession(parent)
+	require.NoError(t, parent.Start())
+	pid := parent.Process.Pid
+	t.Cleanup(func() { _ = process.KillGroup(pid) })
+	require.Eventually(t, func() bool { return len(process.Children(pid)) > 0 }, 5*time.Second, time.Millisecond)
+	require.NoError(t, process.KillWithChildren(pid))
+	_ = parent.Wait()
+	require.Eventually(t, func() bool { // they have all been killed, and may take a moment to be gone
+		entries, err := os.ReadDir("/proc")
+		require.NoError(t, err)
+		for _, entry := range entries {
+			id, err := strconv.Atoi(entry.Name())
+			if kin := process.Kin(id); err == nil && len(kin) == 3 && kin[1] == pid && process.Alive(id) {
+				return false
+			}
+		}
+		return true
+	}, 5*time.Second, 10*time.Millisecond, "children are left")
 }

@@ -113,6 +113,32 @@ func Children(pid int) []int {
 	return children
 }
 
+// stopLimit bounds the wait for a process to stop that is to start no more others.
+const stopLimit = time.Second
+
+// KillWithChildren kills a process with those that it has started, where there is a /proc to find them by. It is stopped first: it
+// could start one more meanwhile, which would be nobody's.
+func KillWithChildren(pid int) error {
+	err := syscall.Kill(pid, syscall.SIGSTOP)
+	for began := time.Now(); err == nil && running(pid) && time.Since(began) < stopLimit; {
+		time.Sleep(time.Millisecond)
+	}
+	children := Children(pid)
+	if err = Kill(pid); err != nil {
+		return err
+	}
+	for _, child := range children {
+		_ = Kill(child) // it may have ended
+	}
+	return nil
+}
+
+// running says of a process whether it could do something.
+func running(pid int) bool {
+	fields := stat(pid)
+	return len(fields) > 0 && !strings.ContainsAny(fields[0], "TtZX")
+}
+
 // Account is a user of this machine that root runs programs as which refuse to run as root. A nil one is the caller itself.
 type Account struct{ uid, gid uint32 }
 

@@ -264,20 +264,13 @@ func (m *member) halt(ctx context.Context) error {
 	return fmt.Errorf("%s does not end", m.Name)
 }
 
-// kill ends a member's processes at once.
+// kill ends a member's processes at once. A backend that the postmaster left behind could wait for ever for a lock that somebody had who
+// was killed, and whoever is connected to it too.
 func (m *member) kill() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.process == nil {
 		return fmt.Errorf("%s does not run", m.Name)
 	}
-	children := process.Children(m.process.Pid)
-	err := m.process.Kill()
-	if errors.Is(err, os.ErrProcessDone) {
-		return nil
-	}
-	for _, child := range children {
-		_ = process.Kill(child) // it may have ended
-	}
-	return err
+	return process.KillWithChildren(m.process.Pid)
 }
