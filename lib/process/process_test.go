@@ -83,7 +83,7 @@ func TestNoChildOutlivesAProcessThatGoesOnStartingThem(t *testing.T) {
 		t.Skip("there is no /proc to find children by")
 	}
 	const most = "300" // of children, lest a failure leave too many
-	parent := exec.Command("sh", "-c", `i=0; while [ $i -lt `+most+` ]; do sleep 300 & i=$((i+1)); done; wait`)
+	parent := exec.CommandContext(t.Context(), "sh", "-c", `i=0; while [ $i -lt `+most+` ]; do sleep 300 & i=$((i+1)); done; wait`)
 	process.OwnSession(parent)
 	require.NoError(t, parent.Start())
 	pid := parent.Process.Pid
