@@ -51,7 +51,7 @@ func (p *Plane) follow(ctx context.Context, r *cloud.Reader, read deployed) erro
 	for _, one := range p.takeAsked() {
 		made, err := p.adopt(ctx, r, one.told)
 		if err != nil {
-			p.askAgain(one)
+			p.ask(one)
 			faults = append(faults, err)
 			continue
 		}
@@ -178,7 +178,7 @@ func (p *Plane) RunTask(in *ecs.RunTaskInput) (arn string, err error) {
 	}
 	made := p.newTask(&ecstypes.TaskDefinition{})
 	family, _, _ := strings.Cut(last(aws.ToString(in.TaskDefinition)), ":")
-	p.askAgain(askedTask{groups: network.AwsvpcConfiguration.SecurityGroups, told: ecstypes.Task{
+	p.ask(askedTask{groups: network.AwsvpcConfiguration.SecurityGroups, told: ecstypes.Task{
 		TaskArn: &made.arn, TaskDefinitionArn: in.TaskDefinition, Group: aws.String("family:" + family), StartedBy: in.StartedBy, CreatedAt: &made.created, Overrides: in.Overrides,
 		DesiredStatus: aws.String(string(ecstypes.DesiredStatusRunning)),
 		Attachments: []ecstypes.Attachment{{Id: &made.attachment, Type: aws.String(eniAttachment), Details: []ecstypes.KeyValuePair{
@@ -188,8 +188,8 @@ func (p *Plane) RunTask(in *ecs.RunTaskInput) (arn string, err error) {
 	return made.arn, nil
 }
 
-// askAgain has a task run at the next look.
-func (p *Plane) askAgain(one askedTask) {
+// ask has a task run at the next look.
+func (p *Plane) ask(one askedTask) {
 	p.change(func() { p.asked = append(p.asked, one) })
 	p.watcher.failed(clusterAspect)
 }

@@ -38,6 +38,7 @@ import (
 
 	"tapstack/lib/cloud"
 	"tapstack/lib/dataplane"
+	"tapstack/lib/dataplane/daemon"
 	"tapstack/lib/process/processtest"
 	"tapstack/lib/target"
 )
@@ -518,9 +519,14 @@ func TestWithoutADoorThereIsADatabaseAndATaskCanBeRun(t *testing.T) {
 		IpProtocol: aws.String("tcp"), FromPort: aws.Int32(5432), ToPort: aws.Int32(5432), UserIdGroupPairs: []ec2types.UserIdGroupPair{{GroupId: &s.group}},
 	}}})
 	require.NoError(t, err)
+	found := make(chan daemon.Record, 1)
+	go func() {
+		_ = daemon.Serve(ctx, s.plane, func(r daemon.Record) error { found <- r; return nil }) // ends with the test
+	}()
+	record := <-found
 	definition := s.define("1")
 	run := func(command ...string) string {
-		arn, err := s.plane.RunTask(&ecs.RunTaskInput{
+		arn, err := record.RunTask(ctx, &ecs.RunTaskInput{
 			Cluster: &s.cluster, TaskDefinition: &definition,
 			NetworkConfiguration: &ecstypes.NetworkConfiguration{AwsvpcConfiguration: &ecstypes.AwsVpcConfiguration{Subnets: s.subnets, SecurityGroups: []string{s.group}}},
 			Overrides:            &ecstypes.TaskOverride{ContainerOverrides: []ecstypes.ContainerOverride{{Name: aws.String("web"), Command: command}}},
@@ -555,7 +561,7 @@ func TestWithoutADoorThereIsADatabaseAndATaskCanBeRun(t *testing.T) {
 		return get(t, "http://"+in(status, serving).Host+":8080/db?url="+url.QueryEscape(address)) == "false <nil>\n"
 	}, 10*time.Second, 100*time.Millisecond, "with the password of the secret, as soon as the network is read")
 
-	_, err = s.plane.RunTask(&ecs.RunTaskInput{TaskDefinition: &definition})
+	_, err = record.RunTask(ctx, &ecs.RunTaskInput{TaskDefinition: &definition})
 	require.ErrorContains(t, err, "Network Configuration must be provided")
 }
 
