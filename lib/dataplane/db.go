@@ -129,7 +129,11 @@ func (p *Plane) lookAtDatabase(ctx context.Context, r *cloud.Reader) error {
 		ends.instances = ends.instances[:1]
 		ends.hosts = p.standIns(ends)
 		p.db.busy, p.db.endpoints = true, ends
-		p.running.Go(func() { p.startDatabase(ctx, found, ends) })
+		if p.db.tried.IsZero() {
+			p.db.tried = time.Now()
+		}
+		tried := p.db.tried
+		p.running.Go(func() { p.startDatabase(ctx, found, ends, tried) })
 	default:
 		if !p.addInstance(ctx, ends) {
 			p.promote(ctx, found)
@@ -236,8 +240,8 @@ func (e endpoints) host(name string) string {
 	return name
 }
 
-// startDatabase starts PostgreSQL for a cluster and the fronts for its endpoints.
-func (p *Plane) startDatabase(ctx context.Context, c rdstypes.DBCluster, e endpoints) {
+// startDatabase starts PostgreSQL for a cluster and the fronts for its endpoints; tried is when that was to be done first.
+func (p *Plane) startDatabase(ctx context.Context, c rdstypes.DBCluster, e endpoints, tried time.Time) {
 	log := p.databaseLog(ctx, c)
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
@@ -246,7 +250,7 @@ func (p *Plane) startDatabase(ctx context.Context, c rdstypes.DBCluster, e endpo
 	if err == nil {
 		authority, err = os.ReadFile(serving.Authority())
 	}
-	early := errors.Is(err, errNoPassword) && time.Since(p.firstTry()) < passwordPatience
+	early := errors.Is(err, errNoPassword) && time.Since(tried) < passwordPatience
 	if !early {
 		p.problem("the database", err)
 	}
@@ -263,16 +267,6 @@ func (p *Plane) startDatabase(ctx context.Context, c rdstypes.DBCluster, e endpo
 		}
 	})
 	p.watcher.failed(databaseAspect)
-}
-
-// firstTry is when the database was to be started first.
-func (p *Plane) firstTry() time.Time {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.db.tried.IsZero() {
-		p.db.tried = time.Now()
-	}
-	return p.db.tried
 }
 
 func (p *Plane) openDatabase(

@@ -107,7 +107,8 @@ func Start(ctx context.Context, options Options) (*Plane, error) {
 	}
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	p.stop = stop
-	if p.stock = postgres.NewStock(); p.options.Database != "" {
+	if p.options.Database != "" {
+		p.stock = postgres.NewStock()
 		p.running.Go(func() { p.stock.Fill(life, p.dir, stocked) })
 	}
 	go p.loop(life)

@@ -331,8 +331,8 @@ func (s *Stack) export(ctx context.Context) (exported exportedState, err error) 
 // errForeign says that only the CLI reads a state.
 var errForeign = errors.New("a state of another version")
 
-// export reads the state from its file, as the CLI does that exports it, in half a second of processor time. A file that is not
-// there, such as a compressed one, or of an older version, which the CLI would bring up to date, is left to that.
+// export reads the state from its file, as the CLI does that exports it, in half a second of processor time. One of another
+// version, which the CLI would bring up to date, is left to that, and so is one that cannot be read, for what it says of it.
 func (f folder) export(project, stack string) (exported exportedState, err error) {
 	content, err := os.ReadFile(f.state(project, stack))
 	if err != nil {

@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"net"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	tagtypes "github.com/aws/aws-sdk-go-v2/service/resourcegroupstaggingapi/types"
 
 	"tapstack/lib"
 	"tapstack/lib/cloud"
@@ -27,9 +25,6 @@ type Env struct {
 	grants  func(context.Context) ([]grants.Grant, error)
 	// patience bounds every wait, pollInterval is the longest pause within one.
 	patience, pollInterval time.Duration
-
-	keysRead sync.Once
-	keys     []tagtypes.ResourceTagMapping // of taggedKeys
 }
 
 func newEnv(o Options) *Env {

@@ -428,8 +428,10 @@ func (e *Env) taskDuties(ctx context.Context, kind serviceKind) (duties, error) 
 // taggedKeys are what is tagged as a stack of ours, the KMS key in it, read once; none where they cannot be read: a boundary that asks for tags is not
 // understood then.
 func (e *Env) taggedKeys(ctx context.Context) []tagtypes.ResourceTagMapping {
-	e.keysRead.Do(func() { e.keys, _ = e.cloud.WithTag(ctx, tagtypes.TagFilter{Key: aws.String(lib.TagOwner)}) })
-	return e.keys
+	keys, _ := cloud.Once(ctx, e.cloud, "tag:GetResources "+lib.TagOwner, func(ctx context.Context) ([]tagtypes.ResourceTagMapping, error) {
+		return e.cloud.WithTag(ctx, tagtypes.TagFilter{Key: aws.String(lib.TagOwner)})
+	})
+	return keys
 }
 
 // onTagged is a request with the tags of its resource, which a permissions boundary may ask for.

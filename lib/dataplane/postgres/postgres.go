@@ -159,10 +159,11 @@ func (c *Cluster) prepare(ctx context.Context) error {
 	var group errgroup.Group
 	for _, m := range c.members {
 		group.Go(func() error {
-			if err := c.furnish(m); err != nil {
-				return err
+			filled, err := c.furnish(m)
+			if err == nil && !filled {
+				err = copyTree(ctx, template, m.data, c.account, nil)
 			}
-			if err := copyTree(ctx, template, m.data, c.account, nil); err != nil {
+			if err != nil {
 				return err
 			}
 			return c.configure(m)
@@ -186,15 +187,15 @@ func (c *Cluster) private(parent string) (string, error) {
 	return folder, nil
 }
 
-// furnish makes a member's folders; its data are from the stock, where that has any.
-func (c *Cluster) furnish(m *member) error {
+// furnish makes a member's folders, and says whether the stock had data for it.
+func (c *Cluster) furnish(m *member) (filled bool, err error) {
 	if err := own(c.account, filepath.Dir(m.data), m.socket); err != nil {
-		return err
+		return false, err
 	}
 	if c.options.Stock.take(m.data) {
-		return nil
+		return true, nil
 	}
-	return own(c.account, m.data)
+	return false, own(c.account, m.data)
 }
 
 // own makes folders that are an account's alone.
@@ -292,7 +293,9 @@ func (c *Cluster) Add(ctx context.Context, one Member, names ...string) error {
 	m.away = true
 	c.members = append(slices.Clip(c.members), m)
 	c.mu.Unlock()
-	err = errors.Join(c.furnish(m), c.certify())
+	if _, err = c.furnish(m); err == nil {
+		err = c.certify()
+	}
 	if err == nil {
 		err = c.join(ctx, m)
 	}

@@ -284,6 +284,15 @@ func (c *Cluster) lost(t *testing.T, at string, acknowledged []int64) int {
 	return lost
 }
 
+// hasEverywhere wants the rows that were acknowledged at every member, once all have caught up.
+func (c *Cluster) hasEverywhere(t *testing.T, acknowledged []int64) {
+	t.Helper()
+	require.NoError(t, c.caughtUp(t.Context()))
+	for _, m := range c.members {
+		assert.Zero(t, c.lost(t, m.Address, acknowledged), "at %s", m.Name)
+	}
+}
+
 func TestNoAcknowledgedCommitIsLostWhenTheWriterIsReplaced(t *testing.T) {
 	c := start(t, options(t, 3))
 	stop := c.clients(t, 8)
@@ -303,10 +312,7 @@ func TestNoAcknowledgedCommitIsLostWhenTheWriterIsReplaced(t *testing.T) {
 	acknowledged := stop()
 	t.Logf("%d rows were acknowledged", len(acknowledged))
 	require.Greater(t, len(acknowledged), 100)
-	require.NoError(t, c.caughtUp(t.Context()))
-	for _, m := range c.members {
-		assert.Zero(t, c.lost(t, m.Address, acknowledged), "at %s", m.Name)
-	}
+	c.hasEverywhere(t, acknowledged)
 }
 
 func TestAWriterIsReplacedThoughItsPredecessorCannotComeBack(t *testing.T) {
@@ -337,10 +343,7 @@ func TestAWriterIsReplacedThoughItsPredecessorCannotComeBack(t *testing.T) {
 
 	require.NoError(t, c.caughtUp(t.Context()), "both come back")
 	acknowledged := stop()
-	require.NoError(t, c.caughtUp(t.Context()))
-	for _, m := range c.members {
-		assert.Zero(t, c.lost(t, m.Address, acknowledged), "at %s", m.Name)
-	}
+	c.hasEverywhere(t, acknowledged)
 }
 
 func TestALoneWriterWorksAndNothingIsLostWhenItIsReplacedAtOnce(t *testing.T) {
@@ -360,10 +363,7 @@ func TestALoneWriterWorksAndNothingIsLostWhenItIsReplacedAtOnce(t *testing.T) {
 	require.NoError(t, c.caughtUp(t.Context()), "all come back")
 	acknowledged := stop()
 	require.Greater(t, len(acknowledged), 100)
-	require.NoError(t, c.caughtUp(t.Context()))
-	for _, m := range c.members {
-		assert.Zero(t, c.lost(t, m.Address, acknowledged), "at %s", m.Name)
-	}
+	c.hasEverywhere(t, acknowledged)
 }
 
 func TestALoneWriterWaitsForNobody(t *testing.T) {
