@@ -429,7 +429,8 @@ func TestTasksReachTheDatabaseThatIsPromoted(t *testing.T) {
 	definition := s.define("1")
 	s.service(definition, 1)
 	status := s.await("a task runs, with a database", func(st dataplane.Status) bool {
-		return steady(definition, 1)(st) && st.Database != nil && st.Database.Ready
+		const endpoints = 4 // of the cluster and of its two instances: the second is added while tasks run already
+		return steady(definition, 1)(st) && st.Database != nil && st.Database.Ready && len(st.Database.Leads) == endpoints
 	})
 	t.Logf("ready after %s: %+v", time.Since(began), *status.Database)
 
